@@ -1,0 +1,165 @@
+"""RudderStack events through ordinary stdlib logging.
+
+    logger.info("Article Read", extra={"rudder": {"user_id": "123456"}})
+
+The files, in the order in which an event meets them:
+
+- `analytics.py`: the seven calls, `EventLogger`, and the settings of the default handler
+- `_handler.py`: `RudderHandler`, from record to queue, and its life
+- `_context.py`: what `bind()` has bound
+- `_formatter.py`: `RudderFormatter`, from record to message
+- `_events.py`: the seven event types in one table; `build` and `validate`
+- `_encoding.py`: values of every type a Python app has, as JSON
+- `queues/`: where messages wait
+- `_listener.py`: `BatchListener`, from queue to batches
+- `_delivery.py`: from a batch to its outcome; `_retry.py`: when to try again
+- `_transport.py`: one upload over HTTP
+- `_ledger.py`: what became of each event; `_reports.py`: who is told
+- `config.py`: every option; `exceptions.py`: every error
+- `dataplane/`: a data plane for tests and local work
+"""
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from ._context import bind
+from ._events import EVENT_TYPES
+from ._formatter import RudderFormatter
+from ._handler import RudderHandler
+from ._ledger import Stats
+from ._version import __version__
+from .analytics import (
+    EventLogger,
+    alias,
+    flush,
+    group,
+    identify,
+    merge,
+    page,
+    screen,
+    settings,
+    shutdown,
+    track,
+)
+from .config import ALIASES, OPTIONS, Config
+from .exceptions import (
+    CertificateError,
+    ConfigError,
+    ConnectionFailedError,
+    DeliveryError,
+    HeldError,
+    InvalidEventError,
+    InvalidTypeError,
+    InvalidValueError,
+    OutcomeUnknownError,
+    QueueFullError,
+    RefusedError,
+    RetriesExhaustedError,
+    RudderError,
+    ShutdownError,
+    TransportError,
+    UnknownOptionError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from .queues import EventQueue
+
+    # The settings, for editors and type checkers; a test holds them to the option table.
+    write_key: str | None
+    data_plane_url: str | None
+    dataPlaneUrl: str | None  # noqa: N816 - the official SDK's name
+    host: str | None
+    upload_size: int | None
+    upload_interval: float | None
+    max_batch_bytes: int | None
+    max_event_bytes: int | None
+    queue: str | EventQueue | None
+    max_queue_size: int | None
+    max_queue_bytes: int | None
+    overflow: str | None
+    block_timeout: float | None
+    timeout: float | None
+    max_retries: int | None
+    shutdown_timeout: float | None
+    gzip: bool | None
+    proxies: Mapping[str, str] | None
+    ca_bundle: str | None
+    client_cert: str | tuple[str, str] | None
+    on_error: Callable[[Exception, list[dict[str, Any]]], object] | None
+    on_drop: Callable[[dict[str, Any], str], object] | None
+    before_send: Callable[[dict[str, Any]], dict[str, Any] | None] | None
+    dead_letter: str | None
+    context: Mapping[str, Any] | None
+    integrations: Mapping[str, Any] | None
+    send: bool | None
+    sync_mode: bool | None
+    debug: bool | None
+
+__all__ = [
+    "EVENT_TYPES",
+    "CertificateError",
+    "Config",
+    "ConfigError",
+    "ConnectionFailedError",
+    "DeliveryError",
+    "EventLogger",
+    "HeldError",
+    "InvalidEventError",
+    "InvalidTypeError",
+    "InvalidValueError",
+    "OutcomeUnknownError",
+    "QueueFullError",
+    "RefusedError",
+    "RetriesExhaustedError",
+    "RudderError",
+    "RudderFormatter",
+    "RudderHandler",
+    "ShutdownError",
+    "Stats",
+    "TransportError",
+    "UnknownOptionError",
+    "__version__",
+    "alias",
+    "bind",
+    "flush",
+    "group",
+    "identify",
+    "merge",
+    "page",
+    "screen",
+    "shutdown",
+    "track",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """A setting's value; None if it was not set."""
+    if name in OPTIONS or name in ALIASES:
+        return settings[name]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+class _Package(ModuleType):
+    """The package as a module whose settings are checked when they are assigned."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # Whatever exists may be replaced (by a test's monkeypatch, say), and the import system
+        # sets submodules and dunders. Any other name is a setting, or a typing error.
+        if name in self.__dict__ or name.startswith("_") or isinstance(value, ModuleType):
+            super().__setattr__(name, value)
+        else:
+            settings[name] = value
+
+    def __delattr__(self, name: str) -> None:
+        if name in self.__dict__:
+            super().__delattr__(name)
+        else:
+            settings[name] = None
+
+
+sys.modules[__name__].__class__ = _Package

@@ -1,0 +1,231 @@
+"""Any Python value as JSON that the gateway takes: one orjson pass, a slower walk when it balks.
+
+The rules (DESIGN: values; the gateway's own: it turns every number into a float64, refuses NaN,
+and loses deeply nested events after a 200):
+
+- NaN and infinities become null; integers beyond 2^53 become strings.
+- Lone surrogates become U+FFFD; keys become strings.
+- Over 100 levels of nesting, which is where every cycle ends up, the event is refused.
+- Types that JSON lacks are converted by `jsonable`; what nobody knows becomes its `repr`.
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import logging
+import math
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from datetime import date, datetime, time, timedelta, timezone
+from decimal import Decimal
+from enum import Enum
+from pathlib import PurePath
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from .exceptions import InvalidValueError
+
+__all__ = ["MAX_DEPTH", "dumps", "isoformat", "jsonable", "utc_milliseconds"]
+
+MAX_DEPTH = 100
+"""Levels of nesting that a message may have. The server loses an event at 9,998 and gets slow
+long before; orjson stops at 254."""
+
+_MAX_EXACT_INTEGER = 2**53
+_OPTIONS = orjson.OPT_STRICT_INTEGER | orjson.OPT_PASSTHROUGH_DATETIME
+_DECIMAL_DIGITS_OF_A_FLOAT = 15
+
+_log = logging.getLogger("rudder_logging")
+_warned_about_naive_datetime = False
+
+
+def dumps(message: dict[str, Any]) -> bytes:
+    """Serialise a message to UTF-8 JSON, without changing it.
+
+    Raises:
+        InvalidValueError: It is nested over `MAX_DEPTH` levels, or contains itself.
+    """
+    try:
+        raw = orjson.dumps(message, default=jsonable, option=_OPTIONS)
+    except (TypeError, ValueError, RecursionError):
+        # Big integers, keys that are not strings, lone surrogates, depth, a value whose
+        # conversion raised: rare, and worth a slower pass that repairs or names them.
+        return orjson.dumps(_plain(message, 0))
+    # A cheap bound first: no JSON text is nested deeper than it has opening brackets.
+    if raw.count(b"{") + raw.count(b"[") > MAX_DEPTH:
+        _plain(orjson.loads(raw), 0)
+    return raw
+
+
+def jsonable(value: object) -> object:
+    """One step from a value that orjson does not know towards one that it does."""
+    convert = _CONVERTERS.get(type(value))
+    try:
+        return convert(value) if convert else _convert_by_kind(value)
+    except Exception:  # noqa: BLE001 - a __repr__ or property of the app's may raise anything
+        return f"<{type(value).__qualname__}>"
+
+
+def isoformat(moment: datetime) -> str | None:
+    """RFC 3339 of a datetime. A naive one means UTC, and the first one warns."""
+    global _warned_about_naive_datetime
+    if moment != moment:  # noqa: PLR0124 - pandas.NaT is a datetime, and unequal to itself
+        return None
+    if moment.tzinfo is None or moment.utcoffset() is None:
+        if not _warned_about_naive_datetime:
+            _warned_about_naive_datetime = True
+            _log.warning(
+                "a datetime without a time zone was taken as UTC; "
+                "give aware datetimes, like datetime.now(timezone.utc) (said once)"
+            )
+        moment = moment.replace(tzinfo=timezone.utc)
+    return moment.isoformat()
+
+
+def utc_milliseconds(seconds: float) -> str:
+    """RFC 3339 in UTC, to the millisecond, of seconds since the epoch."""
+    text = datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="milliseconds")
+    return text[:-6] + "Z"
+
+
+def _text_of_bytes(value: bytes | bytearray | memoryview) -> str:
+    raw = bytes(value)
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return base64.b64encode(raw).decode()
+
+
+def _number_of_decimal(value: Decimal) -> float | str | None:
+    if not value.is_finite():
+        return None
+    if len(value.as_tuple().digits) <= _DECIMAL_DIGITS_OF_A_FLOAT and math.isfinite(float(value)):
+        return float(value)
+    return str(value)
+
+
+def _list_of_set(value: AbstractSet[object]) -> list[object]:
+    try:
+        return sorted(value)  # type: ignore[type-var]
+    except TypeError:
+        return list(value)
+
+
+_CONVERTERS: dict[type, Callable[[Any], object]] = {
+    datetime: isoformat,
+    date: date.isoformat,
+    time: time.isoformat,
+    timedelta: timedelta.total_seconds,
+    Decimal: _number_of_decimal,
+    tuple: list,
+    deque: list,
+    set: _list_of_set,
+    frozenset: _list_of_set,
+    bytes: _text_of_bytes,
+    bytearray: _text_of_bytes,
+    memoryview: _text_of_bytes,
+}
+
+
+def _convert_by_kind(value: Any) -> object:  # noqa: C901, PLR0911, PLR0912 - one test a kind
+    cls = type(value)
+    if isinstance(value, type):
+        return f"{value.__module__}.{value.__qualname__}"
+    if isinstance(value, Enum):
+        return value.value
+    if dataclasses.is_dataclass(value):
+        # Like orjson, which does this itself on the fast path: no private fields.
+        names = [field.name for field in dataclasses.fields(value)]
+        return {name: getattr(value, name) for name in names if not name.startswith("_")}
+    if isinstance(value, UUID):
+        return str(value)
+    if isinstance(value, datetime):
+        return isoformat(value)
+    if isinstance(value, (date, time)):
+        return value.isoformat()
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    if isinstance(value, Decimal):
+        return _number_of_decimal(value)
+    if isinstance(value, PurePath):
+        return str(value)
+    if isinstance(value, BaseException):
+        return f"{cls.__name__}: {value}"
+    if cls.__module__.partition(".")[0] == "numpy" and hasattr(value, "tolist"):
+        plain = value.tolist()
+        # numpy.longdouble has no plain form and answers with itself.
+        return float(plain) if type(plain) is cls else plain
+    if isinstance(value, float):
+        return float(value)
+    if hasattr(cls, "__attrs_attrs__"):
+        names = [attribute.name for attribute in cls.__attrs_attrs__]
+        return {name: getattr(value, name) for name in names if not name.startswith("_")}
+    if hasattr(cls, "model_dump"):  # pydantic 2
+        return value.model_dump()
+    if isinstance(value, tuple) and hasattr(cls, "_fields"):  # a namedtuple
+        return dict(zip(cls._fields, value, strict=False))
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, AbstractSet):
+        return _list_of_set(value)
+    if isinstance(value, Sequence):
+        return list(value)
+    return repr(value)
+
+
+def _plain(value: object, depth: int) -> object:
+    """A copy made of what every JSON library takes, with the module's rules applied."""
+    for _ in range(MAX_DEPTH):  # conversions of one value, which have to end somewhere
+        if value is None or value is True or value is False:
+            return value
+        if isinstance(value, Enum):
+            value = value.value
+        elif isinstance(value, str):
+            return _valid_text(str.__str__(value))
+        elif isinstance(value, int):
+            return _exact(int(value))
+        elif type(value) is float:
+            return value if math.isfinite(value) else None
+        elif isinstance(value, (dict, list)):
+            if depth == MAX_DEPTH:
+                break
+            if isinstance(value, dict):
+                return {_key(key): _plain(item, depth + 1) for key, item in list(value.items())}
+            return [_plain(item, depth + 1) for item in list(value)]
+        else:
+            value = jsonable(value)
+    raise InvalidValueError(
+        f"the event is nested over {MAX_DEPTH} levels, or contains itself; flatten it"
+    )
+
+
+def _exact(number: int) -> int | str:
+    if abs(number) <= _MAX_EXACT_INTEGER:
+        return number
+    try:
+        return str(number)
+    except ValueError:  # over sys.get_int_max_str_digits()
+        return hex(number)
+
+
+def _key(key: object) -> str:
+    if isinstance(key, Enum):
+        key = key.value
+    if key is None or isinstance(key, bool):
+        return {None: "null", True: "true", False: "false"}[key]
+    if not isinstance(key, (str, int, float)):
+        key = jsonable(key)
+    return _valid_text(str.__str__(key) if isinstance(key, str) else str(key))
+
+
+def _valid_text(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        # By way of UTF-16, so that two halves that belong together are joined.
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text

@@ -1,0 +1,105 @@
+"""RudderFormatter: a record that carries an event becomes its message, as JSON."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from pythonjsonlogger.orjson import OrjsonFormatter
+
+from ._context import bound_fields
+from ._encoding import dumps, utc_milliseconds
+from ._events import CONTEXT, INTEGRATIONS, build, merge
+from ._version import __version__
+
+__all__ = ["Defaults", "RudderFormatter", "event_of"]
+
+_LIBRARY = MappingProxyType({"library": {"name": "rudder-logging", "version": __version__}})
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """What every message has below its own `context` and `integrations`."""
+
+    context: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    integrations: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+
+    def under(self, over: Defaults) -> Defaults:
+        """These defaults, and others that win over them."""
+        return Defaults(
+            merge(self.context, over.context), merge(self.integrations, over.integrations)
+        )
+
+
+def event_of(record: logging.LogRecord) -> Mapping[str, Any] | None:
+    """What the app gave as `extra["rudder"]`; None: the record carries no event."""
+    return record.__dict__.get("rudder")
+
+
+class RudderFormatter(OrjsonFormatter):
+    """Formats records that carry an event as one line of RudderStack JSON.
+
+    Any other record becomes python-json-logger's usual JSON line, to which all further arguments
+    apply. It works on any handler, so an app can write events to a file or to stdout and ship
+    them later. The record is not changed.
+
+    Args:
+        context: Merged under the `context` of every event.
+        integrations: Merged under the `integrations` of every event; by default `{"All": True}`.
+
+    Raises:
+        InvalidEventError: From `format`, where stdlib handlers pass it to `handleError`.
+
+    .. versionadded:: 0.1.0
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        context: Mapping[str, Any] | None = None,
+        integrations: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        given = Defaults(
+            CONTEXT.normalise("RudderFormatter: 'context'", context or {}),
+            INTEGRATIONS.normalise("RudderFormatter: 'integrations'", integrations or {}),
+        )
+        self.event_defaults = Defaults(_LIBRARY, {"All": True}).under(given)
+        """The defaults in force, the library's own included."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record's line, without a line end."""
+        if event_of(record) is None:
+            return super().format(record)
+        return self.encode(record).decode()
+
+    def encode(self, record: logging.LogRecord, defaults: Defaults | None = None) -> bytes:
+        """The message of a record that carries an event, as UTF-8 JSON.
+
+        Args:
+            record: It is read, not changed.
+            defaults: Instead of the formatter's own.
+
+        Raises:
+            InvalidEventError: The data plane would refuse the event, or lose it.
+        """
+        return dumps(self.message(record, defaults))
+
+    def message(
+        self, record: logging.LogRecord, defaults: Defaults | None = None
+    ) -> dict[str, Any]:
+        """The same before serialisation; its values are the app's own objects: only read them."""
+        defaults = defaults or self.event_defaults
+        message = build(event_of(record) or {}, template=record.msg, bound=bound_fields())
+        message["context"] = _merged(defaults.context, message.get("context"))
+        message["integrations"] = _merged(defaults.integrations, message.get("integrations"))
+        message["originalTimestamp"] = utc_milliseconds(record.created)
+        return message
+
+
+def _merged(base: Mapping[str, Any], over: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    return merge(base, over) if over else base

@@ -1,0 +1,431 @@
+"""RudderHandler: takes records that carry an event, and looks after what delivers them.
+
+Its life: nothing runs before the first event; `close` delivers what waits, and the next event
+opens it again; a forked child starts anew with an empty queue; the end of the process waits for
+delivery, within `shutdown_timeout`.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import logging
+import os
+import sys
+import traceback
+import weakref
+from collections.abc import Callable
+from time import monotonic
+from typing import TYPE_CHECKING
+
+import orjson
+
+from ._delivery import Delivery
+from ._encoding import dumps
+from ._events import validate
+from ._formatter import Defaults, RudderFormatter, event_of
+from ._ledger import Ledger, Stats
+from ._listener import BatchListener
+from ._reports import Reports
+from ._retry import RetryPolicy
+from .config import Config
+from .exceptions import InvalidEventError, InvalidTypeError, InvalidValueError, QueueFullError
+from .queues import open_queue
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from .config import Options
+
+__all__ = ["RudderHandler", "filtered"]
+
+_log = logging.getLogger("rudder_logging")
+
+_OWN_LOGGERS = frozenset({"rudder_logging", "urllib3", "requests", "charset_normalizer"})
+"""What the sender itself may log. From its own thread, nothing of this is ever shipped."""
+
+_handlers: weakref.WeakSet[RudderHandler] = weakref.WeakSet()
+_listeners: weakref.WeakSet[BatchListener] = weakref.WeakSet()  # a running thread keeps its own
+_ending_since: float | None = None  # the process is: no thread can be relied on any more
+
+
+class RudderHandler(logging.Handler):
+    """Sends records that carry `extra={"rudder": {...}}` to a RudderStack data plane.
+
+    Logging an event serialises it in the calling thread and puts it into a bounded queue. It
+    never blocks (short of `overflow="block"`), does no network I/O (short of `sync_mode`), and
+    never raises: what is wrong with an event goes to `handleError` and is counted. Records
+    without `rudder` are ignored. Nothing is started before the first event.
+
+    Args:
+        write_key: The source's write key, or the environment's `RUDDER_WRITE_KEY`.
+        data_plane_url: The data plane's base URL, or the environment's `RUDDER_DATA_PLANE_URL`.
+        **options: The other options; the table in the README has them all. Strings
+            and numbers do for each, so JSON and YAML can configure it.
+
+    Raises:
+        UnknownOptionError: No option has that name; the message names the nearest.
+        ConfigError: An option is missing, malformed or out of range.
+
+    .. versionadded:: 0.1.0
+    """
+
+    def __init__(
+        self,
+        write_key: str | None = None,
+        data_plane_url: str | None = None,
+        **options: Unpack[Options],
+    ) -> None:
+        super().__init__()
+        self.config = Config.load(write_key=write_key, data_plane_url=data_plane_url, **options)
+        # Here, in the app's thread: were it imported by the listener, a fork meanwhile would
+        # leave the child waiting for the import's lock for ever.
+        from ._transport import HttpTransport  # noqa: PLC0415
+
+        self._make_transport: Callable[[Config], HttpTransport] = HttpTransport
+        self.setFormatter(RudderFormatter())
+        # Records alive that have been here: one may come twice, by a child logger and by root.
+        # The references leave by themselves, so an address used again is not mistaken.
+        self._seen: set[weakref.ref[logging.LogRecord]] = set()
+        if self.config.debug:
+            _show_debug_lines()
+        self._open()
+        _handlers.add(self)
+
+    def _open(self) -> None:
+        """Make everything that can't be shared with another process."""
+        config = self.config
+        self._ledger = Ledger()
+        self._queue = open_queue(
+            config.queue, max_events=config.max_queue_size, max_bytes=config.max_queue_bytes
+        )
+        self._reports = Reports(
+            self._ledger,
+            on_error=config.on_error,
+            on_drop=config.on_drop,
+            dead_letter=config.dead_letter,
+        )
+        delivery = Delivery(
+            self._queue,
+            self._make_transport(config),
+            ledger=self._ledger,
+            reports=self._reports,
+            policy=RetryPolicy(max_retries=config.max_retries),
+            max_batch_bytes=config.max_batch_bytes,
+        )
+        self._upload_size = min(config.upload_size, config.max_queue_size)
+        self._listener = BatchListener(
+            self._queue,
+            delivery,
+            self._ledger,
+            self._reports,
+            upload_size=self._upload_size,
+            upload_interval=config.upload_interval,
+            shutdown_timeout=config.shutdown_timeout,
+        )
+        _listeners.add(self._listener)
+        self._finalizer = weakref.finalize(self, _wind_up, self._listener)
+        self._finalizer.atexit = False
+
+    # logging.Handler's own methods, in the order in which logging calls them.
+
+    def createLock(self) -> None:  # noqa: N802 - logging's name
+        """Have no lock: nothing here needs it, and `logging.shutdown` would hold it in `flush`."""
+        self.lock = None
+
+    def _at_fork_reinit(self) -> None:
+        """Called by logging for handlers with a lock, which this one has not."""
+
+    def setFormatter(self, fmt: logging.Formatter | None) -> None:  # noqa: N802 - logging's name
+        """Use another RudderFormatter, which may bring its own `context` and `integrations`.
+
+        Any other formatter can't make messages: it is left aside with a warning, because a loop
+        over all handlers must not stop the events.
+        """
+        if fmt is None:
+            fmt = RudderFormatter()
+        if not isinstance(fmt, RudderFormatter):
+            _log.warning(
+                "RudderHandler keeps its RudderFormatter: %s can't make messages; "
+                "leave `formatter` out, or use rudder_logging.RudderFormatter",
+                type(fmt).__name__,
+            )
+            return
+        super().setFormatter(fmt)
+        self._formatter = fmt
+        own = Defaults(self.config.context, self.config.integrations)
+        self._defaults = fmt.event_defaults.under(own)
+
+    def handle(self, record: logging.LogRecord) -> bool | logging.LogRecord:  # type: ignore[override]
+        """Filter and emit a record, unless it carries no event or has been here before."""
+        if event_of(record) is None or self._has_seen(record):
+            return False
+        passed = self.filter(record)
+        if passed:
+            self.emit(filtered(record, passed))
+        return passed
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Queue a record's event, if it has one. Never raises."""
+        if event_of(record) is None:
+            return
+        try:
+            self._accept(record)
+        except Exception:  # noqa: BLE001 - a value's conversion may raise anything
+            self.handleError(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        """Tell on stderr that a record was not accepted, unless `logging.raiseExceptions` is off.
+
+        Unlike the standard library's, the text has neither message nor arguments of the record.
+        """
+        if not logging.raiseExceptions:
+            return
+        error = sys.exc_info()[1]
+        with contextlib.suppress(Exception):
+            where = f"{record.pathname}:{record.lineno}"
+            if isinstance(error, InvalidEventError):
+                text = f"rudder_logging: event refused at {where}: {error}\n"
+            else:
+                frames = "".join(traceback.format_tb(error.__traceback__ if error else None))
+                text = f"rudder_logging: {type(error).__name__} for the event at {where}\n{frames}"
+            sys.stderr.write(text)
+
+    def flush(self, timeout: float | None = None) -> bool:  # type: ignore[override]
+        """Have every event that was accepted before this call settled.
+
+        Uploads start at once, waits for a next attempt end.
+
+        Args:
+            timeout: Seconds to wait at the most; by default the option `shutdown_timeout`.
+                Called with the logging module's lock held (as `dictConfig` does), or from
+                `on_error` and `on_drop`, it does not wait.
+
+        Returns:
+            Whether all of them are settled: delivered, refused, or dropped and counted.
+        """
+        if timeout is None:
+            timeout = self.config.shutdown_timeout
+        queue, mark = self._queue, self._queue.mark()
+        if queue.wait_until_settled(mark, 0):
+            return True
+        if self._delivers_itself() or not self._listener.ensure_running():
+            self._listener.drain(self._deadline(timeout))
+            return queue.wait_until_settled(mark, 0)
+        self._listener.hurry()
+        return queue.wait_until_settled(mark, self._patience(timeout))
+
+    def close(self) -> None:
+        """Deliver what waits, let go of thread and connections. The next event opens it again.
+
+        Waits for `shutdown_timeout` at the most. Whatever is left then, or if the wait is
+        impossible (see `flush`), goes on being delivered in the background.
+        """
+        patience = self._patience(self.config.shutdown_timeout)
+        if _ending_since is not None:
+            self._listener.finish(self._deadline(patience))
+        elif self.config.sync_mode:
+            self._listener.drain(self._deadline(patience))
+            self._listener.release()
+        elif not self._listener.retired:
+            self._listener.stop(patience)
+        self._reports.drop_line(final=True)
+        super().close()
+
+    # What is ours.
+
+    def deliver(self, record: logging.LogRecord) -> None:
+        """Do as `handle`, whatever the level, but raise what is wrong with the event.
+
+        Raises:
+            InvalidEventError: It can't be sent as it is; counted in `Stats.invalid`.
+        """
+        if not self._has_seen(record):
+            passed = self.filter(record)
+            if passed:
+                self._accept(filtered(record, passed))
+
+    def retire(self) -> None:
+        """Close without waiting: what is queued is delivered in the background."""
+        if not self._listener.retired:
+            self._listener.enqueue_sentinel()
+
+    def stats(self) -> Stats:
+        """What became of all events so far, and what is going on."""
+        return self._ledger.snapshot(self._queue)
+
+    def __repr__(self) -> str:
+        level = logging.getLevelName(self.level)
+        return f"<RudderHandler to {self.config.data_plane_url} ({level})>"
+
+    def _has_seen(self, record: logging.LogRecord) -> bool:
+        """Whether this very record has been here; it has from now on."""
+        reference = weakref.ref(record, self._seen.discard)
+        if reference in self._seen:
+            return True
+        self._seen.add(reference)
+        return False
+
+    def _accept(self, record: logging.LogRecord) -> None:
+        if self._is_feedback(record):
+            return
+        try:
+            message = self._formatter.encode(record, self._defaults)
+            if self.config.before_send is not None:
+                edited = self._before_send(message)
+                if edited is None:
+                    return
+                message = edited
+            self._check_size(message)
+        except Exception:
+            self._ledger.invalid()
+            raise
+        self._ledger.accept()
+        if not self.config.send:
+            self._drop(message[:-1], "send_off")
+            return
+        self._put(message[:-1])
+
+    def _put(self, message: bytes) -> None:
+        while True:
+            try:
+                waiting = self._queue.put(message)
+                break
+            except QueueFullError:
+                self._listener.signal()
+                if not self._make_room(len(message)):
+                    self._drop(message, "queue_full")
+                    return
+        listener = self._listener
+        if self._delivers_itself():
+            listener.drain(self._deadline(self.config.timeout))
+        elif listener.retired:
+            # No wake-up: a thread that starts looks at the queue by itself.
+            if not listener.ensure_running():
+                listener.drain(self._deadline(self.config.timeout))
+        elif waiting == 1:
+            listener.signal(monotonic())
+        elif waiting == self._upload_size:
+            listener.signal()
+
+    def _make_room(self, size: int) -> bool:
+        policy = self.config.overflow
+        if policy == "drop_old":
+            evicted = self._ledger.evict(self._queue, "queue_full")
+            if evicted is not None:
+                self._reports.dropped([evicted], "queue_full")
+                return True
+        elif policy == "block" and not self._listener.is_deliverer():
+            if self._delivers_itself() or not self._listener.ensure_running():
+                return self._listener.drain(self._deadline(self.config.block_timeout))
+            self._listener.hurry()
+            return self._queue.wait_for_room(size, self.config.block_timeout)
+        return False
+
+    def _drop(self, message: bytes, reason: str) -> None:
+        self._ledger.drop(1, reason)
+        self._reports.dropped([message], reason)
+
+    def _before_send(self, message: bytes) -> bytes | None:
+        """What the app's hook makes of a message; None: it is not to be sent.
+
+        The hook gets a copy, so that it can't change what the app holds. A hook that raises
+        keeps the event back, because it may be the one that removes what must not leave.
+        """
+        callback = self.config.before_send
+        edited = self._reports.call(callback, orjson.loads(message)) if callback else None
+        if isinstance(edited, dict):
+            edited.pop("sentAt", None)
+            validate(edited)
+            return dumps(edited)
+        if edited is not None and not isinstance(edited, Exception):
+            given = type(edited).__name__
+            raise InvalidTypeError(f"before_send must return the message or None, not {given}")
+        self._ledger.accept()
+        self._drop(message[:-1], "before_send" if edited is None else "before_send_failed")
+        return None
+
+    def _check_size(self, message: bytes) -> None:
+        size, limit = len(message), self.config.max_event_bytes
+        if size > limit:
+            raise InvalidValueError(
+                f"the event has {size} bytes, over max_event_bytes ({limit}); "
+                "send less with it, or raise that option"
+            )
+
+    def _is_feedback(self, record: logging.LogRecord) -> bool:
+        """Whether a filter of the app's has made an event of what the sender itself logs."""
+        package = record.name.partition(".")[0]
+        return package in _OWN_LOGGERS and (
+            package == "rudder_logging" or self._listener.is_deliverer()
+        )
+
+    def _delivers_itself(self) -> bool:
+        """Whether events leave from the thread that logs them."""
+        return self.config.sync_mode or _ending_since is not None
+
+    def _deadline(self, timeout: float) -> float:
+        """When so many seconds from now will have passed, or the process's time to end has come."""
+        deadline = monotonic() + timeout
+        if _ending_since is not None:
+            deadline = min(deadline, _ending_since + self.config.shutdown_timeout)
+        return deadline
+
+    def _patience(self, timeout: float) -> float:
+        """The time-out, or 0 where waiting for the listener would be waiting for ourselves."""
+        if self._listener.is_deliverer() or _holds_logging_lock():
+            return 0.0
+        return timeout
+
+    def _begin_anew(self) -> None:
+        """In a forked child: the parent's events, locks, thread and connections are its own."""
+        self._finalizer.detach()  # it keeps the parent's backlog in memory
+        self._open()
+
+
+def filtered(record: logging.LogRecord, passed: object) -> logging.LogRecord:
+    """The record to go on with: from Python 3.12, filters may replace it."""
+    return passed if isinstance(passed, logging.LogRecord) else record
+
+
+def _holds_logging_lock() -> bool:
+    """Whether this thread holds the logging module's lock, as it does inside `dictConfig`."""
+    is_owned = getattr(getattr(logging, "_lock", None), "_is_owned", None)
+    return bool(is_owned and is_owned())
+
+
+def _show_debug_lines() -> None:
+    _log.setLevel(logging.DEBUG)
+    if not _log.hasHandlers():
+        _log.addHandler(logging.StreamHandler())
+
+
+def _wind_up(listener: BatchListener) -> None:
+    """Its handler was forgotten without being closed: still deliver, then end."""
+    if listener.queue.pending()[0]:
+        listener.ensure_running()
+    if not listener.retired:
+        listener.enqueue_sentinel()
+
+
+def _at_exit() -> None:
+    """Deliver what is queued. Runs before `logging.shutdown`, which was registered earlier."""
+    global _ending_since
+    _ending_since = monotonic()
+    listeners = list(_listeners)
+    for listener in listeners:  # all of them at once, then one after the other
+        if not listener.retired:
+            listener.enqueue_sentinel()
+    for listener in listeners:
+        listener.finish(_ending_since + listener.shutdown_timeout)
+
+
+def _after_fork_in_child() -> None:
+    _listeners.clear()
+    for handler in list(_handlers):
+        handler._begin_anew()  # noqa: SLF001 - this module's own class
+
+
+atexit.register(_at_exit)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)

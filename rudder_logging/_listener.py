@@ -1,0 +1,277 @@
+"""BatchListener: the thread that takes batches from the queue and has them delivered.
+
+It is the standard library's `QueueListener`, driven by its documented hooks alone: `dequeue`
+returns a whole batch (or the sentinel), `handle` delivers it, `enqueue_sentinel` asks it to end.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue as stdlib_queue
+import threading
+from collections.abc import Sequence
+from logging.handlers import QueueListener
+from time import monotonic
+
+from ._delivery import FRAME, MESSAGE_OVERHEAD, Delivery
+from ._ledger import Ledger
+from ._reports import Reports
+from .queues.base import EventQueue
+
+__all__ = ["BatchListener"]
+
+_log = logging.getLogger("rudder_logging")
+
+_SECONDS_AFTER_A_BUG = 1.0
+_SHORTEST_ATTEMPT = 0.05
+_ENOUGH_SIGNALS = 4
+
+
+class BatchListener(QueueListener):
+    """Delivers what waits in a queue: in its own thread, or in a caller's.
+
+    An upload starts when `upload_size` events wait, or `upload_interval` seconds after the
+    first came, and takes all that waits. The thread is started by `ensure_running`; told to
+    stop, it first delivers what waits, and ends when nothing does.
+    """
+
+    queue: EventQueue  # type: ignore[assignment]  # typeshed knows only the standard queues
+    _thread: threading.Thread | None
+
+    def __init__(
+        self,
+        queue: EventQueue,
+        delivery: Delivery,
+        ledger: Ledger,
+        reports: Reports,
+        *,
+        upload_size: int,
+        upload_interval: float,
+        shutdown_timeout: float,
+    ) -> None:
+        super().__init__(queue)  # type: ignore[arg-type]  # as above
+        self.retired = True
+        """No thread looks at the queue. Whoever puts an event into it calls `ensure_running`."""
+        self._abandoned = False  # at the end of the process: no attempt is begun any more
+        self._delivery = delivery
+        self._ledger = ledger
+        self._reports = reports
+        self.shutdown_timeout = shutdown_timeout
+        """How long the process's end may wait for it, in seconds."""
+        self._upload_size = upload_size
+        self._upload_interval = upload_interval
+        # Re-entrant: an event may be logged from a signal handler or a garbage collection while
+        # this very thread is inside. SimpleQueue promises the same of its put().
+        self._signals: stdlib_queue.SimpleQueue[float | None] = stdlib_queue.SimpleQueue()
+        self._life = threading.RLock()
+        self._delivering = threading.Lock()
+        self._deliverer: int | None = None
+        self._starting = self._stopping = self._died = False
+        self._hurry = 0  # counts requests not to wait
+        self._hurried = 0  # those that have been heeded
+        self._first_at: float | None = None
+        self._give_up_at: float | None = None
+        self._drains = 0
+        self._drains_when_taken = 0
+
+    # What callers say.
+
+    def ensure_running(self) -> bool:
+        """Start the thread if none runs. False: none can be started (the interpreter is ending)."""
+        if not self.retired:
+            return True
+        with self._life:
+            if self._is_looked_after():
+                return True
+            self._starting = True
+            try:
+                self._thread = None
+                self._stopping = False
+                self.start()
+            except RuntimeError:
+                return False
+            finally:
+                self._starting = False
+            if self._died:
+                self._died = False
+                self._ledger.restart()
+            return True
+
+    def _is_looked_after(self) -> bool:
+        return not self.retired or self._starting
+
+    def start(self) -> None:
+        """Start the thread; see `ensure_running`, which does so once."""
+        self.retired = False
+        try:
+            super().start()
+        except BaseException:
+            self.retired = True
+            raise
+
+    def signal(self, first_at: float | None = None) -> None:
+        """Wake the listener, because an event came to an empty queue, or enough of them wait."""
+        if self._signals.qsize() < _ENOUGH_SIGNALS:
+            self._signals.put(first_at)
+
+    def hurry(self) -> None:
+        """End whatever wait is on: upload now, try again now."""
+        self._hurry += 1
+        self._signals.put(None)
+
+    def enqueue_sentinel(self) -> None:
+        """Ask the thread to end once nothing waits, and not to wait for more."""
+        self._stopping = True
+        self.hurry()
+
+    def stop(self, timeout: float | None = None) -> bool:  # type: ignore[override]
+        """Ask the thread to end, and wait for it so many seconds. Returns whether it has ended."""
+        self.enqueue_sentinel()
+        thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(timeout)
+        return self.retired
+
+    def is_deliverer(self) -> bool:
+        """Whether the calling thread is the one that is delivering: it can't wait for itself."""
+        return self._deliverer == threading.get_ident()
+
+    def drain(self, deadline: float) -> bool:
+        """Deliver in the calling thread until nothing waits, or until the monotonic `deadline`.
+
+        Returns whether nothing waits any more. What does stays in the queue.
+        """
+        if self.is_deliverer():
+            return False  # an event logged by a callback: the loop further up delivers it
+        if not self._delivering.acquire(timeout=max(0.0, deadline - monotonic())):
+            return False
+        self._deliverer = threading.get_ident()
+        self._give_up_at = deadline
+        self._drains += 1
+        try:
+            while batch := self._take():
+                if not self._delivery.deliver(batch, self):
+                    return False
+            return True
+        finally:
+            self._give_up_at = None
+            self._deliverer = None
+            self._delivering.release()
+
+    def finish(self, deadline: float) -> None:
+        """At the end of the process: wait, then deliver from here, then count what is left."""
+        if not self.retired:
+            self.stop(max(0.0, deadline - monotonic()))
+        if self.queue.pending()[0] and not self.is_deliverer():
+            self.drain(deadline)
+        self._abandoned = True
+        self.signal()
+        left = self._ledger.abandon(self.queue, "shutdown")
+        if left:
+            self._reports.shutdown(left, self._ledger.holding)
+        self._reports.drop_line(final=True)
+
+    def release(self) -> None:
+        """Let go of connections that `drain` opened."""
+        self._delivery.close()
+
+    # What the thread does.
+
+    def dequeue(self, block: bool) -> list[bytes] | None:  # type: ignore[override]  # noqa: ARG002
+        """Wait for a batch that is due; None, the sentinel, when told to stop and none is left."""
+        try:
+            while True:
+                pending, _bytes = self.queue.pending()
+                now = monotonic()
+                if self._abandoned:
+                    self.retired = True
+                    self._delivery.close()
+                    return None
+                if not pending:
+                    self._first_at = None
+                    self._hurried = self._hurry
+                    if self._stopping and self._retire():
+                        return None
+                    self._await_signal(None)
+                    continue
+                if self._first_at is None:
+                    self._first_at = now
+                remaining = self._first_at + self._upload_interval - now
+                in_a_hurry = self._stopping or self._hurry != self._hurried
+                if in_a_hurry or pending >= self._upload_size or remaining <= 0:
+                    return self._take()
+                self._await_signal(remaining)
+        except BaseException:
+            self._died = self.retired = True
+            raise
+
+    def handle(self, record: Sequence[bytes]) -> None:  # type: ignore[override]
+        """Deliver a batch."""
+        try:
+            with self._delivering:
+                self._deliverer = threading.get_ident()
+                try:
+                    if self._drains != self._drains_when_taken:
+                        record = self._take()  # a caller has delivered meanwhile
+                    self._delivery.deliver(record, self)
+                finally:
+                    self._deliverer = None
+        except Exception as error:  # noqa: BLE001 - a bug of ours must not end delivery
+            # The batch is still first in line. Not the error's text, which might quote it.
+            _log.error("delivery failed with %s; trying again", type(error).__name__)
+            self.pause(_SECONDS_AFTER_A_BUG)
+        except BaseException:
+            self._died = self.retired = True
+            raise
+
+    def _take(self) -> list[bytes]:
+        self._first_at = None
+        self._drains_when_taken = self._drains
+        batch = self.queue.get(self._delivery.max_batch_bytes - FRAME, MESSAGE_OVERHEAD)
+        if self.queue.waiting():
+            self._first_at = float("-inf")  # they have waited long enough already
+        else:
+            self._hurried = self._hurry
+        return batch
+
+    def _retire(self) -> bool:
+        """End, unless an event has come at the last moment."""
+        with self._life:
+            # In this order: whoever puts an event after the check sees the flag and restarts.
+            self.retired = True
+            if self.queue.pending()[0]:
+                self.retired = False
+                return False
+        self._delivery.close()
+        return True
+
+    def _await_signal(self, timeout: float | None) -> None:
+        try:
+            first_at = self._signals.get(timeout=timeout)
+        except stdlib_queue.Empty:
+            return
+        if self._first_at is None:
+            self._first_at = first_at
+
+    # What delivery asks: see the protocol `Patience`.
+
+    def pause(self, seconds: float) -> bool:
+        """Wait between attempts. A flush or a close ends the wait."""
+        deadline = monotonic() + seconds
+        if self._give_up_at is not None and deadline > self._give_up_at:
+            return False
+        while not self._abandoned:
+            if self._hurry != self._hurried:
+                self._hurried = self._hurry
+                return True
+            remaining = deadline - monotonic()
+            if remaining <= 0:
+                return True
+            self._await_signal(remaining)
+        return False
+
+    def time_left(self) -> float | None:
+        """Until a caller's deadline; the thread has none."""
+        if self._give_up_at is None:
+            return None
+        return max(_SHORTEST_ATTEMPT, self._give_up_at - monotonic())

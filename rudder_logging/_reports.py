@@ -1,0 +1,198 @@
+"""What operators and the app are told: callbacks, one rate-limited line, dead letters.
+
+Never a payload, never a write key: ids, counts and the server's words only. Nothing here is
+called with a lock held, because logging and callbacks may take any lock of the app's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from time import monotonic, time
+from typing import Any
+
+import orjson
+
+from ._encoding import utc_milliseconds
+from ._ledger import Ledger
+from .exceptions import DeliveryError, RefusedError, ShutdownError
+
+__all__ = ["DeadLetters", "Reports", "decode", "message_id"]
+
+_log = logging.getLogger("rudder_logging")
+
+_SECONDS_BETWEEN_DROP_LINES = 10.0
+_EXPECTED = frozenset({"before_send", "send_off", "shutdown"})
+"""Drops that the app asked for, or that have a line of their own."""
+
+
+def decode(message: bytes) -> dict[str, Any]:
+    """A queued message, which lacks its closing brace, as what callbacks receive."""
+    event: dict[str, Any] = orjson.loads(message + b"}")
+    return event
+
+
+def message_id(message: bytes) -> str:
+    """The id of a queued message, for a log line."""
+    return str(decode(message).get("messageId"))
+
+
+class DeadLetters:
+    """A JSON Lines file of `{message, status, reason, refusedAt}`, readable by its owner only.
+
+    Each line is one write in append mode under a lock of the operating system, so several
+    processes may share the file.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def append(self, message: bytes, error: RefusedError) -> None:
+        """Add one event.
+
+        Raises:
+            OSError: It can't be written.
+        """
+        tail = {
+            "status": error.status,
+            "reason": error.reason,
+            "refusedAt": utc_milliseconds(time()),
+        }
+        line = b'{"message":' + message + b"}," + orjson.dumps(tail)[1:] + b"\n"
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+        descriptor = os.open(self._path, flags | getattr(os, "O_CLOEXEC", 0), 0o600)
+        try:
+            _lock_file(descriptor)
+            while line:
+                line = line[os.write(descriptor, line) :]
+        finally:
+            os.close(descriptor)
+
+
+def _lock_file(descriptor: int) -> None:
+    """Exclude other processes until the descriptor is closed; without a way to, go on."""
+    try:
+        import fcntl  # noqa: PLC0415 - POSIX only
+    except ImportError:  # pragma: no cover - Windows
+        return
+    with contextlib.suppress(OSError):  # a file system without locks
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+
+
+class Reports:
+    """Tells of drops, refusals and holds, by callback and by log line."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        *,
+        on_error: Callable[[Exception, list[dict[str, Any]]], object] | None = None,
+        on_drop: Callable[[dict[str, Any], str], object] | None = None,
+        dead_letter: str | None = None,
+    ) -> None:
+        self._ledger = ledger
+        self._on_error = on_error
+        self._on_drop = on_drop
+        self._dead_letters = DeadLetters(dead_letter) if dead_letter else None
+        self._dead_letters_failed = False
+        self._reported: dict[str, int] = {}
+        self._last_drop_line = float("-inf")
+        self._line_lock = threading.Lock()
+
+    def dropped(self, messages: Iterable[bytes], reason: str) -> None:
+        """Events were dropped, and counted as such already."""
+        if self._on_drop is not None:
+            for message in messages:
+                self.call(self._on_drop, decode(message), reason)
+        if reason not in _EXPECTED:
+            self.drop_line()
+
+    def refused(self, message: bytes, error: RefusedError) -> None:
+        """The data plane refused an event for good."""
+        _log.error("event %s: %s", message_id(message), error)
+        if self._dead_letters is not None:
+            try:
+                self._dead_letters.append(message, error)
+            except OSError as failure:
+                if not self._dead_letters_failed:
+                    _log.error(
+                        "dead letters can't be written (%s); check the option dead_letter",
+                        failure.strerror,
+                    )
+                self._dead_letters_failed = True
+        if self._on_drop is not None:
+            reason = f"refused: {error.status} {error.reason}"
+            self.call(self._on_drop, decode(message), reason)
+        self.failed(error, [message])
+
+    def failed(self, error: DeliveryError, messages: Sequence[bytes]) -> None:
+        """Hand an error, and the events that it concerns, to `on_error`."""
+        if self._on_error is not None:
+            self.call(self._on_error, error, [decode(message) for message in messages])
+
+    def shutdown(self, messages: Sequence[bytes], holding: str | None) -> None:
+        """The process ends with events undelivered: one line on stderr, logging may be gone."""
+        error = ShutdownError(
+            f"{len(messages)} events were not delivered before the process ended"
+            + (f"; they were held: {holding}" if holding else "")
+        )
+        with contextlib.suppress(Exception):
+            print(f"rudder_logging: {error}", file=sys.stderr)  # noqa: T201
+        if self._on_drop is not None:
+            for message in messages:
+                self.call(self._on_drop, decode(message), "shutdown")
+        self.failed(error, messages)
+
+    def call(self, callback: Callable[..., Any], *args: Any) -> Any:
+        """Call back into the app; what that raises is counted and logged, and returned."""
+        try:
+            return callback(*args)
+        except Exception as error:  # noqa: BLE001 - an app's callback may raise anything
+            self._ledger.callback_error()
+            # Not the exception's text: it may quote the event.
+            _log.error(
+                "callback %s raised %s at %s",
+                getattr(callback, "__qualname__", type(callback).__name__),
+                type(error).__name__,
+                _where(error),
+            )
+            return error
+
+    def drop_line(self, *, final: bool = False) -> None:
+        """Say what was dropped since the last such line, if that was ten seconds ago.
+
+        Args:
+            final: Say it however recent the last line was, if there is anything new.
+        """
+        now = monotonic()
+        if not final and now - self._last_drop_line < _SECONDS_BETWEEN_DROP_LINES:
+            return
+        # Not blocking: whoever interrupts the holder finds its drops in the holder's line.
+        if not self._line_lock.acquire(blocking=False):
+            return
+        try:
+            totals = self._ledger.dropped()
+            news = {
+                reason: count - self._reported.get(reason, 0)
+                for reason, count in sorted(totals.items())
+                if reason not in _EXPECTED and count > self._reported.get(reason, 0)
+            }
+            self._last_drop_line, self._reported = now, totals
+        finally:
+            self._line_lock.release()
+        if news:
+            reasons = ", ".join(f"{reason}: {count}" for reason, count in news.items())
+            _log.warning("dropped %d events (%s)", sum(news.values()), reasons)
+
+
+def _where(error: BaseException) -> str:
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return "an unknown place"
+    return f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"

@@ -1,0 +1,207 @@
+"""One upload over HTTP: the only file that opens a connection to a data plane."""
+
+from __future__ import annotations
+
+import contextlib
+import email.utils
+import gzip
+import os
+import platform
+import re
+import ssl
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+from urllib.parse import urlsplit
+
+import requests
+import requests.adapters
+import urllib3.exceptions
+
+from ._version import __version__
+from .config import Config
+from .exceptions import (
+    CertificateError,
+    ConfigError,
+    ConnectionFailedError,
+    HeldError,
+    OutcomeUnknownError,
+    TransportError,
+)
+
+__all__ = ["Answer", "HttpTransport", "Transport"]
+
+_WORDS = 200  # characters of a server's answer that are kept, for reports
+_GZIP_LEVEL = 6
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back: status, the body's beginning, and Retry-After in seconds."""
+
+    status: int
+    text: str = ""
+    retry_after: float | None = None
+
+
+class Transport(Protocol):
+    """Whatever takes uploads."""
+
+    def send(self, body: bytes, timeout: float | None = None) -> Answer:
+        """Post one batch, as JSON, and return the answer.
+
+        Args:
+            body: Uncompressed.
+            timeout: Seconds, if less than usual: the process is about to end.
+
+        Raises:
+            TransportError: None came; the subclass says what that means for the events.
+            HeldError: It can't be sent as things are configured.
+        """
+        ...
+
+
+class HttpTransport:
+    """Posts to `<data_plane_url>/v1/batch` over one kept-alive session."""
+
+    def __init__(self, config: Config) -> None:
+        """Raises: ConfigError: A certificate file is not there."""
+        for option in ("ca_bundle", "client_cert"):
+            given = getattr(config, option)
+            for path in given if isinstance(given, tuple) else (given,):
+                if path and not os.path.exists(path):  # noqa: PTH110
+                    raise ConfigError(f"{option} names a file that does not exist: {path}")
+        self._url = f"{config.data_plane_url}/v1/batch"
+        self._timeout = config.timeout
+        self._gzip = config.gzip
+        self._proxies = dict(config.proxies) if config.proxies else None
+        self._verify = config.ca_bundle or True
+        self._cert = config.client_cert
+        self._session = requests.Session()
+        # Given with each request, or requests would look for one in ~/.netrc.
+        self._auth = (config.write_key, "")
+        self._headers = {
+            "Content-Type": "application/json",
+            "Accept": "text/plain",
+            "User-Agent": f"rudder-logging/{__version__} Python/{platform.python_version()}",
+        }
+        if self._gzip:
+            self._headers["Content-Encoding"] = "gzip"
+
+    def __repr__(self) -> str:
+        return f"<HttpTransport to {urlsplit(self._url).hostname}>"
+
+    def send(self, body: bytes, timeout: float | None = None) -> Answer:
+        """See `Transport.send`. No redirect is followed; TLS is verified."""
+        if self._gzip:
+            body = gzip.compress(body, _GZIP_LEVEL, mtime=0)
+        with _mapped_errors():
+            # Proxies and certificates are given with the request, because those of a requests
+            # session lose against the environment's.
+            response = self._session.post(
+                self._url,
+                data=body,
+                headers=self._headers,
+                auth=self._auth,
+                timeout=self._timeout if timeout is None else min(timeout, self._timeout),
+                allow_redirects=False,
+                proxies=self._proxies,
+                verify=self._verify,
+                cert=self._cert,
+            )
+        return Answer(
+            response.status_code,
+            response.content[: 4 * _WORDS].decode("utf-8", "replace").strip()[:_WORDS],
+            _retry_after(response.headers.get("Retry-After")),
+        )
+
+    def close(self) -> None:
+        """Close the connections; the next upload opens new ones."""
+        for adapter in self._session.adapters.values():
+            if isinstance(adapter, requests.adapters.HTTPAdapter):
+                for manager in (adapter.poolmanager, *adapter.proxy_manager.values()):
+                    # A session's close() leaves that to finalizers, which are gone at exit.
+                    for key in manager.pools.keys():  # noqa: SIM118 - it can't be iterated
+                        manager.pools[key].close()
+        self._session.close()
+
+
+def _retry_after(header: str | None) -> float | None:
+    """Seconds from now, of either form of the header; None if it has neither."""
+    if header is None:
+        return None
+    header = header.strip()
+    if re.fullmatch(r"\d{1,9}", header, re.ASCII):
+        return float(header)
+    try:
+        moment = email.utils.parsedate_to_datetime(header).timestamp()
+    except (TypeError, ValueError, IndexError, OverflowError):
+        return None
+    return max(0.0, moment - time.time())
+
+
+_BEFORE_SENDING = (
+    urllib3.exceptions.NewConnectionError,
+    urllib3.exceptions.ConnectTimeoutError,
+    urllib3.exceptions.NameResolutionError,
+    urllib3.exceptions.ProxyError,
+)
+_MISCONFIGURED = (
+    requests.exceptions.InvalidURL,
+    requests.exceptions.InvalidSchema,
+    requests.exceptions.MissingSchema,
+    requests.exceptions.InvalidHeader,
+)
+
+
+@contextlib.contextmanager
+def _mapped_errors() -> Iterator[None]:
+    """Turn what requests and urllib3 raise into our errors, here and nowhere else."""
+    try:
+        yield
+    except _MISCONFIGURED as error:
+        raise HeldError(f"the request can't be made: {_describe(error)}") from error
+    except requests.exceptions.SSLError as error:
+        raise _tls_error(error) from error
+    except requests.exceptions.RequestException as error:
+        causes = list(_causes(error))
+        if any("407" in str(cause) for cause in causes if isinstance(cause, OSError)):
+            raise HeldError(f"the proxy wants authentication: {_describe(error)}") from error
+        if isinstance(error, requests.exceptions.ConnectTimeout) or any(
+            isinstance(cause, _BEFORE_SENDING) for cause in causes
+        ):
+            raise ConnectionFailedError(_describe(error)) from error
+        raise OutcomeUnknownError(_describe(error)) from error
+
+
+def _tls_error(error: requests.exceptions.SSLError) -> TransportError:
+    for cause in _causes(error):
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return CertificateError(f"the certificate was not accepted: {cause.verify_message}")
+        # The server's verdict on our certificate comes as an alert.
+        if isinstance(cause, ssl.SSLError) and "ALERT" in (cause.reason or "").upper():
+            return CertificateError(f"the server ended the TLS handshake: {cause.reason}")
+    return ConnectionFailedError(_describe(error))
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The error and all that led to it: by cause, by context, by urllib3's `reason` and args."""
+    seen: set[int] = set()
+    waiting: list[object] = [error]
+    while waiting:
+        found = waiting.pop()
+        if isinstance(found, BaseException) and id(found) not in seen:
+            seen.add(id(found))
+            yield found
+            waiting += [found.__cause__, found.__context__, getattr(found, "reason", None)]
+            waiting += found.args
+
+
+def _describe(error: BaseException) -> str:
+    """The innermost operating system error in words, or else the kind of error."""
+    for cause in _causes(error):
+        if isinstance(cause, OSError) and cause.strerror and not isinstance(cause, ssl.SSLError):
+            return cause.strerror
+    kinds = [type(cause).__name__ for cause in _causes(error)]
+    return " < ".join(dict.fromkeys(kinds[:3]))

@@ -1,0 +1,460 @@
+"""The seven calls, on any logger and on the package itself, and the default handler.
+
+A call writes to its logger at INFO, so that `caplog` and other handlers see it. Unlike an
+ordinary log call it raises what is wrong with its arguments, and delivers whatever levels,
+`logging.disable` or `disable_existing_loggers` say: analytics are no diagnostics.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+from collections.abc import Iterable, Mapping, MutableMapping
+from datetime import datetime
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from ._events import MESSAGE_ID, bind_fields, merge_bound, new_message_id
+from ._handler import RudderHandler, filtered
+from .config import canonical_name, parse_option
+
+if TYPE_CHECKING:
+    _LoggerAdapter = logging.LoggerAdapter[logging.Logger]
+else:
+    _LoggerAdapter = logging.LoggerAdapter
+
+__all__ = [
+    "EventLogger",
+    "alias",
+    "flush",
+    "group",
+    "identify",
+    "merge",
+    "page",
+    "screen",
+    "settings",
+    "shutdown",
+    "track",
+]
+
+Id = str | int | None
+Time = datetime | str | None
+Values = Mapping[str, Any] | None
+
+
+class Settings:
+    """The package's settings, and the handler that is made of them when none is configured."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, Any] = {}
+        self._handler: RudderHandler | None = None
+        self._lock = threading.RLock()
+
+    def __getitem__(self, name: str) -> Any:
+        """The setting's value; None if it was not set."""
+        return self._values.get(canonical_name(name))
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        """Change a setting; it is in force from the next call. None takes it back.
+
+        Raises:
+            UnknownOptionError: No option has that name.
+            ConfigError: The value is malformed or out of range.
+        """
+        name = canonical_name(name)
+        parsed = None if value is None else parse_option(name, value)
+        with self._lock:
+            self._values[name] = parsed
+            retired, self._handler = self._handler, None
+        if retired is not None:
+            # It goes on delivering what it has; nobody waits for it here.
+            retired.retire()
+
+    @property
+    def handler(self) -> RudderHandler | None:
+        """The handler made of the settings, if one was needed yet."""
+        return self._handler
+
+    def make_handler(self) -> RudderHandler:
+        """The handler made of the settings, made now if need be.
+
+        Raises:
+            ConfigError: `write_key` or `data_plane_url` is set nowhere.
+        """
+        handler = self._handler
+        if handler is None:
+            with self._lock:
+                handler = self._handler
+                if handler is None:
+                    handler = self._handler = RudderHandler(**self._values)
+        return handler
+
+    def reset(self) -> None:
+        """Forget all settings, and close the handler made of them."""
+        with self._lock:
+            self._values.clear()
+            retired, self._handler = self._handler, None
+        if retired is not None:
+            retired.close()
+
+
+settings = Settings()
+"""What attributes of the package read and write."""
+
+
+class EventLogger(_LoggerAdapter):
+    """The seven calls on any logger, with fields that are merged into each event.
+
+    It also has a logger's own methods. Unlike a plain `LoggerAdapter` they keep the call's
+    `extra`, and where that carries an event, the bound fields are merged into it.
+
+    Args:
+        logger: Its handlers receive the events; where none of them is a `RudderHandler`, the
+            package's settings make one.
+        **bound: `user_id`, `anonymous_id`, `context`, `integrations`, `properties`. Explicit fields
+            of an event win; mappings are merged.
+
+    Raises:
+        InvalidEventError: A bound field is unknown, or its value can't be right.
+
+    .. versionadded:: 0.1.0
+    """
+
+    def __init__(self, logger: logging.Logger, **bound: Any) -> None:
+        if not isinstance(logger, logging.Logger):
+            given = type(logger).__name__
+            raise TypeError(f"EventLogger takes a logging.Logger, not {given}")
+        super().__init__(logger, {})
+        self._bound = bind_fields(bound)
+
+    def process(
+        self, msg: Any, kwargs: MutableMapping[str, Any]
+    ) -> tuple[Any, MutableMapping[str, Any]]:
+        """Merge the bound fields into the event that a log call carries, if it does."""
+        extra = kwargs.get("extra")
+        if self._bound and extra and isinstance(extra.get("rudder"), Mapping):
+            kwargs["extra"] = {**extra, "rudder": merge_bound(extra["rudder"], self._bound)}
+        return msg, kwargs
+
+    def identify(
+        self,
+        user_id: Id = None,
+        traits: Values = None,
+        context: Values = None,
+        timestamp: Time = None,
+        anonymous_id: Id = None,
+        integrations: Values = None,
+        message_id: Id = None,
+    ) -> str:
+        """Say who a user is.
+
+        Args:
+            user_id: Your id of the user. It or `anonymous_id` is required.
+            traits: What is known of the user.
+            context: Circumstances, merged over the defaults.
+            timestamp: When it happened, if not now: an aware datetime, or RFC 3339 text.
+            anonymous_id: An id from before sign-up.
+            integrations: Which destinations get it, merged over `{"All": True}`.
+            message_id: A globally unique id; made if left out.
+
+        Returns:
+            The message id.
+
+        Raises:
+            InvalidValueError: A field is missing, empty, unparsable or too large.
+            InvalidTypeError: A field has a type that it can't have.
+            ConfigError: No handler is configured, and neither are the settings for one.
+        """
+        common = (user_id, context, timestamp, anonymous_id, integrations, message_id)
+        return self._log_event("identify", None, common, traits=traits)
+
+    def track(
+        self,
+        user_id: Id = None,
+        event: str | None = None,
+        properties: Values = None,
+        context: Values = None,
+        timestamp: Time = None,
+        anonymous_id: Id = None,
+        integrations: Values = None,
+        message_id: Id = None,
+    ) -> str:
+        """Record what a user did.
+
+        Args:
+            user_id: Your id of the user. It or `anonymous_id` is required.
+            event: What happened. Each distinct name becomes a table in a warehouse.
+            properties: Details of what happened.
+            context: See `identify`, as for all that follow.
+            timestamp: See `identify`.
+            anonymous_id: See `identify`.
+            integrations: See `identify`.
+            message_id: See `identify`.
+
+        Returns:
+            The message id.
+
+        Raises:
+            RudderError: See `identify`.
+        """
+        common = (user_id, context, timestamp, anonymous_id, integrations, message_id)
+        return self._log_event("track", event, common, event=event, properties=properties)
+
+    def page(
+        self,
+        user_id: Id = None,
+        category: str | None = None,
+        name: str | None = None,
+        properties: Values = None,
+        context: Values = None,
+        timestamp: Time = None,
+        anonymous_id: Id = None,
+        integrations: Values = None,
+        message_id: Id = None,
+    ) -> str:
+        """Record a web page that a user saw.
+
+        Args:
+            user_id: Your id of the user. It or `anonymous_id` is required.
+            category: The page's category.
+            name: The page's name.
+            properties: Details of the page.
+            context: See `identify`, as for all that follow.
+            timestamp: See `identify`.
+            anonymous_id: See `identify`.
+            integrations: See `identify`.
+            message_id: See `identify`.
+
+        Returns:
+            The message id.
+
+        Raises:
+            RudderError: See `identify`.
+        """
+        common = (user_id, context, timestamp, anonymous_id, integrations, message_id)
+        own = {"category": category, "name": name, "properties": properties}
+        return self._log_event("page", name, common, **own)
+
+    def screen(
+        self,
+        user_id: Id = None,
+        category: str | None = None,
+        name: str | None = None,
+        properties: Values = None,
+        context: Values = None,
+        timestamp: Time = None,
+        anonymous_id: Id = None,
+        integrations: Values = None,
+        message_id: Id = None,
+    ) -> str:
+        """Record an app screen that a user saw. See `page`, whose arguments it has.
+
+        Returns:
+            The message id.
+
+        Raises:
+            RudderError: See `identify`.
+        """
+        common = (user_id, context, timestamp, anonymous_id, integrations, message_id)
+        own = {"category": category, "name": name, "properties": properties}
+        return self._log_event("screen", name, common, **own)
+
+    def group(
+        self,
+        user_id: Id = None,
+        group_id: Id = None,
+        traits: Values = None,
+        context: Values = None,
+        timestamp: Time = None,
+        anonymous_id: Id = None,
+        integrations: Values = None,
+        message_id: Id = None,
+    ) -> str:
+        """Tie a user to a group.
+
+        Args:
+            user_id: Your id of the user. It or `anonymous_id` is required.
+            group_id: Your id of the group. Required.
+            traits: What is known of the group.
+            context: See `identify`, as for all that follow.
+            timestamp: See `identify`.
+            anonymous_id: See `identify`.
+            integrations: See `identify`.
+            message_id: See `identify`.
+
+        Returns:
+            The message id.
+
+        Raises:
+            RudderError: See `identify`.
+        """
+        common = (user_id, context, timestamp, anonymous_id, integrations, message_id)
+        return self._log_event("group", None, common, group_id=group_id, traits=traits)
+
+    def alias(
+        self,
+        previous_id: Id = None,
+        user_id: Id = None,
+        context: Values = None,
+        timestamp: Time = None,
+        integrations: Values = None,
+        message_id: Id = None,
+        *,
+        traits: Values = None,
+        anonymous_id: Id = None,
+    ) -> str:
+        """Tie a user's new id to the old one.
+
+        Args:
+            previous_id: The old id. Required.
+            user_id: The new id. It or `anonymous_id` is required.
+            context: See `identify`, as for all that follow.
+            timestamp: See `identify`.
+            integrations: See `identify`.
+            message_id: See `identify`.
+            traits: What is known of the user.
+            anonymous_id: See `identify`.
+
+        Returns:
+            The message id.
+
+        Raises:
+            RudderError: See `identify`.
+        """
+        common = (user_id, context, timestamp, anonymous_id, integrations, message_id)
+        return self._log_event("alias", None, common, previous_id=previous_id, traits=traits)
+
+    def merge(
+        self,
+        user_id: Id = None,
+        merge_properties: Iterable[Mapping[str, str]] | None = None,
+        context: Values = None,
+        timestamp: Time = None,
+        anonymous_id: Id = None,
+        integrations: Values = None,
+        message_id: Id = None,
+    ) -> str:
+        """Declare two identifiers to be one user.
+
+        Args:
+            user_id: Your id of the user. It or `anonymous_id` is required.
+            merge_properties: Exactly two mappings of `type` and `value`.
+            context: See `identify`, as for all that follow.
+            timestamp: See `identify`.
+            anonymous_id: See `identify`.
+            integrations: See `identify`.
+            message_id: See `identify`.
+
+        Returns:
+            The message id.
+
+        Raises:
+            RudderError: See `identify`.
+        """
+        common = (user_id, context, timestamp, anonymous_id, integrations, message_id)
+        return self._log_event("merge", None, common, merge_properties=merge_properties)
+
+    def _log_event(
+        self, event_type: str, text: str | None, common: tuple[Any, ...], **own: Any
+    ) -> str:
+        """Log one event: to RudderHandlers whatever the levels, to others as levels say.
+
+        Args:
+            event_type: The type's name.
+            text: The log line; the type's name if left out.
+            common: The values of the fields that all types share, in `_COMMON`'s order.
+            **own: The type's own fields.
+        """
+        given = dict(zip(_COMMON, common, strict=True))
+        fields = {name: value for name, value in given.items() if value is not None}
+        # None is kept of its own ones: the log line is not to become the event's name.
+        fields = {"type": event_type, **own, **fields}
+        message_id = fields.get("message_id")
+        if message_id is None:
+            message_id = fields["message_id"] = new_message_id()
+        if self._bound:
+            fields = merge_bound(fields, self._bound)
+        logger = self.logger
+        caller = sys._getframe(2)  # noqa: SLF001 - as logging itself finds callers
+        record = logger.makeRecord(
+            logger.name,
+            logging.INFO,
+            caller.f_code.co_filename,
+            caller.f_lineno,
+            text if isinstance(text, str) else event_type,
+            (),
+            None,
+            caller.f_code.co_name,
+            {"rudder": fields},
+        )
+        passed = logger.filter(record)
+        if passed:
+            record = filtered(record, passed)
+            for handler in rudder_handlers(logger) or [settings.make_handler()]:
+                handler.deliver(record)
+            if logger.isEnabledFor(logging.INFO):
+                # RudderHandlers know the record by now.
+                logger.callHandlers(record)
+        return MESSAGE_ID.normalise("'message_id'", message_id)  # type: ignore[no-any-return]
+
+
+_COMMON = ("user_id", "context", "timestamp", "anonymous_id", "integrations", "message_id")
+
+
+def rudder_handlers(logger: logging.Logger) -> list[RudderHandler]:
+    """The RudderHandlers that a record of this logger reaches, levels aside."""
+    found: list[RudderHandler] = []
+    current: logging.Logger | None = logger
+    while current is not None:
+        found += [handler for handler in current.handlers if isinstance(handler, RudderHandler)]
+        current = current.parent if current.propagate else None
+    return found
+
+
+def _all_handlers() -> list[RudderHandler]:
+    handlers = rudder_handlers(_default.logger)
+    if settings.handler is not None:
+        handlers.append(settings.handler)
+    return handlers
+
+
+def flush(timeout: float | None = None) -> bool:
+    """Have every event that the calls accepted so far settled.
+
+    Args:
+        timeout: Seconds to wait at the most, for all handlers together; by default each
+            handler's `shutdown_timeout`.
+
+    Returns:
+        Whether all of them are settled. See `RudderHandler.flush`.
+
+    .. versionadded:: 0.1.0
+    """
+    deadline = None if timeout is None else monotonic() + timeout
+    settled = [
+        handler.flush(None if deadline is None else max(0.0, deadline - monotonic()))
+        for handler in _all_handlers()
+    ]
+    return all(settled)
+
+
+def shutdown() -> None:
+    """Deliver what waits and stop; see `RudderHandler.close`. The next call starts again.
+
+    The end of the process does this by itself.
+
+    .. versionadded:: 0.1.0
+    """
+    for handler in _all_handlers():
+        handler.close()
+
+
+_default = EventLogger(logging.getLogger("rudder"))
+identify = _default.identify
+track = _default.track
+page = _default.page
+screen = _default.screen
+group = _default.group
+alias = _default.alias
+merge = _default.merge

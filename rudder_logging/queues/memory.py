@@ -1,0 +1,133 @@
+"""The queue in memory: bounded in events and bytes, those being delivered included."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from time import monotonic
+
+from ..exceptions import QueueFullError
+
+__all__ = ["MemoryQueue"]
+
+
+class MemoryQueue:
+    """An `EventQueue` in memory. See there for what the methods promise.
+
+    The lock is re-entrant because a signal handler, or a `__del__` during a garbage collection,
+    may log an event while its thread is inside `put`. Counters change in statements without a
+    call, where CPython lets neither in.
+    """
+
+    def __init__(self, *, max_events: int, max_bytes: int) -> None:
+        self._max_events = max_events
+        self._max_bytes = max_bytes
+        self._messages: deque[bytes] = deque()
+        self._bytes = 0
+        self._handed_out = 0
+        self._put_count = 0
+        self._head = 0  # the position of the oldest message kept
+        self._evicted_behind = 0  # evicted while older ones were handed out
+        # Looked up here, not at import: gevent may have patched it by now.
+        self._lock = threading.RLock()
+        self._settled = threading.Condition(self._lock)
+
+    def put(self, message: bytes) -> int:
+        """See `EventQueue.put`."""
+        size = len(message)
+        with self._lock:
+            if len(self._messages) >= self._max_events or self._bytes + size > self._max_bytes:
+                raise QueueFullError("the queue is full")
+            self._messages.append(message)
+            self._bytes += size
+            self._put_count += 1
+            return len(self._messages) - self._handed_out
+
+    def get(self, max_bytes: int, overhead: int = 0) -> list[bytes]:
+        """See `EventQueue.get`."""
+        with self._lock:
+            # A copy in one step: a `put` from a garbage collection here must not disturb the loop.
+            messages = list(self._messages)
+            total = count = 0
+            for message in messages:
+                total += len(message) + overhead
+                if total > max_bytes and count:
+                    break
+                count += 1
+            self._handed_out = count
+        return messages[:count]
+
+    def ack(self, count: int) -> int:
+        """See `EventQueue.ack`."""
+        with self._lock:
+            count = min(count, self._handed_out)
+            for _ in range(count):
+                size = len(self._messages.popleft())
+                self._bytes -= size
+            self._handed_out -= count
+            self._head += count
+            if not self._handed_out:
+                self._head += self._evicted_behind
+                self._evicted_behind = 0
+            self._settled.notify_all()
+            return count
+
+    def evict(self) -> bytes | None:
+        """See `EventQueue.evict`."""
+        with self._lock:
+            if len(self._messages) == self._handed_out:
+                return None
+            message = self._messages[self._handed_out]
+            del self._messages[self._handed_out]
+            size = len(message)
+            self._bytes -= size
+            if self._handed_out:
+                self._evicted_behind += 1
+            else:
+                self._head += 1
+            self._settled.notify_all()
+            return message
+
+    def wait_for_room(self, size: int, timeout: float) -> bool:
+        """See `EventQueue.wait_for_room`."""
+        with self._settled:
+            return self._settled.wait_for(
+                lambda: (
+                    len(self._messages) < self._max_events and self._bytes + size <= self._max_bytes
+                ),
+                timeout,
+            )
+
+    def mark(self) -> int:
+        """See `EventQueue.mark`."""
+        return self._put_count
+
+    def wait_until_settled(self, mark: int, timeout: float) -> bool:
+        """See `EventQueue.wait_until_settled`."""
+        deadline = monotonic() + timeout
+        with self._settled:
+            while self._head < mark:
+                remaining = deadline - monotonic()
+                if remaining <= 0:
+                    return False
+                self._settled.wait(remaining)
+            return True
+
+    def waiting(self) -> int:
+        """See `EventQueue.waiting`."""
+        return len(self._messages) - self._handed_out
+
+    def pending(self) -> tuple[int, int]:
+        """See `EventQueue.pending`."""
+        with self._lock:
+            return len(self._messages), self._bytes
+
+    def abandon(self) -> list[bytes]:
+        """See `EventQueue.abandon`."""
+        with self._lock:
+            left = list(self._messages)
+            self._messages.clear()
+            self._bytes = self._handed_out = self._evicted_behind = 0
+            self._head = self._put_count
+            self._settled.notify_all()
+            return left
