@@ -1,0 +1,107 @@
+"""What the local data plane received, and waiting for it."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any
+
+from .._events import validate
+from ..exceptions import InvalidEventError
+
+__all__ = ["Inbox", "ReceivedRequest"]
+
+
+@dataclass(frozen=True)
+class ReceivedRequest:
+    """One request, as it came and as it was answered."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    """Names in lower case."""
+    body: bytes
+    """Decompressed; empty if it was not read."""
+    wire_bytes: int
+    """The size of the body before decompression."""
+    status: int | None
+    """None: the connection was cut, or no answer was ever given."""
+    text: str
+
+    @property
+    def batch(self) -> list[dict[str, Any]]:
+        """The events in a `/v1/batch` body, whether they were stored or not."""
+        events: list[dict[str, Any]] = json.loads(self.body)["batch"]
+        return events
+
+
+def _problem(event: Mapping[str, Any]) -> str | None:
+    """Why an event would be lost behind the gateway, if it would."""
+    try:
+        validate(event)
+    except InvalidEventError as error:
+        return str(error)
+    return None
+
+
+class Inbox:
+    """Stored events and seen requests, in the order in which they came."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._events: list[dict[str, Any]] = []
+        self._requests: list[ReceivedRequest] = []
+        self._problems: list[tuple[dict[str, Any], str]] = []
+
+    def add(self, request: ReceivedRequest, events: tuple[dict[str, Any], ...]) -> None:
+        """Keep a request, and the events stored of it."""
+        verdicts = [(event, _problem(event)) for event in events]
+        problems = [(event, problem) for event, problem in verdicts if problem is not None]
+        with self._changed:
+            self._requests.append(request)
+            self._events += events
+            self._problems += problems
+            self._changed.notify_all()
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        """A copy of the list of stored events."""
+        with self._changed:
+            return list(self._events)
+
+    @property
+    def requests(self) -> list[ReceivedRequest]:
+        """A copy of the list of requests."""
+        with self._changed:
+            return list(self._requests)
+
+    @property
+    def problems(self) -> list[tuple[dict[str, Any], str]]:
+        """Events that were answered 200 and would be lost further on, each with the reason."""
+        with self._changed:
+            return list(self._problems)
+
+    def wait(self, what: str, count: int, timeout: float) -> None:
+        """Wait for so many `events` or `requests`; TimeoutError tells how many there are."""
+        deadline = monotonic() + timeout
+        with self._changed:
+            held = self._events if what == "events" else self._requests
+            while len(held) < count:
+                remaining = deadline - monotonic()
+                if remaining <= 0:
+                    raise TimeoutError(
+                        f"waited {timeout:g} s for {count} {what}; "
+                        f"{len(self._events)} events came in {len(self._requests)} requests, "
+                        f"answered {[request.status for request in self._requests][-5:]}"
+                    )
+                self._changed.wait(remaining)
+
+    def clear(self) -> None:
+        """Forget everything received."""
+        with self._changed:
+            self._events.clear()
+            self._requests.clear()
+            self._problems.clear()

@@ -1,0 +1,381 @@
+"""LocalDataPlane: the gateway's rules over real HTTP on loopback, in a thread."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import ssl
+import threading
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import uvicorn
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.types import Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from . import gateway
+from .faults import Fault, FaultPlan
+from .inbox import Inbox, ReceivedRequest
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = ["LocalDataPlane"]
+
+_SECONDS_TO_START = 10.0
+_IDLE_SECONDS = 720  # the gateway's own
+_THREAD_NAME = "LocalDataPlane"
+_HEALTH = {
+    "appType": "EMBEDDED",
+    "server": "UP",
+    "db": "UP",
+    "acceptingEvents": "TRUE",
+    "routingEvents": "TRUE",
+    "mode": "NORMAL",
+    "backendConfigMode": "LOCAL",
+    "lastSync": "",
+    "lastRegulationSync": "",
+}
+
+
+class LocalDataPlane:
+    """A data plane to test against: a context manager, ready when it is entered.
+
+    It answers `/v1/batch`, `/v1/<type>` and `/health` with the gateway's checks, in their order,
+    with its statuses and texts. What arrives is kept until `clear`.
+
+    Args:
+        write_key: The one that it accepts.
+        port: 0: a free one.
+        host: Where it listens; loopback unless you know better.
+        certfile: Serve HTTPS with this certificate (PEM).
+        keyfile: Its key.
+        client_ca: Demand client certificates signed by this CA (PEM).
+
+    Raises:
+        OSError: From `start`: the port is taken.
+
+    .. versionadded:: 0.1.0
+    """
+
+    def __init__(
+        self,
+        write_key: str = "local-write-key",
+        port: int = 0,
+        *,
+        host: str = "127.0.0.1",
+        certfile: str | None = None,
+        keyfile: str | None = None,
+        client_ca: str | None = None,
+    ) -> None:
+        self.write_key = write_key
+        self.source_enabled = True
+        """Off: answers 404 `source is disabled`."""
+        self.overloaded = False
+        """On: answers 503 `Service Unavailable` to everything."""
+        self.latency = 0.0
+        """Seconds before each answer."""
+        self.max_request_bytes = gateway.MAX_REQUEST_BYTES
+        """Larger bodies, decompressed, are answered 413."""
+        self._host, self._port = host, port
+        self._tls: dict[str, Any] = {}
+        if certfile:
+            self._tls = {"ssl_certfile": certfile, "ssl_keyfile": keyfile}
+        if client_ca:
+            self._tls |= {"ssl_ca_certs": client_ca, "ssl_cert_reqs": ssl.CERT_REQUIRED}
+        self._inbox = Inbox()
+        self._faults = FaultPlan()
+        self._thread: threading.Thread | None = None
+        self._server: _Server | None = None
+        self._connections: dict[tuple[str, int], asyncio.Transport] = {}
+        self._released: asyncio.Event | None = None
+
+    # Its life.
+
+    def start(self) -> None:
+        """Listen; when this returns, it answers. `with` calls it."""
+        family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
+        listening = socket.create_server((self._host, self._port), family=family, backlog=256)
+        self._port = listening.getsockname()[1]
+        config = uvicorn.Config(
+            self._app,
+            http=self._protocol(),
+            interface="asgi3",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_keep_alive=_IDLE_SECONDS,
+            timeout_graceful_shutdown=1,
+            **self._tls,
+        )
+        self._server = server = _Server(config)
+        self._thread = threading.Thread(
+            target=self._serve, args=(server, listening), name=_THREAD_NAME, daemon=True
+        )
+        logging.getLogger("uvicorn.error").addFilter(_quiet)
+        self._thread.start()
+        if not server.ready.wait(_SECONDS_TO_START) or not server.started:
+            self.stop()
+            raise RuntimeError("the local data plane did not start")
+
+    def stop(self) -> None:
+        """Stop listening and cut what hangs. What arrived stays readable."""
+        if self._server is not None and self._thread is not None:
+            self._server.finish()
+            self._thread.join()
+            logging.getLogger("uvicorn.error").removeFilter(_quiet)
+            self._server = self._thread = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def __repr__(self) -> str:
+        return f"<LocalDataPlane at {self.url}>"
+
+    @property
+    def port(self) -> int:
+        """The port that it listens on."""
+        return self._port
+
+    @property
+    def url(self) -> str:
+        """What to give as `data_plane_url`."""
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"{'https' if self._tls else 'http'}://{host}:{self._port}"
+
+    # What it received.
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        """The events stored so far, as they were sent, oldest first."""
+        return self._inbox.events
+
+    @property
+    def requests(self) -> list[ReceivedRequest]:
+        """The requests answered so far, oldest first."""
+        return self._inbox.requests
+
+    @property
+    def problems(self) -> list[tuple[dict[str, Any], str]]:
+        """Events that were stored but would be lost behind the gateway, each with the reason."""
+        return self._inbox.problems
+
+    def wait_for(self, count: int, timeout: float = 10.0) -> list[dict[str, Any]]:
+        """Wait until at least so many events are stored, and return all.
+
+        Raises:
+            TimeoutError: They did not come in `timeout` seconds; it says what came.
+        """
+        self._inbox.wait("events", count, timeout)
+        return self.events
+
+    def wait_for_requests(self, count: int, timeout: float = 10.0) -> list[ReceivedRequest]:
+        """Wait until at least so many requests have come, and return all.
+
+        Raises:
+            TimeoutError: They did not come in `timeout` seconds; it says what came.
+        """
+        self._inbox.wait("requests", count, timeout)
+        return self.requests
+
+    def clear(self) -> None:
+        """Forget what was received, and all faults."""
+        self._inbox.clear()
+        self.heal()
+
+    # What goes wrong.
+
+    def fail(
+        self,
+        status: int,
+        *,
+        times: int | None = 1,
+        text: str | None = None,
+        retry_after: float | str | None = None,
+    ) -> None:
+        """Answer the next requests with a status, and store nothing of them.
+
+        Args:
+            status: The HTTP status.
+            times: How many requests; None: all, until `heal`.
+            text: The body; by default the gateway's words for that status.
+            retry_after: The header, if any: seconds, or an HTTP date.
+        """
+        self._faults.add(Fault("answer", status, text, retry_after), times)
+
+    def cut(self, *, accepted: bool, times: int | None = 1) -> None:
+        """Cut the connection instead of answering, with the events stored (`accepted`) or not."""
+        self._faults.add(Fault("cut_after" if accepted else "cut_before"), times)
+
+    def hang(self, *, times: int | None = 1) -> None:
+        """Never answer the next requests."""
+        self._faults.add(Fault("hang"), times)
+
+    def heal(self) -> None:
+        """End all faults. What hangs goes on hanging until `stop`."""
+        self._faults.clear()
+        self.source_enabled = True
+        self.overloaded = False
+        self.latency = 0.0
+        self.max_request_bytes = gateway.MAX_REQUEST_BYTES
+
+    # How it serves.
+
+    def _serve(self, server: _Server, listening: socket.socket) -> None:
+        async def serve() -> None:
+            self._released = asyncio.Event()
+            server.on_exit = self._released.set
+            await server.serve(sockets=[listening])
+
+        try:
+            asyncio.run(serve())
+        finally:
+            listening.close()
+            server.ready.set()
+
+    def _protocol(self) -> type[asyncio.Protocol]:
+        """Uvicorn's protocol, which also notes each connection, so that one can be cut."""
+        connections = self._connections
+
+        class Protocol(H11Protocol):
+            def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+                super().connection_made(transport)
+                self.peer = transport.get_extra_info("peername")[:2]
+                connections[self.peer] = transport
+
+            def connection_lost(self, exc: Exception | None) -> None:
+                connections.pop(self.peer, None)
+                super().connection_lost(exc)
+
+        return Protocol
+
+    async def _app(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        response = await self._respond(request)
+        if response is None:
+            self._connections[tuple(scope["client"])].abort()
+            while (await receive())["type"] != "http.disconnect":
+                pass  # uvicorn takes a return before that for a mistake of ours
+            return
+        response.headers["Vary"] = "Origin"
+        await response(scope, receive, send)
+
+    async def _respond(self, request: Request) -> Response | None:
+        """The response, or None: cut the connection."""
+        path = request.url.path
+        wanted = request.headers.get("Access-Control-Request-Method")
+        if request.method == "OPTIONS" and wanted:
+            return _preflight(request, wanted)
+        if self.overloaded:
+            return _text(gateway.Verdict(503, "Service Unavailable"))
+        method = gateway.ROUTES.get(path)
+        if method is None:
+            return _text(gateway.Verdict(404, "404 page not found"))
+        if request.method != method:
+            return Response(status_code=405, headers={"Allow": method})
+        if path == "/health":
+            return JSONResponse(_HEALTH)
+        return await self._take(request)
+
+    async def _take(self, request: Request) -> Response | None:
+        fault = self._faults.next()
+        raw = await request.body()
+        if fault is not None and fault.kind == "hang":
+            self._keep(request, raw, b"", gateway.Verdict(0, ""))
+            assert self._released is not None  # noqa: S101 - for the type checker
+            await self._released.wait()
+            return None
+        if self.latency:
+            await asyncio.sleep(self.latency)
+        authorization = request.headers.get("Authorization")
+        verdict = gateway.check_key(authorization, self.write_key, enabled=self.source_enabled)
+        body = gateway.decompress(raw, request.headers.get("Content-Encoding"))
+        if isinstance(body, gateway.Verdict):
+            verdict, body = verdict or body, b""
+        elif verdict is None:
+            verdict = gateway.check_body(request.url.path, body, self.max_request_bytes)
+        headers = {}
+        if fault is not None and fault.kind == "answer":
+            verdict = gateway.Verdict(fault.status, fault.words)
+            if fault.retry_after is not None:
+                headers["Retry-After"] = str(fault.retry_after)
+        elif fault is not None:
+            events = verdict.events if fault.kind == "cut_after" else ()
+            verdict = gateway.Verdict(0, "", events)
+        self._keep(request, raw, body, verdict)
+        return _text(verdict, headers) if verdict.status else None
+
+    def _keep(self, request: Request, raw: bytes, body: bytes, verdict: gateway.Verdict) -> None:
+        received = ReceivedRequest(
+            method=request.method,
+            path=request.url.path,
+            headers=dict(request.headers),
+            body=body,
+            wire_bytes=len(raw),
+            status=verdict.status or None,
+            text=verdict.text,
+        )
+        self._inbox.add(received, verdict.events)
+
+
+def _quiet(record: logging.LogRecord) -> bool:
+    """Keep our server's "Started", "Shutting down" out of the app's logs, and no one else's."""
+    return record.levelno > logging.INFO or record.threadName != _THREAD_NAME
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server, which tells when it is ready, and ends when asked from another thread."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = threading.Event()
+        self.on_exit: Any = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.ready.set()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self.on_exit is not None:
+            self.on_exit()
+        await super().shutdown(sockets)
+
+    def finish(self) -> None:
+        self.should_exit = True
+
+
+def _text(verdict: gateway.Verdict, headers: dict[str, str] | None = None) -> Response:
+    """As Go's net/http writes it: errors end with a newline, and browsers may not guess."""
+    if verdict.status == 200:  # noqa: PLR2004
+        return Response(verdict.text, media_type="text/plain", headers=headers)
+    safe = {"X-Content-Type-Options": "nosniff", **(headers or {})}
+    return Response(
+        verdict.text + "\n", status_code=verdict.status, media_type="text/plain", headers=safe
+    )
+
+
+def _preflight(request: Request, wanted: str) -> Response:
+    headers = {
+        "Access-Control-Allow-Origin": request.headers.get("Origin", "*"),
+        "Access-Control-Allow-Methods": wanted,
+        "Access-Control-Allow-Credentials": "true",
+        "Access-Control-Max-Age": "900",
+    }
+    asked = request.headers.get("Access-Control-Request-Headers")
+    if asked:
+        headers["Access-Control-Allow-Headers"] = asked
+    return Response(status_code=204, headers=headers)
