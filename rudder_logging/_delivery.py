@@ -246,18 +246,19 @@ class Delivery:
         return [part[:middle], part[middle:]]
 
     def _refuse(self, part: Sequence[bytes], error: RefusedError) -> bool:
-        settled = self._ledger.settle_refused(self._queue, len(part))
-        for message in part[:settled]:
+        # Told before it is forgotten: a flush returns when the dead letters are written.
+        for message in part:
             self._reports.refused(message, error)
-        return settled == len(part)
+        return self._ledger.settle_refused(self._queue, len(part)) == len(part)
 
     def _give_up(self, part: Sequence[bytes], error: DeliveryError) -> bool:
         reason = "retries_exhausted"
-        settled = self._ledger.settle_dropped(self._queue, len(part), reason)
         exhausted = RetriesExhaustedError(f"gave up after {self._policy.max_retries} retries")
         exhausted.__cause__ = error
-        self._reports.dropped(part[:settled], reason)
-        self._reports.failed(exhausted, part[:settled])
+        self._reports.dropped(part, reason)
+        self._reports.failed(exhausted, part)
+        settled = self._ledger.settle_dropped(self._queue, len(part), reason)
+        self._reports.drop_line()
         return settled == len(part)
 
     def _wait_for(

@@ -314,6 +314,7 @@ class RudderHandler(logging.Handler):
             evicted = self._ledger.evict(self._queue, "queue_full")
             if evicted is not None:
                 self._reports.dropped([evicted], "queue_full")
+                self._reports.drop_line()
                 return True
         elif policy == "block" and not self._listener.is_deliverer():
             if self._delivers_itself() or not self._listener.ensure_running():
@@ -325,6 +326,7 @@ class RudderHandler(logging.Handler):
     def _drop(self, message: bytes, reason: str) -> None:
         self._ledger.drop(1, reason)
         self._reports.dropped([message], reason)
+        self._reports.drop_line()
 
     def _before_send(self, message: bytes) -> bytes | None:
         """What the app's hook makes of a message; None: it is not to be sent.
@@ -355,7 +357,7 @@ class RudderHandler(logging.Handler):
 
     def _is_feedback(self, record: logging.LogRecord) -> bool:
         """Whether a filter of the app's has made an event of what the sender itself logs."""
-        package = record.name.partition(".")[0]
+        package = str(record.name).partition(".")[0]
         return package in _OWN_LOGGERS and (
             package == "rudder_logging" or self._listener.is_deliverer()
         )

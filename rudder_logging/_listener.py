@@ -127,7 +127,8 @@ class BatchListener(QueueListener):
     def stop(self, timeout: float | None = None) -> bool:  # type: ignore[override]
         """Ask the thread to end, and wait for it so many seconds. Returns whether it has ended."""
         self.enqueue_sentinel()
-        thread = self._thread
+        with self._life:  # or the thread might not be started yet, and can't be joined
+            thread = self._thread
         if thread is not None and thread is not threading.current_thread():
             thread.join(timeout)
         return self.retired

@@ -104,12 +104,10 @@ class Reports:
         self._line_lock = threading.Lock()
 
     def dropped(self, messages: Iterable[bytes], reason: str) -> None:
-        """Events were dropped, and counted as such already."""
+        """Hand events that are dropped to `on_drop`."""
         if self._on_drop is not None:
             for message in messages:
                 self.call(self._on_drop, decode(message), reason)
-        if reason not in _EXPECTED:
-            self.drop_line()
 
     def refused(self, message: bytes, error: RefusedError) -> None:
         """The data plane refused an event for good."""

@@ -1,0 +1,116 @@
+"""Fixtures: a data plane, handlers that send to it, loggers that reach them."""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+from collections.abc import Callable, Iterator
+from itertools import count
+from typing import Any
+
+import pytest
+
+from rudder_logging import RudderHandler, analytics
+from rudder_logging.dataplane import LocalDataPlane
+
+WRITE_KEY = "test-write-key"
+_numbers = count()
+
+MakeHandler = Callable[..., RudderHandler]
+Wire = Callable[..., logging.Logger]
+
+
+@pytest.fixture(scope="session")
+def _plane() -> Iterator[LocalDataPlane]:
+    with LocalDataPlane(write_key=WRITE_KEY) as plane:
+        yield plane
+
+
+@pytest.fixture
+def plane(_plane: LocalDataPlane) -> LocalDataPlane:
+    """A data plane that has received nothing yet and is well."""
+    _plane.clear()
+    return _plane
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No setting of the machine's reaches a test."""
+    for name in list(os.environ):
+        if name.startswith("RUDDER_") or name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def clean_settings() -> Iterator[None]:
+    """Settings of the package and its loggers do not outlive a test."""
+    yield
+    analytics.settings.reset()
+    for name in ("rudder", "rudder_logging"):
+        logger = logging.getLogger(name)
+        logger.setLevel(logging.NOTSET)
+        logger.disabled = False
+        logger.propagate = True
+        for handler in list(logger.handlers):
+            logger.removeHandler(handler)
+    logging.disable(logging.NOTSET)
+
+
+@pytest.fixture
+def make_handler(plane: LocalDataPlane) -> Iterator[MakeHandler]:
+    """Make handlers that send to `plane`; each one's ledger must balance in the end."""
+    made: list[RudderHandler] = []
+
+    def make(**options: Any) -> RudderHandler:
+        options = {"write_key": WRITE_KEY, "data_plane_url": plane.url, **options}
+        handler = RudderHandler(**options)
+        made.append(handler)
+        return handler
+
+    yield make
+    plane.heal()
+    for handler in made:
+        handler.close()
+        stats = handler.stats()
+        assert stats.balanced, stats
+
+
+@pytest.fixture
+def wire() -> Iterator[Wire]:
+    """Make a logger at INFO with the given handlers, and take them off afterwards."""
+    wired: list[logging.Logger] = []
+
+    def make(*handlers: logging.Handler, name: str | None = None) -> logging.Logger:
+        logger = logging.getLogger(name or f"app{next(_numbers)}")
+        logger.setLevel(logging.INFO)
+        for handler in handlers:
+            logger.addHandler(handler)
+        wired.append(logger)
+        return logger
+
+    yield make
+    for logger in wired:
+        logger.setLevel(logging.NOTSET)
+        for handler in list(logger.handlers):
+            logger.removeHandler(handler)
+
+
+@pytest.fixture
+def no_jitter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Retries come at once: full jitter draws a fraction of the backoff, and that is 0 here."""
+    monkeypatch.setattr(random, "random", lambda: 0.0)
+
+
+@pytest.fixture
+def refused(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What `handleError` was told, instead of printing it."""
+    import sys
+
+    texts: list[str] = []
+
+    def keep(self: RudderHandler, record: logging.LogRecord) -> None:
+        texts.append(str(sys.exc_info()[1]))
+
+    monkeypatch.setattr(RudderHandler, "handleError", keep)
+    return texts

@@ -1,0 +1,1 @@
+"""The queues, all held to one contract."""

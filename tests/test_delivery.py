@@ -1,0 +1,393 @@
+"""The outcome table, row by row, over a real socket: what each answer does to the events."""
+
+from __future__ import annotations
+
+import json
+import logging
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rudder_logging import (
+    HeldError,
+    RefusedError,
+    RetriesExhaustedError,
+    RudderHandler,
+)
+from rudder_logging._delivery import FRAME, MESSAGE_OVERHEAD, Verdict, body_of, judge
+from rudder_logging._transport import Answer
+from rudder_logging.dataplane import LocalDataPlane
+
+from .conftest import MakeHandler, Wire
+
+pytestmark = pytest.mark.usefixtures("no_jitter")
+
+
+def log_events(wire: Wire, handler: RudderHandler, count: int) -> None:
+    """Log so many events, numbered from 0."""
+    logger = wire(handler)
+    for number in range(count):
+        logger.info("e", extra={"rudder": {"user_id": "u", "properties": {"n": number}}})
+
+
+def numbers(events: list[dict[str, Any]]) -> list[int]:
+    """The numbers of events that `log_events` made."""
+    return [event["properties"]["n"] for event in events]
+
+
+@pytest.mark.parametrize(
+    ("status", "text", "verdict"),
+    [
+        (200, "ok", Verdict.ACCEPTED),
+        (200, "<html>sign in</html>", Verdict.HOLD),
+        (201, "ok", Verdict.HOLD),
+        (204, "", Verdict.HOLD),
+        (301, "", Verdict.HOLD),
+        (307, "", Verdict.HOLD),
+        (400, "invalid json", Verdict.SPLIT),
+        (400, "event is not a valid rudder event", Verdict.SPLIT),
+        (400, "request neither has anonymousId nor userId", Verdict.SPLIT),
+        (400, "some proxy's words", Verdict.SPLIT),
+        (400, "empty batch payload", Verdict.REFUSED),
+        (400, "400 Bad Request", Verdict.HOLD),
+        (401, "failed to read writekey from header", Verdict.HOLD),
+        (401, "invalid write key", Verdict.HOLD),
+        (403, "", Verdict.HOLD),
+        (404, "source is disabled", Verdict.HOLD),
+        (404, "404 page not found", Verdict.HOLD),
+        (405, "", Verdict.HOLD),
+        (407, "", Verdict.HOLD),
+        (408, "", Verdict.RETRY),
+        (410, "", Verdict.HOLD),
+        (413, "request size exceeds max limit", Verdict.SPLIT_BYTES),
+        (425, "", Verdict.RETRY),
+        (429, "max requests limit reached", Verdict.RETRY),
+        (431, "", Verdict.HOLD),
+        (500, "failed to read body from request", Verdict.RETRY),
+        (500, "pq: deadlock detected", Verdict.RETRY),
+        (502, "", Verdict.RETRY),
+        (503, "Service Unavailable", Verdict.RETRY),
+        (504, "gateway timeout", Verdict.RETRY),
+        (599, "", Verdict.RETRY),
+    ],
+)
+def test_verdicts(status: int, text: str, verdict: Verdict) -> None:
+    """Each status and text of the decision table has its verdict."""
+    assert judge(Answer(status, text)) is verdict
+
+
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504])
+def test_passing_faults_are_retried(
+    make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane, status: int
+) -> None:
+    """After a fault that may pass, the same events go again with the same ids, in order, with
+    `sentAt` anew, until they are in.
+    """
+    handler = make_handler()
+    plane.fail(status, times=3)
+    log_events(wire, handler, 5)
+    assert handler.flush()
+    assert numbers(plane.events) == [0, 1, 2, 3, 4]
+    attempts = [request.batch for request in plane.requests]
+    assert len(attempts) == 4
+    ids = [[event["messageId"] for event in batch] for batch in attempts]
+    assert ids == [ids[0]] * 4
+    assert attempts[0][0]["sentAt"] < attempts[-1][0]["sentAt"]
+    stats = handler.stats()
+    assert (stats.delivered, stats.requests, stats.retries) == (5, 4, 3)
+
+
+@pytest.mark.parametrize("accepted", [False, True])
+def test_lost_answer_is_retried_with_the_same_ids(
+    make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane, accepted: bool
+) -> None:
+    """A connection cut before the answer leaves the outcome unknown: the events go again, and a
+    server can tell by their ids whether it has them already.
+    """
+    handler = make_handler()
+    plane.cut(accepted=accepted)
+    log_events(wire, handler, 2)
+    assert handler.flush()
+    assert numbers(plane.events) == [0, 1] * (2 if accepted else 1)
+    assert len({event["messageId"] for event in plane.events}) == 2
+    assert handler.stats().delivered == 2
+
+
+def test_no_answer_in_time_is_retried(
+    make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane
+) -> None:
+    """A server that does not answer is given `timeout` seconds, then tried again."""
+    handler = make_handler(timeout=0.2)
+    plane.hang()
+    log_events(wire, handler, 1)
+    assert handler.flush()
+    assert numbers(plane.events) == [0]
+
+
+def test_server_that_is_down_gets_them_when_it_is_up(make_handler: MakeHandler, wire: Wire) -> None:
+    """Connection refused loses nothing: the events go once somebody listens there."""
+    with LocalDataPlane() as first:
+        port, key = first.port, first.write_key
+    handler = make_handler(write_key=key, data_plane_url=f"http://127.0.0.1:{port}")
+    log_events(wire, handler, 3)
+    assert handler.flush(0.1) is False
+    with LocalDataPlane(key, port) as second:
+        assert handler.flush()
+        assert numbers(second.events) == [0, 1, 2]
+        handler.close()
+
+
+def test_retry_after_is_waited_for_and_flush_ends_the_wait(
+    make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane
+) -> None:
+    """A Retry-After of a minute keeps the sender still; a flush asks again at once."""
+    handler = make_handler(upload_interval=0)
+    plane.fail(429, retry_after=60)
+    log_events(wire, handler, 1)
+    plane.wait_for_requests(1)
+    assert handler.stats().pending == 1
+    assert handler.flush(5)
+    assert numbers(plane.events) == [0]
+
+
+@pytest.mark.parametrize("text", ["", "no such thing"])
+def test_lone_event_refused_in_unknown_words_waits_until_something_was_accepted(
+    make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane, text: str
+) -> None:
+    """A 400 in words that are not the gateway's, before anything was ever accepted, may be the
+    path's fault and not the event's: it is held.
+    """
+    handler = make_handler()
+    plane.fail(400, text=text, times=None)
+    log_events(wire, handler, 1)
+    assert handler.flush(0.2) is False
+    assert handler.stats().holding is not None
+    assert handler.stats().refused == 0
+    plane.heal()
+    assert handler.flush()
+    assert numbers(plane.events) == [0]
+
+
+@pytest.mark.parametrize(
+    ("status", "text", "cure"),
+    [
+        (401, None, "check write_key"),
+        (403, "no", "check write_key"),
+        (404, None, "enable the source"),
+        (404, "404 page not found", "correct data_plane_url"),
+        (405, "", "correct data_plane_url"),
+        (407, "", "proxies"),
+        (400, "400 Bad Request", "alters requests"),
+        (431, "", "headers"),
+        (302, "", "correct data_plane_url"),
+        (200, "<html>", "something else than a data plane"),
+        (418, "", "correct data_plane_url"),
+    ],
+)
+def test_configuration_faults_hold(
+    make_handler: MakeHandler,
+    wire: Wire,
+    plane: LocalDataPlane,
+    caplog: pytest.LogCaptureFixture,
+    status: int,
+    text: str | None,
+    cure: str,
+) -> None:
+    """Events wait, one report names status, words and cure, probes carry one event, and once it is
+    mended everything leaves, in order.
+    """
+    errors: list[tuple[Exception, int]] = []
+    handler = make_handler(on_error=lambda error, events: errors.append((error, len(events))))
+    plane.fail(status, text=text, times=None)
+    log_events(wire, handler, 10)
+    for _ in range(3):
+        assert handler.flush(0.05) is False
+    stats = handler.stats()
+    assert stats.holding is not None
+    assert str(status) in stats.holding
+    assert (stats.pending, sum(stats.dropped.values()), stats.refused) == (10, 0, 0)
+    reports = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+    assert len(reports) == 1
+    assert cure in reports[0]
+    assert [(type(error), count) for error, count in errors] == [(HeldError, 10)]
+    probes = [len(request.batch) for request in plane.requests]
+    assert probes[0] == 10
+    assert set(probes[1:]) == {1}
+    plane.heal()
+    assert handler.flush()
+    assert numbers(plane.events) == list(range(10))
+    assert handler.stats().holding is None
+    assert "delivery resumes" in caplog.text
+
+
+def test_disabled_source_and_wrong_key_heal_by_themselves(
+    make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane
+) -> None:
+    """A source that is disabled, and enabled again, loses nothing of what was logged meanwhile."""
+    handler = make_handler()
+    plane.source_enabled = False
+    log_events(wire, handler, 3)
+    assert handler.flush(0.05) is False
+    plane.source_enabled = True
+    assert handler.flush()
+    assert numbers(plane.events) == [0, 1, 2]
+
+
+def poison(handler: RudderHandler, positions: set[int]) -> None:
+    """Take the id out of the messages at these positions in the queue, behind validation's back."""
+    queue: Any = handler._queue
+    for position in positions:
+        queue._messages[position] = queue._messages[position].replace(b'"userId"', b'"nobody"')
+
+
+@pytest.mark.parametrize("bad", [{0}, {49}, {99}, {3, 4}, {0, 50, 99}, set(range(100))])
+def test_bad_events_are_found_and_the_rest_is_delivered(
+    make_handler: MakeHandler,
+    wire: Wire,
+    plane: LocalDataPlane,
+    tmp_path: Path,
+    bad: set[int],
+) -> None:
+    """Halving finds each event that the server refuses in few requests; it goes to the dead
+    letters, to on_drop and on_error with the server's words; all others arrive in order.
+    """
+    dropped: list[tuple[int, str]] = []
+    errors: list[Exception] = []
+    dead_letter = tmp_path / "dead.jsonl"
+    handler = make_handler(
+        upload_interval=60,
+        upload_size=1_000,
+        dead_letter=dead_letter,
+        on_drop=lambda event, reason: dropped.append((event["properties"]["n"], reason)),
+        on_error=lambda error, events: errors.append(error),
+    )
+    log_events(wire, handler, 100)
+    poison(handler, bad)
+    assert handler.flush()
+    assert numbers(plane.events) == [n for n in range(100) if n not in bad]
+    words = "request neither has anonymousId nor userId"
+    assert dropped == [(n, f"refused: 400 {words}") for n in sorted(bad)]
+    assert {type(error) for error in errors} == {RefusedError}
+    assert len(plane.requests) <= 2 * 8 * len(bad)
+    stats = handler.stats()
+    assert (stats.delivered, stats.refused) == (100 - len(bad), len(bad))
+    letters = [json.loads(line) for line in dead_letter.read_text().splitlines()]
+    assert [letter["message"]["properties"]["n"] for letter in letters] == sorted(bad)
+    assert {(letter["status"], letter["reason"]) for letter in letters} == {(400, words)}
+    assert all(letter["refusedAt"].endswith("Z") for letter in letters)
+    assert stat.S_IMODE(dead_letter.stat().st_mode) == 0o600
+
+
+def test_dead_letters_that_cannot_be_written_are_reported_once(
+    make_handler: MakeHandler,
+    wire: Wire,
+    plane: LocalDataPlane,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A dead letter file in a directory that is gone harms no delivery, and is named once."""
+    handler = make_handler(upload_interval=60, dead_letter=tmp_path / "gone" / "dead.jsonl")
+    log_events(wire, handler, 10)
+    poison(handler, {2, 5})
+    assert handler.flush()
+    assert len(plane.events) == 8
+    assert caplog.text.count("dead letters can't be written") == 1
+
+
+def test_too_large_together_is_split_by_bytes_and_remembered(
+    make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane
+) -> None:
+    """A 413 halves the upload, and later uploads stay below what was too large."""
+    handler = make_handler(upload_interval=60, upload_size=10_000)
+    plane.max_request_bytes = 10_000
+    log_events(wire, handler, 200)
+    assert handler.flush()
+    assert numbers(plane.events) == list(range(200))
+    plane.clear()
+    plane.max_request_bytes = 10_000
+    log_events(wire, handler, 200)
+    assert handler.flush()
+    assert numbers(plane.events) == list(range(200))
+    assert {request.status for request in plane.requests} == {200}
+
+
+def test_one_event_too_large_is_refused_alone(
+    make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane
+) -> None:
+    """An event that alone exceeds the server's limit goes to on_drop; its neighbours arrive."""
+    dropped: list[str] = []
+    handler = make_handler(
+        upload_interval=60, on_drop=lambda event, reason: dropped.append(reason)
+    )
+    plane.max_request_bytes = 2_000
+    logger = wire(handler)
+    for size in (10, 5_000, 10):
+        logger.info("e", extra={"rudder": {"user_id": 1, "properties": {"x": "x" * size}}})
+    assert handler.flush()
+    assert [len(event["properties"]["x"]) for event in plane.events] == [10, 10]
+    assert dropped == ["refused: 413 request size exceeds max limit"]
+
+
+def test_empty_batch_is_not_retried_for_ever(
+    make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane
+) -> None:
+    """`empty batch payload` means that we built nonsense: refused, told, no loop."""
+    handler = make_handler(upload_interval=60)
+    plane.fail(400, text="empty batch payload")
+    log_events(wire, handler, 3)
+    assert handler.flush()
+    assert handler.stats().refused == 3
+    assert len(plane.requests) == 1
+
+
+def test_max_retries_gives_up(make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane) -> None:
+    """After max_retries the batch is dropped, counted and reported, and the next one is tried."""
+    errors: list[tuple[Exception, int]] = []
+    dropped: list[str] = []
+    handler = make_handler(
+        max_retries=2,
+        upload_interval=60,
+        on_error=lambda error, events: errors.append((error, len(events))),
+        on_drop=lambda event, reason: dropped.append(reason),
+    )
+    plane.fail(503, times=3)
+    log_events(wire, handler, 4)
+    assert handler.flush()
+    assert handler.stats().dropped == {"retries_exhausted": 4}
+    assert dropped == ["retries_exhausted"] * 4
+    ((error, count),) = errors
+    assert isinstance(error, RetriesExhaustedError)
+    assert count == 4
+    assert "503" in str(error.__cause__)
+    log_events(wire, handler, 1)
+    assert handler.flush()
+    assert numbers(plane.events) == [0]
+
+
+def test_body_sizes_are_exact() -> None:
+    """What the batch builder counts is what the body weighs."""
+    messages = [b'{"a":1', b'{"b":"' + b"x" * 100 + b'"']
+    body = body_of(messages, 1_700_000_000.1234)
+    assert len(body) == FRAME + sum(len(m) + MESSAGE_OVERHEAD for m in messages) - len(",")
+    sent_at = "2023-11-14T22:13:20.123Z"
+    assert json.loads(body) == {
+        "batch": [{"a": 1, "sentAt": sent_at}, {"b": "x" * 100, "sentAt": sent_at}]
+    }
+
+
+def test_debug_lines_hold_ids_and_sizes_only(
+    make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane, caplog: pytest.LogCaptureFixture
+) -> None:
+    """At DEBUG the sender tells of attempts, without payload or write key."""
+    caplog.set_level(logging.DEBUG, "rudder_logging")
+    handler = make_handler()
+    plane.fail(503)
+    wire(handler).info("secret", extra={"rudder": {"user_id": "hidden", "event": "quiet"}})
+    assert handler.flush()
+    ours = "\n".join(r.getMessage() for r in caplog.records if r.name == "rudder_logging")
+    assert "upload of 1 events" in ours
+    assert "retry 1" in ours
+    for secret in ("secret", "hidden", "quiet", handler.config.write_key):
+        assert secret not in ours
