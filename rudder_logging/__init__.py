@@ -137,20 +137,23 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    """A setting's value; None if it was not set."""
-    if name in OPTIONS or name in ALIASES:
-        return settings[name]
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+if not TYPE_CHECKING:  # type checkers are to know just the names above
+
+    def __getattr__(name: str) -> Any:
+        """A setting's value; None if it was not set."""
+        if name in OPTIONS or name in ALIASES:
+            return settings[name]
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 class _Package(ModuleType):
     """The package as a module whose settings are checked when they are assigned."""
 
     def __setattr__(self, name: str, value: Any) -> None:
-        # Whatever exists may be replaced (by a test's monkeypatch, say), and the import system
-        # sets submodules and dunders. Any other name is a setting, or a typing error.
-        if name in self.__dict__ or name.startswith("_") or isinstance(value, ModuleType):
+        # What is not a setting may be replaced (by a test's monkeypatch, say) if it exists, and
+        # the import system sets submodules. Any other name is a typing error.
+        known = name in self.__dict__ or name in __all__ or name.startswith("_")
+        if known or isinstance(value, ModuleType):
             super().__setattr__(name, value)
         else:
             settings[name] = value

@@ -76,20 +76,22 @@ class RudderHandler(logging.Handler):
         data_plane_url: str | None = None,
         **options: Unpack[Options],
     ) -> None:
-        super().__init__()
         self.config = Config.load(write_key=write_key, data_plane_url=data_plane_url, **options)
         # Here, in the app's thread: were it imported by the listener, a fork meanwhile would
         # leave the child waiting for the import's lock for ever.
         from ._transport import HttpTransport  # noqa: PLC0415
 
         self._make_transport: Callable[[Config], HttpTransport] = HttpTransport
+        self._open()
+        # Only now does logging know the handler: one that could not be made must not stay in
+        # logging's list, where the next dictConfig would try to close it.
+        super().__init__()
         self.setFormatter(RudderFormatter())
         # Records alive that have been here: one may come twice, by a child logger and by root.
         # The references leave by themselves, so an address used again is not mistaken.
         self._seen: set[weakref.ref[logging.LogRecord]] = set()
         if self.config.debug:
             _show_debug_lines()
-        self._open()
         _handlers.add(self)
 
     def _open(self) -> None:

@@ -133,7 +133,6 @@ def test_threads_do_not_see_it() -> None:
     inside, done = threading.Event(), threading.Event()
     with bind(user_id="mine"):
         thread = threading.Thread(target=work)
-        # From 3.14 free-threaded builds inherit the context; a fresh one is what others get.
         thread.start()
         assert inside.wait(10)
         assert bound_fields() == {"userId": "mine"}

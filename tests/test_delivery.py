@@ -318,9 +318,7 @@ def test_one_event_too_large_is_refused_alone(
 ) -> None:
     """An event that alone exceeds the server's limit goes to on_drop; its neighbours arrive."""
     dropped: list[str] = []
-    handler = make_handler(
-        upload_interval=60, on_drop=lambda event, reason: dropped.append(reason)
-    )
+    handler = make_handler(upload_interval=60, on_drop=lambda event, reason: dropped.append(reason))
     plane.max_request_bytes = 2_000
     logger = wire(handler)
     for size in (10, 5_000, 10):

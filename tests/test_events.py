@@ -401,7 +401,6 @@ def test_a_blank_event_name_is_refused(value: str) -> None:
 @pytest.mark.parametrize(("event_type", "field"), TEXT_FIELDS)
 def test_names_may_be_members_of_a_text_enum(event_type: str, field: str) -> None:
     """A member that is a str stands for its value, not for its Python name."""
-    assert build(minimal(event_type, **{field: Text.READ}))[field] == "Article Read"
     sent = build(minimal(event_type, **{field: Text.READ}))[field]
     assert str.__str__(sent) == "Article Read"
 
@@ -652,7 +651,7 @@ def test_not_a_time_is_refused() -> None:
         ("user_idd", "user_id"),
         ("userID", "userId"),
         ("propertes", "properties"),
-        ("anonymousid", "anonymousId"),
+        ("anonymousid", "anonymous_id"),
         ("evnt", "event"),
         ("integration", "integrations"),
     ],

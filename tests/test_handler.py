@@ -202,9 +202,10 @@ def test_a_bug_behind_emit_shows_its_place_but_no_text(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Even an exception that nobody foresaw stays out of the app, and quotes no payload."""
+    payload = "secret"
 
     def broken(*_: object) -> bytes:
-        raise RuntimeError("".join(["se", "cret"]))
+        raise RuntimeError(payload)
 
     monkeypatch.setattr(RudderFormatter, "encode", broken)
     handler = make_handler()
@@ -317,7 +318,7 @@ def test_event_while_closing_is_not_stranded(
 def test_dictconfig_with_a_batch_in_flight_returns_soon_and_loses_nothing(
     plane: LocalDataPlane,
 ) -> None:
-    """dictConfig closes handlers under logging's own lock: it must not wait for the sender, which
+    """DictConfig closes handlers under logging's own lock: it must not wait for the sender, which
     may want that lock, and the events still arrive.
     """
     config = {
@@ -377,7 +378,7 @@ def test_what_the_sender_logs_is_not_shipped(
         return True
 
     class Marking(logging.Handler):
-        def handle(self, record: logging.LogRecord) -> bool:  # type: ignore[override]
+        def handle(self, record: logging.LogRecord) -> bool:
             return mark(record)
 
     root = logging.getLogger()

@@ -1,0 +1,605 @@
+"""Each option does what it says, judged by what arrives."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import http.client
+import http.server
+import json
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import pytest
+import trustme
+
+from rudder_logging import Config, RudderHandler, UnknownOptionError
+from rudder_logging.dataplane import LocalDataPlane
+from rudder_logging.queues import MemoryQueue
+
+from .conftest import WRITE_KEY, MakeHandler, Wire
+
+pytestmark = pytest.mark.usefixtures("no_jitter")
+
+
+def event(number: int = 0, **fields: Any) -> dict[str, Any]:
+    """An event to log, as `extra`."""
+    return {"rudder": {"user_id": "u", "properties": {"n": number}, **fields}}
+
+
+def numbers(plane: LocalDataPlane) -> list[int]:
+    """The numbers of the events that arrived."""
+    return [stored["properties"]["n"] for stored in plane.events]
+
+
+def test_every_option_has_a_test_here() -> None:
+    """A new option needs a test in this module: `test_<option>`."""
+    tested = {name.removeprefix("test_") for name in globals() if name.startswith("test_")}
+    assert {field.name for field in dataclasses.fields(Config)} <= tested
+
+
+def test_unknown_option_is_refused_with_the_nearest_name(make_handler: MakeHandler) -> None:
+    """A typing error in an option's name is no silent default."""
+    with pytest.raises(UnknownOptionError, match="'uplod_size'; did you mean 'upload_size'"):
+        make_handler(uplod_size=5)
+
+
+def test_write_key(make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane) -> None:
+    """It travels as the user of HTTP Basic authentication, without a password."""
+    handler = make_handler(write_key=WRITE_KEY)
+    wire(handler).info("e", extra=event())
+    assert handler.flush()
+    scheme, credentials = plane.requests[0].headers["authorization"].split()
+    assert (scheme, base64.b64decode(credentials)) == ("Basic", f"{WRITE_KEY}:".encode())
+
+
+def test_data_plane_url(make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane) -> None:
+    """Events go to `/v1/batch` below it, with or without a slash at its end."""
+    handler = make_handler(data_plane_url=plane.url + "/")
+    wire(handler).info("e", extra=event())
+    assert handler.flush()
+    assert (plane.requests[0].method, plane.requests[0].path) == ("POST", "/v1/batch")
+
+
+def test_upload_size(make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane) -> None:
+    """So many events waiting start an upload at once, however long the interval."""
+    handler = make_handler(upload_size=5, upload_interval=3_600)
+    logger = wire(handler)
+    for number in range(5):
+        logger.info("e", extra=event(number))
+    plane.wait_for(5)
+    assert numbers(plane) == [0, 1, 2, 3, 4]
+
+
+def test_upload_interval(make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane) -> None:
+    """So long after the first event an upload starts, however few wait; it takes all."""
+    handler = make_handler(upload_size=1_000, upload_interval=0.2)
+    logger = wire(handler)
+    begun = monotonic()
+    for number in range(3):
+        logger.info("e", extra=event(number))
+    plane.wait_for(3)
+    assert monotonic() - begun >= 0.2
+    assert len(plane.requests) == 1
+
+
+def test_max_batch_bytes(make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane) -> None:
+    """No upload is larger, none is needlessly small, and order is kept."""
+    handler = make_handler(max_batch_bytes=5_000, max_event_bytes=2_000, upload_size=10_000)
+    logger = wire(handler)
+    for number in range(200):
+        logger.info("e", extra=event(number))
+    assert handler.flush()
+    sizes = [len(request.body) for request in plane.requests]
+    assert max(sizes) <= 5_000
+    assert min(sizes[:-1]) > 4_500
+    assert numbers(plane) == list(range(200))
+
+
+def test_max_event_bytes(
+    make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane, refused: list[str]
+) -> None:
+    """A larger event is refused at the call, with both sizes; one of just that size is sent."""
+    probe = make_handler(max_event_bytes=2_000)
+    logger = wire(probe)
+    logger.info("e", extra={"rudder": {"user_id": "u", "properties": {"x": ""}}})
+    assert probe.flush()
+    stored = dict(plane.events[0])
+    del stored["sentAt"]
+    room = 2_000 - len(json.dumps(stored, separators=(",", ":")))
+    for size in (room, room + 1):
+        properties = {"x": "x" * size}
+        logger.info("e", extra={"rudder": {"user_id": "u", "properties": properties}})
+    assert probe.flush()
+    assert len(plane.events) == 2
+    assert refused == [
+        (
+            "the event has 2001 bytes, over max_event_bytes (2000); "
+            "send less with it, or raise that option"
+        )
+    ]
+
+
+def test_queue(make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane) -> None:
+    """An object of the queue protocol takes the place of the built-in one."""
+    queue = MemoryQueue(max_events=10, max_bytes=10_000)
+    handler = make_handler(queue=queue, upload_interval=3_600)
+    wire(handler).info("e", extra=event(7))
+    assert queue.pending()[0] == 1
+    assert handler.flush()
+    assert queue.pending()[0] == 0
+    assert numbers(plane) == [7]
+
+
+def fill(handler: RudderHandler, wire: Wire, plane: LocalDataPlane, count: int) -> None:
+    """Log events while the server is away, and let it come back afterwards."""
+    plane.fail(503, times=None)
+    logger = wire(handler)
+    for number in range(count):
+        logger.info("e", extra=event(number))
+    plane.heal()
+
+
+def test_max_queue_size(make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane) -> None:
+    """So many events wait in memory, those being sent included; further ones are dropped."""
+    handler = make_handler(max_queue_size=5)
+    fill(handler, wire, plane, 8)
+    assert handler.flush()
+    assert numbers(plane) == [0, 1, 2, 3, 4]
+    assert handler.stats().dropped == {"queue_full": 3}
+
+
+def test_max_queue_bytes(make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane) -> None:
+    """Their bytes are bounded, too."""
+    handler = make_handler(max_queue_bytes=2_000, max_event_bytes=500, upload_interval=60)
+    logger = wire(handler)
+    for number in range(20):
+        logger.info("e", extra=event(number))
+        assert handler.stats().pending_bytes <= 2_000
+    stats = handler.stats()
+    assert 0 < stats.pending < 20
+    assert stats.dropped == {"queue_full": 20 - stats.pending}
+
+
+@pytest.mark.parametrize(("policy", "kept"), [("drop_new", [0, 1, 2]), ("drop_old", [7, 8, 9])])
+def test_overflow(
+    make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane, policy: str, kept: list[int]
+) -> None:
+    """`drop_new` keeps the oldest events, `drop_old` the newest; each drop is told, with reason."""
+    dropped: list[tuple[int, str]] = []
+    handler = make_handler(
+        max_queue_size=3,
+        upload_size=1,
+        upload_interval=3_600,
+        overflow=policy,
+        on_drop=lambda lost, reason: dropped.append((lost["properties"]["n"], reason)),
+    )
+    # Nothing is handed out yet, so that it is certain which events wait.
+    handler._listener.ensure_running = lambda: True  # type: ignore[method-assign]
+    logger = wire(handler)
+    for number in range(10):
+        logger.info("e", extra=event(number))
+    del handler._listener.ensure_running
+    assert handler.flush()
+    assert numbers(plane) == kept
+    assert dropped == [(n, "queue_full") for n in range(10) if n not in kept]
+    assert handler.stats().dropped == {"queue_full": 7}
+
+
+def test_overflow_never_evicts_what_is_being_sent(
+    make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane
+) -> None:
+    """`drop_old` drops the oldest that waits; a batch in flight is settled by its answer alone."""
+    handler = make_handler(
+        max_queue_size=3, upload_size=3, overflow="drop_old", upload_interval=3_600
+    )
+    plane.latency = 0.3
+    logger = wire(handler)
+    for number in range(3):
+        logger.info("e", extra=event(number))
+    queue: Any = handler._queue
+    while not queue._handed_out:
+        threading.Event().wait(0.005)
+    logger.info("e", extra=event(3))
+    assert handler.flush()
+    assert numbers(plane) == [0, 1, 2]
+    assert handler.stats().dropped == {"queue_full": 1}
+
+
+def test_overflow_block_waits_for_room(
+    make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane
+) -> None:
+    """`block` holds the caller until there is room, and then loses nothing."""
+    handler = make_handler(max_queue_size=5, overflow="block", block_timeout=30)
+    logger = wire(handler)
+    for number in range(100):
+        logger.info("e", extra=event(number))
+    assert handler.flush()
+    assert numbers(plane) == list(range(100))
+
+
+def test_block_timeout(make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane) -> None:
+    """`block` holds the caller for so long at the most; then the event is dropped and counted."""
+    handler = make_handler(max_queue_size=1, overflow="block", block_timeout=0.1)
+    plane.fail(503, times=None)
+    logger = wire(handler)
+    begun = monotonic()
+    for number in range(3):
+        logger.info("e", extra=event(number))
+    assert 0.2 <= monotonic() - begun < 2
+    assert handler.stats().dropped == {"queue_full": 2}
+    plane.heal()
+    assert handler.flush()
+
+
+def test_timeout(make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane) -> None:
+    """An answer is waited for so long, then the upload is tried again."""
+    handler = make_handler(timeout=0.1)
+    plane.hang(times=2)
+    wire(handler).info("e", extra=event())
+    assert handler.flush()
+    assert [request.status for request in plane.requests] == [None, None, 200]
+
+
+def test_max_retries(make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane) -> None:
+    """So many further attempts are made; none are, with 0."""
+    handler = make_handler(max_retries=0)
+    plane.fail(503)
+    wire(handler).info("e", extra=event())
+    assert handler.flush()
+    assert handler.stats().dropped == {"retries_exhausted": 1}
+    assert len(plane.requests) == 1
+
+
+def test_shutdown_timeout(make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane) -> None:
+    """close() waits so long at the most; what is left goes on being delivered."""
+    handler = make_handler(shutdown_timeout=0.1)
+    plane.fail(503, times=None)
+    wire(handler).info("e", extra=event(1))
+    begun = monotonic()
+    handler.close()
+    assert 0.1 <= monotonic() - begun < 2
+    assert handler.stats().pending == 1
+    plane.heal()
+    plane.wait_for(1)
+    assert numbers(plane) == [1]
+
+
+@pytest.mark.parametrize("on", [True, False])
+def test_gzip(make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane, on: bool) -> None:
+    """On, uploads are compressed; off, they go as they are."""
+    handler = make_handler(gzip=on, upload_interval=60)
+    logger = wire(handler)
+    for number in range(50):
+        logger.info("e", extra=event(number))
+    assert handler.flush()
+    (request,) = plane.requests
+    assert request.headers.get("content-encoding") == ("gzip" if on else None)
+    assert (request.wire_bytes < len(request.body) / 5) is on
+    assert numbers(plane) == list(range(50))
+
+
+class _Proxy(http.server.BaseHTTPRequestHandler):
+    """Forwards a POST with an absolute URL, as an HTTP proxy does, and notes who came."""
+
+    protocol_version = "HTTP/1.1"
+    credentials: list[str | None]
+
+    def do_POST(self) -> None:
+        self.credentials.append(self.headers.get("Proxy-Authorization"))
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        host, _, path = self.path.removeprefix("http://").partition("/")
+        upstream = http.client.HTTPConnection(host, timeout=10)
+        headers = {k: v for k, v in self.headers.items() if k != "Proxy-Authorization"}
+        upstream.request("POST", f"/{path}", body, headers)
+        answer = upstream.getresponse()
+        content = answer.read()
+        upstream.close()
+        self.send_response(answer.status)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_: Any) -> None:
+        """Stay silent."""
+
+
+@pytest.fixture
+def proxy() -> Iterator[tuple[str, list[str | None]]]:
+    """A forwarding proxy: its host and port, and the credentials that it was given."""
+    handler = type("Proxy", (_Proxy,), {"credentials": []})
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        server.daemon_threads = True
+        server.block_on_close = False
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield f"127.0.0.1:{server.server_port}", handler.credentials  # type: ignore[attr-defined]
+        server.shutdown()
+        thread.join()
+
+
+def test_proxies(
+    make_handler: MakeHandler,
+    wire: Wire,
+    plane: LocalDataPlane,
+    proxy: tuple[str, list[str | None]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Uploads go by the proxy given, with its credentials, whatever the environment says."""
+    address, credentials = proxy
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    handler = make_handler(proxies={"http": f"http://user:word@{address}"})
+    wire(handler).info("e", extra=event(3))
+    assert handler.flush()
+    assert numbers(plane) == [3]
+    assert credentials == ["Basic " + base64.b64encode(b"user:word").decode()]
+
+
+@pytest.fixture(scope="module")
+def ca(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
+    """Files of a private CA, a server certificate and a client certificate, by name."""
+    folder = tmp_path_factory.mktemp("tls")
+    authority = trustme.CA()
+    server = authority.issue_cert("127.0.0.1")
+    client = authority.issue_cert("client@example.com")
+    authority.cert_pem.write_to_path(str(folder / "ca"))
+    server.private_key_and_cert_chain_pem.write_to_path(str(folder / "server"))
+    client.private_key_pem.write_to_path(str(folder / "client-key"))
+    client.cert_chain_pems[0].write_to_path(str(folder / "client-cert"))
+    return lambda name: str(folder / name)
+
+
+def test_ca_bundle(make_handler: MakeHandler, wire: Wire, ca: Callable[[str], str]) -> None:
+    """A server certificate of a private CA is trusted with it; without it events are held."""
+    with LocalDataPlane(WRITE_KEY, certfile=ca("server")) as plane:
+        trusting = make_handler(data_plane_url=plane.url, ca_bundle=ca("ca"))
+        wire(trusting).info("e", extra=event(1))
+        assert trusting.flush()
+        doubting = make_handler(data_plane_url=plane.url, shutdown_timeout=0.1)
+        wire(doubting).info("e", extra=event(2))
+        assert doubting.flush(0.5) is False
+        assert "certificate" in str(doubting.stats().holding)
+        assert numbers(plane) == [1]
+        trusting.close()
+
+
+@pytest.mark.parametrize("as_pair", [True, False])
+def test_client_cert(
+    make_handler: MakeHandler,
+    wire: Wire,
+    ca: Callable[[str], str],
+    tmp_path: Path,
+    as_pair: bool,
+) -> None:
+    """A server that demands a certificate gets it, from one file or from two."""
+    pair = (ca("client-cert"), ca("client-key"))
+    single = tmp_path / "client.pem"
+    single.write_text("".join(Path(name).read_text() for name in pair))
+    with LocalDataPlane(WRITE_KEY, certfile=ca("server"), client_ca=ca("ca")) as plane:
+        handler = make_handler(
+            data_plane_url=plane.url,
+            ca_bundle=ca("ca"),
+            client_cert=pair if as_pair else str(single),
+        )
+        wire(handler).info("e", extra=event(1))
+        assert handler.flush()
+        assert numbers(plane) == [1]
+        handler.close()
+
+
+def raising(*_: Any) -> None:
+    """A callback with a bug."""
+    raise KeyError("secret")
+
+
+def test_on_error(
+    make_handler: MakeHandler,
+    wire: Wire,
+    plane: LocalDataPlane,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """It gets error and events; if it raises, that is logged, counted, and harms nothing."""
+    told: list[tuple[Exception, list[dict[str, Any]]]] = []
+    for callback in (lambda error, events: told.append((error, events)), raising):
+        handler = make_handler(on_error=callback)
+        plane.fail(401)
+        wire(handler).info("e", extra=event(4))
+        handler.flush(0.05)
+        assert handler.flush()
+    ((error, (stored,)),) = told
+    assert "401" in str(error)
+    assert stored["properties"] == {"n": 4}
+    assert handler.stats().callback_errors == 1
+    assert "callback raising raised KeyError" in caplog.text
+    assert "secret" not in caplog.text
+
+
+def test_on_drop(make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane) -> None:
+    """It gets each dropped event and the reason; if it raises, the rest goes on."""
+    handler = make_handler(on_drop=raising, max_queue_size=1, upload_interval=60)
+    logger = wire(handler)
+    for number in range(3):
+        logger.info("e", extra=event(number))
+    assert handler.flush()
+    assert numbers(plane) == [0]
+    assert handler.stats().callback_errors == 2
+
+
+def test_drops_are_told_in_one_line(
+    make_handler: MakeHandler,
+    wire: Wire,
+    plane: LocalDataPlane,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A thousand drops make no thousand lines: one at once, one with the rest at the end."""
+    handler = make_handler(max_queue_size=1)
+    plane.fail(503, times=None)
+    logger = wire(handler)
+    logger.propagate = False
+    for number in range(1_001):
+        logger.info("e", extra=event(number))
+    plane.heal()
+    handler.close()
+    lines = [r.getMessage() for r in caplog.records if r.name == "rudder_logging"]
+    assert lines == ["dropped 1 events (queue_full: 1)", "dropped 999 events (queue_full: 999)"]
+
+
+def redact(message: dict[str, Any]) -> dict[str, Any] | None:
+    """What an app might do before sending."""
+    n = message["properties"]["n"]
+    if n == 1:
+        return None
+    if n == 2:
+        raise KeyError("secret")
+    if n == 3:
+        del message["userId"]
+    if n == 4:
+        return "text"  # type: ignore[return-value]
+    message["properties"]["n"] = n * 10
+    message["sentAt"] = "1970-01-01T00:00:00Z"
+    return message
+
+
+def test_before_send(
+    make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane, refused: list[str]
+) -> None:
+    """It changes the message or drops it; what it spoils is refused; if it raises, the event stays
+    back, since the hook may be what removes personal data.
+    """
+    dropped: list[str] = []
+    handler = make_handler(
+        before_send=redact, on_drop=lambda message, reason: dropped.append(reason)
+    )
+    logger = wire(handler)
+    for number in range(6):
+        logger.info("e", extra=event(number))
+    assert handler.flush()
+    assert numbers(plane) == [0, 50]
+    assert plane.events[0]["sentAt"] > "2020"
+    assert dropped == ["before_send", "before_send_failed"]
+    stats = handler.stats()
+    assert stats.dropped == {"before_send": 1, "before_send_failed": 1}
+    assert (stats.callback_errors, stats.invalid) == (1, 2)
+    assert "no id" in refused[0]
+    assert "before_send must return the message or None, not str" in refused[1]
+
+
+def test_dead_letter(
+    make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane, tmp_path: Path
+) -> None:
+    """An event that the server refuses for good is a line of the file."""
+    handler = make_handler(dead_letter=tmp_path / "dead.jsonl")
+    plane.fail(413)
+    wire(handler).info("e", extra=event(5))
+    assert handler.flush()
+    letter = json.loads((tmp_path / "dead.jsonl").read_text())
+    assert letter["message"]["properties"] == {"n": 5}
+    assert (letter["status"], letter["reason"]) == (413, "request size exceeds max limit")
+
+
+def test_context(make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane) -> None:
+    """It is merged under every event's own, level by level."""
+    handler = make_handler(context={"app": {"name": "shop", "version": "1"}, "locale": "de"})
+    wire(handler).info("e", extra=event(context={"app": {"version": "2"}}))
+    assert handler.flush()
+    context = plane.events[0]["context"]
+    assert context["app"] == {"name": "shop", "version": "2"}
+    assert context["locale"] == "de"
+    assert context["library"]["name"] == "rudder-logging"
+
+
+def test_integrations(make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane) -> None:
+    """It is merged under every event's own; the event wins."""
+    handler = make_handler(integrations={"All": False, "Amplitude": True})
+    wire(handler).info("e", extra=event(integrations={"Amplitude": False, "Slack": True}))
+    assert handler.flush()
+    assert plane.events[0]["integrations"] == {"All": False, "Amplitude": False, "Slack": True}
+
+
+def test_send(
+    make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane, refused: list[str]
+) -> None:
+    """Off: events are checked and counted, and nothing leaves."""
+    threads = threading.active_count()
+    handler = make_handler(send=False)
+    logger = wire(handler)
+    logger.info("e", extra=event())
+    logger.info("bad", extra={"rudder": {}})
+    assert handler.flush()
+    assert plane.requests == []
+    assert handler.stats().dropped == {"send_off": 1}
+    assert len(refused) == 1
+    assert threading.active_count() == threads
+
+
+def test_sync_mode(make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane) -> None:
+    """An event has arrived when the call returns, from the calling thread."""
+    threads = threading.active_count()
+    handler = make_handler(sync_mode=True)
+    logger = wire(handler)
+    for number in range(3):
+        logger.info("e", extra=event(number))
+        assert numbers(plane) == list(range(number + 1))
+    assert threading.active_count() == threads
+
+
+def test_sync_mode_with_a_fault_keeps_the_event(
+    make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane
+) -> None:
+    """A fault does not raise, nor hold the caller for ever: the event goes with the next one."""
+    handler = make_handler(sync_mode=True, timeout=0.2)
+    logger = wire(handler)
+    plane.fail(401)
+    logger.info("e", extra=event(0))
+    assert handler.stats().pending == 1
+    logger.info("e", extra=event(1))
+    assert numbers(plane) == [0, 1]
+    plane.fail(401)
+    logger.info("e", extra=event(2))
+    assert handler.flush()
+    plane.fail(401)
+    logger.info("e", extra=event(3))
+    handler.close()
+    assert numbers(plane) == [0, 1, 2, 3]
+
+
+def test_sync_mode_from_threads_and_callbacks(
+    make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane
+) -> None:
+    """Threads take turns, and an event that a callback logs is delivered, too."""
+    logger = wire()
+    handler = make_handler(
+        sync_mode=True,
+        on_error=lambda error, events: logger.info("from callback", extra=event(-1)),
+    )
+    logger.addHandler(handler)
+    plane.fail(413)
+    logger.info("refused", extra=event(0))
+    assert numbers(plane) == [-1]
+
+    def log(thread: int) -> None:
+        for number in range(20):
+            logger.info("e", extra=event(100 * thread + number))
+
+    threads = [threading.Thread(target=log, args=(number,)) for number in range(1, 4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    expected = {100 * thread + number for thread in range(1, 4) for number in range(20)}
+    assert sorted(numbers(plane)) == [-1, *sorted(expected)]
+
+
+def test_debug(make_handler: MakeHandler, wire: Wire, capsys: pytest.CaptureFixture[str]) -> None:
+    """The package's own DEBUG lines are shown, on stderr where logging has no handler for them."""
+    ours = logging.getLogger("rudder_logging")
+    ours.propagate = False
+    handler = make_handler(debug=True)
+    wire(handler).info("e", extra=event())
+    assert handler.flush()
+    handler.close()
+    assert "upload of 1 events" in capsys.readouterr().err
