@@ -4,18 +4,19 @@
 
 The files, in the order in which an event meets them:
 
-- `analytics.py`: the seven calls, `EventLogger`, and the settings of the default handler
-- `_handler.py`: `RudderHandler`, from record to queue, and its life
+- `analytics.py`: the seven calls, `EventLogger`; `_settings.py`: the default handler's settings
+- `_handler.py`: `RudderHandler`, from record to queue; `_lifecycle.py`: exits and forks
 - `_context.py`: what `bind()` has bound
 - `_formatter.py`: `RudderFormatter`, from record to message
 - `_events.py`: the seven event types in one table; `build` and `validate`
+- `_fields.py`: the rules of their fields
 - `_encoding.py`: values of every type a Python app has, as JSON
 - `queues/`: where messages wait
 - `_listener.py`: `BatchListener`, from queue to batches
 - `_delivery.py`: from a batch to its outcome; `_retry.py`: when to try again
 - `_transport.py`: one upload over HTTP
 - `_ledger.py`: what became of each event; `_reports.py`: who is told
-- `config.py`: every option; `exceptions.py`: every error
+- `config.py`: every option; `_parsers.py`: how they are read; `exceptions.py`: every error
 - `dataplane/`: a data plane for tests and local work
 """
 
@@ -30,6 +31,7 @@ from ._events import EVENT_TYPES
 from ._formatter import RudderFormatter
 from ._handler import RudderHandler
 from ._ledger import Stats
+from ._settings import settings
 from ._version import __version__
 from .analytics import (
     EventLogger,
@@ -40,7 +42,6 @@ from .analytics import (
     merge,
     page,
     screen,
-    settings,
     shutdown,
     track,
 )

@@ -9,18 +9,24 @@ silently lose is refused here, with a message that names the field, the type of 
 from __future__ import annotations
 
 import difflib
-import re
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta, timezone
-from email.utils import parsedate_to_datetime
-from enum import Enum
 from functools import cached_property
-from numbers import Integral
 from typing import Any
 
-from ._encoding import isoformat
+from ._fields import (
+    Field,
+    normalise_event_name,
+    normalise_id,
+    normalise_integrations,
+    normalise_mapping,
+    normalise_merge_properties,
+    normalise_text,
+    normalise_timestamp,
+    type_of,
+    visible,
+)
 from .exceptions import InvalidTypeError, InvalidValueError
 
 __all__ = [
@@ -36,176 +42,45 @@ __all__ = [
     "nearest",
     "new_message_id",
     "validate",
+    "visible",
 ]
 
 
-@dataclass(frozen=True)
-class Field:
-    """One field of a message: its names, its rule, and what it is for."""
-
-    arg: str
-    """In Python: `group_id`."""
-    key: str
-    """On the wire: `groupId`."""
-    normalise: Callable[[str, Any], Any]
-    """From what the app gave to what is sent; raises InvalidEventError. First argument: where."""
-    doc: str
-    required: bool = False
-    from_template: bool = False
-    """Left out, it is the record's message template."""
-    bindable: bool = False
-    """`bind()` and `EventLogger` may provide it."""
-
-
-def _normalise_id(where: str, value: Any) -> str:
-    """Trimmed, as the gateway compares ids; numbers as text, as it would make them."""
-    if isinstance(value, Enum):
-        value = value.value
-    if isinstance(value, str):
-        text = value.strip()
-        # What the gateway's own trimming would leave empty is no id: zero-width space and the like.
-        if text.isprintable() or any(c.isprintable() and c != " " for c in text):
-            if text:
-                return text
-            raise InvalidValueError(f"{where} is blank; give a non-empty str, or leave it out")
-        raise InvalidValueError(f"{where} has only invisible characters; give a non-empty str")
-    if isinstance(value, Integral) and not isinstance(value, bool):
-        return str(int(value))
-    if isinstance(value, uuid.UUID):
-        return str(value)
-    raise InvalidTypeError(f"{where} must be a str, an int or a UUID, not {_type(value)}")
-
-
-def _normalise_text(where: str, value: Any) -> str:
-    if not isinstance(value, str):
-        raise InvalidTypeError(f"{where} must be a str, not {_type(value)}")
-    return value
-
-
-def _normalise_event_name(where: str, value: Any) -> str:
-    if not _normalise_text(where, value).strip():
-        raise InvalidValueError(f"{where} is blank; give the name of what happened")
-    return str(value)
-
-
-def _normalise_mapping(where: str, value: Any) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping):
-        raise InvalidTypeError(f"{where} must be a mapping, not {_type(value)}; give a dict")
-    return value
-
-
-def _normalise_integrations(where: str, value: Any) -> Mapping[str, Any]:
-    # The server drops an event whose integrations are anything else for all destinations, after
-    # a 200 (processor/integrations/integrations.go).
-    integrations = _normalise_mapping(where, value)
-    if "All" in integrations and not isinstance(integrations["All"], bool):
-        given = _type(integrations["All"])
-        raise InvalidTypeError(f"{where}: 'All' must be True or False, not {given}")
-    return integrations
-
-
-_RFC_3339 = re.compile(
-    r"(\d{4}-\d\d-\d\d)"
-    r"(?:[T ](\d\d:\d\d)(?::(\d\d)(?:[.,]\d{1,9})?)?(?:Z|[+-](\d\d):?(\d\d))?)?",
-    re.ASCII,
-)
-_EPOCH = re.compile(r"\d{10}|\d{13}|\d{16}|\d{19}", re.ASCII)
-_TIMESTAMP_CURE = "give an aware datetime, or RFC 3339 text like '2026-01-31T12:00:00Z'"
-
-
-def _normalise_timestamp(where: str, value: Any) -> str:
-    """As text that the server's parser takes; what it can't parse it ignores without a word."""
-    if isinstance(value, datetime):
-        text = isoformat(value)
-        if text is not None:
-            return text
-    elif isinstance(value, date):
-        return value.isoformat()
-    elif not isinstance(value, str):
-        raise InvalidTypeError(
-            f"{where} must be a datetime or text, not {_type(value)}; {_TIMESTAMP_CURE}"
-        )
-    elif _is_rfc_3339(value) or _EPOCH.fullmatch(value):
-        return value
-    else:
-        try:
-            return isoformat(parsedate_to_datetime(value)) or value  # RFC 1123
-        except (TypeError, ValueError, IndexError):
-            pass
-    raise InvalidValueError(f"{where} can't be parsed as a time; {_TIMESTAMP_CURE}")
-
-
-def _is_rfc_3339(text: str) -> bool:
-    match = _RFC_3339.fullmatch(text)
-    if match is None:
-        return False
-    day, minute, second, zone_hours, zone_minutes = match.groups()
-    try:
-        datetime.fromisoformat(f"{day}T{minute or '00:00'}:{second or '00'}")
-        if zone_hours:
-            timezone(timedelta(hours=int(zone_hours), minutes=int(zone_minutes)))
-    except ValueError:  # 30 February, hour 24, second 60
-        return False
-    return True
-
-
-_IDENTIFIERS_IN_A_MERGE = 2
-
-
-def _normalise_merge_properties(where: str, value: Any) -> list[dict[str, str]]:
-    # The documentation promises any number of identifiers; the server takes exactly two.
-    shape = "exactly two mappings, each with a non-empty 'type' and 'value'"
-    if not isinstance(value, (list, tuple)):
-        raise InvalidTypeError(f"{where} must be a list of {shape}, not {_type(value)}")
-    if len(value) != _IDENTIFIERS_IN_A_MERGE:
-        raise InvalidValueError(f"{where} must be {shape}; it has {len(value)} items")
-    pairs = []
-    for number, item in enumerate(value, 1):
-        if not isinstance(item, Mapping):
-            raise InvalidTypeError(f"{where}: item {number} is {_type(item)}; give {shape}")
-        if set(item) != {"type", "value"}:
-            raise InvalidValueError(
-                f"{where}: item {number} must have just 'type' and 'value'; give {shape}"
-            )
-        pairs.append({key: _normalise_id(f"{where}: {key!r}", item[key]) for key in item})
-    return pairs
-
-
-USER_ID = Field("user_id", "userId", _normalise_id, "Who: your id of the user.", bindable=True)
+USER_ID = Field("user_id", "userId", normalise_id, "Who: your id of the user.", bindable=True)
 ANONYMOUS_ID = Field(
-    "anonymous_id", "anonymousId", _normalise_id, "Who: an id before sign-up.", bindable=True
+    "anonymous_id", "anonymousId", normalise_id, "Who: an id before sign-up.", bindable=True
 )
-MESSAGE_ID = Field("message_id", "messageId", _normalise_id, "Unique; made for you if left out.")
+MESSAGE_ID = Field("message_id", "messageId", normalise_id, "Unique; made for you if left out.")
 TIMESTAMP = Field(
-    "timestamp", "timestamp", _normalise_timestamp, "When it happened, if not at the call."
+    "timestamp", "timestamp", normalise_timestamp, "When it happened, if not at the call."
 )
 CONTEXT = Field(
-    "context", "context", _normalise_mapping, "Circumstances: ip, app, library.", bindable=True
+    "context", "context", normalise_mapping, "Circumstances: ip, app, library.", bindable=True
 )
 INTEGRATIONS = Field(
     "integrations",
     "integrations",
-    _normalise_integrations,
+    normalise_integrations,
     "Which destinations get it.",
     bindable=True,
 )
 COMMON_FIELDS = (USER_ID, ANONYMOUS_ID, MESSAGE_ID, TIMESTAMP, CONTEXT, INTEGRATIONS)
 
 PROPERTIES = Field(
-    "properties", "properties", _normalise_mapping, "Details of what happened.", bindable=True
+    "properties", "properties", normalise_mapping, "Details of what happened.", bindable=True
 )
-TRAITS = Field("traits", "traits", _normalise_mapping, "What is known of the user or group.")
+TRAITS = Field("traits", "traits", normalise_mapping, "What is known of the user or group.")
 EVENT = Field(
-    "event", "event", _normalise_event_name, "What happened.", required=True, from_template=True
+    "event", "event", normalise_event_name, "What happened.", required=True, from_template=True
 )
-NAME = Field("name", "name", _normalise_text, "The page's or screen's name.", from_template=True)
-CATEGORY = Field("category", "category", _normalise_text, "The page's or screen's category.")
-GROUP_ID = Field("group_id", "groupId", _normalise_id, "Which group.", required=True)
-PREVIOUS_ID = Field("previous_id", "previousId", _normalise_id, "The old id.", required=True)
+NAME = Field("name", "name", normalise_text, "The page's or screen's name.", from_template=True)
+CATEGORY = Field("category", "category", normalise_text, "The page's or screen's category.")
+GROUP_ID = Field("group_id", "groupId", normalise_id, "Which group.", required=True)
+PREVIOUS_ID = Field("previous_id", "previousId", normalise_id, "The old id.", required=True)
 MERGE_PROPERTIES = Field(
     "merge_properties",
     "mergeProperties",
-    _normalise_merge_properties,
+    normalise_merge_properties,
     "Exactly two `{type, value}`.",
     required=True,
 )
@@ -274,7 +149,7 @@ def build(
         InvalidEventError: The data plane would refuse it, or accept and lose it.
     """
     if not isinstance(fields, Mapping):
-        raise InvalidTypeError(f"'rudder' must be a mapping, not {_type(fields)}; give a dict")
+        raise InvalidTypeError(f"'rudder' must be a mapping, not {type_of(fields)}; give a dict")
     row = _row(fields.get("type", "track"))
     if bound:
         fields = merge_bound(fields, bound)
@@ -314,7 +189,7 @@ def validate(message: Mapping[str, Any]) -> None:
         InvalidEventError: The data plane would refuse it, or accept and lose it.
     """
     if not isinstance(message, Mapping):
-        raise InvalidTypeError(f"a message must be a mapping, not {_type(message)}")
+        raise InvalidTypeError(f"a message must be a mapping, not {type_of(message)}")
     if "type" not in message:
         raise InvalidValueError("'type' is missing; give one of " + ", ".join(EVENT_TYPES))
     row = _row(message["type"])
@@ -387,7 +262,7 @@ def new_message_id() -> str:
 
 def _row(name: object) -> EventType:
     if not isinstance(name, str):
-        raise InvalidTypeError(f"'type' must be a str, not {_type(name)}")
+        raise InvalidTypeError(f"'type' must be a str, not {type_of(name)}")
     row = EVENT_TYPES.get(name)
     if row is None:
         raise InvalidValueError(
@@ -414,12 +289,8 @@ def _place_traits(row: EventType, message: dict[str, Any]) -> None:
 
 
 def _unknown_field(row: EventType, name: object) -> InvalidValueError:
-    shown = repr(name) if isinstance(name, str) and len(name) <= 64 else _type(name)  # noqa: PLR2004
+    shown = repr(name) if isinstance(name, str) and len(name) <= 64 else type_of(name)  # noqa: PLR2004
     return InvalidValueError(
         f"{row.name}: unknown field {shown}{nearest(name, row.by_name)}; "
         f"it takes: {', '.join(field.arg for field in row.fields)}"
     )
-
-
-def _type(value: object) -> str:
-    return "None" if value is None else type(value).__name__

@@ -7,10 +7,8 @@ delivery, within `shutdown_timeout`.
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import logging
-import os
 import sys
 import traceback
 import weakref
@@ -20,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
+from . import _lifecycle
 from ._delivery import Delivery
 from ._encoding import dumps
 from ._events import validate
@@ -43,10 +42,6 @@ _log = logging.getLogger("rudder_logging")
 
 _OWN_LOGGERS = frozenset({"rudder_logging", "urllib3", "requests", "charset_normalizer"})
 """What the sender itself may log. From its own thread, nothing of this is ever shipped."""
-
-_handlers: weakref.WeakSet[RudderHandler] = weakref.WeakSet()
-_listeners: weakref.WeakSet[BatchListener] = weakref.WeakSet()  # a running thread keeps its own
-_ending_since: float | None = None  # the process is: no thread can be relied on any more
 
 
 class RudderHandler(logging.Handler):
@@ -92,7 +87,7 @@ class RudderHandler(logging.Handler):
         self._seen: set[weakref.ref[logging.LogRecord]] = set()
         if self.config.debug:
             _show_debug_lines()
-        _handlers.add(self)
+        _lifecycle.add_forkable(self)
 
     def _open(self) -> None:
         """Make everything that can't be shared with another process."""
@@ -125,8 +120,8 @@ class RudderHandler(logging.Handler):
             upload_interval=config.upload_interval,
             shutdown_timeout=config.shutdown_timeout,
         )
-        _listeners.add(self._listener)
-        self._finalizer = weakref.finalize(self, _wind_up, self._listener)
+        _lifecycle.add_listener(self._listener)
+        self._finalizer = weakref.finalize(self, _lifecycle.wind_up, self._listener)
         self._finalizer.atexit = False
 
     # logging.Handler's own methods, in the order in which logging calls them.
@@ -224,7 +219,7 @@ class RudderHandler(logging.Handler):
         impossible (see `flush`), goes on being delivered in the background.
         """
         patience = self._patience(self.config.shutdown_timeout)
-        if _ending_since is not None:
+        if _lifecycle.ending_since() is not None:
             self._listener.finish(self._deadline(patience))
         elif self.config.sync_mode:
             self._listener.drain(self._deadline(patience))
@@ -366,13 +361,14 @@ class RudderHandler(logging.Handler):
 
     def _delivers_itself(self) -> bool:
         """Whether events leave from the thread that logs them."""
-        return self.config.sync_mode or _ending_since is not None
+        return self.config.sync_mode or _lifecycle.ending_since() is not None
 
     def _deadline(self, timeout: float) -> float:
         """When so many seconds from now will have passed, or the process's time to end has come."""
         deadline = monotonic() + timeout
-        if _ending_since is not None:
-            deadline = min(deadline, _ending_since + self.config.shutdown_timeout)
+        ending = _lifecycle.ending_since()
+        if ending is not None:
+            deadline = min(deadline, ending + self.config.shutdown_timeout)
         return deadline
 
     def _patience(self, timeout: float) -> float:
@@ -381,7 +377,7 @@ class RudderHandler(logging.Handler):
             return 0.0
         return timeout
 
-    def _begin_anew(self) -> None:
+    def begin_anew(self) -> None:
         """In a forked child: the parent's events, locks, thread and connections are its own."""
         self._finalizer.detach()  # it keeps the parent's backlog in memory
         self._open()
@@ -402,34 +398,3 @@ def _show_debug_lines() -> None:
     _log.setLevel(logging.DEBUG)
     if not _log.hasHandlers():
         _log.addHandler(logging.StreamHandler())
-
-
-def _wind_up(listener: BatchListener) -> None:
-    """Its handler was forgotten without being closed: still deliver, then end."""
-    if listener.queue.pending()[0]:
-        listener.ensure_running()
-    if not listener.retired:
-        listener.enqueue_sentinel()
-
-
-def _at_exit() -> None:
-    """Deliver what is queued. Runs before `logging.shutdown`, which was registered earlier."""
-    global _ending_since
-    _ending_since = monotonic()
-    listeners = list(_listeners)
-    for listener in listeners:  # all of them at once, then one after the other
-        if not listener.retired:
-            listener.enqueue_sentinel()
-    for listener in listeners:
-        listener.finish(_ending_since + listener.shutdown_timeout)
-
-
-def _after_fork_in_child() -> None:
-    _listeners.clear()
-    for handler in list(_handlers):
-        handler._begin_anew()  # noqa: SLF001 - this module's own class
-
-
-atexit.register(_at_exit)
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -182,6 +182,8 @@ def _tls_error(error: requests.exceptions.SSLError) -> TransportError:
         # The server's verdict on our certificate comes as an alert.
         if isinstance(cause, ssl.SSLError) and "ALERT" in (cause.reason or "").upper():
             return CertificateError(f"the server ended the TLS handshake: {cause.reason}")
+        if isinstance(cause, ssl.SSLEOFError):  # in TLS 1.3, perhaps after the request was sent
+            return OutcomeUnknownError("the server cut the TLS connection")
     return ConnectionFailedError(_describe(error))
 
 

@@ -33,7 +33,7 @@ class Stream(logging.StreamHandler[io.StringIO]):
         self.setFormatter(formatter)
         self.errors: list[BaseException | None] = []
 
-    def handleError(self, record: logging.LogRecord) -> None:
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
         """Keep the exception in flight."""
         self.errors.append(sys.exc_info()[1])
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import gzip
 import json
 import math
 import uuid
@@ -18,7 +17,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .._events import EVENT_TYPES
+from .._events import EVENT_TYPES, visible
 
 __all__ = ["MAX_REQUEST_BYTES", "ROUTES", "Verdict", "check_body", "check_key", "decompress"]
 
@@ -75,10 +74,17 @@ def decompress(raw: bytes, content_encoding: str | None) -> bytes | Verdict:
     """The body's JSON; only the exact value `gzip` means anything to the gateway."""
     if content_encoding != "gzip":
         return raw
-    try:
-        return gzip.decompress(raw)
-    except (OSError, EOFError, zlib.error):
-        return Verdict(500, "failed to read body from request")
+    text = b""
+    while raw:  # of each member; unlike gzip.decompress, Go takes nothing else behind one
+        member = zlib.decompressobj(wbits=31)
+        try:
+            text += member.decompress(raw)
+        except zlib.error:
+            return Verdict(500, "failed to read body from request")
+        if not member.eof:
+            return Verdict(500, "failed to read body from request")
+        raw = member.unused_data
+    return text
 
 
 def check_body(  # noqa: PLR0911 - one return a check, in the gateway's order
@@ -103,11 +109,11 @@ def check_body(  # noqa: PLR0911 - one return a check, in the gateway's order
     for candidate in candidates:
         if not isinstance(candidate, dict):
             return Verdict(400, _NOT_AN_EVENT)
-        if not (_has_id(candidate) or candidate.get("type") in _TYPES_WITHOUT_ID):
+        if not (_has_id(candidate) or str(candidate.get("type")) in _TYPES_WITHOUT_ID):
             return Verdict(400, _NO_ID)
     if size > max_request_bytes:
         return Verdict(413, "request size exceeds max limit")
-    if overflow:
+    if overflow and _overflows(candidates):
         return Verdict(400, _INVALID_JSON)
     if not candidates:
         return Verdict(400, "empty batch payload")
@@ -133,16 +139,47 @@ def _parse(body: bytes, overflow: list[str]) -> Any:
         return value
 
     def integer(text: str) -> float:
-        number(text)
-        return int(text) if len(text) < 400 else float(text)  # noqa: PLR2004 - over any float
+        value = number(text)
+        return value if math.isinf(value) else int(text)
 
-    return json.loads(
-        body.decode("utf-8", "replace"),
+    # Bad bytes become lone surrogates first, as \ud800 escapes do; then all become U+FFFD.
+    text = body.decode("utf-8", "surrogateescape")
+    document = json.loads(
+        text,
         object_pairs_hook=first_wins,
         parse_constant=refuse,
         parse_float=number,
         parse_int=integer,
     )
+    return _mended(document) if "\\ud" in text.lower() or not _is_valid(text) else document
+
+
+def _is_valid(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+_SURROGATES = dict.fromkeys(range(55296, 57344), "�")
+
+
+def _mended(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.translate(_SURROGATES)
+    if isinstance(value, list):
+        return [_mended(item) for item in value]
+    if isinstance(value, dict):
+        return {_mended(key): _mended(item) for key, item in value.items()}
+    return value
+
+
+def _overflows(value: Any) -> bool:
+    """Whether re-encoding the events fails: nothing else of the body is encoded again."""
+    if isinstance(value, (list, dict)):
+        return any(map(_overflows, value.values() if isinstance(value, dict) else value))
+    return isinstance(value, float) and math.isinf(value)
 
 
 def _batch_of(document: Any) -> list[Any]:
@@ -160,12 +197,10 @@ def _normalised(value: Any) -> str:
     """An id as the gateway compares it: its JSON text, without invisible characters, trimmed."""
     if value is None:
         return ""
-    text = value if isinstance(value, str) else json.dumps(value)
-    return "".join(char for char in text if char.isprintable()).strip()
+    return visible(value if isinstance(value, str) else json.dumps(value))
 
 
 def _with_message_id(event: dict[str, Any]) -> dict[str, Any]:
     given = event.get("messageId")
-    if isinstance(given, str) and _normalised(given):
-        return event
-    return {**event, "messageId": str(uuid.uuid4())}
+    kept = visible(given) if isinstance(given, str) else ""
+    return {**event, "messageId": kept or str(uuid.uuid4())}

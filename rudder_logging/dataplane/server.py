@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import socket
 import ssl
+import sys
 import threading
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -19,6 +21,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from . import gateway
 from .faults import Fault, FaultPlan
 from .inbox import Inbox, ReceivedRequest
+from .responses import preflight, refusal, text
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -27,6 +30,8 @@ __all__ = ["LocalDataPlane"]
 
 _SECONDS_TO_START = 10.0
 _IDLE_SECONDS = 720  # the gateway's own
+_MAX_HEADER_BYTES = 524_288  # the gateway's own
+_CONTROL_BYTES = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _THREAD_NAME = "LocalDataPlane"
 _HEALTH = {
     "appType": "EMBEDDED",
@@ -116,6 +121,8 @@ class LocalDataPlane:
             log_config=None,
             access_log=False,
             server_header=False,
+            proxy_headers=False,
+            h11_max_incomplete_event_size=_MAX_HEADER_BYTES,
             timeout_keep_alive=_IDLE_SECONDS,
             timeout_graceful_shutdown=1,
             **self._tls,
@@ -173,7 +180,7 @@ class LocalDataPlane:
 
     @property
     def requests(self) -> list[ReceivedRequest]:
-        """The requests answered so far, oldest first."""
+        """The requests with events that came so far, oldest first, answered or not."""
         return self._inbox.requests
 
     @property
@@ -268,30 +275,44 @@ class LocalDataPlane:
                 connections.pop(self.peer, None)
                 super().connection_lost(exc)
 
+            def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's own words
+                """Answer as Go's net/http does; called while the parser's error is handled."""
+                status = getattr(sys.exc_info()[1], "error_status_hint", 400)
+                self.transport.write(refusal(431 if status == 431 else 400))  # noqa: PLR2004
+                self.transport.close()
+
         return Protocol
 
     async def _app(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
-        response = await self._respond(request)
-        if response is None:
-            self._connections[tuple(scope["client"])].abort()
-            while (await receive())["type"] != "http.disconnect":
-                pass  # uvicorn takes a return before that for a mistake of ours
+        transport = self._connections.get(tuple(scope["client"]))
+        if any(_CONTROL_BYTES.search(value) for _name, value in scope["headers"]):
+            if transport is not None:
+                transport.write(refusal(400))
+                transport.close()
+            response = None
+        else:
+            response = await self._respond(request)
+            if response is None and transport is not None:
+                transport.abort()
+        if response is not None:
+            response.headers["Vary"] = "Origin"
+            await response(scope, receive, send)
             return
-        response.headers["Vary"] = "Origin"
-        await response(scope, receive, send)
+        while (await receive())["type"] != "http.disconnect":
+            pass  # uvicorn takes a return before that for a mistake of ours
 
     async def _respond(self, request: Request) -> Response | None:
         """The response, or None: cut the connection."""
         path = request.url.path
         wanted = request.headers.get("Access-Control-Request-Method")
         if request.method == "OPTIONS" and wanted:
-            return _preflight(request, wanted)
+            return preflight(request, wanted)
         if self.overloaded:
-            return _text(gateway.Verdict(503, "Service Unavailable"))
+            return text(gateway.Verdict(503, "Service Unavailable"))
         method = gateway.ROUTES.get(path)
         if method is None:
-            return _text(gateway.Verdict(404, "404 page not found"))
+            return text(gateway.Verdict(404, "404 page not found"))
         if request.method != method:
             return Response(status_code=405, headers={"Allow": method})
         if path == "/health":
@@ -302,7 +323,9 @@ class LocalDataPlane:
         fault = self._faults.next()
         raw = await request.body()
         if fault is not None and fault.kind == "hang":
-            self._keep(request, raw, b"", gateway.Verdict(0, ""))
+            body = gateway.decompress(raw, request.headers.get("Content-Encoding"))
+            kept = b"" if isinstance(body, gateway.Verdict) else body
+            self._keep(request, raw, kept, gateway.Verdict(0, ""))
             assert self._released is not None  # noqa: S101 - for the type checker
             await self._released.wait()
             return None
@@ -324,7 +347,7 @@ class LocalDataPlane:
             events = verdict.events if fault.kind == "cut_after" else ()
             verdict = gateway.Verdict(0, "", events)
         self._keep(request, raw, body, verdict)
-        return _text(verdict, headers) if verdict.status else None
+        return text(verdict, headers) if verdict.status else None
 
     def _keep(self, request: Request, raw: bytes, body: bytes, verdict: gateway.Verdict) -> None:
         received = ReceivedRequest(
@@ -363,26 +386,3 @@ class _Server(uvicorn.Server):
 
     def finish(self) -> None:
         self.should_exit = True
-
-
-def _text(verdict: gateway.Verdict, headers: dict[str, str] | None = None) -> Response:
-    """As Go's net/http writes it: errors end with a newline, and browsers may not guess."""
-    if verdict.status == 200:  # noqa: PLR2004
-        return Response(verdict.text, media_type="text/plain", headers=headers)
-    safe = {"X-Content-Type-Options": "nosniff", **(headers or {})}
-    return Response(
-        verdict.text + "\n", status_code=verdict.status, media_type="text/plain", headers=safe
-    )
-
-
-def _preflight(request: Request, wanted: str) -> Response:
-    headers = {
-        "Access-Control-Allow-Origin": request.headers.get("Origin", "*"),
-        "Access-Control-Allow-Methods": wanted,
-        "Access-Control-Allow-Credentials": "true",
-        "Access-Control-Max-Age": "900",
-    }
-    asked = request.headers.get("Access-Control-Request-Headers")
-    if asked:
-        headers["Access-Control-Allow-Headers"] = asked
-    return Response(status_code=204, headers=headers)

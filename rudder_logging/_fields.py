@@ -1,0 +1,178 @@
+"""The rules of fields: what each takes, what it makes of it, and how it says no.
+
+A rule gets the name to complain under and the value an app gave, and returns what is sent.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta, timezone
+from email.utils import parsedate_to_datetime
+from enum import Enum
+from numbers import Integral
+from typing import Any
+
+from ._encoding import isoformat
+from .exceptions import InvalidTypeError, InvalidValueError
+
+__all__ = [
+    "Field",
+    "normalise_event_name",
+    "normalise_id",
+    "normalise_integrations",
+    "normalise_mapping",
+    "normalise_merge_properties",
+    "normalise_text",
+    "normalise_timestamp",
+    "type_of",
+    "visible",
+]
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field of a message: its names, its rule, and what it is for."""
+
+    arg: str
+    """In Python: `group_id`."""
+    key: str
+    """On the wire: `groupId`."""
+    normalise: Callable[[str, Any], Any]
+    """From what the app gave to what is sent; raises InvalidEventError. First argument: where."""
+    doc: str
+    required: bool = False
+    from_template: bool = False
+    """Left out, it is the record's message template."""
+    bindable: bool = False
+    """`bind()` and `EventLogger` may provide it."""
+
+
+_INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
+"""Characters that Python would print, and the gateway drops from ids."""
+
+
+def visible(text: str) -> str:
+    """What the gateway makes of an id before it compares it (rudder-go-kit: sanitize)."""
+    kept = [char for char in text if char.isprintable() and char not in _INVISIBLE]
+    return "".join(kept).strip()
+
+
+def normalise_id(where: str, value: Any) -> str:
+    """Trimmed, as the gateway compares ids; numbers as text, as it would make them."""
+    if isinstance(value, Enum):
+        value = value.value
+    if isinstance(value, str):
+        text = value.strip()
+        if text and ((text.isascii() and text.isprintable()) or visible(text)):
+            return text
+        raise InvalidValueError(
+            f"{where} is blank, or all invisible characters; give a non-empty str, or leave it out"
+        )
+    if isinstance(value, Integral) and not isinstance(value, bool):
+        return str(int(value))
+    if isinstance(value, uuid.UUID):
+        return str(value)
+    raise InvalidTypeError(f"{where} must be a str, an int or a UUID, not {type_of(value)}")
+
+
+def normalise_text(where: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise InvalidTypeError(f"{where} must be a str, not {type_of(value)}")
+    return value
+
+
+def normalise_event_name(where: str, value: Any) -> str:
+    if not normalise_text(where, value).strip():
+        raise InvalidValueError(f"{where} is blank; give the name of what happened")
+    return str(value)
+
+
+def normalise_mapping(where: str, value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise InvalidTypeError(f"{where} must be a mapping, not {type_of(value)}; give a dict")
+    return value
+
+
+def normalise_integrations(where: str, value: Any) -> Mapping[str, Any]:
+    # The server drops an event whose integrations are anything else for all destinations, after
+    # a 200 (processor/integrations/integrations.go).
+    integrations = normalise_mapping(where, value)
+    if "All" in integrations and not isinstance(integrations["All"], bool):
+        given = type_of(integrations["All"])
+        raise InvalidTypeError(f"{where}: 'All' must be True or False, not {given}")
+    return integrations
+
+
+_RFC_3339 = re.compile(
+    r"(\d{4}-\d\d-\d\d)"
+    r"(?:[T ](\d\d:\d\d)(?::(\d\d)(?:[.,]\d{1,9})?)?(?:Z|[+-](\d\d):?(\d\d))?)?",
+    re.ASCII,
+)
+_EPOCH = re.compile(r"\d{10}|\d{13}|\d{16}|\d{19}", re.ASCII)
+_TIMESTAMP_CURE = "give an aware datetime, or RFC 3339 text like '2026-01-31T12:00:00Z'"
+
+
+def normalise_timestamp(where: str, value: Any) -> str:
+    """As text that the server's parser takes; what it can't parse it ignores without a word."""
+    if isinstance(value, datetime):
+        text = isoformat(value)
+        if text is not None:
+            return text
+    elif isinstance(value, date):
+        return value.isoformat()
+    elif not isinstance(value, str):
+        raise InvalidTypeError(
+            f"{where} must be a datetime or text, not {type_of(value)}; {_TIMESTAMP_CURE}"
+        )
+    elif _is_rfc_3339(value) or _EPOCH.fullmatch(value):
+        return value
+    else:
+        try:
+            return isoformat(parsedate_to_datetime(value)) or value  # RFC 1123
+        except (TypeError, ValueError, IndexError, OverflowError):
+            pass
+    raise InvalidValueError(f"{where} can't be parsed as a time; {_TIMESTAMP_CURE}")
+
+
+def _is_rfc_3339(text: str) -> bool:
+    match = _RFC_3339.fullmatch(text)
+    if match is None:
+        return False
+    day, minute, second, zone_hours, zone_minutes = match.groups()
+    try:
+        datetime.fromisoformat(f"{day}T{minute or '00:00'}:{second or '00'}")
+        if zone_hours:
+            timezone(timedelta(hours=int(zone_hours), minutes=int(zone_minutes)))
+    except ValueError:  # 30 February, hour 24, second 60
+        return False
+    return True
+
+
+_IDENTIFIERS_IN_A_MERGE = 2
+
+
+def normalise_merge_properties(where: str, value: Any) -> list[dict[str, str]]:
+    # The documentation promises any number of identifiers; the server takes exactly two.
+    shape = "exactly two mappings, each with a non-empty 'type' and 'value'"
+    if not isinstance(value, (list, tuple)):
+        raise InvalidTypeError(f"{where} must be a list of {shape}, not {type_of(value)}")
+    if len(value) != _IDENTIFIERS_IN_A_MERGE:
+        raise InvalidValueError(f"{where} must be {shape}; it has {len(value)} items")
+    pairs = []
+    for number, item in enumerate(value, 1):
+        if not isinstance(item, Mapping):
+            raise InvalidTypeError(f"{where}: item {number} is {type_of(item)}; give {shape}")
+        if set(item) != {"type", "value"}:
+            raise InvalidValueError(
+                f"{where}: item {number} must have just 'type' and 'value'; give {shape}"
+            )
+        pairs.append({key: normalise_id(f"{where}: {key!r}", item[key]) for key in item})
+    return pairs
+
+
+def type_of(value: object) -> str:
+    """How errors name what was given: by its type, never by its content."""
+    return "None" if value is None else type(value).__name__

@@ -1,0 +1,75 @@
+"""The end of the process, and forks: what then happens to all listeners and handlers at once.
+
+Nothing here keeps anything alive: a listener lives as long as its thread, or its handler, does.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import weakref
+from time import monotonic
+from typing import Protocol
+
+from ._listener import BatchListener
+
+__all__ = ["add_forkable", "add_listener", "ending_since", "wind_up"]
+
+
+class Forkable(Protocol):
+    """Whatever can't be shared with a forked child."""
+
+    def begin_anew(self) -> None:
+        """Called in the child."""
+        ...
+
+
+_forkables: weakref.WeakSet[Forkable] = weakref.WeakSet()
+_listeners: weakref.WeakSet[BatchListener] = weakref.WeakSet()
+_ending_since: float | None = None
+
+
+def add_listener(listener: BatchListener) -> None:
+    """At the end of the process, wait for it."""
+    _listeners.add(listener)
+
+
+def add_forkable(forkable: Forkable) -> None:
+    """In a forked child, have it begin anew."""
+    _forkables.add(forkable)
+
+
+def ending_since() -> float | None:
+    """The monotonic time at which the process began to end: no thread can be relied on then."""
+    return _ending_since
+
+
+def wind_up(listener: BatchListener) -> None:
+    """Its handler was forgotten without being closed: still deliver, then end."""
+    if listener.queue.pending()[0]:
+        listener.ensure_running()
+    if not listener.retired:
+        listener.enqueue_sentinel()
+
+
+def _at_exit() -> None:
+    """Deliver what is queued. Runs before `logging.shutdown`, which was registered earlier."""
+    global _ending_since
+    _ending_since = monotonic()
+    listeners = list(_listeners)
+    for listener in listeners:  # all of them at once, then one after the other
+        if not listener.retired:
+            listener.enqueue_sentinel()
+    for listener in listeners:
+        listener.finish(_ending_since + listener.shutdown_timeout)
+
+
+def _after_fork_in_child() -> None:
+    _listeners.clear()
+    for forkable in list(_forkables):
+        forkable.begin_anew()
+
+
+atexit.register(_at_exit)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -1,0 +1,199 @@
+"""How options are read: from text, numbers and objects to checked values.
+
+A parser raises ValueError with the rest of a sentence that begins with the option's name.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import math
+import os
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+from urllib.parse import urlsplit
+
+from ._events import INTEGRATIONS
+from .exceptions import InvalidEventError
+from .queues.base import VERBS, EventQueue
+
+__all__ = [
+    "Parser",
+    "callback",
+    "choice",
+    "client_cert",
+    "data_plane_url",
+    "flag",
+    "integer",
+    "integrations",
+    "mapping",
+    "path",
+    "positive_seconds",
+    "queue",
+    "seconds",
+    "write_key",
+]
+
+_TRUE = frozenset({"1", "true", "yes", "on"})
+_FALSE = frozenset({"0", "false", "no", "off"})
+
+Parser = Callable[[Any], Any]
+
+
+def integer(minimum: int, maximum: int | None = None) -> Parser:
+    """A whole number within bounds."""
+
+    def parse(value: Any) -> int:
+        try:
+            number = int(value, 10) if isinstance(value, str) else value
+        except ValueError:
+            number = None
+        bounds = f"at least {minimum}" + (f" and at most {maximum}" if maximum else "")
+        if isinstance(number, float) and number.is_integer():
+            number = int(number)
+        if not isinstance(number, int) or isinstance(number, bool):
+            raise ValueError(f"must be a whole number, {bounds}")  # noqa: TRY004 - load() words it
+        if number < minimum or (maximum is not None and number > maximum):
+            raise ValueError(f"must be {bounds}, not {number}")
+        return number
+
+    return parse
+
+
+def seconds(value: Any) -> float:
+    """A duration."""
+    try:
+        number = math.nan if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError):
+        raise ValueError("must be a number of seconds") from None
+    if not (number >= 0 and math.isfinite(number)):
+        raise ValueError("must be a finite number of seconds, at least 0")
+    return number
+
+
+def positive_seconds(value: Any) -> float:
+    """A duration that is one."""
+    number = seconds(value)
+    if not number:
+        raise ValueError("must be over 0 seconds; 0 would give no answer the time to arrive")
+    return number
+
+
+def flag(value: Any) -> bool:
+    """On or off."""
+    if isinstance(value, bool):
+        return value
+    word = str(value).strip().lower()
+    if word in _TRUE:
+        return True
+    if word in _FALSE:
+        return False
+    raise ValueError("must be true or false")
+
+
+def choice(*choices: str) -> Parser:
+    """One of some words."""
+
+    def parse(value: Any) -> str:
+        if value not in choices:
+            raise ValueError(f"must be one of {', '.join(choices)}")
+        return str(value)
+
+    return parse
+
+
+def mapping(value: Any) -> Mapping[str, Any]:
+    """A mapping, or a JSON object as text."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            raise ValueError("must be a mapping, or a JSON object as text") from None
+    if not isinstance(value, Mapping):
+        raise ValueError(f"must be a mapping, not {type(value).__name__}")  # noqa: TRY004
+    return MappingProxyType(dict(value))
+
+
+def integrations(value: Any) -> Mapping[str, Any]:
+    """A mapping whose `All` the server understands."""
+    given = mapping(value)
+    try:
+        INTEGRATIONS.normalise("it", given)
+    except InvalidEventError as error:
+        raise ValueError(str(error)) from None
+    return given
+
+
+def callback(value: Any) -> Callable[..., Any]:
+    """A callable, or where to import one from: `package.module.name` or `package.module:name`."""
+    if isinstance(value, str):
+        module, _, name = value.replace(":", ".").rpartition(".")
+        try:
+            value = getattr(importlib.import_module(module), name)
+        except (ImportError, AttributeError, ValueError):
+            raise ValueError("names a callable that can't be imported; give module:name") from None
+    if not callable(value):
+        raise ValueError(f"must be callable, not {type(value).__name__}")  # noqa: TRY004
+    return value  # type: ignore[no-any-return]
+
+
+def path(value: Any) -> str:
+    """A file's path."""
+    try:
+        text = os.fspath(value)
+    except TypeError:
+        raise ValueError("must be a path") from None
+    if not text or isinstance(text, bytes):
+        raise ValueError("must be a path, as text")
+    return str(text)
+
+
+def client_cert(value: Any) -> str | tuple[str, str]:
+    """One file, or a pair of them."""
+    if isinstance(value, (list, tuple)):
+        if len(value) != 2:  # noqa: PLR2004
+            raise ValueError("must be one file, or a pair: certificate, key")
+        return (path(value[0]), path(value[1]))
+    return path(value)
+
+
+def write_key(value: Any) -> str:
+    """What HTTP Basic authentication can carry."""
+    key = value.strip() if isinstance(value, str) else ""
+    # It travels as the user name of HTTP Basic authentication, where a colon ends it.
+    if not key or ":" in key or not key.isascii() or not key.isprintable():
+        raise ValueError("must be the source's write key: printable ASCII, without a colon")
+    return key
+
+
+def data_plane_url(value: Any) -> str:
+    """A base URL."""
+    text = value.strip().rstrip("/") if isinstance(value, str) else ""
+    cure = "must look like https://example.dataplane.rudderstack.com"
+    try:
+        parts = urlsplit(text)
+        host, _port = parts.hostname, parts.port
+    except ValueError:
+        raise ValueError(cure) from None
+    if parts.scheme not in ("http", "https") or not host:
+        raise ValueError(cure)
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("must not hold a user or password; the write key is an option")
+    if parts.query or parts.fragment:
+        raise ValueError("must have neither a query nor a fragment")
+    if "/v1/" in parts.path + "/":
+        raise ValueError("must end before /v1: the client adds the path")
+    return text
+
+
+def queue(value: Any) -> str | EventQueue:
+    """A queue's URL, or a queue."""
+    if isinstance(value, str):
+        if value != "memory://":
+            raise ValueError("must be memory://, or an object of the EventQueue protocol")
+        return value
+    missing = [verb for verb in VERBS if not callable(getattr(value, verb, None))]
+    if missing:
+        raise ValueError(f"must have the methods of EventQueue; lacking: {', '.join(missing)}")
+    return value  # type: ignore[no-any-return]

@@ -1,0 +1,122 @@
+"""The package as a whole: its names, its rooms, its types."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import pkgutil
+import re
+from pathlib import Path
+
+import pytest
+
+import rudder_logging
+from rudder_logging import exceptions
+
+PACKAGE = Path(rudder_logging.__file__).parent
+
+# Who may import whom: a module imports only what stands further down.
+ORDER = [
+    "__init__",
+    "dataplane.__init__",
+    "dataplane.server",
+    "dataplane.inbox",
+    "dataplane.responses",
+    "dataplane.faults",
+    "dataplane.gateway",
+    "analytics",
+    "_settings",
+    "_handler",
+    "_lifecycle",
+    "_formatter",
+    "_context",
+    "_listener",
+    "_delivery",
+    "_transport",
+    "config",
+    "_parsers",
+    "_reports",
+    "_ledger",
+    "_retry",
+    "queues.__init__",
+    "queues.memory",
+    "queues.base",
+    "_events",
+    "_fields",
+    "_encoding",
+    "exceptions",
+    "_version",
+]
+
+
+def modules() -> list[str]:
+    """All modules, as `ORDER` names them."""
+    return [
+        ".".join(path.relative_to(PACKAGE).with_suffix("").parts) for path in PACKAGE.rglob("*.py")
+    ]
+
+
+def imports_of(module: str) -> set[str]:
+    """The package's own modules that a module imports, functions and all."""
+    path = PACKAGE / (module.replace(".", "/") + ".py")
+    package = module.split(".")[:-1]
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            base = package[: len(package) - node.level + 1]
+            target = ".".join([*base, *([node.module] if node.module else [])])
+            names = [target] if node.module else [".".join([*base, a.name]) for a in node.names]
+            for name in names:
+                found.add(name if name in ORDER else f"{name}.__init__".lstrip("."))
+    return found
+
+
+def test_every_module_has_its_room() -> None:
+    """A new module is given its place in the order."""
+    assert sorted(modules()) == sorted(ORDER)
+
+
+@pytest.mark.parametrize("module", ORDER)
+def test_arrows_point_down(module: str) -> None:
+    """No module imports one that stands above it."""
+    below = set(ORDER[ORDER.index(module) + 1 :])
+    # open_queue makes the queues whose protocol it stands beside.
+    allowed = {"queues.memory"} if module == "queues.base" else set()
+    assert imports_of(module) <= below | allowed
+
+
+def test_docstring_lists_every_file() -> None:
+    """The package's docstring leads a reader through all files."""
+    text = rudder_logging.__doc__ or ""
+    for module in ORDER:
+        first = module.split(".")[0]
+        if first not in ("__init__", "_version"):
+            assert f"`{first}" in text, first
+
+
+def test_all_names_are_there_and_documented() -> None:
+    """Each public name exists and has a docstring."""
+    for name in rudder_logging.__all__:
+        thing = getattr(rudder_logging, name)
+        assert isinstance(thing, (str, dict)) or thing.__doc__, name
+    for _, name, _ in pkgutil.walk_packages([str(PACKAGE)], "rudder_logging."):
+        module = importlib.import_module(name)
+        assert module.__doc__, name
+        for public in getattr(module, "__all__", []):
+            assert hasattr(module, public), (name, public)
+
+
+def test_all_exceptions_are_exported_and_drawn() -> None:
+    """The tree at the top of exceptions.py shows every class, and the package exports each."""
+    drawn = set(re.findall(r"\b([A-Z]\w+Error)\b", exceptions.__doc__ or "")) - {
+        "ValueError",
+        "TypeError",
+    }
+    assert drawn == set(exceptions.__all__)
+    assert drawn <= set(rudder_logging.__all__)
+
+
+def test_modules_stay_small() -> None:
+    """A module that outgrows 400 lines holds two rooms."""
+    sizes = {path.name: len(path.read_text().splitlines()) for path in PACKAGE.rglob("*.py")}
+    assert {name: size for name, size in sizes.items() if size > 400} == {}

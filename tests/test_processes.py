@@ -1,0 +1,178 @@
+"""Ends of processes, forks and threads, each in a real process."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+from time import monotonic
+
+import pytest
+
+from rudder_logging.dataplane import LocalDataPlane
+
+from .conftest import WRITE_KEY
+
+PRELUDE = """
+import logging, os, sys, threading
+from rudder_logging import RudderHandler
+import rudder_logging
+handler = RudderHandler(shutdown_timeout=float(os.environ.get("PATIENCE", "10")))
+logger = logging.getLogger("app")
+logger.setLevel(logging.INFO)
+logger.addHandler(handler)
+def log(*numbers):
+    for number in numbers:
+        logger.info("e", extra={"rudder": {"user_id": "u", "properties": {"n": number}}})
+"""
+
+
+def run(
+    plane: LocalDataPlane, script: str, *, patience: float = 10
+) -> subprocess.CompletedProcess[str]:
+    """Run a script that has `log` in a process of its own."""
+    environment = {
+        **os.environ,
+        "RUDDER_WRITE_KEY": WRITE_KEY,
+        "RUDDER_DATA_PLANE_URL": plane.url,
+        "PATIENCE": str(patience),
+    }
+    return subprocess.run(
+        [sys.executable, "-X", "dev", "-W", "error", "-c", PRELUDE + textwrap.dedent(script)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+
+
+def numbers(plane: LocalDataPlane) -> list[int]:
+    """The numbers of the events that arrived."""
+    return [event["properties"]["n"] for event in plane.events]
+
+
+@pytest.mark.parametrize(
+    ("ending", "code"),
+    [
+        ("", 0),
+        ("sys.exit(3)", 3),
+        ("raise RuntimeError", 1),
+        ("threading.Thread(target=log, args=range(500, 600)).start()", 0),
+        ("logging.shutdown()", 0),
+        ("import atexit; atexit.register(log, 500)", 0),
+        ("del logger.handlers[:], handler; import gc; gc.collect()", 0),
+    ],
+)
+def test_a_script_that_just_ends_loses_nothing(
+    plane: LocalDataPlane, ending: str, code: int
+) -> None:
+    """Without flush or close, at whatever end, all events are delivered."""
+    done = run(plane, f"log(*range(500))\n{ending}\n")
+    assert done.returncode == code
+    extra = range(500, 600) if "Thread" in ending else [500] if "atexit" in ending else []
+    assert sorted(numbers(plane)) == [*range(500), *extra]
+    assert "rudder_logging:" not in done.stderr
+    if code == 0:
+        assert done.stderr == ""
+
+
+def test_an_event_at_the_very_end_is_sent_from_the_calling_thread(plane: LocalDataPlane) -> None:
+    """After our own exit hook no thread can be relied on (from 3.12 none can start)."""
+    done = run(
+        plane,
+        """
+        import atexit, weakref
+        hooks = []
+        class Late(logging.Handler):
+            def emit(self, record): pass
+            def close(self):
+                log(1)
+                super().close()
+        late = Late()  # logging.shutdown() closes it after our hook has run
+        log(0)
+        """,
+    )
+    assert done.stderr == ""
+    assert numbers(plane) == [0, 1]
+
+
+@pytest.mark.parametrize("fault", ["down", "failing", "hanging", "refusing the key"])
+def test_a_server_that_is_not_well_does_not_keep_the_process(
+    plane: LocalDataPlane, fault: str
+) -> None:
+    """The process ends within shutdown_timeout and a second, and says in one line what is lost."""
+    if fault == "failing":
+        plane.fail(503, times=None)
+    elif fault == "hanging":
+        plane.hang(times=None)
+    elif fault == "refusing the key":
+        plane.source_enabled = False
+    script = """
+        from time import monotonic
+        import atexit
+        atexit.register(lambda: None)
+        log(*range(5))
+        print(monotonic())
+        """
+    if fault == "down":
+        script = "handler.config.__dict__\n" + textwrap.dedent(script)
+        with LocalDataPlane(WRITE_KEY) as gone:
+            pass
+        done = run(gone, script, patience=0.5)
+    else:
+        done = run(plane, script, patience=0.5)
+    took = monotonic() - float(done.stdout)
+    assert took < 0.5 + 1
+    (line,) = [line for line in done.stderr.splitlines() if "not delivered" in line]
+    assert line.startswith("rudder_logging: 5 events were not delivered before the process ended")
+    assert ("disabled" in line) is (fault == "refusing the key")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_forked_child_starts_anew(plane: LocalDataPlane) -> None:
+    """A child logs at once and delivers before it ends; the parent's backlog is the parent's."""
+    done = run(
+        plane,
+        """
+        import warnings
+        warnings.simplefilter("ignore", DeprecationWarning)  # fork with threads: just what we test
+        handler._listener._upload_interval = 60
+        log(*range(10))
+        child = os.fork()
+        if child == 0:
+            log(*range(100, 110))
+            assert handler.stats().accepted == 10
+            sys.exit(0)
+        log(*range(10, 20))
+        assert os.waitpid(child, 0)[1] == 0
+        """,
+    )
+    assert done.stderr == ""
+    arrived = numbers(plane)
+    assert sorted(arrived) == [*range(20), *range(100, 110)]
+    assert [n for n in arrived if n < 100] == list(range(20))
+    ids = [event["messageId"] for event in plane.events]
+    assert len(set(ids)) == len(ids)
+
+
+def test_missing_extra_says_how_to_install_it() -> None:
+    """Without starlette, the local data plane names the pip command."""
+    blocked = "import sys; sys.modules['starlette'] = None; import rudder_logging.dataplane"
+    done = subprocess.run(
+        [sys.executable, "-c", blocked], capture_output=True, text=True, check=False
+    )
+    assert "pip install 'rudder-logging[dataplane]'" in done.stderr
+
+
+def test_importing_the_package_is_cheap() -> None:
+    """Requests is imported when a handler is made, not with the package; starlette never is."""
+    code = (
+        "import sys, rudder_logging\n"
+        "heavy = {'requests', 'urllib3', 'starlette', 'uvicorn', 'asyncio'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+        "rudder_logging.RudderHandler('k', 'http://127.0.0.1:9')\n"
+        "assert 'requests' in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,121 @@
+"""The README tells the truth: its tables, its blocks, its two commands; and so do the examples."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rudder_logging.config import ALIASES, OPTIONS
+from rudder_logging.dataplane import LocalDataPlane
+
+from .conftest import WRITE_KEY
+from .readme import README, filled
+
+ROOT = README.parent
+BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README.read_text(), flags=re.DOTALL)
+PYTHON_BLOCKS = [code for language, code in BLOCKS if language == "python"]
+
+
+def run(plane: LocalDataPlane, *arguments: str) -> str:
+    """Run Python in a process of its own; return what it printed."""
+    environment = {
+        **os.environ,
+        "RUDDER_WRITE_KEY": WRITE_KEY,
+        "RUDDER_DATA_PLANE_URL": plane.url,
+    }
+    done = subprocess.run(
+        [sys.executable, "-X", "dev", "-W", "error", *arguments],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+        cwd=ROOT,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Warning" not in done.stderr
+    return done.stdout
+
+
+def test_tables_are_up_to_date() -> None:
+    """The tables follow from the code; `python -m tests.readme` writes them."""
+    assert README.read_text() == filled(README.read_text())
+
+
+@pytest.mark.parametrize("number", range(len(PYTHON_BLOCKS)))
+def test_blocks_run(plane: LocalDataPlane, number: int) -> None:
+    """Each Python block runs as it stands, with key and URL filled in, and what it sends arrives."""
+    code = PYTHON_BLOCKS[number].replace("DATA_PLANE_URL", plane.url)
+    run(plane, "-c", code.replace('"WRITE_KEY"', repr(WRITE_KEY)))
+    sends_here = "dictConfig" not in code and "LocalDataPlane" not in code
+    assert bool(plane.events) is sends_here
+    assert plane.problems == []
+
+
+def test_set_up_has_exactly_two_commands_of_one_line() -> None:
+    """The first runs the quickstart, the second the tests, in the section's only fences."""
+    section = README.read_text().split("## Set up")[1].split("\n## ")[0]
+    commands = re.findall(r"```\w*\n(.*?)```", section, flags=re.DOTALL)
+    assert len(commands) == 2
+    assert all(command.count("\n") == 1 for command in commands)
+    assert "examples/quickstart.py" in commands[0]
+    assert "pytest" in commands[1]
+
+
+def test_moving_table_speaks_of_real_options() -> None:
+    """What the moving table calls "the same" exists here."""
+    section = README.read_text().split("## Coming from")[1].split("\n## ")[0]
+    for line in section.splitlines():
+        cells = line.split("|")
+        if len(cells) > 3 and cells[2].strip().startswith("the same"):
+            for name in re.findall(r"`(\w+)`", cells[1]):
+                assert name in {*OPTIONS, *ALIASES}, name
+
+
+def test_quickstart_shows_what_arrived(plane: LocalDataPlane) -> None:
+    """It prints a table of all events, and a ledger that balances."""
+    printed = run(plane, "examples/quickstart.py")
+    for word in ("identify", "Article Read", "Sample Doc", "Brightness", "group-1", "Coupon Used"):
+        assert word in printed
+    assert "8 accepted = 8 delivered + 0 dropped + 0 refused + 0 pending" in printed
+    assert plane.events == []
+
+
+def test_seed_calls_arrive(plane: LocalDataPlane) -> None:
+    """The documentation's snippets, as a script that just ends, deliver all seven events."""
+    run(plane, "examples/seed_calls.py")
+    assert [event["type"] for event in plane.events] == [
+        "track",
+        "identify",
+        "track",
+        "page",
+        "screen",
+        "group",
+        "alias",
+    ]
+
+
+def test_stdout_events_are_json_lines(plane: LocalDataPlane) -> None:
+    """Each line is JSON: the ordinary one as python-json-logger's, the event as a message."""
+    ordinary, event = map(json.loads, run(plane, "examples/stdout_events.py").splitlines())
+    assert ordinary["message"] == "the shop is open"
+    assert (event["event"], event["userId"]) == ("Product Viewed", "123456")
+
+
+def test_checkout_example_passes(plane: LocalDataPlane) -> None:
+    """The example of a user's tests passes under pytest."""
+    printed = run(plane, "-m", "pytest", "-p", "no:cacheprovider", "examples/test_checkout.py")
+    assert "2 passed" in printed
+
+
+def test_every_example_is_run_here() -> None:
+    """A new example needs a test in this module."""
+    source = Path(__file__).read_text()
+    for example in (ROOT / "examples").glob("*.py"):
+        assert f"examples/{example.name}" in source

@@ -1,0 +1,285 @@
+"""One upload: what is sent, and what each failure is taken for."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta, timezone
+from email.utils import format_datetime
+from pathlib import Path
+
+import pytest
+import requests
+import trustme
+
+from rudder_logging import (
+    CertificateError,
+    Config,
+    ConfigError,
+    ConnectionFailedError,
+    HeldError,
+    OutcomeUnknownError,
+)
+from rudder_logging._transport import HttpTransport
+from rudder_logging.dataplane import LocalDataPlane
+
+from .conftest import WRITE_KEY
+
+BODY = b'{"batch":[{"userId":"1"}]}'
+
+
+@contextmanager
+def transport_to(url: str, **options: object) -> Iterator[HttpTransport]:
+    """A transport, closed in the end."""
+    transport = HttpTransport(Config.load({}, write_key=WRITE_KEY, data_plane_url=url, **options))
+    yield transport
+    transport.close()
+
+
+@contextmanager
+def server(answer: Callable[[socket.socket], None]) -> Iterator[str]:
+    """A server that accepts one connection and does with it what a test wants."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def serve() -> None:
+            connection, _ = listening.accept()
+            with connection:
+                answer(connection)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        thread.join()
+
+
+def test_request_is_what_the_gateway_wants(plane: LocalDataPlane) -> None:
+    """Compressed JSON, a user agent with version, and no more than one connection."""
+    with transport_to(plane.url) as transport:
+        for _ in range(3):
+            assert transport.send(BODY).status == 200
+    request = plane.requests[0]
+    assert request.body == BODY
+    assert request.headers["content-type"] == "application/json"
+    assert request.headers["content-encoding"] == "gzip"
+    assert request.headers["user-agent"].startswith("rudder-logging/")
+
+
+def test_connection_is_kept_alive() -> None:
+    """Uploads share one connection."""
+    seen: list[bytes] = []
+
+    def answer(connection: socket.socket) -> None:
+        for _ in range(2):
+            seen.append(connection.recv(65_536))
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+
+    with server(answer) as url, transport_to(url, gzip=False) as transport:
+        assert transport.send(BODY).text == "ok"
+        assert transport.send(BODY).text == "ok"
+    assert len(seen) == 2
+
+
+def test_redirects_are_not_followed() -> None:
+    """Following one would send events, and the key, to somewhere else."""
+
+    def answer(connection: socket.socket) -> None:
+        connection.recv(65_536)
+        connection.sendall(
+            b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:9/\r\nContent-Length: 0\r\n\r\n"
+        )
+
+    with server(answer) as url, transport_to(url) as transport:
+        assert transport.send(BODY).status == 302
+
+
+def test_netrc_does_not_replace_the_key(
+    plane: LocalDataPlane, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A ~/.netrc entry for the host must not win over the write key."""
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login other password word")
+    monkeypatch.setenv("NETRC", str(netrc))
+    with transport_to(plane.url) as transport:
+        assert transport.send(BODY).status == 200
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [("7", 7), ("0", 0), ("soon", None), ("-1", None), ("1.5", None)],
+)
+def test_retry_after_in_seconds(plane: LocalDataPlane, header: str, seconds: float | None) -> None:
+    """A whole number of seconds is understood; nonsense counts as none."""
+    plane.fail(429, retry_after=header)
+    with transport_to(plane.url) as transport:
+        assert transport.send(BODY).retry_after == seconds
+
+
+@pytest.mark.parametrize(("ahead", "low", "high"), [(100, 90, 100), (-100, 0, 0)])
+def test_retry_after_as_a_date(plane: LocalDataPlane, ahead: int, low: int, high: int) -> None:
+    """An HTTP date is understood, too; one in the past means now."""
+    moment = datetime.now(timezone.utc) + timedelta(seconds=ahead)
+    plane.fail(503, retry_after=format_datetime(moment, usegmt=True))
+    with transport_to(plane.url) as transport:
+        wait = transport.send(BODY).retry_after
+    assert wait is not None
+    assert low <= wait <= high
+
+
+def test_words_are_cut_short(plane: LocalDataPlane) -> None:
+    """Of a proxy's page only the beginning is kept for reports."""
+    plane.fail(502, text="é" * 5_000)
+    with transport_to(plane.url) as transport:
+        assert transport.send(BODY).text == "é" * 200
+
+
+def test_nobody_listens() -> None:
+    """Connection refused: nothing was sent."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+    with transport_to(url) as transport, pytest.raises(ConnectionFailedError, match="refused"):
+        transport.send(BODY)
+
+
+def test_unknown_host() -> None:
+    """A name that does not resolve: nothing was sent."""
+    with transport_to("http://no-such-host.invalid") as transport:
+        with pytest.raises(ConnectionFailedError):
+            transport.send(BODY)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nonly this"],
+    ids=["none", "part"],
+)
+def test_cut_connection(answer: bytes) -> None:
+    """No answer, or half of one: the outcome is unknown."""
+
+    def cut(connection: socket.socket) -> None:
+        connection.recv(65_536)
+        connection.sendall(answer)
+
+    with server(cut) as url, transport_to(url) as transport, pytest.raises(OutcomeUnknownError):
+        transport.send(BODY)
+
+
+def test_no_answer_in_time(plane: LocalDataPlane) -> None:
+    """Nor is it known after a time-out; a shorter one may be given for an attempt."""
+    plane.hang(times=2)
+    with transport_to(plane.url, timeout=0.05) as transport, pytest.raises(OutcomeUnknownError):
+        transport.send(BODY)
+    with transport_to(plane.url, timeout=60) as transport, pytest.raises(OutcomeUnknownError):
+        transport.send(BODY, timeout=0.05)
+
+
+def test_proxy_that_is_down_or_wants_a_password() -> None:
+    """A dead proxy means nothing was sent; one that wants a password is a configuration fault."""
+    with (
+        transport_to(
+            "https://example.invalid", proxies={"https": "http://127.0.0.1:9"}
+        ) as transport,
+        pytest.raises(ConnectionFailedError),
+    ):
+        transport.send(BODY)
+
+    def refuse(connection: socket.socket) -> None:
+        connection.recv(65_536)
+        connection.sendall(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n")
+
+    with server(refuse) as url:
+        with transport_to("https://example.invalid", proxies={"https": url}) as transport:
+            with pytest.raises(HeldError, match="proxy wants authentication"):
+                transport.send(BODY)
+
+
+def test_malformed_proxy_is_a_configuration_fault() -> None:
+    """A proxy URL that makes no sense is held and named, not retried as if it might pass."""
+    with transport_to("http://127.0.0.1:9", proxies={"http": "nonsense://x"}) as transport:
+        with pytest.raises(HeldError, match="can't be made"):
+            transport.send(BODY)
+
+
+def test_certificate_for_another_host(tmp_path: Path) -> None:
+    """A certificate of a trusted CA, but for another name, is refused by name."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca"))
+    authority.issue_cert("other.example").private_key_and_cert_chain_pem.write_to_path(
+        str(tmp_path / "server")
+    )
+    with LocalDataPlane(WRITE_KEY, certfile=str(tmp_path / "server")) as plane:
+        with transport_to(plane.url, ca_bundle=tmp_path / "ca") as transport:
+            with pytest.raises(CertificateError, match=r"127\.0\.0\.1"):
+                transport.send(BODY)
+
+
+def test_missing_client_certificate(tmp_path: Path) -> None:
+    """A server that wants a certificate and is given none says so, or just cuts the connection."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca"))
+    authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(
+        str(tmp_path / "server")
+    )
+    with (
+        LocalDataPlane(
+            WRITE_KEY, certfile=str(tmp_path / "server"), client_ca=str(tmp_path / "ca")
+        ) as plane,
+        transport_to(plane.url, ca_bundle=tmp_path / "ca") as transport,
+    ):
+        with pytest.raises((CertificateError, OutcomeUnknownError)):
+            transport.send(BODY)
+
+
+def test_server_without_tls() -> None:
+    """TLS spoken to a server that has none is no certificate fault."""
+
+    def answer(connection: socket.socket) -> None:
+        connection.recv(65_536)
+        connection.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+
+    with server(answer) as url, transport_to(url.replace("http:", "https:")) as transport:
+        with pytest.raises(ConnectionFailedError):
+            transport.send(BODY)
+
+
+@pytest.mark.parametrize("option", ["ca_bundle", "client_cert"])
+def test_missing_files_are_told_at_construction(option: str) -> None:
+    """A file that is not there is an error where the handler is made, not hours later."""
+    config = Config.load(
+        {}, write_key="k", data_plane_url="https://example.com", **{option: "/no/such/file"}
+    )
+    with pytest.raises(ConfigError, match=f"{option} names a file that does not exist"):
+        HttpTransport(config)
+
+
+def test_errors_and_repr_hold_no_secret() -> None:
+    """Neither the key nor a proxy's password shows."""
+    proxies = {"http": "http://user:hidden@127.0.0.1:9"}
+    with transport_to("http://127.0.0.1:9", proxies=proxies) as transport:
+        with pytest.raises(ConnectionFailedError) as caught:
+            transport.send(BODY)
+        shown = str(caught.value) + repr(transport)
+    assert "hidden" not in shown
+    assert WRITE_KEY not in shown
+
+
+def test_compression_is_deterministic_and_plain_gzip(plane: LocalDataPlane) -> None:
+    """A body compresses to the same bytes each time: no clock in the header."""
+    sent: list[bytes] = []
+    with transport_to(plane.url) as transport:
+        original = transport._session.post
+
+        def post(url: str, **kwargs: object) -> requests.Response:
+            data = kwargs["data"]
+            assert isinstance(data, bytes)
+            sent.append(data)
+            return original(url, **kwargs)  # type: ignore[arg-type]
+
+        transport._session.post = post  # type: ignore[assignment,method-assign]
+        transport.send(BODY)
+        transport.send(BODY)
+    assert sent[0] == sent[1]
+    assert json.loads(gzip.decompress(sent[0])) == json.loads(BODY)
