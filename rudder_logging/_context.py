@@ -6,9 +6,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ._events import bind_fields, merge
+
+if TYPE_CHECKING:
+    from contextlib import _GeneratorContextManager  # which also decorates
 
 __all__ = ["bind", "bound_fields"]
 
@@ -16,8 +19,7 @@ _NOTHING: Mapping[str, Any] = MappingProxyType({})
 _bound: ContextVar[Mapping[str, Any]] = ContextVar("rudder_logging_bound", default=_NOTHING)
 
 
-@contextmanager
-def bind(**fields: Any) -> Iterator[None]:
+def bind(**fields: Any) -> _GeneratorContextManager[None]:
     """Merge fields into every event logged inside the `with` block.
 
     Each thread and each asyncio task sees its own; a task inherits what was bound when it was
@@ -34,7 +36,12 @@ def bind(**fields: Any) -> Iterator[None]:
 
     .. versionadded:: 0.1.0
     """
-    token = _bound.set(merge(_bound.get(), bind_fields(fields)))
+    return _bind(bind_fields(fields))
+
+
+@contextmanager
+def _bind(fields: Mapping[str, Any]) -> Iterator[None]:
+    token = _bound.set(merge(_bound.get(), fields))
     try:
         yield
     finally:

@@ -38,6 +38,8 @@ long before; orjson stops at 254."""
 _MAX_EXACT_INTEGER = 2**53
 _OPTIONS = orjson.OPT_STRICT_INTEGER | orjson.OPT_PASSTHROUGH_DATETIME
 _DECIMAL_DIGITS_OF_A_FLOAT = 15
+_NUMPY_TIMES = {"M8": "datetime64[us]", "m8": "timedelta64[us]"}
+_FINER_THAN_MICROSECONDS = frozenset({"[ns]", "[ps]", "[fs]", "[as]"})
 
 _log = logging.getLogger("rudder_logging")
 _warned_about_naive_datetime = False
@@ -50,15 +52,31 @@ def dumps(message: dict[str, Any]) -> bytes:
         InvalidValueError: It is nested over `MAX_DEPTH` levels, or contains itself.
     """
     try:
-        raw = orjson.dumps(message, default=jsonable, option=_OPTIONS)
-    except (TypeError, ValueError, RecursionError):
-        # Big integers, keys that are not strings, lone surrogates, depth, a value whose
-        # conversion raised: rare, and worth a slower pass that repairs or names them.
-        return orjson.dumps(_plain(message, 0))
-    # A cheap bound first: no JSON text is nested deeper than it has opening brackets.
-    if raw.count(b"{") + raw.count(b"[") > MAX_DEPTH:
-        _plain(orjson.loads(raw), 0)
-    return raw
+        if _is_simple(message, 1):
+            return orjson.dumps(message, default=jsonable, option=_OPTIONS)
+    except (TypeError, ValueError, RuntimeError):
+        # Big integers, keys that are not strings, lone surrogates, a dict that another thread
+        # changes: rare, and worth a slower pass that repairs.
+        pass
+    return orjson.dumps(_plain(message, 0))
+
+
+def _is_simple(container: Any, depth: int) -> bool:
+    """Whether orjson can be trusted with it: plain containers, not too deep, of plain values.
+
+    It crashes the process over a cycle that goes through tuples, over some thousand levels of
+    them, and over a dataclass with slots of which one is not set (seen with 3.12 and 3.13).
+    """
+    items = container.values() if type(container) is dict else container
+    if _ATOMS.issuperset(map(type, items)):
+        return depth <= MAX_DEPTH
+    for item in items:
+        kind = type(item)
+        if kind in _ATOMS:
+            continue
+        if depth >= MAX_DEPTH or kind not in _CONTAINERS or not _is_simple(item, depth + 1):
+            return False
+    return True
 
 
 def jsonable(value: object) -> object:
@@ -83,6 +101,10 @@ def isoformat(moment: datetime) -> str | None:
                 "give aware datetimes, like datetime.now(timezone.utc) (said once)"
             )
         moment = moment.replace(tzinfo=timezone.utc)
+    offset = moment.utcoffset()
+    if offset is not None and offset % timedelta(minutes=1):
+        # Local mean times have offsets to the second, which the server can't parse.
+        moment = moment.astimezone(timezone.utc)
     return moment.isoformat()
 
 
@@ -90,6 +112,12 @@ def utc_milliseconds(seconds: float) -> str:
     """RFC 3339 in UTC, to the millisecond, of seconds since the epoch."""
     text = datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="milliseconds")
     return text[:-6] + "Z"
+
+
+def _public_fields(value: object, names: list[str]) -> dict[str, object]:
+    """Those that are set: a slot may not be."""
+    public = [name for name in names if not name.startswith("_")]
+    return {name: getattr(value, name) for name in public if hasattr(value, name)}
 
 
 def _text_of_bytes(value: bytes | bytearray | memoryview) -> str:
@@ -115,6 +143,11 @@ def _list_of_set(value: AbstractSet[object]) -> list[object]:
         return list(value)
 
 
+_ATOMS = frozenset(
+    {str, int, float, bool, type(None), datetime, date, time, timedelta, Decimal, UUID, bytes}
+)
+_CONTAINERS = frozenset({dict, list, tuple})
+
 _CONVERTERS: dict[type, Callable[[Any], object]] = {
     datetime: isoformat,
     date: date.isoformat,
@@ -138,9 +171,7 @@ def _convert_by_kind(value: Any) -> object:  # noqa: C901, PLR0911, PLR0912 - on
     if isinstance(value, Enum):
         return value.value
     if dataclasses.is_dataclass(value):
-        # Like orjson, which does this itself on the fast path: no private fields.
-        names = [field.name for field in dataclasses.fields(value)]
-        return {name: getattr(value, name) for name in names if not name.startswith("_")}
+        return _public_fields(value, [field.name for field in dataclasses.fields(value)])
     if isinstance(value, UUID):
         return str(value)
     if isinstance(value, datetime):
@@ -156,14 +187,16 @@ def _convert_by_kind(value: Any) -> object:  # noqa: C901, PLR0911, PLR0912 - on
     if isinstance(value, BaseException):
         return f"{cls.__name__}: {value}"
     if cls.__module__.partition(".")[0] == "numpy" and hasattr(value, "tolist"):
-        plain = value.tolist()
+        unit = value.dtype.str[1:]
+        # Finer than microseconds, numpy's own conversion would give bare numbers.
+        coarser = _NUMPY_TIMES[unit[:2]] if unit[2:] in _FINER_THAN_MICROSECONDS else None
+        plain = (value.astype(coarser) if coarser else value).tolist()
         # numpy.longdouble has no plain form and answers with itself.
         return float(plain) if type(plain) is cls else plain
     if isinstance(value, float):
         return float(value)
     if hasattr(cls, "__attrs_attrs__"):
-        names = [attribute.name for attribute in cls.__attrs_attrs__]
-        return {name: getattr(value, name) for name in names if not name.startswith("_")}
+        return _public_fields(value, [attribute.name for attribute in cls.__attrs_attrs__])
     if hasattr(cls, "model_dump"):  # pydantic 2
         return value.model_dump()
     if isinstance(value, tuple) and hasattr(cls, "_fields"):  # a namedtuple
@@ -203,8 +236,8 @@ def _plain(value: object, depth: int) -> object:
     )
 
 
-def _exact(number: int) -> int | str:
-    if abs(number) <= _MAX_EXACT_INTEGER:
+def _exact(number: int, limit: int | None = _MAX_EXACT_INTEGER) -> int | str:
+    if limit is not None and abs(number) <= limit:
         return number
     try:
         return str(number)
@@ -213,13 +246,19 @@ def _exact(number: int) -> int | str:
 
 
 def _key(key: object) -> str:
+    """A key as text: as JSON writes it if JSON has it, else as Python does."""
     if isinstance(key, Enum):
         key = key.value
     if key is None or isinstance(key, bool):
         return {None: "null", True: "true", False: "false"}[key]
-    if not isinstance(key, (str, int, float)):
+    if isinstance(key, int):
+        return str(_exact(int(key), limit=None))
+    if not isinstance(key, (str, float)):
         key = jsonable(key)
-    return _valid_text(str.__str__(key) if isinstance(key, str) else str(key))
+    try:
+        return _valid_text(str.__str__(key) if isinstance(key, str) else str(key))
+    except Exception:  # noqa: BLE001 - a __repr__ within may raise anything
+        return f"<{type(key).__qualname__}>"
 
 
 def _valid_text(text: str) -> str:

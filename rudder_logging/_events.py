@@ -136,7 +136,7 @@ BINDABLE_FIELDS: Mapping[str, Field] = {
 
 
 def build(
-    fields: Mapping[str, Any], *, template: object = None, bound: Mapping[str, Any] | None = None
+    fields: Any, *, template: object = None, bound: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
     """Make the message of what an app gave as `extra["rudder"]`, without changing that.
 

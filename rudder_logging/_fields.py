@@ -72,22 +72,29 @@ def normalise_id(where: str, value: Any) -> str:
             f"{where} is blank, or all invisible characters; give a non-empty str, or leave it out"
         )
     if isinstance(value, Integral) and not isinstance(value, bool):
-        return str(int(value))
+        try:
+            return str(int(value))
+        except ValueError:  # over sys.get_int_max_str_digits()
+            raise InvalidValueError(f"{where} is an int of too many digits; give a str") from None
     if isinstance(value, uuid.UUID):
         return str(value)
     raise InvalidTypeError(f"{where} must be a str, an int or a UUID, not {type_of(value)}")
 
 
 def normalise_text(where: str, value: Any) -> str:
+    """A name."""
+    if isinstance(value, Enum) and isinstance(value.value, str):
+        value = value.value
     if not isinstance(value, str):
         raise InvalidTypeError(f"{where} must be a str, not {type_of(value)}")
     return value
 
 
 def normalise_event_name(where: str, value: Any) -> str:
-    if not normalise_text(where, value).strip():
+    name = normalise_text(where, value)
+    if not name.strip():
         raise InvalidValueError(f"{where} is blank; give the name of what happened")
-    return str(value)
+    return name
 
 
 def normalise_mapping(where: str, value: Any) -> Mapping[str, Any]:
@@ -131,7 +138,7 @@ def normalise_timestamp(where: str, value: Any) -> str:
         return value
     else:
         try:
-            return isoformat(parsedate_to_datetime(value)) or value  # RFC 1123
+            return isoformat(_parse(value)) or value
         except (TypeError, ValueError, IndexError, OverflowError):
             pass
     raise InvalidValueError(f"{where} can't be parsed as a time; {_TIMESTAMP_CURE}")
@@ -145,10 +152,36 @@ def _is_rfc_3339(text: str) -> bool:
     try:
         datetime.fromisoformat(f"{day}T{minute or '00:00'}:{second or '00'}")
         if zone_hours:
-            timezone(timedelta(hours=int(zone_hours), minutes=int(zone_minutes)))
+            _zone(zone_hours, zone_minutes)
     except ValueError:  # 30 February, hour 24, second 60
         return False
     return True
+
+
+def _zone(hours: str, minutes: str) -> timezone:
+    if int(minutes) > 59:  # noqa: PLR2004
+        raise ValueError("no such minute")
+    sign = -1 if hours.startswith("-") else 1
+    return timezone(sign * timedelta(hours=abs(int(hours)), minutes=int(minutes)))
+
+
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_JAVASCRIPT = re.compile(
+    rf"[A-Z][a-z][a-z] ({'|'.join(_MONTHS)}) (\d\d) (\d{{4}}) (\d\d):(\d\d):(\d\d) "
+    r"GMT([+-]\d\d)(\d\d)(?: \(.*\))?",
+    re.ASCII,
+)
+
+
+def _parse(text: str) -> datetime:
+    """Of JavaScript's or RFC 1123's text. The email parser would take the former's zone for 0."""
+    match = _JAVASCRIPT.fullmatch(text)
+    if match is None:
+        return parsedate_to_datetime(text)
+    month, day, year, hour, minute, second, zone_hours, zone_minutes = match.groups()
+    moment = datetime(int(year), _MONTHS.index(month) + 1, int(day))  # noqa: DTZ001 - below
+    clock = timedelta(hours=int(hour), minutes=int(minute), seconds=int(second))
+    return (moment + clock).replace(tzinfo=_zone(zone_hours, zone_minutes))
 
 
 _IDENTIFIERS_IN_A_MERGE = 2

@@ -94,7 +94,7 @@ class RudderFormatter(OrjsonFormatter):
     ) -> dict[str, Any]:
         """The same before serialisation; its values are the app's own objects: only read them."""
         defaults = defaults or self.event_defaults
-        message = build(event_of(record) or {}, template=record.msg, bound=bound_fields())
+        message = build(record.__dict__.get("rudder"), template=record.msg, bound=bound_fields())
         message["context"] = _merged(defaults.context, message.get("context"))
         message["integrations"] = _merged(defaults.integrations, message.get("integrations"))
         message["originalTimestamp"] = utc_milliseconds(record.created)

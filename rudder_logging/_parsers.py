@@ -30,6 +30,7 @@ __all__ = [
     "mapping",
     "path",
     "positive_seconds",
+    "proxies",
     "queue",
     "seconds",
     "write_key",
@@ -64,8 +65,8 @@ def integer(minimum: int, maximum: int | None = None) -> Parser:
 def seconds(value: Any) -> float:
     """A duration."""
     try:
-        number = math.nan if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError):
+        number = float("not a duration" if isinstance(value, bool) else value)
+    except (TypeError, ValueError, OverflowError):
         raise ValueError("must be a number of seconds") from None
     if not (number >= 0 and math.isfinite(number)):
         raise ValueError("must be a finite number of seconds, at least 0")
@@ -125,13 +126,21 @@ def integrations(value: Any) -> Mapping[str, Any]:
     return given
 
 
+def proxies(value: Any) -> Mapping[str, str]:
+    """A mapping of URLs by scheme, as requests takes it."""
+    given = mapping(value)
+    if not all(isinstance(url, str) and isinstance(name, str) for name, url in given.items()):
+        raise ValueError("must be a mapping of proxy URLs by scheme")
+    return given
+
+
 def callback(value: Any) -> Callable[..., Any]:
     """A callable, or where to import one from: `package.module.name` or `package.module:name`."""
     if isinstance(value, str):
         module, _, name = value.replace(":", ".").rpartition(".")
         try:
             value = getattr(importlib.import_module(module), name)
-        except (ImportError, AttributeError, ValueError):
+        except (ImportError, AttributeError, ValueError, TypeError):  # TypeError: it is relative
             raise ValueError("names a callable that can't be imported; give module:name") from None
     if not callable(value):
         raise ValueError(f"must be callable, not {type(value).__name__}")  # noqa: TRY004
@@ -176,11 +185,12 @@ def data_plane_url(value: Any) -> str:
         host, _port = parts.hostname, parts.port
     except ValueError:
         raise ValueError(cure) from None
-    if parts.scheme not in ("http", "https") or not host:
+    odd = not text.isprintable() or " " in text
+    if parts.scheme not in ("http", "https") or not host or odd:
         raise ValueError(cure)
     if parts.username is not None or parts.password is not None:
         raise ValueError("must not hold a user or password; the write key is an option")
-    if parts.query or parts.fragment:
+    if "?" in text or "#" in text:
         raise ValueError("must have neither a query nor a fragment")
     if "/v1/" in parts.path + "/":
         raise ValueError("must end before /v1: the client adds the path")

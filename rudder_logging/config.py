@@ -117,7 +117,7 @@ class Config:
     gzip: bool = _option(True, parsers.flag, "Compress uploads.")
     proxies: Mapping[str, str] | None = _option(
         None,
-        parsers.mapping,
+        parsers.proxies,
         "Proxy URL by scheme, as in requests; none: the environment's.",
         secret=True,
     )

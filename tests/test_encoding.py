@@ -368,7 +368,7 @@ VALUES: list[tuple[Any, str]] = [
     (np.datetime64("2026-01-31"), '"2026-01-31"'),
     (np.datetime64("2026-01-31T12:00:00"), '"2026-01-31T12:00:00+00:00"'),
     (np.datetime64("2026-01-31T12:00:00.5", "ms"), '"2026-01-31T12:00:00.500000+00:00"'),
-    (np.datetime64("NaT"), "null"),
+    (np.datetime64("NaT", "s"), "null"),
     (np.timedelta64(5, "s"), "5.0"),
     # Exceptions, types, and the rest
     (ValueError("bad value"), '"ValueError: bad value"'),
@@ -782,7 +782,7 @@ hashables: st.SearchStrategy[Any] = st.one_of(
     surrogates_too,
     surrogates_too.map(MyText),
     st.binary(max_size=5),
-    st.decimals(),
+    st.decimals(allow_nan=False),
     st.fractions(),
     st.complex_numbers(),
     st.uuids(),
@@ -791,13 +791,14 @@ hashables: st.SearchStrategy[Any] = st.one_of(
     st.datetimes(timezones=st.just(UTC)),
     st.times(),
     st.timedeltas(),
-    st.sampled_from([*Colour, *Text, *Level, Bits.A, int, Data, Raising()]),
+    st.sampled_from([*Colour, *Text, *Level, Bits.A, int, Data]),
+    st.builds(Raising),
     surrogates_too.map(PurePosixPath),
     numpy_scalars,
 )
 leaves: st.SearchStrategy[Any] = st.one_of(
     hashables,
-    st.builds(Raising),
+    st.decimals(),  # a signalling NaN can't be hashed
     st.builds(ValueError, surrogates_too),
     st.binary(max_size=5).map(bytearray),
     st.sets(hashables, max_size=3),
@@ -856,19 +857,19 @@ def test_any_structure_becomes_strict_json(value: object) -> None:
     assert fast["v"] == slow["v"]
 
 
-@given(values)
-@settings(database=None, deadline=None, max_examples=30)
-def test_what_the_app_holds_is_not_changed(value: object) -> None:
-    """Serialising only reads."""
-    message = {"v": value, "big": BIG}
-    before = repr_of(copy.deepcopy(message))
+def test_what_the_app_holds_is_not_changed() -> None:
+    """Serialising only reads, on either path."""
+    message: dict[str, Any] = {
+        "dict": {1: {"a": [math.inf, 2**60, "\ud800"]}},
+        "deque": deque([{1, 2}, bytearray(b"\xff")]),
+        "data": Data({"k": (1,)}, [NOON]),
+        "attrs": Attrs(defaultdict(list, a=[1])),
+        "model": Model(a=[{"b": {3}}]),
+        "dict of others": UserDict({"k": [Colour.INNER]}),
+    }
+    before = copy.deepcopy(message)
     dumps(message)
-    assert repr_of(message) == before
-
-
-def repr_of(value: object) -> str:
-    """A repr for comparison, in which every object may take part."""
-    try:
-        return repr(value)
-    except RuntimeError:  # Raising
-        return ""
+    assert message == before
+    dumps({key: message[key] for key in ("deque", "data", "attrs", "model")})
+    assert message == before
+    assert not message["attrs"].a.keys() - {"a"}

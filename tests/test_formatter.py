@@ -11,7 +11,7 @@ from collections.abc import Callable
 from datetime import datetime, timezone
 from logging.config import DictConfigurator
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -25,7 +25,13 @@ EVENT = {"user_id": "u1", "properties": {"title": "The Independence"}}
 Wire = Callable[..., logging.Logger]
 
 
-class Stream(logging.StreamHandler[io.StringIO]):
+if TYPE_CHECKING:
+    StringHandler = logging.StreamHandler[io.StringIO]
+else:
+    StringHandler = logging.StreamHandler  # before Python 3.11 it takes no brackets
+
+
+class Stream(StringHandler):
     """A stdlib handler on a text in memory, which keeps what `handleError` is told."""
 
     def __init__(self, formatter: logging.Formatter) -> None:

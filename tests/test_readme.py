@@ -50,7 +50,7 @@ def test_tables_are_up_to_date() -> None:
 
 @pytest.mark.parametrize("number", range(len(PYTHON_BLOCKS)))
 def test_blocks_run(plane: LocalDataPlane, number: int) -> None:
-    """Each Python block runs as it stands, with key and URL filled in, and what it sends arrives."""
+    """Each Python block runs as it stands, with key and URL filled in; what it sends arrives."""
     code = PYTHON_BLOCKS[number].replace("DATA_PLANE_URL", plane.url)
     run(plane, "-c", code.replace('"WRITE_KEY"', repr(WRITE_KEY)))
     sends_here = "dictConfig" not in code and "LocalDataPlane" not in code
