@@ -64,7 +64,7 @@ class BatchListener(QueueListener):
         # this very thread is inside. SimpleQueue promises the same of its put().
         self._signals: stdlib_queue.SimpleQueue[float | None] = stdlib_queue.SimpleQueue()
         self._life = threading.RLock()
-        self._delivering = threading.Lock()
+        self._delivering = threading.RLock()
         self._deliverer: int | None = None
         self._starting = self._stopping = self._died = False
         self._hurry = 0  # counts requests not to wait
@@ -121,7 +121,8 @@ class BatchListener(QueueListener):
 
     def enqueue_sentinel(self) -> None:
         """Ask the thread to end once nothing waits, and not to wait for more."""
-        self._stopping = True
+        with self._life:  # not between the steps of a start, which would take it back
+            self._stopping = True
         self.hurry()
 
     def stop(self, timeout: float | None = None) -> bool:  # type: ignore[override]
@@ -182,6 +183,8 @@ class BatchListener(QueueListener):
         """Wait for a batch that is due; None, the sentinel, when told to stop and none is left."""
         try:
             while True:
+                # Read first: a flush that comes after it may concern an event not seen below.
+                hurry = self._hurry
                 pending, _bytes = self.queue.pending()
                 now = monotonic()
                 if self._abandoned:
@@ -190,7 +193,7 @@ class BatchListener(QueueListener):
                     return None
                 if not pending:
                     self._first_at = None
-                    self._hurried = self._hurry
+                    self._hurried = hurry
                     if self._stopping and self._retire():
                         return None
                     self._await_signal(None)
@@ -198,7 +201,7 @@ class BatchListener(QueueListener):
                 if self._first_at is None:
                     self._first_at = now
                 remaining = self._first_at + self._upload_interval - now
-                in_a_hurry = self._stopping or self._hurry != self._hurried
+                in_a_hurry = self._stopping or hurry != self._hurried
                 if in_a_hurry or pending >= self._upload_size or remaining <= 0:
                     return self._take()
                 self._await_signal(remaining)
@@ -228,11 +231,12 @@ class BatchListener(QueueListener):
     def _take(self) -> list[bytes]:
         self._first_at = None
         self._drains_when_taken = self._drains
+        hurry = self._hurry
         batch = self.queue.get(self._delivery.max_batch_bytes - FRAME, MESSAGE_OVERHEAD)
         if self.queue.waiting():
             self._first_at = float("-inf")  # they have waited long enough already
         else:
-            self._hurried = self._hurry
+            self._hurried = hurry
         return batch
 
     def _retire(self) -> bool:
@@ -243,7 +247,7 @@ class BatchListener(QueueListener):
             if self.queue.pending()[0]:
                 self.retired = False
                 return False
-        self._delivery.close()
+            self._delivery.close()  # before a next thread can have begun to use it
         return True
 
     def _await_signal(self, timeout: float | None) -> None:

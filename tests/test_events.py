@@ -567,6 +567,13 @@ def test_an_offset_with_seconds_becomes_one_that_the_server_parses(seconds: int)
     assert len(sent) == len("2026-01-31T12:00:00+00:00")
 
 
+def test_a_moment_before_the_first_year_is_refused_by_name() -> None:
+    """In UTC it would be in the year 0, which neither Python nor the server has."""
+    moment = datetime(1, 1, 1, tzinfo=timezone(timedelta(minutes=53, seconds=28)))
+    with pytest.raises(InvalidValueError, match="'timestamp' can't be parsed"):
+        build({"event": "Read", "user_id": "u1", "timestamp": moment})
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -593,6 +600,10 @@ def test_an_offset_with_seconds_becomes_one_that_the_server_parses(seconds: int)
         "10000-01-01T00:00:00Z",
         "Mon, 01 Jan 10000 00:00:00 GMT",
         "Tue, 32 Feb 2022 19:14:18 GMT",
+        "Tue Feb 30 2022 19:14:18 GMT+0000 (UTC)",
+        "Tue Feb 01 2022 24:00:00 GMT+0000 (UTC)",
+        "Tue Feb 01 2022 19:60:00 GMT+0000 (UTC)",
+        "Tue Feb 01 2022 19:14:60 GMT+0000 (UTC)",
         "19:14",
         "19:14:18",
         "19:14:18Z",

@@ -195,15 +195,13 @@ def test_overflow_never_evicts_what_is_being_sent(
 ) -> None:
     """`drop_old` drops the oldest that waits; a batch in flight is settled by its answer alone."""
     handler = make_handler(
-        max_queue_size=3, upload_size=3, overflow="drop_old", upload_interval=3_600
+        max_queue_size=3, upload_size=3, overflow="drop_old", upload_interval=3_600, timeout=0.3
     )
-    plane.latency = 0.3
+    plane.hang()
     logger = wire(handler)
     for number in range(3):
         logger.info("e", extra=event(number))
-    queue: Any = handler._queue
-    while not queue._handed_out:
-        threading.Event().wait(0.005)
+    plane.wait_for_requests(1)
     logger.info("e", extra=event(3))
     assert handler.flush()
     assert numbers(plane) == [0, 1, 2]

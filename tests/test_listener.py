@@ -1,0 +1,136 @@
+"""BatchListener: batches when they are due, and no wait that outlasts its reason."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from logging.handlers import QueueListener
+from time import monotonic
+
+import pytest
+
+from rudder_logging._listener import BatchListener
+from rudder_logging.dataplane import LocalDataPlane
+from rudder_logging.queues import MemoryQueue
+
+from .conftest import MakeHandler, Wire
+
+EVENT = {"rudder": {"user_id": 1}}
+
+
+def test_it_is_a_queue_listener_by_its_documented_hooks(make_handler: MakeHandler) -> None:
+    """It adds to the standard library's class, and overrides nothing of it that is private."""
+    assert issubclass(BatchListener, QueueListener)
+    own = {name for name in vars(BatchListener) if not name.startswith("__")}
+    private = {name for name in vars(QueueListener) if name.startswith("_")}
+    assert not own & private
+
+
+class LateQueue(MemoryQueue):
+    """A queue in which something happens right after somebody saw that it is empty."""
+
+    then: Callable[[], None] | None = None
+
+    def pending(self) -> tuple[int, int]:
+        """What is pending, and then what the test wants."""
+        seen = super().pending()
+        if not seen[0] and self.then is not None:
+            then, self.then = self.then, None
+            then()
+        return seen
+
+
+def test_flush_between_two_looks_is_heeded(
+    make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane
+) -> None:
+    """An event and a flush that come while the listener looks do not wait for upload_interval."""
+    queue = LateQueue(max_events=10, max_bytes=10_000)
+    handler = make_handler(queue=queue, upload_interval=3_600)
+    logger = wire(handler)
+    logger.info("first", extra=EVENT)
+
+    def log_and_hurry() -> None:
+        logger.info("second", extra=EVENT)
+        handler._listener.hurry()
+
+    queue.then = log_and_hurry
+    assert handler.flush()
+    assert [event["event"] for event in plane.wait_for(2)] == ["first", "second"]
+
+
+def test_event_at_the_listeners_last_moment_is_not_stranded(
+    make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane
+) -> None:
+    """An event that comes just when a closing listener has found nothing is delivered."""
+    queue = LateQueue(max_events=10, max_bytes=10_000)
+    handler = make_handler(queue=queue, upload_interval=0)
+    logger = wire(handler)
+    logger.info("first", extra=EVENT)
+    plane.wait_for(1)
+    queue.then = lambda: logger.info("second", extra=EVENT)
+    handler.close()
+    assert [event["event"] for event in plane.wait_for(2)] == ["first", "second"]
+
+
+def test_no_thread_before_the_first_event_and_one_after(
+    make_handler: MakeHandler, wire: Wire
+) -> None:
+    """Making a handler starts nothing; a thousand events start one thread."""
+    before = threading.active_count()
+    handler = make_handler()
+    assert threading.active_count() == before
+    logger = wire(handler)
+    for _ in range(1_000):
+        logger.info("e", extra=EVENT)
+    assert threading.active_count() == before + 1
+
+
+def test_listener_is_not_woken_for_every_event(
+    make_handler: MakeHandler, wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the first of those that wait, and the one that makes an upload due, wake it."""
+    handler = make_handler(upload_size=100, upload_interval=3_600)
+    logger = wire(handler)
+    listener = handler._listener
+    wakes: list[int] = []
+    original = listener.signal
+
+    def signal(first_at: float | None = None) -> None:
+        wakes.append(1)
+        original(first_at)
+
+    monkeypatch.setattr(listener, "signal", signal)
+    for _ in range(99):
+        logger.info("e", extra=EVENT)
+    assert len(wakes) <= 1
+
+
+def test_waits_between_attempts_end_with_close(
+    make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane
+) -> None:
+    """A backoff, however long, does not outlast a close: it tries once more, and is done."""
+    handler = make_handler(upload_interval=0)
+    plane.fail(503, retry_after=200)
+    wire(handler).info("e", extra=EVENT)
+    plane.wait_for_requests(1)
+    begun = monotonic()
+    handler.close()
+    assert monotonic() - begun < 5
+    assert len(plane.events) == 1
+
+
+def test_flush_and_close_from_callbacks_do_not_wait_for_themselves(
+    make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane
+) -> None:
+    """on_error may call flush() or close(): in the sender's own thread they don't wait."""
+    answers: list[bool] = []
+
+    def on_error(error: Exception, events: list[dict[str, object]]) -> None:
+        answers.append(handler.flush())
+        handler.close()
+
+    handler = make_handler(on_error=on_error)
+    plane.fail(413)
+    wire(handler).info("e", extra=EVENT)
+    assert handler.flush(5)
+    assert answers == [False]
