@@ -2,25 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from contextvars import ContextVar
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar, Token
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeVar
 
 from ._events import bind_fields, merge
 
-if TYPE_CHECKING:
-    from contextlib import _GeneratorContextManager  # which also decorates
-
 __all__ = ["bind", "bound_fields"]
+
+_F = TypeVar("_F", bound=Callable[..., Any])
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 _bound: ContextVar[Mapping[str, Any]] = ContextVar("rudder_logging_bound", default=_NOTHING)
 
 
-def bind(**fields: Any) -> _GeneratorContextManager[None]:
-    """Merge fields into every event logged inside the `with` block.
+class _Binding:
+    """Fields that are bound while it is entered; or while a function runs that it decorates."""
+
+    def __init__(self, fields: Mapping[str, Any]) -> None:
+        self._fields = fields
+        self._tokens: list[Token[Mapping[str, Any]]] = []
+
+    def __enter__(self) -> None:
+        self._tokens.append(_bound.set(merge(_bound.get(), self._fields)))
+
+    def __exit__(self, *_: object) -> None:
+        _bound.reset(self._tokens.pop())
+
+    def __call__(self, func: _F) -> _F:
+        # One binding a call, because calls may overlap in threads and tasks.
+        if inspect.iscoroutinefunction(func):
+
+            @functools.wraps(func)
+            async def awaited(*args: Any, **kwargs: Any) -> Any:
+                with _Binding(self._fields):
+                    return await func(*args, **kwargs)
+
+            return awaited  # type: ignore[return-value]
+
+        @functools.wraps(func)
+        def called(*args: Any, **kwargs: Any) -> Any:
+            with _Binding(self._fields):
+                return func(*args, **kwargs)
+
+        return called  # type: ignore[return-value]
+
+
+def bind(**fields: Any) -> _Binding:
+    """Merge fields into every event logged inside the `with` block, or the decorated function.
 
     Each thread and each asyncio task sees its own; a task inherits what was bound when it was
     created. Explicit fields of an event win, then inner blocks, then outer ones; mappings
@@ -36,16 +68,7 @@ def bind(**fields: Any) -> _GeneratorContextManager[None]:
 
     .. versionadded:: 0.1.0
     """
-    return _bind(bind_fields(fields))
-
-
-@contextmanager
-def _bind(fields: Mapping[str, Any]) -> Iterator[None]:
-    token = _bound.set(merge(_bound.get(), fields))
-    try:
-        yield
-    finally:
-        _bound.reset(token)
+    return _Binding(bind_fields(fields))
 
 
 def bound_fields() -> Mapping[str, Any]:

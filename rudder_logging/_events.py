@@ -150,7 +150,8 @@ def build(
     """
     if not isinstance(fields, Mapping):
         raise InvalidTypeError(f"'rudder' must be a mapping, not {type_of(fields)}; give a dict")
-    row = _row(fields.get("type", "track"))
+    event_type = fields.get("type")
+    row = _row("track" if event_type is None else event_type)
     if bound:
         fields = merge_bound(fields, bound)
     message: dict[str, Any] = {"messageId": None, "type": row.name, "channel": "server"}
@@ -223,8 +224,9 @@ def bind_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
 def merge_bound(fields: Mapping[str, Any], bound: Mapping[str, Any]) -> dict[str, Any]:
     """An event's fields as an app gives them, with bound ones (by wire key) merged under them."""
     merged = dict(fields)
-    event_type = fields.get("type", "track")
-    row = EVENT_TYPES.get(event_type) if isinstance(event_type, str) else None
+    event_type = fields.get("type")
+    name = "track" if event_type is None else event_type
+    row = EVENT_TYPES.get(name) if isinstance(name, str) else None
     for key, value in bound.items():
         field = row.by_name.get(key) if row else None
         if field is None:

@@ -5,6 +5,7 @@ A rule gets the name to complain under and the value an app gave, and returns wh
 
 from __future__ import annotations
 
+import contextlib
 import re
 import uuid
 from collections.abc import Callable, Mapping
@@ -125,9 +126,10 @@ _TIMESTAMP_CURE = "give an aware datetime, or RFC 3339 text like '2026-01-31T12:
 def normalise_timestamp(where: str, value: Any) -> str:
     """As text that the server's parser takes; what it can't parse it ignores without a word."""
     if isinstance(value, datetime):
-        text = isoformat(value)
-        if text is not None:
-            return text
+        with contextlib.suppress(OverflowError):  # year 1, with an offset to the second
+            text = isoformat(value)
+            if text is not None:
+                return text
     elif isinstance(value, date):
         return value.isoformat()
     elif not isinstance(value, str):
@@ -179,9 +181,15 @@ def _parse(text: str) -> datetime:
     if match is None:
         return parsedate_to_datetime(text)
     month, day, year, hour, minute, second, zone_hours, zone_minutes = match.groups()
-    moment = datetime(int(year), _MONTHS.index(month) + 1, int(day))  # noqa: DTZ001 - below
-    clock = timedelta(hours=int(hour), minutes=int(minute), seconds=int(second))
-    return (moment + clock).replace(tzinfo=_zone(zone_hours, zone_minutes))
+    return datetime(
+        int(year),
+        _MONTHS.index(month) + 1,
+        int(day),
+        int(hour),
+        int(minute),
+        int(second),
+        tzinfo=_zone(zone_hours, zone_minutes),
+    )
 
 
 _IDENTIFIERS_IN_A_MERGE = 2

@@ -65,8 +65,10 @@ class RudderFormatter(OrjsonFormatter):
     ) -> None:
         super().__init__(*args, **kwargs)
         given = Defaults(
-            CONTEXT.normalise("RudderFormatter: 'context'", context or {}),
-            INTEGRATIONS.normalise("RudderFormatter: 'integrations'", integrations or {}),
+            CONTEXT.normalise("RudderFormatter: 'context'", {} if context is None else context),
+            INTEGRATIONS.normalise(
+                "RudderFormatter: 'integrations'", {} if integrations is None else integrations
+            ),
         )
         self.event_defaults = Defaults(_LIBRARY, {"All": True}).under(given)
         """The defaults in force, the library's own included."""

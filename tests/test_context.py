@@ -183,3 +183,23 @@ def test_what_the_caller_binds_is_not_changed() -> None:
     with bind(user_id="u1", context=outer), bind(context=inner):
         message(type="identify", traits={"p": {"r": 2}}, context={"a": {"z": 3}})
     assert (outer, inner) == before
+
+
+def test_a_coroutine_function_can_be_decorated() -> None:
+    """The fields are bound while the coroutine runs, and calls that overlap don't mix."""
+
+    @bind(user_id="a")
+    async def first(both_run: asyncio.Event) -> object:
+        both_run.set()
+        return message()["userId"]
+
+    @bind(user_id="b")
+    async def second(both_run: asyncio.Event) -> object:
+        await both_run.wait()
+        return message()["userId"]
+
+    async def main() -> list[object]:
+        both_run = asyncio.Event()
+        return list(await asyncio.gather(second(both_run), first(both_run)))
+
+    assert asyncio.run(main()) == ["b", "a"]
