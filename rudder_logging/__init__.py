@@ -13,7 +13,7 @@ The files, in the order in which an event meets them:
 - `_encoding.py`: values of every type a Python app has, as JSON
 - `queues/`: where messages wait
 - `_listener.py`: `BatchListener`, from queue to batches
-- `_delivery.py`: from a batch to its outcome; `_retry.py`: when to try again
+- `_delivery.py`: from a batch to its outcome; `_outcomes.py`: the table; `_retry.py`: when again
 - `_transport.py`: one upload over HTTP
 - `_ledger.py`: what became of each event; `_reports.py`: who is told
 - `config.py`: every option; `_parsers.py`: how they are read; `exceptions.py`: every error
@@ -61,6 +61,7 @@ from .exceptions import (
     RetriesExhaustedError,
     RudderError,
     ShutdownError,
+    StaleConnectionError,
     TransportError,
     UnknownOptionError,
 )
@@ -121,6 +122,7 @@ __all__ = [
     "RudderFormatter",
     "RudderHandler",
     "ShutdownError",
+    "StaleConnectionError",
     "Stats",
     "TransportError",
     "UnknownOptionError",

@@ -1,12 +1,7 @@
-"""From a batch to its outcome: accepted, to be retried, split, held, or refused.
-
-`judge` is the table of outcomes (GATEWAY: decision table of a loss-free client), one row per
-answer; `Delivery` acts on its verdicts until every event of the batch is settled.
-"""
+"""From a batch to its outcome: acts on verdicts until every event of the batch is settled."""
 
 from __future__ import annotations
 
-import enum
 import logging
 import random
 from collections.abc import Sequence
@@ -15,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from ._encoding import utc_milliseconds
 from ._ledger import Ledger
+from ._outcomes import BAD_EVENT, CURES, SETTLING, Result, Verdict, judge
 from ._reports import Reports
 from ._retry import RetryPolicy
 from .exceptions import (
@@ -24,14 +20,15 @@ from .exceptions import (
     OutcomeUnknownError,
     RefusedError,
     RetriesExhaustedError,
+    StaleConnectionError,
     TransportError,
 )
 from .queues.base import EventQueue
 
 if TYPE_CHECKING:  # it imports requests, which importing the package must not
-    from ._transport import Answer, Transport
+    from ._transport import Transport
 
-__all__ = ["FRAME", "MESSAGE_OVERHEAD", "Delivery", "Patience", "Verdict", "body_of", "judge"]
+__all__ = ["FRAME", "MESSAGE_OVERHEAD", "Delivery", "Patience", "body_of"]
 
 _log = logging.getLogger("rudder_logging")
 
@@ -52,55 +49,16 @@ def body_of(messages: Sequence[bytes], now: float) -> bytes:
     return _OPENING + (end + b",").join(messages) + end + _CLOSING
 
 
-class Verdict(enum.Enum):
-    """What an answer means for the events that were sent."""
-
-    ACCEPTED = "stored"
-    RETRY = "a fault that may pass"
-    HOLD = "a configuration fault: keep everything, report, probe slowly"
-    SPLIT = "one of them is bad: halve to find it"
-    SPLIT_BYTES = "too large together: halve by size"
-    REFUSED = "all of them are bad"
+_POISON_IN_A_ROW = 10
 
 
-_BAD_EVENT = frozenset(
-    {
-        "event is not a valid rudder event",
-        "request neither has anonymousId nor userId",
-        "request size exceeds max limit",
-    }
-)
-"""The gateway's words (gateway/response/response.go) for a fault of the event itself."""
-
-_CURES = {
-    200: "data_plane_url leads to something else than a data plane",
-    400: "something between here and the data plane alters requests",
-    401: "check write_key",
-    403: "check write_key, and what stands before the data plane",
-    404: "enable the source, or correct data_plane_url",
-    405: "correct data_plane_url",
-    407: "give the proxy's user and password in proxies",
-    431: "a proxy adds too many headers, or write_key is far too long",
-}
-
-
-def judge(answer: Answer) -> Verdict:  # noqa: PLR0911 - one return a row
-    """The verdict on one answer."""
-    status, text = answer.status, answer.text
-    if status == 200 and text == "ok":  # noqa: PLR2004
-        return Verdict.ACCEPTED
-    if status == 413:  # noqa: PLR2004
-        return Verdict.SPLIT_BYTES
-    if status == 400:  # noqa: PLR2004
-        if text == "empty batch payload":
-            return Verdict.REFUSED
-        if text.lower() == "400 bad request":  # net/http's own: a header is malformed
-            return Verdict.HOLD
-        return Verdict.SPLIT
-    if status in (408, 425, 429) or status >= 500:  # noqa: PLR2004
-        return Verdict.RETRY
-    # 401, 403, 404, 405, 407, 431; and redirects, other 2xx and 4xx, which no gateway sends.
-    return Verdict.HOLD
+def _drop_first(parts: list[Sequence[bytes]], count: int) -> None:
+    """Take the first messages off parts that are kept with the first one last."""
+    while count:
+        part = parts.pop()
+        if len(part) > count:
+            parts.append(part[count:])
+        count -= min(count, len(part))
 
 
 class Patience(Protocol):
@@ -136,6 +94,7 @@ class Delivery:
         self.max_batch_bytes = max_batch_bytes
         """What a body may weigh before compression; lowered when a 413 says so."""
         self._proven = False  # something was accepted, so URL, key and path are right
+        self._plain = False  # compression does not survive the way
 
     def deliver(self, batch: Sequence[bytes], patience: Patience) -> bool:
         """Settle all events of a batch.
@@ -155,31 +114,33 @@ class Delivery:
                 # A probe is small: one event.
                 parts.append(part[1:])
                 part = part[:1]
-            verdict, error, retry_after = self._attempt(part, patience.time_left())
-            if verdict is Verdict.ACCEPTED:
-                self._resume()
+            result = self._attempt(part, patience.time_left(), attempt)
+            if result.verdict in SETTLING:
                 attempt = 0
-                if not self._settle_delivered(part):
+                if not self._settle(part, result):
                     return False
                 continue
-            if verdict in (Verdict.SPLIT, Verdict.SPLIT_BYTES) and len(part) > 1:
-                self._resume()
-                parts += reversed(self._halves(part, verdict))
-                continue
-            if verdict is not Verdict.HOLD and isinstance(error, RefusedError):
+            if len(part) > 1 and (result.splits or result.is_suspicious(attempt)):
+                parts += reversed(self._halves(part, result.verdict))
+                if result.splits:
+                    self._resume()
+                    continue
+            elif (
+                result.blames_database
+                and result.is_suspicious(attempt)
+                and self._isolates_poison(part, result, parts, patience)
+            ):
                 attempt = 0
-                if not self._refuse(part, error):
-                    return False
                 continue
+            else:
+                parts.append(part)
             attempt += 1
-            delay = self._wait_for(verdict, error, attempt, part, retry_after)
+            delay = self._wait_for(result, attempt, parts[-1])
             if delay is None:
                 attempt = 0
-                if not self._give_up(part, error):
+                if not self._give_up(parts.pop(), result.error):
                     return False
-                continue
-            parts.append(part)
-            if not patience.pause(delay):
+            elif not patience.pause(delay):
                 return False
         return True
 
@@ -189,18 +150,30 @@ class Delivery:
         if close is not None:
             close()
 
-    def _attempt(
-        self, part: Sequence[bytes], time_left: float | None
-    ) -> tuple[Verdict, DeliveryError, float | None]:
-        """Send once. The error says why, in case the verdict is not ACCEPTED."""
+    def _attempt(self, part: Sequence[bytes], time_left: float | None, attempt: int) -> Result:
+        """Send once, and once more without compression if that may be what is wrong."""
+        result = self._send(part, time_left, plain=self._plain)
+        if self._plain or not result.blames_encoding(len(part), attempt):
+            return result
+        plain = self._send(part, time_left, plain=True)
+        if plain.verdict is Verdict.ACCEPTED:
+            self._plain = True
+            _log.warning(
+                "something between here and the data plane spoils compressed uploads (%s); "
+                "sending uncompressed from now on",
+                result.error,
+            )
+        return plain
+
+    def _send(self, part: Sequence[bytes], time_left: float | None, *, plain: bool) -> Result:
         self._ledger.request()
         body = body_of(part, time())
         try:
-            answer = self._transport.send(body, time_left)
-        except (HeldError, CertificateError) as error:
-            return Verdict.HOLD, error, None
-        except TransportError as error:
-            return Verdict.RETRY, error, None
+            answer = self._transport.send(body, time_left, plain=plain)
+        except (HeldError, CertificateError) as fault:
+            return Result(Verdict.HOLD, fault)
+        except TransportError as fault:
+            return Result(Verdict.RETRY, fault)
         _log.debug(
             "upload of %d events, %d bytes: %d %s",
             len(part),
@@ -209,27 +182,71 @@ class Delivery:
             answer.text,
         )
         verdict = judge(answer)
-        refusal = RefusedError(answer.status, answer.text)
-        lone_of_unknown_fault = (
-            verdict is Verdict.SPLIT and len(part) == 1 and answer.text not in _BAD_EVENT
-        )
-        if lone_of_unknown_fault and not self._proven:
-            # Nothing was ever accepted here: rather the path than the event is broken.
-            verdict = Verdict.HOLD
+        if verdict is Verdict.SPLIT and len(part) == 1 and not self._proven:
+            # Nothing was ever accepted here: rather the path than the event is broken, unless the
+            # gateway's own words say otherwise.
+            verdict = Verdict.REFUSED if answer.text in BAD_EVENT else Verdict.HOLD
+        elif verdict in (Verdict.SPLIT, Verdict.SPLIT_BYTES) and len(part) == 1:
+            verdict = Verdict.REFUSED
+        said = f"{answer.status} {answer.text!r}"
+        error: DeliveryError = RefusedError(answer.status, answer.text)
         if verdict is Verdict.HOLD:
-            cure = _CURES.get(answer.status, "correct data_plane_url")
-            return verdict, HeldError(f"{answer.status} {answer.text!r}; {cure}"), None
-        return (
-            verdict,
-            refusal
-            if verdict is not Verdict.RETRY
-            else DeliveryError(f"{answer.status} {answer.text!r}"),
-            answer.retry_after,
-        )
+            error = HeldError(f"{said}; {CURES.get(answer.status, 'correct data_plane_url')}")
+        elif verdict is Verdict.RETRY:
+            error = DeliveryError(said)
+        return Result(verdict, error, answer)
 
-    def _settle_delivered(self, part: Sequence[bytes]) -> bool:
-        self._proven = True
-        return self._ledger.settle_delivered(self._queue, len(part)) == len(part)
+    def _settle(self, part: Sequence[bytes], result: Result) -> bool:
+        """Delivered or refused. False: the queue no longer had all of them."""
+        self._resume()
+        if result.verdict is Verdict.ACCEPTED:
+            self._proven = True
+            return self._ledger.settle_delivered(self._queue, len(part)) == len(part)
+        refusal = result.error
+        if not isinstance(refusal, RefusedError):
+            answer = result.answer
+            refusal = RefusedError(answer.status if answer else 0, answer.text if answer else "")
+        # Told before it is forgotten: a flush returns when the dead letters are written.
+        for message in part:
+            self._reports.refused(message, refusal)
+        return self._ledger.settle_refused(self._queue, len(part)) == len(part)
+
+    def _isolates_poison(
+        self,
+        part: Sequence[bytes],
+        result: Result,
+        parts: list[Sequence[bytes]],
+        patience: Patience,
+    ) -> bool:
+        """Whether a lone event that keeps failing could be settled, with some behind it.
+
+        If one soon behind it passes, the server is well, and whatever before that one fails
+        even now is refused. (If the server has just recovered, that one came ahead of its turn.)
+        """
+        behind = [message for later in reversed(parts) for message in later][:_POISON_IN_A_ROW]
+        failing = 0
+        for message in behind:
+            other = self._send([message], patience.time_left(), plain=self._plain)
+            if other.verdict is Verdict.ACCEPTED:
+                break
+            if not other.blames_database:
+                return False
+            failing += 1
+        else:
+            return False
+        _drop_first(parts, failing + 1)
+        suspects = [*part, *behind[:failing]]
+        for position, suspect in enumerate(suspects):
+            again = self._send([suspect], patience.time_left(), plain=self._plain)
+            if again.blames_database:
+                again = Result(Verdict.REFUSED, result.error, result.answer)
+            if again.verdict not in SETTLING:
+                # Neither well nor bad: what came ahead of its turn will come once more.
+                parts.append([*suspects[position:], message])
+                return True
+            self._settle([suspect], again)
+        self._settle([message], other)
+        return True
 
     def _halves(self, part: Sequence[bytes], verdict: Verdict) -> list[Sequence[bytes]]:
         middle = len(part) // 2
@@ -245,12 +262,6 @@ class Delivery:
             middle = max(middle, 1)
         return [part[:middle], part[middle:]]
 
-    def _refuse(self, part: Sequence[bytes], error: RefusedError) -> bool:
-        # Told before it is forgotten: a flush returns when the dead letters are written.
-        for message in part:
-            self._reports.refused(message, error)
-        return self._ledger.settle_refused(self._queue, len(part)) == len(part)
-
     def _give_up(self, part: Sequence[bytes], error: DeliveryError) -> bool:
         reason = "retries_exhausted"
         exhausted = RetriesExhaustedError(f"gave up after {self._policy.max_retries} retries")
@@ -261,30 +272,28 @@ class Delivery:
         self._reports.drop_line()
         return settled == len(part)
 
-    def _wait_for(
-        self,
-        verdict: Verdict,
-        error: DeliveryError,
-        attempt: int,
-        part: Sequence[bytes],
-        retry_after: float | None,
-    ) -> float | None:
+    def _wait_for(self, result: Result, attempt: int, part: Sequence[bytes]) -> float | None:
+        """Seconds until the next attempt; None: give up."""
         fraction = random.random()  # noqa: S311 - jitter, not a secret
-        if verdict is Verdict.HOLD:
-            self._hold(error, part)
+        if result.verdict is Verdict.HOLD:
+            self._hold(result.error, part)
             return self._policy.probe_delay(attempt, fraction)
+        retry_after = result.answer.retry_after if result.answer else None
         delay = self._policy.delay(attempt, fraction, retry_after)
-        if delay is not None:
-            self._ledger.retry()
-            unknown = isinstance(error, OutcomeUnknownError)
-            _log.debug(
-                "upload of %d events failed (%s%s); retry %d in %.1f s",
-                len(part),
-                error,
-                ", perhaps stored" if unknown else "",
-                attempt,
-                delay,
-            )
+        if delay is None:
+            return None
+        if isinstance(result.error, StaleConnectionError):
+            delay = 0.0  # the server had merely closed an idle connection
+        self._ledger.retry()
+        unknown = isinstance(result.error, OutcomeUnknownError)
+        _log.debug(
+            "upload of %d events failed (%s%s); retry %d in %.1f s",
+            len(part),
+            result.error,
+            ", perhaps stored" if unknown else "",
+            attempt,
+            delay,
+        )
         return delay
 
     def _hold(self, error: DeliveryError, part: Sequence[bytes]) -> None:

@@ -27,6 +27,7 @@ from .exceptions import (
     ConnectionFailedError,
     HeldError,
     OutcomeUnknownError,
+    StaleConnectionError,
     TransportError,
 )
 
@@ -48,12 +49,13 @@ class Answer:
 class Transport(Protocol):
     """Whatever takes uploads."""
 
-    def send(self, body: bytes, timeout: float | None = None) -> Answer:
+    def send(self, body: bytes, timeout: float | None = None, *, plain: bool = False) -> Answer:
         """Post one batch, as JSON, and return the answer.
 
         Args:
             body: Uncompressed.
             timeout: Seconds, if less than usual: the process is about to end.
+            plain: Do not compress it, whatever the option says.
 
         Raises:
             TransportError: None came; the subclass says what that means for the events.
@@ -86,23 +88,25 @@ class HttpTransport:
             "Accept": "text/plain",
             "User-Agent": f"rudder-logging/{__version__} Python/{platform.python_version()}",
         }
-        if self._gzip:
-            self._headers["Content-Encoding"] = "gzip"
+        self._kept_alive = False  # the connection has served before, and may be stale by now
 
     def __repr__(self) -> str:
         return f"<HttpTransport to {urlsplit(self._url).hostname}>"
 
-    def send(self, body: bytes, timeout: float | None = None) -> Answer:
+    def send(self, body: bytes, timeout: float | None = None, *, plain: bool = False) -> Answer:
         """See `Transport.send`. No redirect is followed; TLS is verified."""
-        if self._gzip:
+        headers = self._headers
+        if self._gzip and not plain:
             body = gzip.compress(body, _GZIP_LEVEL, mtime=0)
-        with _mapped_errors():
+            headers = {**headers, "Content-Encoding": "gzip"}
+        kept_alive, self._kept_alive = self._kept_alive, False
+        with _mapped_errors(kept_alive=kept_alive):
             # Proxies and certificates are given with the request, because those of a requests
             # session lose against the environment's.
             response = self._session.post(
                 self._url,
                 data=body,
-                headers=self._headers,
+                headers=headers,
                 auth=self._auth,
                 timeout=self._timeout if timeout is None else min(timeout, self._timeout),
                 allow_redirects=False,
@@ -110,6 +114,7 @@ class HttpTransport:
                 verify=self._verify,
                 cert=self._cert,
             )
+        self._kept_alive = True
         return Answer(
             response.status_code,
             response.content[: 4 * _WORDS].decode("utf-8", "replace").strip()[:_WORDS],
@@ -125,6 +130,7 @@ class HttpTransport:
                     for key in manager.pools.keys():  # noqa: SIM118 - it can't be iterated
                         manager.pools[key].close()
         self._session.close()
+        self._kept_alive = False
 
 
 def _retry_after(header: str | None) -> float | None:
@@ -156,7 +162,7 @@ _MISCONFIGURED = (
 
 
 @contextlib.contextmanager
-def _mapped_errors() -> Iterator[None]:
+def _mapped_errors(*, kept_alive: bool) -> Iterator[None]:
     """Turn what requests and urllib3 raise into our errors, here and nowhere else."""
     try:
         yield
@@ -172,6 +178,8 @@ def _mapped_errors() -> Iterator[None]:
             isinstance(cause, _BEFORE_SENDING) for cause in causes
         ):
             raise ConnectionFailedError(_describe(error)) from error
+        if kept_alive and any(isinstance(cause, ConnectionError) for cause in causes):
+            raise StaleConnectionError(_describe(error)) from error
         raise OutcomeUnknownError(_describe(error)) from error
 
 

@@ -16,6 +16,7 @@ RudderError
     └── TransportError
         ├── ConnectionFailedError        nothing was sent
         ├── OutcomeUnknownError          sent, perhaps stored, no answer came
+        │   └── StaleConnectionError     ... because the server had closed an idle connection
         └── CertificateError             TLS verification failed
 ```
 
@@ -39,6 +40,7 @@ __all__ = [
     "RetriesExhaustedError",
     "RudderError",
     "ShutdownError",
+    "StaleConnectionError",
     "TransportError",
     "UnknownOptionError",
 ]
@@ -116,6 +118,10 @@ class ConnectionFailedError(TransportError):
 
 class OutcomeUnknownError(TransportError):
     """The request was sent, but the answer was lost: the events may have been stored."""
+
+
+class StaleConnectionError(OutcomeUnknownError):
+    """A kept-alive connection broke: most likely the server had closed it while it was idle."""
 
 
 class CertificateError(TransportError):

@@ -16,7 +16,9 @@ from rudder_logging import (
     RetriesExhaustedError,
     RudderHandler,
 )
-from rudder_logging._delivery import FRAME, MESSAGE_OVERHEAD, Verdict, body_of, judge
+from rudder_logging._delivery import FRAME, MESSAGE_OVERHEAD, body_of
+from rudder_logging._outcomes import Verdict, judge
+from rudder_logging._retry import RetryPolicy
 from rudder_logging._transport import Answer
 from rudder_logging.dataplane import LocalDataPlane
 
@@ -78,7 +80,7 @@ def test_verdicts(status: int, text: str, verdict: Verdict) -> None:
     assert judge(Answer(status, text)) is verdict
 
 
-@pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504])
+@pytest.mark.parametrize("status", [408, 425, 502, 503, 504])
 def test_passing_faults_are_retried(
     make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane, status: int
 ) -> None:
@@ -389,3 +391,100 @@ def test_debug_lines_hold_ids_and_sizes_only(
     assert "retry 1" in ours
     for secret in ("secret", "hidden", "quiet", handler.config.write_key):
         assert secret not in ours
+
+
+def test_repeated_429_shrinks_the_batch(
+    make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane
+) -> None:
+    """A batch that costs more than the rate limit is always refused, so it is halved until it
+    fits, in order.
+    """
+    handler = make_handler(upload_interval=60)
+    plane.fail(429, times=4)
+    log_events(wire, handler, 16)
+    assert handler.flush()
+    assert numbers(plane.events) == list(range(16))
+    assert [len(request.batch) for request in plane.requests][:6] == [16, 16, 8, 4, 2, 2]
+    assert len({event["messageId"] for event in plane.events}) == 16
+
+
+@pytest.mark.parametrize("bad", [{0}, {7}, {15}, {3, 4}, {0, 8, 15}])
+def test_event_that_alone_keeps_failing_with_500_is_isolated(
+    make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane, bad: set[int]
+) -> None:
+    """One event that the server's database can't take does not hold back the rest for ever."""
+    dropped: list[tuple[int, str]] = []
+    handler = make_handler(
+        upload_interval=60,
+        on_drop=lambda event, reason: dropped.append((event["properties"]["n"], reason)),
+    )
+    plane.fail_for(lambda event: event["properties"]["n"] in bad)
+    log_events(wire, handler, 17)
+    assert handler.flush()
+    assert numbers(plane.events) == [n for n in range(17) if n not in bad]
+    assert dropped == [(n, "refused: 500 pq: invalid byte sequence") for n in sorted(bad)]
+    assert handler.stats().refused == len(bad)
+
+
+def test_500_for_everything_loses_nothing(
+    make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane
+) -> None:
+    """While no event at all is accepted, a 500 is the server's fault: everything waits."""
+    handler = make_handler(upload_interval=60)
+    plane.fail_for(lambda event: True)
+    log_events(wire, handler, 4)
+    assert handler.flush(0.5) is False
+    assert (handler.stats().pending, handler.stats().refused) == (4, 0)
+    plane.heal()
+    assert handler.flush()
+    # One may come ahead of its turn: it was sent to see whether the server is well, and it was.
+    assert sorted(numbers(plane.events)) == [0, 1, 2, 3]
+    assert handler.stats().refused == 0
+
+
+def test_unreadable_body_is_sent_again_and_then_uncompressed(
+    make_handler: MakeHandler,
+    wire: Wire,
+    plane: LocalDataPlane,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """`failed to read body from request` is the way's fault: again, then without compression, and
+    if that helps, so from then on.
+    """
+    handler = make_handler(upload_interval=60)
+    plane.fail(500, times=2)
+    log_events(wire, handler, 3)
+    assert handler.flush()
+    assert numbers(plane.events) == [0, 1, 2]
+    encodings = [request.headers.get("content-encoding") for request in plane.requests]
+    assert encodings == ["gzip", "gzip", None]
+    log_events(wire, handler, 1)
+    assert handler.flush()
+    assert plane.requests[-1].headers.get("content-encoding") is None
+    assert "spoils compressed uploads" in caplog.text
+
+
+def test_every_event_invalid_json_makes_compression_suspect(
+    make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane
+) -> None:
+    """A proxy that strips Content-Encoding makes every upload `invalid json`: none is lost."""
+    handler = make_handler(upload_interval=60)
+    plane.fail(400, times=3)  # the batch, its first half, its first event
+    log_events(wire, handler, 4)
+    assert handler.flush()
+    assert numbers(plane.events) == [0, 1, 2, 3]
+    assert handler.stats().refused == 0
+
+
+def test_stale_connection_gets_one_immediate_retry(
+    make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kept-alive connection that the server closed while it was idle costs no backoff."""
+    monkeypatch.setattr("random.random", lambda: 0.999)
+    handler = make_handler(upload_interval=0)
+    log_events(wire, handler, 1)
+    plane.wait_for(1)
+    handler._listener._delivery._policy = RetryPolicy(base=1_000, cap=1_000)
+    plane.cut(accepted=False)
+    log_events(wire, handler, 1)
+    assert len(plane.wait_for(2)) == 2

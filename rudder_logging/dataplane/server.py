@@ -7,8 +7,8 @@ import logging
 import re
 import socket
 import ssl
-import sys
 import threading
+from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -16,11 +16,11 @@ import uvicorn
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from . import gateway
 from .faults import Fault, FaultPlan
 from .inbox import Inbox, ReceivedRequest
+from .protocol import THREAD_NAME, Server, protocol, quiet
 from .responses import preflight, refusal, text
 
 if TYPE_CHECKING:
@@ -32,7 +32,6 @@ _SECONDS_TO_START = 10.0
 _IDLE_SECONDS = 720  # the gateway's own
 _MAX_HEADER_BYTES = 524_288  # the gateway's own
 _CONTROL_BYTES = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
-_THREAD_NAME = "LocalDataPlane"
 _HEALTH = {
     "appType": "EMBEDDED",
     "server": "UP",
@@ -93,8 +92,9 @@ class LocalDataPlane:
             self._tls |= {"ssl_ca_certs": client_ca, "ssl_cert_reqs": ssl.CERT_REQUIRED}
         self._inbox = Inbox()
         self._faults = FaultPlan()
+        self._poison: tuple[Callable[[dict[str, Any]], object], gateway.Verdict] | None = None
         self._thread: threading.Thread | None = None
-        self._server: _Server | None = None
+        self._server: Server | None = None
         self._connections: dict[tuple[str, int], asyncio.Transport] = {}
         self._released: asyncio.Event | None = None
 
@@ -114,7 +114,7 @@ class LocalDataPlane:
         self._port = listening.getsockname()[1]
         config = uvicorn.Config(
             self._app,
-            http=self._protocol(),
+            http=protocol(self._connections),
             interface="asgi3",
             ws="none",
             lifespan="off",
@@ -127,11 +127,11 @@ class LocalDataPlane:
             timeout_graceful_shutdown=1,
             **self._tls,
         )
-        self._server = server = _Server(config)
+        self._server = server = Server(config)
         self._thread = threading.Thread(
-            target=self._serve, args=(server, listening), name=_THREAD_NAME, daemon=True
+            target=self._serve, args=(server, listening), name=THREAD_NAME, daemon=True
         )
-        logging.getLogger("uvicorn.error").addFilter(_quiet)
+        logging.getLogger("uvicorn.error").addFilter(quiet)
         self._thread.start()
         if not server.ready.wait(_SECONDS_TO_START) or not server.started:
             self.stop()
@@ -142,7 +142,7 @@ class LocalDataPlane:
         if self._server is not None and self._thread is not None:
             self._server.finish()
             self._thread.join()
-            logging.getLogger("uvicorn.error").removeFilter(_quiet)
+            logging.getLogger("uvicorn.error").removeFilter(quiet)
             self._server = self._thread = None
 
     def __enter__(self) -> Self:
@@ -239,9 +239,23 @@ class LocalDataPlane:
         """Never answer the next requests."""
         self._faults.add(Fault("hang"), times)
 
+    def fail_for(
+        self,
+        is_poison: Callable[[dict[str, Any]], object],
+        status: int = 500,
+        text: str = "pq: invalid byte sequence",
+    ) -> None:
+        """Until `heal`, refuse each request that has an event for which `is_poison` is true.
+
+        It stands for what the gateway's rules don't show: an event that its database, or a
+        front end of its, can't take.
+        """
+        self._poison = (is_poison, gateway.Verdict(status, text))
+
     def heal(self) -> None:
         """End all faults. What hangs goes on hanging until `stop`."""
         self._faults.clear()
+        self._poison = None
         self.source_enabled = True
         self.overloaded = False
         self.latency = 0.0
@@ -249,7 +263,7 @@ class LocalDataPlane:
 
     # How it serves.
 
-    def _serve(self, server: _Server, listening: socket.socket) -> None:
+    def _serve(self, server: Server, listening: socket.socket) -> None:
         async def serve() -> None:
             self._released = asyncio.Event()
             server.on_exit = self._released.set
@@ -260,28 +274,6 @@ class LocalDataPlane:
         finally:
             listening.close()
             server.ready.set()
-
-    def _protocol(self) -> type[asyncio.Protocol]:
-        """Uvicorn's protocol, which also notes each connection, so that one can be cut."""
-        connections = self._connections
-
-        class Protocol(H11Protocol):
-            def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-                super().connection_made(transport)
-                self.peer = transport.get_extra_info("peername")[:2]
-                connections[self.peer] = transport
-
-            def connection_lost(self, exc: Exception | None) -> None:
-                connections.pop(self.peer, None)
-                super().connection_lost(exc)
-
-            def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's own words
-                """Answer as Go's net/http does; called while the parser's error is handled."""
-                status = getattr(sys.exc_info()[1], "error_status_hint", 400)
-                self.transport.write(refusal(431 if status == 431 else 400))  # noqa: PLR2004
-                self.transport.close()
-
-        return Protocol
 
     async def _app(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
@@ -338,6 +330,8 @@ class LocalDataPlane:
             verdict, body = verdict or body, b""
         elif verdict is None:
             verdict = gateway.check_body(request.url.path, body, self.max_request_bytes)
+        if self._poison and any(map(self._poison[0], verdict.events)):
+            verdict = self._poison[1]
         headers = {}
         if fault is not None and fault.kind == "answer":
             verdict = gateway.Verdict(fault.status, fault.words)
@@ -360,29 +354,3 @@ class LocalDataPlane:
             text=verdict.text,
         )
         self._inbox.add(received, verdict.events)
-
-
-def _quiet(record: logging.LogRecord) -> bool:
-    """Keep our server's "Started", "Shutting down" out of the app's logs, and no one else's."""
-    return record.levelno > logging.INFO or record.threadName != _THREAD_NAME
-
-
-class _Server(uvicorn.Server):
-    """uvicorn's server, which tells when it is ready, and ends when asked from another thread."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.ready = threading.Event()
-        self.on_exit: Any = None
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.ready.set()
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        if self.on_exit is not None:
-            self.on_exit()
-        await super().shutdown(sockets)
-
-    def finish(self) -> None:
-        self.should_exit = True

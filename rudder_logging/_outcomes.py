@@ -1,0 +1,114 @@
+"""The table of outcomes: what each answer means for the events that were sent.
+
+Source: rudder-server 1.83.0, gateway/response and gateway/handle.go; the rest is what proxies and
+load balancers before it say.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .exceptions import DeliveryError
+
+if TYPE_CHECKING:  # it imports requests, which importing the package must not
+    from ._transport import Answer
+
+__all__ = ["BAD_EVENT", "CURES", "SETTLING", "Result", "Verdict", "judge"]
+
+
+class Verdict(enum.Enum):
+    """What an answer means for the events that were sent."""
+
+    ACCEPTED = "stored"
+    RETRY = "a fault that may pass"
+    HOLD = "a configuration fault: keep everything, report, probe slowly"
+    SPLIT = "one of them is bad: halve to find it"
+    SPLIT_BYTES = "too large together: halve by size"
+    REFUSED = "all of them are bad"
+
+
+BAD_EVENT = frozenset(
+    {
+        "event is not a valid rudder event",
+        "request neither has anonymousId nor userId",
+        "request size exceeds max limit",
+    }
+)
+"""The gateway's words (gateway/response/response.go) for a fault of the event itself."""
+
+CURES = {
+    200: "data_plane_url leads to something else than a data plane",
+    400: "something between here and the data plane alters requests",
+    401: "check write_key",
+    403: "check write_key, and what stands before the data plane",
+    404: "enable the source, or correct data_plane_url",
+    405: "correct data_plane_url",
+    407: "give the proxy's user and password in proxies",
+    431: "a proxy adds too many headers, or write_key is far too long",
+}
+
+
+def judge(answer: Answer) -> Verdict:  # noqa: PLR0911 - one return a row
+    """The verdict on one answer."""
+    status, text = answer.status, answer.text
+    if status == 200 and text == "ok":  # noqa: PLR2004
+        return Verdict.ACCEPTED
+    if status == 413:  # noqa: PLR2004
+        return Verdict.SPLIT_BYTES
+    if status == 400:  # noqa: PLR2004
+        if text == "empty batch payload":
+            return Verdict.REFUSED
+        if text.lower() == "400 bad request":  # net/http's own: a header is malformed
+            return Verdict.HOLD
+        return Verdict.SPLIT
+    if status in (408, 425, 429) or status >= 500:  # noqa: PLR2004
+        return Verdict.RETRY
+    # 401, 403, 404, 405, 407, 431; and redirects, other 2xx and 4xx, which no gateway sends.
+    return Verdict.HOLD
+
+
+SETTLING = (Verdict.ACCEPTED, Verdict.REFUSED)
+_UNREADABLE = "failed to read body from request"
+_ATTEMPTS_BEFORE_SUSPICION = {429: 1, 500: 3}
+"""Failures by status after which a batch is halved: the gateway always refuses one that costs more
+than its rate limit, and one event may be what its database can't take."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of one attempt."""
+
+    verdict: Verdict
+    error: DeliveryError
+    answer: Answer | None = None
+
+    @property
+    def splits(self) -> bool:
+        """Whether a batch is to be halved at once."""
+        return self.verdict in (Verdict.SPLIT, Verdict.SPLIT_BYTES)
+
+    @property
+    def blames_database(self) -> bool:
+        """Whether it is a 500 with the database's own words, which an event may have provoked."""
+        return (
+            self.answer is not None
+            and self.answer.status == 500  # noqa: PLR2004
+            and self.answer.text != _UNREADABLE
+        )
+
+    def is_suspicious(self, failures: int) -> bool:
+        """Whether, after so many failures before this one, the events may be at fault."""
+        if self.verdict is not Verdict.RETRY or self.answer is None:
+            return False
+        enough = _ATTEMPTS_BEFORE_SUSPICION.get(self.answer.status)
+        return enough is not None and failures >= enough and self.answer.text != _UNREADABLE
+
+    def blames_encoding(self, events: int, failures: int) -> bool:
+        """Whether something on the way may have taken off, or spoilt, the compression."""
+        if self.answer is None:
+            return False
+        if self.answer.text == _UNREADABLE:
+            return failures > 0
+        return self.answer.status == 400 and self.answer.text == "invalid json" and events == 1  # noqa: PLR2004
