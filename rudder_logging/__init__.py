@@ -5,7 +5,8 @@
 The files, in the order in which an event meets them:
 
 - `analytics.py`: the seven calls, `EventLogger`; `_settings.py`: the default handler's settings
-- `_handler.py`: `RudderHandler`, from record to queue; `_lifecycle.py`: exits and forks
+- `_handler.py`: `RudderHandler`, from record to queue; `_lifecycle.py`: exits and forks;
+  `_stdlib.py`: what logging itself asks of it
 - `_context.py`: what `bind()` has bound
 - `_formatter.py`: `RudderFormatter`, from record to message
 - `_events.py`: the seven event types in one table; `build` and `validate`

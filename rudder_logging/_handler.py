@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import sys
-import traceback
 import weakref
 from collections.abc import Callable
 from time import monotonic
@@ -27,8 +26,9 @@ from ._ledger import Ledger, Stats
 from ._listener import BatchListener
 from ._reports import Reports
 from ._retry import RetryPolicy
+from ._stdlib import complaint, filtered, holds_logging_lock, show_debug_lines
 from .config import Config
-from .exceptions import InvalidEventError, InvalidTypeError, InvalidValueError, QueueFullError
+from .exceptions import InvalidTypeError, InvalidValueError, QueueFullError
 from .queues import open_queue
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from .config import Options
 
-__all__ = ["RudderHandler", "filtered"]
+__all__ = ["RudderHandler"]
 
 _log = logging.getLogger("rudder_logging")
 
@@ -86,12 +86,23 @@ class RudderHandler(logging.Handler):
         # The references leave by themselves, so an address used again is not mistaken.
         self._seen: set[weakref.ref[logging.LogRecord]] = set()
         if self.config.debug:
-            _show_debug_lines()
+            show_debug_lines()
+        if self._is_synchronous and not self.config.sync_mode:
+            _log.warning(
+                "uWSGI runs without threads: events are sent by the calls that log them, which "
+                "have to wait; give uWSGI the option enable-threads"
+            )
+        if self.config.is_in_clear:
+            _log.warning(
+                "events and write key go over the network unencrypted: data_plane_url is http://; "
+                "use https://"
+            )
         _lifecycle.add_forkable(self)
 
     def _open(self) -> None:
         """Make everything that can't be shared with another process."""
         config = self.config
+        self._is_synchronous = config.sync_mode or not _lifecycle.threads_run()
         self._ledger = Ledger()
         self._queue = open_queue(
             config.queue, max_events=config.max_queue_size, max_bytes=config.max_queue_bytes
@@ -178,15 +189,8 @@ class RudderHandler(logging.Handler):
         """
         if not logging.raiseExceptions:
             return
-        error = sys.exc_info()[1]
         with contextlib.suppress(Exception):
-            where = f"{record.pathname}:{record.lineno}"
-            if isinstance(error, InvalidEventError):
-                text = f"rudder_logging: event refused at {where}: {error}\n"
-            else:
-                frames = "".join(traceback.format_tb(error.__traceback__ if error else None))
-                text = f"rudder_logging: {type(error).__name__} for the event at {where}\n{frames}"
-            sys.stderr.write(text)
+            sys.stderr.write(complaint(record, sys.exc_info()[1]))
 
     def flush(self, timeout: float | None = None) -> bool:  # type: ignore[override]
         """Have every event that was accepted before this call settled.
@@ -221,13 +225,25 @@ class RudderHandler(logging.Handler):
         patience = self._patience(self.config.shutdown_timeout)
         if _lifecycle.ending_since() is not None:
             self._listener.finish(self._deadline(patience))
-        elif self.config.sync_mode:
+        elif self._is_synchronous:
             self._listener.drain(self._deadline(patience))
             self._listener.release()
         elif not self._listener.retired:
             self._listener.stop(patience)
         self._reports.drop_line(final=True)
         super().close()
+
+    async def aflush(self, timeout: float | None = None) -> bool:
+        """Do as `flush`, without blocking the event loop."""
+        import asyncio  # noqa: PLC0415 - costly, and loaded in such an app anyway
+
+        return await asyncio.to_thread(self.flush, timeout)
+
+    async def aclose(self) -> None:
+        """Do as `close`, without blocking the event loop."""
+        import asyncio  # noqa: PLC0415 - costly, and loaded in such an app anyway
+
+        await asyncio.to_thread(self.close)
 
     # What is ours.
 
@@ -298,6 +314,7 @@ class RudderHandler(logging.Handler):
             listener.drain(self._deadline(self.config.timeout))
         elif listener.retired:
             # No wake-up: a thread that starts looks at the queue by itself.
+            _lifecycle.finish_with_worker()
             if not listener.ensure_running():
                 listener.drain(self._deadline(self.config.timeout))
         elif waiting == 1:
@@ -361,7 +378,7 @@ class RudderHandler(logging.Handler):
 
     def _delivers_itself(self) -> bool:
         """Whether events leave from the thread that logs them."""
-        return self.config.sync_mode or _lifecycle.ending_since() is not None
+        return self._is_synchronous or _lifecycle.ending_since() is not None
 
     def _deadline(self, timeout: float) -> float:
         """When so many seconds from now will have passed, or the process's time to end has come."""
@@ -373,7 +390,7 @@ class RudderHandler(logging.Handler):
 
     def _patience(self, timeout: float) -> float:
         """The time-out, or 0 where waiting for the listener would be waiting for ourselves."""
-        if self._listener.is_deliverer() or _holds_logging_lock():
+        if self._listener.is_deliverer() or holds_logging_lock():
             return 0.0
         return timeout
 
@@ -381,20 +398,3 @@ class RudderHandler(logging.Handler):
         """In a forked child: the parent's events, locks, thread and connections are its own."""
         self._finalizer.detach()  # it keeps the parent's backlog in memory
         self._open()
-
-
-def filtered(record: logging.LogRecord, passed: object) -> logging.LogRecord:
-    """The record to go on with: from Python 3.12, filters may replace it."""
-    return passed if isinstance(passed, logging.LogRecord) else record
-
-
-def _holds_logging_lock() -> bool:
-    """Whether this thread holds the logging module's lock, as it does inside `dictConfig`."""
-    is_owned = getattr(getattr(logging, "_lock", None), "_is_owned", None)
-    return bool(is_owned and is_owned())
-
-
-def _show_debug_lines() -> None:
-    _log.setLevel(logging.DEBUG)
-    if not _log.hasHandlers():
-        _log.addHandler(logging.StreamHandler())

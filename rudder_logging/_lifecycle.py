@@ -7,13 +7,21 @@ from __future__ import annotations
 
 import atexit
 import os
+import sys
 import weakref
 from time import monotonic
 from typing import Protocol
 
 from ._listener import BatchListener
 
-__all__ = ["add_forkable", "add_listener", "ending_since", "wind_up"]
+__all__ = [
+    "add_forkable",
+    "add_listener",
+    "ending_since",
+    "finish_with_worker",
+    "threads_run",
+    "wind_up",
+]
 
 
 class Forkable(Protocol):
@@ -27,6 +35,8 @@ class Forkable(Protocol):
 _forkables: weakref.WeakSet[Forkable] = weakref.WeakSet()
 _listeners: weakref.WeakSet[BatchListener] = weakref.WeakSet()
 _ending_since: float | None = None
+_finalized_in: int | None = None
+_EXIT_PRIORITY = 100  # before multiprocessing's own finalizers, which have less
 
 
 def add_listener(listener: BatchListener) -> None:
@@ -42,6 +52,36 @@ def add_forkable(forkable: Forkable) -> None:
 def ending_since() -> float | None:
     """The monotonic time at which the process began to end: no thread can be relied on then."""
     return _ending_since
+
+
+def finish_with_worker() -> None:
+    """Called in a process's first event: a multiprocessing child ends without exit hooks.
+
+    It runs its own finalizers instead, which it forgets at its start; so this is too early in
+    the hook of a fork.
+    """
+    global _finalized_in
+    process = sys.modules.get("multiprocessing.process")
+    if process is None or process.parent_process() is None or _finalized_in == os.getpid():
+        return
+    from multiprocessing.util import Finalize  # noqa: PLC0415 - loaded in such a child anyway
+
+    _finalized_in = os.getpid()
+    Finalize(None, _at_exit, exitpriority=_EXIT_PRIORITY)
+
+
+def threads_run() -> bool:
+    """Whether a thread of ours would get to run: under uWSGI, only if it is told so."""
+    options = getattr(sys.modules.get("uwsgi"), "opt", None)
+    if not options:
+        return True
+    # Names and values are bytes in some versions. The option `threads` implies the other.
+    read = {_text(name): _text(value).lower() for name, value in options.items()}
+    return "threads" in read or read.get("enable-threads") in ("true", "1")
+
+
+def _text(value: object) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
 
 
 def wind_up(listener: BatchListener) -> None:

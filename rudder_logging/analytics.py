@@ -15,8 +15,9 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from ._events import MESSAGE_ID, bind_fields, merge_bound, new_message_id
-from ._handler import RudderHandler, filtered
+from ._handler import RudderHandler
 from ._settings import settings
+from ._stdlib import filtered
 
 if TYPE_CHECKING:
     _LoggerAdapter = logging.LoggerAdapter[logging.Logger]

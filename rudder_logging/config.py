@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Literal, TypedDict
+from urllib.parse import urlsplit
 
 from . import _parsers as parsers
 from ._events import nearest
@@ -178,6 +179,14 @@ class Config:
                     f"{smaller} ({getattr(self, smaller)}) must be at least 100 bytes below "
                     f"{larger} ({getattr(self, larger)}); lower the one or raise the other"
                 )
+
+    @property
+    def is_in_clear(self) -> bool:
+        """Whether events leave this machine without TLS."""
+        parts = urlsplit(self.data_plane_url)
+        host = parts.hostname or ""
+        local = host in ("localhost", "::1") or host.startswith("127.")
+        return parts.scheme == "http" and not local
 
     @classmethod
     def load(cls, environ: Mapping[str, str] | None = None, /, **explicit: Any) -> Config:

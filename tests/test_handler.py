@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import gc
 import logging
 import logging.config
+import sys
 import threading
+import types
 import weakref
 from collections import Counter
 from time import monotonic
@@ -505,3 +508,81 @@ def test_a_bug_in_delivery_does_not_end_it(
     assert len(plane.events) == 1
     assert "delivery failed with KeyError" in caplog.text
     assert "secret" not in caplog.text
+
+
+def test_event_loop_is_not_blocked(
+    make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane
+) -> None:
+    """On a loop, logging an event takes no time worth mentioning while the server hangs, and
+    `aflush` and `aclose` let other tasks run.
+    """
+    handler = make_handler(upload_size=1, timeout=0.5)
+    logger = wire(handler)
+    plane.hang()
+
+    async def main() -> tuple[bool, int]:
+        for number in range(100):
+            logger.info("e", extra={"rudder": {"user_id": number}})
+        flushing = asyncio.ensure_future(handler.aflush())
+        turns = 0
+        while not flushing.done():
+            turns += 1
+            await asyncio.sleep(0)
+        await handler.aclose()
+        return flushing.result(), turns
+
+    settled, turns = asyncio.run(main())
+    assert settled
+    assert turns > 100
+    assert [event["userId"] for event in plane.events] == [str(n) for n in range(100)]
+
+
+@pytest.mark.parametrize(
+    ("options", "works"),
+    [
+        ({}, True),
+        ({b"threads": b"2"}, True),
+        ({"enable-threads": "true"}, True),
+        ({b"enable-threads": True}, True),
+        ({b"http": b":8000"}, False),
+        ({b"enable-threads": b"false"}, False),
+    ],
+)
+def test_uwsgi_without_threads_is_served_synchronously(
+    make_handler: MakeHandler,
+    wire: Wire,
+    plane: LocalDataPlane,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    options: dict[object, object],
+    works: bool,
+) -> None:
+    """Where no thread gets to run, events leave with the call, and one warning names the cure."""
+    monkeypatch.setitem(sys.modules, "uwsgi", types.SimpleNamespace(opt=options))
+    before = threading.active_count()
+    handler = make_handler()
+    wire(handler).info("e", extra={"rudder": {"user_id": 1}})
+    assert (threading.active_count() > before) is works
+    assert ("enable-threads" in caplog.text) is not works
+    assert works or len(plane.events) == 1
+    handler.close()
+    assert len(plane.events) == 1
+
+
+@pytest.mark.parametrize(
+    ("url", "warned"),
+    [
+        ("http://example.com", True),
+        ("http://10.0.0.1:8080", True),
+        ("https://example.com", False),
+        ("http://127.0.0.1:1", False),
+        ("http://localhost:1", False),
+        ("http://[::1]:1", False),
+    ],
+)
+def test_unencrypted_url_is_warned_about(
+    make_handler: MakeHandler, caplog: pytest.LogCaptureFixture, url: str, warned: bool
+) -> None:
+    """Plain HTTP to another machine shows events and key to the network."""
+    make_handler(data_plane_url=url)
+    assert ("unencrypted" in caplog.text) is warned

@@ -28,6 +28,7 @@ ORDER = [
     "analytics",
     "_settings",
     "_handler",
+    "_stdlib",
     "_lifecycle",
     "_formatter",
     "_context",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 from time import monotonic
 
 import pytest
@@ -155,6 +157,57 @@ def test_forked_child_starts_anew(plane: LocalDataPlane) -> None:
     assert [n for n in arrived if n < 100] == list(range(20))
     ids = [event["messageId"] for event in plane.events]
     assert len(set(ids)) == len(ids)
+
+
+MULTIPROCESSING = """
+import logging, multiprocessing, os, sys
+from concurrent.futures import ProcessPoolExecutor
+from rudder_logging import RudderHandler
+
+def log(number):
+    logger = logging.getLogger("app")
+    if not logger.handlers:  # a spawned child begins from nothing
+        logger.setLevel(logging.INFO)
+        logger.addHandler(RudderHandler())
+    logger.info("e", extra={"rudder": {"user_id": "u", "properties": {"n": number}}})
+
+if __name__ == "__main__":
+    method, kind = sys.argv[1:]
+    log(0)
+    context = multiprocessing.get_context(method)
+    if kind == "process":
+        children = [context.Process(target=log, args=(n,)) for n in (1, 2, 3)]
+        for child in children: child.start()
+        for child in children: child.join()
+    else:
+        with ProcessPoolExecutor(2, mp_context=context) as pool:
+            list(pool.map(log, range(1, 21)))
+"""
+
+
+@pytest.mark.parametrize("kind", ["process", "pool"])
+@pytest.mark.parametrize("method", multiprocessing.get_all_start_methods())
+def test_multiprocessing_children_deliver_before_they_end(
+    plane: LocalDataPlane, tmp_path: Path, method: str, kind: str
+) -> None:
+    """They end by os._exit, without exit hooks and without a flush; nothing is lost or doubled."""
+    script = tmp_path / "script.py"
+    script.write_text(MULTIPROCESSING)
+    environment = {
+        **os.environ,
+        "RUDDER_WRITE_KEY": WRITE_KEY,
+        "RUDDER_DATA_PLANE_URL": plane.url,
+    }
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore::DeprecationWarning", str(script), method, kind],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert sorted(numbers(plane)) == list(range(4 if kind == "process" else 21))
 
 
 def test_missing_extra_says_how_to_install_it() -> None:

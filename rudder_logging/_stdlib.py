@@ -1,0 +1,38 @@
+"""What the standard library's logging asks of a handler, beside the handler's own business."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+
+from .exceptions import InvalidEventError
+
+__all__ = ["complaint", "filtered", "holds_logging_lock", "show_debug_lines"]
+
+_log = logging.getLogger("rudder_logging")
+
+
+def complaint(record: logging.LogRecord, error: BaseException | None) -> str:
+    """What to print of a record that was not accepted: neither its message nor its arguments."""
+    where = f"{record.pathname}:{record.lineno}"
+    if isinstance(error, InvalidEventError):
+        return f"rudder_logging: event refused at {where}: {error}\n"
+    frames = "".join(traceback.format_tb(error.__traceback__ if error else None))
+    return f"rudder_logging: {type(error).__name__} for the event at {where}\n{frames}"
+
+
+def filtered(record: logging.LogRecord, passed: object) -> logging.LogRecord:
+    """The record to go on with: from Python 3.12, filters may replace it."""
+    return passed if isinstance(passed, logging.LogRecord) else record
+
+
+def holds_logging_lock() -> bool:
+    """Whether this thread holds the logging module's lock, as it does inside `dictConfig`."""
+    is_owned = getattr(getattr(logging, "_lock", None), "_is_owned", None)
+    return bool(is_owned and is_owned())
+
+
+def show_debug_lines() -> None:
+    _log.setLevel(logging.DEBUG)
+    if not _log.hasHandlers():
+        _log.addHandler(logging.StreamHandler())
