@@ -13,7 +13,7 @@ import sys
 import weakref
 from collections.abc import Callable
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
@@ -284,8 +284,9 @@ class RudderHandler(logging.Handler):
             return
         try:
             message = self._formatter.encode(record, self._defaults)
-            if self.config.before_send is not None:
-                edited = self._before_send(message)
+            hook = self.config.before_send
+            if hook is not None and not self._reports.is_inside(hook):
+                edited = self._before_send(hook, message)
                 if edited is None:
                     return
                 message = edited
@@ -342,14 +343,13 @@ class RudderHandler(logging.Handler):
         self._reports.dropped([message], reason)
         self._reports.drop_line()
 
-    def _before_send(self, message: bytes) -> bytes | None:
+    def _before_send(self, hook: Callable[..., Any], message: bytes) -> bytes | None:
         """What the app's hook makes of a message; None: it is not to be sent.
 
         The hook gets a copy, so that it can't change what the app holds. A hook that raises
         keeps the event back, because it may be the one that removes what must not leave.
         """
-        callback = self.config.before_send
-        edited = self._reports.call(callback, orjson.loads(message)) if callback else None
+        edited = self._reports.call(hook, orjson.loads(message))
         if isinstance(edited, dict):
             edited.pop("sentAt", None)
             validate(edited)

@@ -102,10 +102,18 @@ class Reports:
         self._reported: dict[str, int] = {}
         self._last_drop_line = float("-inf")
         self._line_lock = threading.Lock()
+        self._calling = threading.local()
+
+    def is_inside(self, callback: Callable[..., Any] | None) -> bool:
+        """Whether this thread is inside that callback, which must not call itself without end."""
+        return callback in getattr(self._calling, "callbacks", ())
 
     def dropped(self, messages: Iterable[bytes], reason: str) -> None:
-        """Hand events that are dropped to `on_drop`."""
-        if self._on_drop is not None:
+        """Hand events that are dropped to `on_drop`.
+
+        What `on_drop` itself logs, and the queue has no room for either, is counted only.
+        """
+        if self._on_drop is not None and not self.is_inside(self._on_drop):
             for message in messages:
                 self.call(self._on_drop, decode(message), reason)
 
@@ -147,6 +155,8 @@ class Reports:
 
     def call(self, callback: Callable[..., Any], *args: Any) -> Any:
         """Call back into the app; what that raises is counted and logged, and returned."""
+        outer = getattr(self._calling, "callbacks", ())
+        self._calling.callbacks = (*outer, callback)
         try:
             return callback(*args)
         except Exception as error:  # noqa: BLE001 - an app's callback may raise anything
@@ -159,6 +169,8 @@ class Reports:
                 _where(error),
             )
             return error
+        finally:
+            self._calling.callbacks = outer
 
     def drop_line(self, *, final: bool = False) -> None:
         """Say what was dropped since the last such line, if that was ten seconds ago.

@@ -586,3 +586,48 @@ def test_unencrypted_url_is_warned_about(
     """Plain HTTP to another machine shows events and key to the network."""
     make_handler(data_plane_url=url)
     assert ("unencrypted" in caplog.text) is warned
+
+
+def test_callbacks_may_log_events(
+    make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane
+) -> None:
+    """An event logged by on_drop, on_error or before_send is an event like any other, and makes
+    none of them call itself without end.
+    """
+    logger = wire()
+
+    def note(name: str) -> None:
+        logger.info(name, extra={"rudder": {"user_id": 1}})
+
+    def before_send(message: dict[str, Any]) -> dict[str, Any]:
+        note("from before_send")
+        return message
+
+    handler = make_handler(
+        before_send=before_send,
+        on_error=lambda error, events: note("from on_error"),
+        on_drop=lambda event, reason: note("from on_drop"),
+    )
+    logger.addHandler(handler)
+    words = "event is not a valid rudder event"
+    plane.fail_for(lambda event: event["event"] == "refused", 400, words)
+    note("refused")
+    assert handler.flush()
+    assert handler.flush()
+    arrived = Counter(event["event"] for event in plane.events)
+    # The hook saw three events, and not the ones that it logged itself.
+    assert arrived == {"from before_send": 3, "from on_drop": 1, "from on_error": 1}
+
+    full_logger = wire()
+    full = make_handler(
+        max_queue_size=1, on_drop=lambda event, reason: full_logger.info("x", extra=EXTRA)
+    )
+    full_logger.addHandler(full)
+    plane.fail(503, times=None)
+    for _ in range(3):
+        full_logger.info("e", extra=EXTRA)
+    assert full.stats().dropped == {"queue_full": 4}
+    assert full.stats().callback_errors == 0
+
+
+EXTRA = {"rudder": {"user_id": 1}}
