@@ -1,0 +1,67 @@
+"""Events logged where a thread is inside the handler already: signal handlers, `__del__`, GC."""
+
+from __future__ import annotations
+
+import gc
+import signal
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from rudder_logging.dataplane import LocalDataPlane
+
+from .conftest import MakeHandler, Wire
+
+
+@pytest.fixture
+def eager_gc() -> Iterator[None]:
+    """Garbage is collected every few allocations."""
+    before = gc.get_threshold()
+    gc.set_threshold(20)
+    yield
+    gc.set_threshold(*before)
+
+
+@pytest.mark.usefixtures("eager_gc")
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no interval timers on this system")
+def test_signals_and_garbage_collections_inside_emit_lose_nothing(
+    make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane
+) -> None:
+    """A signal handler and a `__del__` log events while their thread logs one: no deadlock, and
+    each event arrives once.
+    """
+    handler = make_handler(upload_interval=0.01, max_queue_size=1_000_000)
+    logger = wire(handler)
+    logger.propagate = False
+    logged = Counter({"main": 0, "signal": 0, "__del__": 0})
+
+    def log(name: str) -> None:
+        logged[name] += 1
+        logger.info(name, extra={"rudder": {"user_id": "u"}})
+
+    class Cycle:
+        def __init__(self) -> None:
+            self.me = self
+
+        def __del__(self) -> None:
+            log("__del__")
+
+    def on_signal(*_: Any) -> None:
+        log("signal")
+
+    before = signal.signal(signal.SIGALRM, on_signal)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)
+        while logged["signal"] < 200 or logged["main"] < 3_000:
+            Cycle()
+            log("main")
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    gc.collect()
+    assert handler.flush(30)
+    assert Counter(event["event"] for event in plane.events) == logged
+    assert len({event["messageId"] for event in plane.events}) == logged.total()
+    assert handler.stats().accepted == logged.total()
