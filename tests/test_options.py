@@ -418,10 +418,8 @@ def test_on_error(
 
 def test_on_drop(make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane) -> None:
     """It gets each dropped event and the reason; if it raises, the rest goes on."""
-    handler = make_handler(on_drop=raising, max_queue_size=1, upload_interval=60)
-    logger = wire(handler)
-    for number in range(3):
-        logger.info("e", extra=event(number))
+    handler = make_handler(on_drop=raising, max_queue_size=1)
+    fill(handler, wire, plane, 3)
     assert handler.flush()
     assert numbers(plane) == [0]
     assert handler.stats().callback_errors == 2
