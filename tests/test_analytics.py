@@ -291,6 +291,16 @@ def test_calls_are_seen_by_caplog(
     assert identify.message == "identify"
 
 
+def test_other_handlers_see_calls_as_levels_say(
+    configured: LocalDataPlane, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The event leaves whatever the level, but the app's log files stay as quiet as it wants."""
+    logging.getLogger("rudder").setLevel(logging.WARNING)
+    rudder_logging.track("u", "e")
+    assert [record for record in caplog.records if record.name == "rudder"] == []
+    assert len(stored(configured)) == 1
+
+
 def test_page_without_name_gets_none(configured: LocalDataPlane) -> None:
     """The log line of a call does not become the page's name."""
     rudder_logging.page("u", "Docs")

@@ -134,3 +134,15 @@ def test_flush_and_close_from_callbacks_do_not_wait_for_themselves(
     wire(handler).info("e", extra=EVENT)
     assert handler.flush(5)
     assert answers == [False]
+
+
+def test_idle_listener_wakes_for_the_next_event(
+    make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane
+) -> None:
+    """After a batch the thread sleeps; an event that comes then needs no flush to leave."""
+    handler = make_handler(upload_interval=0.01)
+    logger = wire(handler)
+    for number in range(1, 4):
+        logger.info("e", extra=EVENT)
+        assert len(plane.wait_for(number)) == number
+        assert handler.flush()
