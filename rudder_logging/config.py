@@ -51,12 +51,8 @@ class Config:
     .. versionadded:: 0.1.0
     """
 
-    write_key: str = _option(
-        _REQUIRED, parsers.write_key, "The source's write key. Required.", secret=True
-    )
-    data_plane_url: str = _option(
-        _REQUIRED, parsers.data_plane_url, "The data plane's base URL. Required."
-    )
+    write_key: str = _option(_REQUIRED, parsers.write_key, "The source's write key.", secret=True)
+    data_plane_url: str = _option(_REQUIRED, parsers.data_plane_url, "The data plane's base URL.")
     upload_size: int = _option(
         100, parsers.integer(1), "Events waiting that start an upload at once.", unit="events"
     )
