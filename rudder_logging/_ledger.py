@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import threading
-from collections import defaultdict
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
+from itertools import count, islice
 
 from .queues.base import EventQueue
 
@@ -29,7 +28,7 @@ class Stats:
     """Acknowledged by the data plane."""
     refused: int = 0
     """Refused by the data plane for good: see `dead_letter` and `on_drop`."""
-    dropped: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    dropped: Mapping[str, int] = field(default_factory=dict)
     """By reason: `queue_full`, `before_send`, `before_send_failed`, `send_off`,
     `retries_exhausted`, `shutdown`."""
     pending: int = 0
@@ -56,113 +55,121 @@ class Stats:
         return self.accepted == settled + self.pending
 
 
-class Ledger:
-    """Counts, changed under one re-entrant lock.
+class _Tally:
+    """A count that any thread may raise at any moment, in one step of C and without a lock.
 
-    Each change is a statement without a Python call inside, so that a signal handler that logs
-    an event can't come between its reading and its writing.
+    A lock would not do: a signal handler, or a `__del__`, may log an event while its thread holds
+    the queue's lock, and then has to wait for whoever holds this one and wants the queue's.
     """
 
     def __init__(self) -> None:
-        self._lock = threading.RLock()
-        self._accepted = self._delivered = self._refused = self._invalid = 0
-        self._requests = self._retries = self._callback_errors = self._restarts = 0
-        self._dropped: defaultdict[str, int] = defaultdict(int)
+        self._next = count()
+
+    def add(self, number: int = 1) -> None:
+        deque(islice(self._next, number), maxlen=0)
+
+    def value(self) -> int:
+        return int(repr(self._next)[len("count(") : -1])  # the only way that does not raise it
+
+
+class Ledger:
+    """Counts of what was accepted and what became of it."""
+
+    def __init__(self) -> None:
+        self._accepted, self._delivered, self._refused = _Tally(), _Tally(), _Tally()
+        self._invalid, self._requests, self._retries = _Tally(), _Tally(), _Tally()
+        self._callback_errors, self._restarts = _Tally(), _Tally()
+        self._dropped: dict[str, _Tally] = {}
         self.holding: str | None = None
 
     def accept(self) -> None:
         """An event passed validation."""
-        with self._lock:
-            self._accepted += 1
+        self._accepted.add()
 
     def invalid(self) -> None:
         """An event was refused at the call."""
-        with self._lock:
-            self._invalid += 1
+        self._invalid.add()
 
-    def drop(self, count: int, reason: str) -> None:
+    def drop(self, number: int, reason: str) -> None:
         """Accepted events that are in no queue (any more) won't be sent."""
-        with self._lock:
-            self._dropped[reason] += count
+        if number:
+            self._dropped.setdefault(reason, _Tally()).add(number)
 
-    def settle_delivered(self, queue: EventQueue, count: int) -> int:
+    def settle_delivered(self, queue: EventQueue, number: int) -> int:
         """The queue's oldest events are stored by the data plane; how many of them it still had."""
-        with self._lock:
-            settled = queue.ack(count)
-            self._delivered += settled
-            return settled
+        settled = queue.ack(number)
+        self._delivered.add(settled)
+        return settled
 
-    def settle_refused(self, queue: EventQueue, count: int) -> int:
+    def settle_refused(self, queue: EventQueue, number: int) -> int:
         """The queue's oldest events are refused for good; how many of them it still had."""
-        with self._lock:
-            settled = queue.ack(count)
-            self._refused += settled
-            return settled
+        settled = queue.ack(number)
+        self._refused.add(settled)
+        return settled
 
-    def settle_dropped(self, queue: EventQueue, count: int, reason: str) -> int:
+    def settle_dropped(self, queue: EventQueue, number: int, reason: str) -> int:
         """The queue's oldest events are given up; how many of them it still had."""
-        with self._lock:
-            settled = queue.ack(count)
-            self._dropped[reason] += settled
-            return settled
+        settled = queue.ack(number)
+        self.drop(settled, reason)
+        return settled
 
     def evict(self, queue: EventQueue, reason: str) -> bytes | None:
         """Drop the queue's oldest event that is not being sent, and return it."""
-        with self._lock:
-            message = queue.evict()
-            if message is not None:
-                self._dropped[reason] += 1
-            return message
+        message = queue.evict()
+        if message is not None:
+            self.drop(1, reason)
+        return message
 
     def abandon(self, queue: EventQueue, reason: str) -> list[bytes]:
         """Drop all that the queue can't keep beyond this process, and return it."""
-        with self._lock:
-            left = queue.abandon()
-            count = len(left)
-            if count:
-                self._dropped[reason] += count
-            return left
+        left = queue.abandon()
+        self.drop(len(left), reason)
+        return left
 
     def request(self) -> None:
         """An upload is tried."""
-        with self._lock:
-            self._requests += 1
+        self._requests.add()
 
     def retry(self) -> None:
         """An upload is to be tried again."""
-        with self._lock:
-            self._retries += 1
+        self._retries.add()
 
     def callback_error(self) -> None:
         """A callback raised."""
-        with self._lock:
-            self._callback_errors += 1
+        self._callback_errors.add()
 
     def restart(self) -> None:
         """A dead listener thread is replaced."""
-        with self._lock:
-            self._restarts += 1
+        self._restarts.add()
 
     def dropped(self) -> dict[str, int]:
         """Events dropped so far, by reason."""
-        with self._lock:
-            return dict(self._dropped)
+        return {reason: tally.value() for reason, tally in list(self._dropped.items())}
 
     def snapshot(self, queue: EventQueue) -> Stats:
         """All counts as of one moment."""
-        with self._lock:
-            pending, pending_bytes = queue.pending()
-            return Stats(
-                accepted=self._accepted,
-                delivered=self._delivered,
-                refused=self._refused,
-                dropped=MappingProxyType(dict(self._dropped)),
-                pending=pending,
-                pending_bytes=pending_bytes,
-                invalid=self._invalid,
-                requests=self._requests,
-                retries=self._retries,
-                callback_errors=self._callback_errors,
-                listener_restarts=self._restarts,
-                holding=self.holding,
-            )
+        for _ in range(_LOOKS):
+            stats = self._look(queue)
+            if stats.balanced:
+                break  # else an event was just on its way from one count to another
+        return stats
+
+    def _look(self, queue: EventQueue) -> Stats:
+        pending, pending_bytes = queue.pending()
+        return Stats(
+            accepted=self._accepted.value(),
+            delivered=self._delivered.value(),
+            refused=self._refused.value(),
+            dropped=self.dropped(),
+            pending=pending,
+            pending_bytes=pending_bytes,
+            invalid=self._invalid.value(),
+            requests=self._requests.value(),
+            retries=self._retries.value(),
+            callback_errors=self._callback_errors.value(),
+            listener_restarts=self._restarts.value(),
+            holding=self.holding,
+        )
+
+
+_LOOKS = 100

@@ -24,6 +24,7 @@ _log = logging.getLogger("rudder_logging")
 
 _SECONDS_AFTER_A_BUG = 1.0
 _SHORTEST_ATTEMPT = 0.05
+_LONGEST_WAIT_WHEN_STOPPING = 1.0
 _ENOUGH_SIGNALS = 4
 
 
@@ -158,6 +159,7 @@ class BatchListener(QueueListener):
         finally:
             self._give_up_at = None
             self._deliverer = None
+            self._drains += 1  # what the thread has taken meanwhile is stale, too
             self._delivering.release()
 
     def finish(self, deadline: float) -> None:
@@ -241,10 +243,14 @@ class BatchListener(QueueListener):
 
     def _retire(self) -> bool:
         """End, unless an event has come at the last moment."""
+        # In this order: whoever puts an event after the look sees the flag and restarts. And not
+        # under the lock: an interrupted `put`, which holds the queue's, may want it.
+        self.retired = True
+        pending, _bytes = self.queue.pending()
         with self._life:
-            # In this order: whoever puts an event after the check sees the flag and restarts.
-            self.retired = True
-            if self.queue.pending()[0]:
+            if self._thread is not threading.current_thread():
+                return True  # another has been started meanwhile, and looks after the queue
+            if pending:
                 self.retired = False
                 return False
             self._delivery.close()  # before a next thread can have begun to use it
@@ -262,6 +268,8 @@ class BatchListener(QueueListener):
 
     def pause(self, seconds: float) -> bool:
         """Wait between attempts. A flush or a close ends the wait."""
+        if self._stopping:  # somebody waits for the end, and the server may be well again soon
+            seconds = min(seconds, _LONGEST_WAIT_WHEN_STOPPING)
         deadline = monotonic() + seconds
         if self._give_up_at is not None and deadline > self._give_up_at:
             return False

@@ -25,6 +25,7 @@ class MemoryQueue:
         self._messages: deque[bytes] = deque()
         self._bytes = 0
         self._handed_out = 0
+        self._waiting = 0  # as `put` counts them
         self._put_count = 0
         self._head = 0  # the position of the oldest message kept
         self._evicted_behind = 0  # evicted while older ones were handed out
@@ -38,10 +39,14 @@ class MemoryQueue:
         with self._lock:
             if len(self._messages) >= self._max_events or self._bytes + size > self._max_bytes:
                 raise QueueFullError("the queue is full")
-            self._messages.append(message)
+            # Counted before any call lets a signal handler in, which may put another: of all that
+            # come, just one is to be the first that waits.
+            waiting = self._waiting + 1
+            self._waiting = waiting
             self._bytes += size
             self._put_count += 1
-            return len(self._messages) - self._handed_out
+            self._messages.append(message)
+            return waiting
 
     def get(self, max_bytes: int, overhead: int = 0) -> list[bytes]:
         """See `EventQueue.get`."""
@@ -55,6 +60,7 @@ class MemoryQueue:
                     break
                 count += 1
             self._handed_out = count
+            self._waiting = len(messages) - count
         return messages[:count]
 
     def ack(self, count: int) -> int:
@@ -81,6 +87,7 @@ class MemoryQueue:
             del self._messages[self._handed_out]
             size = len(message)
             self._bytes -= size
+            self._waiting -= 1
             if self._handed_out:
                 self._evicted_behind += 1
             else:
@@ -127,7 +134,7 @@ class MemoryQueue:
         with self._lock:
             left = list(self._messages)
             self._messages.clear()
-            self._bytes = self._handed_out = self._evicted_behind = 0
+            self._bytes = self._handed_out = self._waiting = self._evicted_behind = 0
             self._head = self._put_count
             self._settled.notify_all()
             return left
