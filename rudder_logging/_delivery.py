@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from ._encoding import utc_milliseconds
 from ._ledger import Ledger
-from ._outcomes import BAD_EVENT, CURES, SETTLING, Result, Verdict, judge
+from ._outcomes import BAD_EVENT, CURES, SETTLING, Result, Verdict, judge, shown
 from ._reports import Reports
 from ._retry import RetryPolicy
 from .exceptions import (
@@ -50,6 +50,7 @@ def body_of(messages: Sequence[bytes], now: float) -> bytes:
 
 
 _POISON_IN_A_ROW = 10
+_ATTEMPTS_OF_A_SUSPECT = 6  # a database in trouble fails at random, too
 
 
 def _drop_first(parts: list[Sequence[bytes]], count: int) -> None:
@@ -175,11 +176,10 @@ class Delivery:
         except TransportError as fault:
             return Result(Verdict.RETRY, fault)
         _log.debug(
-            "upload of %d events, %d bytes: %d %s",
+            "upload of %d events, %d bytes: %s",
             len(part),
             len(body),
-            answer.status,
-            answer.text,
+            "ok" if answer.text == "ok" else shown(answer),
         )
         verdict = judge(answer)
         if verdict is Verdict.SPLIT and len(part) == 1 and not self._proven:
@@ -188,8 +188,8 @@ class Delivery:
             verdict = Verdict.REFUSED if answer.text in BAD_EVENT else Verdict.HOLD
         elif verdict in (Verdict.SPLIT, Verdict.SPLIT_BYTES) and len(part) == 1:
             verdict = Verdict.REFUSED
-        said = f"{answer.status} {answer.text!r}"
-        error: DeliveryError = RefusedError(answer.status, answer.text)
+        said = shown(answer)
+        error: DeliveryError = RefusedError(answer.status, answer.text, said)
         if verdict is Verdict.HOLD:
             error = HeldError(f"{said}; {CURES.get(answer.status, 'correct data_plane_url')}")
         elif verdict is Verdict.RETRY:
@@ -238,6 +238,12 @@ class Delivery:
         suspects = [*part, *behind[:failing]]
         for position, suspect in enumerate(suspects):
             again = self._send([suspect], patience.time_left(), plain=self._plain)
+            for attempt in range(1, _ATTEMPTS_OF_A_SUSPECT):
+                if not again.blames_database:
+                    break
+                if not patience.pause(self._policy.delay(attempt, random.random()) or 0.0):  # noqa: S311
+                    break
+                again = self._send([suspect], patience.time_left(), plain=self._plain)
             if again.blames_database:
                 again = Result(Verdict.REFUSED, result.error, result.answer)
             if again.verdict not in SETTLING:

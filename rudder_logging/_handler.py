@@ -26,7 +26,7 @@ from ._ledger import Ledger, Stats
 from ._listener import BatchListener
 from ._reports import Reports
 from ._retry import RetryPolicy
-from ._stdlib import complaint, filtered, holds_logging_lock, show_debug_lines
+from ._stdlib import complaint, filtered, holds_logging_lock, tell_of_setup
 from .config import Config
 from .exceptions import InvalidTypeError, InvalidValueError, QueueFullError
 from .queues import open_queue
@@ -74,8 +74,9 @@ class RudderHandler(logging.Handler):
         self.config = Config.load(write_key=write_key, data_plane_url=data_plane_url, **options)
         # Here, in the app's thread: were it imported by the listener, a fork meanwhile would
         # leave the child waiting for the import's lock for ever.
-        from ._transport import HttpTransport  # noqa: PLC0415
+        from ._transport import HttpTransport, check_files  # noqa: PLC0415
 
+        check_files(self.config)
         self._make_transport: Callable[[Config], HttpTransport] = HttpTransport
         self._open()
         # Only now does logging know the handler: one that could not be made must not stay in
@@ -85,18 +86,11 @@ class RudderHandler(logging.Handler):
         # Records alive that have been here: one may come twice, by a child logger and by root.
         # The references leave by themselves, so an address used again is not mistaken.
         self._seen: set[weakref.ref[logging.LogRecord]] = set()
-        if self.config.debug:
-            show_debug_lines()
-        if self._is_synchronous and not self.config.sync_mode:
-            _log.warning(
-                "uWSGI runs without threads: events are sent by the calls that log them, which "
-                "have to wait; give uWSGI the option enable-threads"
-            )
-        if self.config.is_in_clear:
-            _log.warning(
-                "events and write key go over the network unencrypted: data_plane_url is http://; "
-                "use https://"
-            )
+        tell_of_setup(
+            debug=self.config.debug,
+            without_threads=self._is_synchronous and not self.config.sync_mode,
+            in_clear=self.config.is_in_clear,
+        )
         _lifecycle.add_forkable(self)
 
     def _open(self) -> None:
@@ -310,14 +304,16 @@ class RudderHandler(logging.Handler):
                 if not self._make_room(len(message)):
                     self._drop(message, "queue_full")
                     return
+            except Exception:
+                self._ledger.drop(1, "queue_failed")
+                raise
         listener = self._listener
         if self._delivers_itself():
             listener.drain(self._deadline(self.config.timeout))
         elif listener.retired:
             # No wake-up: a thread that starts looks at the queue by itself.
             _lifecycle.finish_with_worker()
-            if not listener.ensure_running():
-                listener.drain(self._deadline(self.config.timeout))
+            listener.ensure_running()  # should it fail, the next event or the exit tries again
         elif waiting == 1:
             listener.signal(monotonic())
         elif waiting == self._upload_size:
@@ -334,7 +330,7 @@ class RudderHandler(logging.Handler):
         elif policy == "block" and not self._listener.is_deliverer():
             if self._delivers_itself() or not self._listener.ensure_running():
                 return self._listener.drain(self._deadline(self.config.block_timeout))
-            self._listener.hurry()
+            self._listener.signal()
             return self._queue.wait_for_room(size, self.config.block_timeout)
         return False
 
@@ -352,6 +348,8 @@ class RudderHandler(logging.Handler):
         edited = self._reports.call(hook, orjson.loads(message))
         if isinstance(edited, dict):
             edited.pop("sentAt", None)
+            if not edited.get("messageId"):
+                edited["messageId"] = orjson.loads(message)["messageId"]
             validate(edited)
             return dumps(edited)
         if edited is not None and not isinstance(edited, Exception):

@@ -30,7 +30,7 @@ class Stats:
     """Refused by the data plane for good: see `dead_letter` and `on_drop`."""
     dropped: Mapping[str, int] = field(default_factory=dict)
     """By reason: `queue_full`, `before_send`, `before_send_failed`, `send_off`,
-    `retries_exhausted`, `shutdown`."""
+    `retries_exhausted`, `shutdown`, `queue_failed` (a queue object of yours raised)."""
     pending: int = 0
     """In the queue, or being sent."""
     pending_bytes: int = 0

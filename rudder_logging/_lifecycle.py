@@ -6,6 +6,7 @@ Nothing here keeps anything alive: a listener lives as long as its thread, or it
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import sys
 import weakref
@@ -107,7 +108,9 @@ def _at_exit() -> None:
 def _after_fork_in_child() -> None:
     _listeners.clear()
     for forkable in list(_forkables):
-        forkable.begin_anew()
+        # Not logged: logging's locks may be held by a thread that this process does not have.
+        with contextlib.suppress(Exception):
+            forkable.begin_anew()
 
 
 atexit.register(_at_exit)

@@ -15,7 +15,7 @@ from .exceptions import DeliveryError
 if TYPE_CHECKING:  # it imports requests, which importing the package must not
     from ._transport import Answer
 
-__all__ = ["BAD_EVENT", "CURES", "SETTLING", "Result", "Verdict", "judge"]
+__all__ = ["BAD_EVENT", "CURES", "SETTLING", "Result", "Verdict", "judge", "shown"]
 
 
 class Verdict(enum.Enum):
@@ -37,6 +37,32 @@ BAD_EVENT = frozenset(
     }
 )
 """The gateway's words (gateway/response/response.go) for a fault of the event itself."""
+
+_KNOWN = BAD_EVENT | {
+    "invalid json",
+    "empty batch payload",
+    "failed to read writekey from header",
+    "invalid write key",
+    "source is disabled",
+    "404 page not found",
+    "400 Bad Request",
+    "max requests limit reached",
+    "failed to read body from request",
+    "Service Unavailable",
+    "gateway timeout",
+}
+
+
+def shown(answer: Answer) -> str:
+    """An answer as reports may show it: words that are not the gateway's might quote the event."""
+    if answer.text in _KNOWN:
+        return f"{answer.status} {answer.text!r}"
+    return (
+        f"{answer.status} with a text that is not the gateway's"
+        if answer.text
+        else (f"{answer.status} without a text")
+    )
+
 
 CURES = {
     200: "data_plane_url leads to something else than a data plane",

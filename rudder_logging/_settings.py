@@ -6,6 +6,7 @@ import threading
 from typing import Any
 
 from ._handler import RudderHandler
+from ._lifecycle import add_forkable
 from .config import canonical_name, parse_option
 
 __all__ = ["Settings", "settings"]
@@ -17,7 +18,19 @@ class Settings:
     def __init__(self) -> None:
         self._values: dict[str, Any] = {}
         self._handler: RudderHandler | None = None
+        self._retired: list[RudderHandler] = []
         self._lock = threading.RLock()
+        add_forkable(self)
+
+    def begin_anew(self) -> None:
+        """In a forked child: another thread of the parent may have held the lock."""
+        self._lock = threading.RLock()
+
+    def handlers(self) -> list[RudderHandler]:
+        """The handler made of the settings, and those before it that still have events."""
+        with self._lock:
+            self._retired = [handler for handler in self._retired if handler.stats().pending]
+            return [*self._retired, *([self._handler] if self._handler else [])]
 
     def __getitem__(self, name: str) -> Any:
         """The setting's value; None if it was not set."""
@@ -35,9 +48,10 @@ class Settings:
         with self._lock:
             self._values[name] = parsed
             retired, self._handler = self._handler, None
-        if retired is not None:
-            # It goes on delivering what it has; nobody waits for it here.
-            retired.retire()
+            if retired is not None:
+                # It goes on delivering what it has; nobody waits for it here.
+                self._retired.append(retired)
+                retired.retire()
 
     @property
     def handler(self) -> RudderHandler | None:
@@ -62,9 +76,10 @@ class Settings:
         """Forget all settings, and close the handler made of them."""
         with self._lock:
             self._values.clear()
-            retired, self._handler = self._handler, None
-        if retired is not None:
-            retired.close()
+            closing = self.handlers()
+            self._handler, self._retired = None, []
+        for handler in closing:
+            handler.close()
 
 
 settings = Settings()

@@ -7,7 +7,7 @@ import traceback
 
 from .exceptions import InvalidEventError
 
-__all__ = ["complaint", "filtered", "holds_logging_lock", "show_debug_lines"]
+__all__ = ["complaint", "filtered", "holds_logging_lock", "tell_of_setup"]
 
 _log = logging.getLogger("rudder_logging")
 
@@ -32,7 +32,23 @@ def holds_logging_lock() -> bool:
     return bool(is_owned and is_owned())
 
 
-def show_debug_lines() -> None:
+def _show_debug_lines() -> None:
     _log.setLevel(logging.DEBUG)
     if not _log.hasHandlers():
         _log.addHandler(logging.StreamHandler())
+
+
+def tell_of_setup(*, debug: bool, without_threads: bool, in_clear: bool) -> None:
+    """Tell of what works, but not as the app's operators would want it; at DEBUG, of more."""
+    if debug:
+        _show_debug_lines()
+    if without_threads:
+        _log.warning(
+            "uWSGI runs without threads: events are sent by the calls that log them, which have "
+            "to wait; give uWSGI the option enable-threads"
+        )
+    if in_clear:
+        _log.warning(
+            "events and write key go over the network unencrypted: data_plane_url is http://; "
+            "use https://"
+        )

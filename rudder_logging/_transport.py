@@ -31,7 +31,7 @@ from .exceptions import (
     TransportError,
 )
 
-__all__ = ["Answer", "HttpTransport", "Transport"]
+__all__ = ["Answer", "HttpTransport", "Transport", "check_files"]
 
 _WORDS = 200  # characters of a server's answer that are kept, for reports
 _GZIP_LEVEL = 6
@@ -64,16 +64,19 @@ class Transport(Protocol):
         ...
 
 
+def check_files(config: Config) -> None:
+    """Raises: ConfigError: A certificate file is not there."""
+    for option in ("ca_bundle", "client_cert"):
+        given = getattr(config, option)
+        for path in given if isinstance(given, tuple) else (given,):
+            if path and not os.path.exists(path):  # noqa: PTH110
+                raise ConfigError(f"{option} names a file that does not exist: {path}")
+
+
 class HttpTransport:
     """Posts to `<data_plane_url>/v1/batch` over one kept-alive session."""
 
     def __init__(self, config: Config) -> None:
-        """Raises: ConfigError: A certificate file is not there."""
-        for option in ("ca_bundle", "client_cert"):
-            given = getattr(config, option)
-            for path in given if isinstance(given, tuple) else (given,):
-                if path and not os.path.exists(path):  # noqa: PTH110
-                    raise ConfigError(f"{option} names a file that does not exist: {path}")
         self._url = f"{config.data_plane_url}/v1/batch"
         self._timeout = config.timeout
         self._gzip = config.gzip

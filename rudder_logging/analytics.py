@@ -353,10 +353,7 @@ def rudder_handlers(logger: logging.Logger) -> list[RudderHandler]:
 
 
 def _all_handlers() -> list[RudderHandler]:
-    handlers = rudder_handlers(_default.logger)
-    if settings.handler is not None:
-        handlers.append(settings.handler)
-    return handlers
+    return [*rudder_handlers(_default.logger), *settings.handlers()]
 
 
 def flush(timeout: float | None = None) -> bool:

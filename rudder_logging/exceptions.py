@@ -87,13 +87,18 @@ class RefusedError(DeliveryError):
 
     Attributes:
         status: The HTTP status.
-        reason: The server's words, at most 200 characters of them.
+        reason: The server's words, at most 200 characters of them. Other than the gateway's own,
+            they may quote the event, and are not part of the error's text.
     """
 
-    def __init__(self, status: int, reason: str) -> None:
-        super().__init__(f"the data plane refused the event: {status} {reason!r}")
+    def __init__(self, status: int, reason: str, shown: str | None = None) -> None:
+        super().__init__(f"the data plane refused the event: {shown or status}")
         self.status = status
         self.reason = reason
+        self.shown = shown
+
+    def __reduce__(self) -> tuple[type[RefusedError], tuple[int, str, str | None]]:
+        return type(self), (self.status, self.reason, self.shown)
 
 
 class HeldError(DeliveryError):

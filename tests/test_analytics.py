@@ -413,3 +413,12 @@ def test_event_logger_uses_the_settings_where_no_handler_is(
     """Without a RudderHandler on its logger's path, the package's settings make one."""
     EventLogger(wire(), user_id="u").track(event="e")
     assert stored(configured) == [{"type": "track", "userId": "u", "event": "e"}]
+
+
+def test_flush_waits_for_events_from_before_a_setting_changed(configured: LocalDataPlane) -> None:
+    """The handler that a new setting replaces is flushed, too."""
+    configured.latency = 0.3
+    rudder_logging.track("u", "before")
+    rudder_logging.upload_size = 5
+    assert rudder_logging.flush()
+    assert [event["event"] for event in configured.events] == ["before"]

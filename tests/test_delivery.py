@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
+import pickle
 import stat
 from pathlib import Path
 from typing import Any
@@ -488,3 +490,43 @@ def test_stale_connection_gets_one_immediate_retry(
     plane.cut(accepted=False)
     log_events(wire, handler, 1)
     assert len(plane.wait_for(2)) == 2
+
+
+def test_a_server_that_echoes_shows_neither_key_nor_payload(
+    make_handler: MakeHandler,
+    wire: Wire,
+    plane: LocalDataPlane,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Words that are not the gateway's may quote the request: no log line or error repeats them,
+    only dead letters and on_drop's reason do.
+    """
+    caplog.set_level(logging.DEBUG)
+    errors: list[str] = []
+    reasons: list[str] = []
+    handler = make_handler(
+        on_error=lambda error, events: errors.append(str(error)),
+        on_drop=lambda event, reason: reasons.append(reason),
+    )
+    for status in (200, 413, 500):
+        plane.fail(status, text="you sent jane@example.com")
+        log_events(wire, handler, 1)
+        handler.flush(0.05)
+        assert handler.flush()
+    shown = caplog.text + "".join(errors) + str(handler.stats().holding)
+    assert "jane" not in shown
+    assert "200 with a text that is not the gateway's" in shown
+    assert reasons == ["refused: 413 you sent jane@example.com"]
+
+
+def test_errors_and_stats_can_be_pickled(make_handler: MakeHandler) -> None:
+    """Metrics exporters and process pools hand them on."""
+    error = pickle.loads(pickle.dumps(RefusedError(400, "words", "shown")))
+    assert (error.status, error.reason, str(error)) == (
+        400,
+        "words",
+        "the data plane refused the event: shown",
+    )
+    stats = make_handler().stats()
+    assert pickle.loads(pickle.dumps(stats)) == stats
+    assert dataclasses.asdict(stats)["dropped"] == {}

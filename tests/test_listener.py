@@ -146,3 +146,41 @@ def test_idle_listener_wakes_for_the_next_event(
         logger.info("e", extra=EVENT)
         assert len(plane.wait_for(number)) == number
         assert handler.flush()
+
+
+class InterruptedQueue(MemoryQueue):
+    """A queue whose `put` is interrupted while it holds the lock, and the sender wants it."""
+
+    def __init__(self) -> None:
+        super().__init__(max_events=10, max_bytes=10_000)
+        self.acknowledging = threading.Event()
+        self.interruption: Callable[[], None] | None = None
+
+    def put(self, message: bytes) -> int:
+        """Put, but first be interrupted."""
+        with self._lock:
+            interruption, self.interruption = self.interruption, None
+            if interruption is not None:
+                self.acknowledging.wait(10)
+                interruption()
+            return super().put(message)
+
+    def ack(self, count: int) -> int:
+        """Acknowledge, and tell before waiting for the lock."""
+        self.acknowledging.set()
+        return super().ack(count)
+
+
+def test_event_inside_an_event_does_not_wait_for_the_sender(
+    make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane
+) -> None:
+    """A signal handler that logs inside `put`, while the sender settles a batch: no deadlock."""
+    queue = InterruptedQueue()
+    handler = make_handler(queue=queue, upload_interval=0)
+    logger = wire(handler)
+    plane.latency = 0.2
+    logger.info("first", extra=EVENT)
+    queue.interruption = lambda: logger.info("inner", extra=EVENT)
+    logger.info("outer", extra=EVENT)
+    assert handler.flush()
+    assert [event["event"] for event in plane.wait_for(3)] == ["first", "inner", "outer"]

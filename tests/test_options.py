@@ -599,3 +599,31 @@ def test_debug(make_handler: MakeHandler, wire: Wire, capsys: pytest.CaptureFixt
     assert handler.flush()
     handler.close()
     assert "upload of 1 events" in capsys.readouterr().err
+
+
+def test_queue_object_that_raises_is_counted(
+    make_handler: MakeHandler, wire: Wire, refused: list[str]
+) -> None:
+    """What a queue of the user's raises is told, and the ledger still balances."""
+
+    class Broken(MemoryQueue):
+        def put(self, message: bytes) -> int:
+            raise OSError("disk on fire")
+
+    handler = make_handler(queue=Broken(max_events=1, max_bytes=1_000))
+    wire(handler).info("e", extra=event())
+    assert refused == ["disk on fire"]
+    assert handler.stats().dropped == {"queue_failed": 1}
+
+
+def test_before_send_cannot_lose_the_id(
+    make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane
+) -> None:
+    """A hook that rebuilds the message keeps its id, by which duplicates can be removed."""
+    handler = make_handler(
+        before_send=lambda message: {"type": "track", "event": "new", "userId": "u"}
+    )
+    plane.cut(accepted=True)
+    wire(handler).info("e", extra=event(message_id="mine"))
+    assert handler.flush()
+    assert [stored["messageId"] for stored in plane.events] == ["mine", "mine"]

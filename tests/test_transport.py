@@ -25,7 +25,7 @@ from rudder_logging import (
     HeldError,
     OutcomeUnknownError,
 )
-from rudder_logging._transport import HttpTransport
+from rudder_logging._transport import HttpTransport, check_files
 from rudder_logging.dataplane import LocalDataPlane
 
 from .conftest import WRITE_KEY
@@ -263,7 +263,7 @@ def test_missing_files_are_told_at_construction(option: str) -> None:
         {}, write_key="k", data_plane_url="https://example.com", **{option: "/no/such/file"}
     )
     with pytest.raises(ConfigError, match=f"{option} names a file that does not exist"):
-        HttpTransport(config)
+        check_files(config)
 
 
 def test_errors_and_repr_hold_no_secret() -> None:
