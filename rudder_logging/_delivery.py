@@ -129,7 +129,7 @@ class Delivery:
             elif (
                 result.blames_database
                 and result.is_suspicious(attempt)
-                and self._isolates_poison(part, result, parts, patience)
+                and self._isolates_poison(part, parts, patience)
             ):
                 attempt = 0
                 continue
@@ -214,7 +214,6 @@ class Delivery:
     def _isolates_poison(
         self,
         part: Sequence[bytes],
-        result: Result,
         parts: list[Sequence[bytes]],
         patience: Patience,
     ) -> bool:
@@ -237,15 +236,7 @@ class Delivery:
         _drop_first(parts, failing + 1)
         suspects = [*part, *behind[:failing]]
         for position, suspect in enumerate(suspects):
-            again = self._send([suspect], patience.time_left(), plain=self._plain)
-            for attempt in range(1, _ATTEMPTS_OF_A_SUSPECT):
-                if not again.blames_database:
-                    break
-                if not patience.pause(self._policy.delay(attempt, random.random()) or 0.0):  # noqa: S311
-                    break
-                again = self._send([suspect], patience.time_left(), plain=self._plain)
-            if again.blames_database:
-                again = Result(Verdict.REFUSED, result.error, result.answer)
+            again = self._last_chances(suspect, patience)
             if again.verdict not in SETTLING:
                 # Neither well nor bad: what came ahead of its turn will come once more.
                 parts.append([*suspects[position:], message])
@@ -253,6 +244,17 @@ class Delivery:
             self._settle([suspect], again)
         self._settle([message], other)
         return True
+
+    def _last_chances(self, suspect: bytes, patience: Patience) -> Result:
+        """Send a suspect alone, several times; it is refused only if all of them fail."""
+        for attempt in range(1, _ATTEMPTS_OF_A_SUSPECT + 1):
+            result = self._send([suspect], patience.time_left(), plain=self._plain)
+            if not result.blames_database:
+                return result
+            delay = self._policy.delay(attempt, random.random()) or 0.0  # noqa: S311 - jitter
+            if attempt < _ATTEMPTS_OF_A_SUSPECT and not patience.pause(delay):
+                return result  # no time to find out: it stays in the queue
+        return Result(Verdict.REFUSED, result.error, result.answer)
 
     def _halves(self, part: Sequence[bytes], verdict: Verdict) -> list[Sequence[bytes]]:
         middle = len(part) // 2

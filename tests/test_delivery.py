@@ -530,3 +530,24 @@ def test_errors_and_stats_can_be_pickled(make_handler: MakeHandler) -> None:
     stats = make_handler().stats()
     assert pickle.loads(pickle.dumps(stats)) == stats
     assert dataclasses.asdict(stats)["dropped"] == {}
+
+
+def test_suspect_is_not_refused_because_time_is_up(
+    make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane
+) -> None:
+    """If patience ends while it is being found out whether an event is poison, it stays queued."""
+    handler = make_handler(upload_interval=60)
+    plane.fail_for(lambda event: event["properties"]["n"] == 0)
+    log_events(wire, handler, 4)
+
+    class Impatient:
+        def pause(self, seconds: float) -> bool:
+            return not plane.events  # until the neighbour has passed
+
+        def time_left(self) -> float | None:
+            return None
+
+    batch = handler._queue.get(1_000_000)
+    assert handler._listener._delivery.deliver(batch, Impatient()) is False
+    assert plane.events
+    assert (handler.stats().refused, handler.stats().pending) == (0, 4)
