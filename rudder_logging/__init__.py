@@ -5,14 +5,14 @@
 The files, in the order in which an event meets them:
 
 - `analytics.py`: the seven calls, `EventLogger`; `_settings.py`: the default handler's settings
-- `_handler.py`: `RudderHandler`, from record to queue; `_lifecycle.py`: exits and forks;
-  `_stdlib.py`: what logging itself asks of it
+- `_handler.py`: `RudderHandler`, from record to queue; `_pipeline.py`: what stands behind it;
+  `_lifecycle.py`: exits and forks; `_stdlib.py`: what logging itself asks of it
 - `_context.py`: what `bind()` has bound
 - `_formatter.py`: `RudderFormatter`, from record to message
 - `_events.py`: the seven event types in one table; `build` and `validate`
 - `_fields.py`: the rules of their fields
 - `_encoding.py`: values of every type a Python app has, as JSON
-- `queues/`: where messages wait
+- `queues/`: where messages wait: `base.py` is the protocol, `memory.py` and `file.py` keep it
 - `_listener.py`: `BatchListener`, from queue to batches
 - `_delivery.py`: from a batch to its outcome; `_outcomes.py`: the table; `_retry.py`: when again
 - `_transport.py`: one upload over HTTP

@@ -107,7 +107,7 @@ class Delivery:
         Returns:
             Whether all of them are settled.
         """
-        parts = [batch]  # in order, the first one last
+        parts = [batch] if batch else []  # in order, the first one last
         attempt = 0
         while parts:
             part = parts.pop()

@@ -18,18 +18,14 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from . import _lifecycle
-from ._delivery import Delivery
 from ._encoding import dumps
 from ._events import validate
 from ._formatter import Defaults, RudderFormatter, event_of
-from ._ledger import Ledger, Stats
-from ._listener import BatchListener
-from ._reports import Reports
-from ._retry import RetryPolicy
+from ._ledger import Stats
+from ._pipeline import Pipeline
 from ._stdlib import complaint, filtered, holds_logging_lock, tell_of_setup
 from .config import Config
 from .exceptions import InvalidTypeError, InvalidValueError, QueueFullError
-from .queues import open_queue
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -78,7 +74,7 @@ class RudderHandler(logging.Handler):
 
         check_files(self.config)
         self._make_transport: Callable[[Config], HttpTransport] = HttpTransport
-        self._open()
+        self._open(Pipeline.open(self.config, HttpTransport))
         # Only now does logging know the handler: one that could not be made must not stay in
         # logging's list, where the next dictConfig would try to close it.
         super().__init__()
@@ -92,40 +88,15 @@ class RudderHandler(logging.Handler):
             in_clear=self.config.is_in_clear,
         )
         _lifecycle.add_forkable(self)
+        self._queue.recover()
+        if self._queue.pending()[0] and not self._is_synchronous:
+            self._listener.ensure_running()  # processes that have ended left events behind
 
-    def _open(self) -> None:
-        """Make everything that can't be shared with another process."""
-        config = self.config
-        self._is_synchronous = config.sync_mode or not _lifecycle.threads_run()
-        self._ledger = Ledger()
-        self._queue = open_queue(
-            config.queue, max_events=config.max_queue_size, max_bytes=config.max_queue_bytes
-        )
-        self._reports = Reports(
-            self._ledger,
-            on_error=config.on_error,
-            on_drop=config.on_drop,
-            dead_letter=config.dead_letter,
-        )
-        delivery = Delivery(
-            self._queue,
-            self._make_transport(config),
-            ledger=self._ledger,
-            reports=self._reports,
-            policy=RetryPolicy(max_retries=config.max_retries),
-            max_batch_bytes=config.max_batch_bytes,
-        )
-        self._upload_size = min(config.upload_size, config.max_queue_size)
-        self._listener = BatchListener(
-            self._queue,
-            delivery,
-            self._ledger,
-            self._reports,
-            upload_size=self._upload_size,
-            upload_interval=config.upload_interval,
-            shutdown_timeout=config.shutdown_timeout,
-        )
-        _lifecycle.add_listener(self._listener)
+    def _open(self, pipeline: Pipeline) -> None:
+        self._pipeline = pipeline
+        self._queue, self._ledger = pipeline.queue, pipeline.ledger
+        self._reports, self._listener = pipeline.reports, pipeline.listener
+        self._is_synchronous = self.config.sync_mode or not _lifecycle.threads_run()
         self._finalizer = weakref.finalize(self, _lifecycle.wind_up, self._listener)
         self._finalizer.atexit = False
 
@@ -316,7 +287,7 @@ class RudderHandler(logging.Handler):
             listener.ensure_running()  # should it fail, the next event or the exit tries again
         elif waiting == 1:
             listener.signal(monotonic())
-        elif waiting == self._upload_size:
+        elif waiting == self.config.upload_size_within_queue:
             listener.signal()
 
     def _make_room(self, size: int) -> bool:
@@ -324,8 +295,7 @@ class RudderHandler(logging.Handler):
         if policy == "drop_old":
             evicted = self._ledger.evict(self._queue, "queue_full")
             if evicted is not None:
-                self._reports.dropped([evicted], "queue_full")
-                self._reports.drop_line()
+                self._reports.tell_dropped([evicted], "queue_full")
                 return True
         elif policy == "block" and not self._listener.is_deliverer():
             if self._delivers_itself() or not self._listener.ensure_running():
@@ -336,8 +306,7 @@ class RudderHandler(logging.Handler):
 
     def _drop(self, message: bytes, reason: str) -> None:
         self._ledger.drop(1, reason)
-        self._reports.dropped([message], reason)
-        self._reports.drop_line()
+        self._reports.tell_dropped([message], reason)
 
     def _before_send(self, hook: Callable[..., Any], message: bytes) -> bytes | None:
         """What the app's hook makes of a message; None: it is not to be sent.
@@ -395,4 +364,4 @@ class RudderHandler(logging.Handler):
     def begin_anew(self) -> None:
         """In a forked child: the parent's events, locks, thread and connections are its own."""
         self._finalizer.detach()  # it keeps the parent's backlog in memory
-        self._open()
+        self._open(self._pipeline.begin_anew(self.config, self._make_transport))

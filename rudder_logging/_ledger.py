@@ -30,11 +30,17 @@ class Stats:
     """Refused by the data plane for good: see `dead_letter` and `on_drop`."""
     dropped: Mapping[str, int] = field(default_factory=dict)
     """By reason: `queue_full`, `before_send`, `before_send_failed`, `send_off`,
-    `retries_exhausted`, `shutdown`, `queue_failed` (a queue object of yours raised)."""
+    `retries_exhausted`, `shutdown`, `queue_failed` (a queue object of yours raised); of a durable
+    queue `expired` (older than `max_age`), `spool_torn` (a process was killed while it wrote it),
+    `spool_damaged` (it is no JSON any more) and `spool_lost` (somebody removed the file)."""
     pending: int = 0
     """In the queue, or being sent."""
     pending_bytes: int = 0
     """Their size."""
+    adopted: int = 0
+    """Those of `accepted` that were taken over from processes that ended: a durable queue's."""
+    spool_errors: int = 0
+    """Times that a durable queue could not use its disk; events then wait in memory."""
     invalid: int = 0
     """Refused at the call: never accepted."""
     requests: int = 0
@@ -79,12 +85,22 @@ class Ledger:
         self._accepted, self._delivered, self._refused = _Tally(), _Tally(), _Tally()
         self._invalid, self._requests, self._retries = _Tally(), _Tally(), _Tally()
         self._callback_errors, self._restarts = _Tally(), _Tally()
+        self._adopted, self._spool_errors = _Tally(), _Tally()
         self._dropped: dict[str, _Tally] = {}
         self.holding: str | None = None
 
     def accept(self) -> None:
         """An event passed validation."""
         self._accepted.add()
+
+    def adopt(self, number: int) -> None:
+        """Events that another process had accepted are this one's now."""
+        self._accepted.add(number)
+        self._adopted.add(number)
+
+    def spool_error(self) -> None:
+        """The durable queue's disk failed."""
+        self._spool_errors.add()
 
     def invalid(self) -> None:
         """An event was refused at the call."""
@@ -163,6 +179,8 @@ class Ledger:
             dropped=self.dropped(),
             pending=pending,
             pending_bytes=pending_bytes,
+            adopted=self._adopted.value(),
+            spool_errors=self._spool_errors.value(),
             invalid=self._invalid.value(),
             requests=self._requests.value(),
             retries=self._retries.value(),

@@ -176,8 +176,9 @@ class BatchListener(QueueListener):
         self._reports.drop_line(final=True)
 
     def release(self) -> None:
-        """Let go of connections that `drain` opened."""
+        """Let go of connections and files that `drain` opened."""
         self._delivery.close()
+        self.queue.close()
 
     # What the thread does.
 
@@ -254,6 +255,7 @@ class BatchListener(QueueListener):
                 self.retired = False
                 return False
             self._delivery.close()  # before a next thread can have begun to use it
+        self.queue.close()
         return True
 
     def _await_signal(self, timeout: float | None) -> None:

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from ._events import INTEGRATIONS
 from .exceptions import InvalidEventError
+from .queues._urls import parse_queue_url
 from .queues.base import VERBS, EventQueue
 
 __all__ = [
@@ -200,8 +201,7 @@ def data_plane_url(value: Any) -> str:
 def queue(value: Any) -> str | EventQueue:
     """A queue's URL, or a queue."""
     if isinstance(value, str):
-        if value != "memory://":
-            raise ValueError("must be memory://, or an object of the EventQueue protocol")
+        parse_queue_url(value)
         return value
     missing = [verb for verb in VERBS if not callable(getattr(value, verb, None))]
     if missing:

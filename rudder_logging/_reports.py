@@ -51,18 +51,19 @@ class DeadLetters:
     def __init__(self, path: str) -> None:
         self._path = path
 
-    def append(self, message: bytes, error: RefusedError) -> None:
+    def append(self, message: bytes, status: int, reason: str) -> None:
         """Add one event.
+
+        Args:
+            message: As JSON.
+            status: What the server answered; 0: it was not asked.
+            reason: In the server's words, or ours.
 
         Raises:
             OSError: It can't be written.
         """
-        tail = {
-            "status": error.status,
-            "reason": error.reason,
-            "refusedAt": utc_milliseconds(time()),
-        }
-        line = b'{"message":' + message + b"}," + orjson.dumps(tail)[1:] + b"\n"
+        tail = {"status": status, "reason": reason, "refusedAt": utc_milliseconds(time())}
+        line = b'{"message":' + message + b"," + orjson.dumps(tail)[1:] + b"\n"
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
         descriptor = os.open(self._path, flags | getattr(os, "O_CLOEXEC", 0), 0o600)
         try:
@@ -120,9 +121,16 @@ class Reports:
     def refused(self, message: bytes, error: RefusedError) -> None:
         """The data plane refused an event for good."""
         _log.error("event %s: %s", message_id(message), error)
+        self._bury(message + b"}", error.status, error.reason)
+        if self._on_drop is not None:
+            reason = f"refused: {error.status} {error.reason}"
+            self.call(self._on_drop, decode(message), reason)
+        self.failed(error, [message])
+
+    def _bury(self, message: bytes, status: int, reason: str) -> None:
         if self._dead_letters is not None:
             try:
-                self._dead_letters.append(message, error)
+                self._dead_letters.append(message, status, reason)
             except OSError as failure:
                 if not self._dead_letters_failed:
                     _log.error(
@@ -130,10 +138,45 @@ class Reports:
                         failure.strerror,
                     )
                 self._dead_letters_failed = True
+
+    # What a queue tells: see the protocol `Observer`.
+
+    def count_adopted(self, number: int) -> None:
+        """See `Observer.count_adopted`."""
+        self._ledger.adopt(number)
+
+    def count_dropped(self, number: int, reason: str) -> None:
+        """See `Observer.count_dropped`."""
+        self._ledger.drop(number, reason)
+
+    def tell_dropped(self, messages: Iterable[bytes], reason: str) -> None:
+        """See `Observer.tell_dropped`: to `on_drop`, and in the line that tells of drops."""
+        self.dropped(messages, reason)
+        self.drop_line()
+
+    def unreadable(self, line: bytes, reason: str) -> None:
+        """See `Observer.unreadable`. What may be of use to a human goes to the dead letters.
+
+        Nothing of a torn line does: its event's call never returned.
+        """
+        if reason != "spool_torn":
+            self._bury(orjson.dumps(line.decode("utf-8", "replace")), 0, reason)
         if self._on_drop is not None:
-            reason = f"refused: {error.status} {error.reason}"
-            self.call(self._on_drop, decode(message), reason)
-        self.failed(error, [message])
+            self.call(self._on_drop, {}, reason)
+        self.drop_line()
+
+    def storage_fault(self, fault: str | None, *, is_new: bool) -> None:
+        """See `Observer.storage_fault`."""
+        if fault is None:
+            _log.warning("the queue's directory is well again; events are stored there")
+            return
+        self._ledger.spool_error()
+        if is_new:
+            _log.error(
+                "the queue's directory fails: %s. Events wait in memory until it is well", fault
+            )
+
+    # What delivery tells.
 
     def failed(self, error: DeliveryError, messages: Sequence[bytes]) -> None:
         """Hand an error, and the events that it concerns, to `on_error`."""

@@ -74,7 +74,7 @@ class Config:
     queue: str | EventQueue = _option(
         "memory://",
         parsers.queue,
-        "Where events wait: `memory://`, or an object of the queue protocol.",
+        "Where events wait: `memory://`, `file:///directory` (durable), or a queue object.",
     )
     max_queue_size: int = _option(
         10_000, parsers.integer(1), "Events in memory, those being sent included.", unit="events"
@@ -175,6 +175,11 @@ class Config:
                     f"{smaller} ({getattr(self, smaller)}) must be at least 100 bytes below "
                     f"{larger} ({getattr(self, larger)}); lower the one or raise the other"
                 )
+
+    @property
+    def upload_size_within_queue(self) -> int:
+        """Events waiting that start an upload: a queue need not hold more than it can."""
+        return min(self.upload_size, self.max_queue_size)
 
     @property
     def is_in_clear(self) -> bool:

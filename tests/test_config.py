@@ -25,7 +25,7 @@ from rudder_logging.queues.base import VERBS, open_queue
 KEY = "s3cret-write-key"
 URL = "https://example.dataplane.rudderstack.com"
 REQUIRED = {"write_key": KEY, "data_plane_url": URL}
-QUEUE = open_queue("memory://", max_events=1, max_bytes=1_000)
+QUEUE = open_queue("memory://", source="", max_events=1, max_bytes=1_000)
 
 
 def load(**options: Any) -> Config:
@@ -314,8 +314,20 @@ BAD: list[tuple[str, Any, str]] = [
     *((name, ["ca.pem", "b", "c"], "must be") for name in [*PATHS, "client_cert"]),
     *(("client_cert", value, CERT_CURE) for value in ([], ["a"], ("a", "b", "c"))),
     ("client_cert", ("a.pem", 3), "must be a path"),
-    *(("queue", value, "must be memory://, or an object of the EventQueue protocol")
-      for value in ("memory", "redis://localhost", "")),
+    *(("queue", value, "must be memory://, file:///var/spool/app, or an object of the EventQueue")
+      for value in ("memory", "redis://localhost", "", "/var/spool/app")),
+    *(("queue", value, "must name an absolute directory after three slashes")
+      for value in ("file://", "file:///", "file://spool/app", "file:spool", "file:///a%00b")),
+    ("queue", "file:///spool#1", "write a # of the path as %23"),
+    ("queue", "file:///spool?fsnyc=always", "did you mean 'fsync'?"),
+    ("queue", "file:///spool?size=1", "there are fsync, max_bytes, max_age"),
+    ("queue", "file:///spool?max_age=1&max_age=2", "max_age twice"),
+    *(("queue", f"file:///spool?fsync={value}", "fsync=always, fsync=interval or fsync=never")
+      for value in ("", "yes", "ALWAYS")),
+    *(("queue", f"file:///spool?max_bytes={value}", "a whole number of bytes, at least 1000")
+      for value in ("", "-1", "999", "1e9", "1GiB")),
+    *(("queue", f"file:///spool?max_age={value}", "a number of seconds over 0")
+      for value in ("", "0", "-1", "nan", "inf", "7d")),
     *(("queue", value, f"lacking: {', '.join(VERBS)}") for value in (3, object(), [])),
     *(("write_key", value, "must be the source's write key: printable ASCII, without a colon")
       for value in ("", " ", "a:b", "k\u00e4y", "a\nb", "a\x00b", 3, b"key", ["key"])),

@@ -4,7 +4,36 @@ from __future__ import annotations
 
 from typing import Protocol
 
-__all__ = ["VERBS", "EventQueue", "open_queue"]
+from ._urls import parse_queue_url
+
+__all__ = ["VERBS", "EventQueue", "Observer", "open_queue"]
+
+
+class Observer(Protocol):
+    """Who hears of what a queue does by itself. A queue in memory has nothing to say.
+
+    The counts may be raised with any lock held. The others may call the app, so no lock is.
+    """
+
+    def count_adopted(self, number: int) -> None:
+        """So many messages of a process that has ended are handed out by this queue."""
+        ...
+
+    def count_dropped(self, number: int, reason: str) -> None:
+        """So many of the messages that were put, or adopted, won't be handed out."""
+        ...
+
+    def tell_dropped(self, messages: list[bytes], reason: str) -> None:
+        """Which ones they were, as far as that is known."""
+        ...
+
+    def unreadable(self, line: bytes, reason: str) -> None:
+        """Something was stored that is no message (any more)."""
+        ...
+
+    def storage_fault(self, fault: str | None, *, is_new: bool) -> None:
+        """Messages can't be stored where they should, and why; None: it is well again."""
+        ...
 
 
 class EventQueue(Protocol):
@@ -17,6 +46,21 @@ class EventQueue(Protocol):
     Events that `get` handed out stay first in line, and within the bounds, until `ack`:
     so nothing is lost with the thread that was delivering them.
     """
+
+    def attach(self, observer: Observer) -> None:
+        """Called before use, and again after `begin_anew`."""
+        ...
+
+    def begin_anew(self) -> None:
+        """Called in a forked child: what waits is the parent's, and so are locks and files.
+
+        The parent's other threads do not exist here, and may have held any lock.
+        """
+        ...
+
+    def recover(self) -> None:
+        """Look for what processes that have ended left behind; `pending` then is not 0."""
+        ...
 
     def put(self, message: bytes) -> int:
         """Append a message.
@@ -70,6 +114,10 @@ class EventQueue(Protocol):
         """How many messages are not acknowledged, and their bytes."""
         ...
 
+    def close(self) -> None:
+        """Let go of files and the like, unless something is pending. The next `put` reopens it."""
+        ...
+
     def abandon(self) -> list[bytes]:
         """Forget, and return, what can't outlive this process: called when it ends."""
         ...
@@ -79,10 +127,27 @@ VERBS = tuple(name for name in vars(EventQueue) if not name.startswith("_"))
 """What a queue object must have."""
 
 
-def open_queue(option: str | EventQueue, *, max_events: int, max_bytes: int) -> EventQueue:
-    """Make the queue that the option `queue` names; a queue object is returned as it is."""
-    from .memory import MemoryQueue  # noqa: PLC0415 - the protocol does not need its makers
+def open_queue(
+    option: str | EventQueue, *, source: str, max_events: int, max_bytes: int
+) -> EventQueue:
+    """Make the queue that the option `queue` names; a queue object is returned as it is.
 
-    if isinstance(option, str):
+    Args:
+        option: A URL (see `_urls`), or a queue.
+        source: What tells this handler's events from those of others.
+        max_events: How many events may be in memory.
+        max_bytes: Their size.
+
+    Raises:
+        ConfigError: Events would not be safe where the URL says.
+    """
+    if not isinstance(option, str):
+        return option
+    url = parse_queue_url(option)
+    if url is None:
+        from .memory import MemoryQueue  # noqa: PLC0415 - the protocol does not need its makers
+
         return MemoryQueue(max_events=max_events, max_bytes=max_bytes)
-    return option
+    from .file import FileQueue  # noqa: PLC0415 - only where there are POSIX locks
+
+    return FileQueue(url, source, max_events=max_events, max_bytes=max_bytes)

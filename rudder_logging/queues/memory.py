@@ -7,6 +7,7 @@ from collections import deque
 from time import monotonic
 
 from ..exceptions import QueueFullError
+from .base import Observer
 
 __all__ = ["MemoryQueue"]
 
@@ -22,6 +23,13 @@ class MemoryQueue:
     def __init__(self, *, max_events: int, max_bytes: int) -> None:
         self._max_events = max_events
         self._max_bytes = max_bytes
+        self.begin_anew()
+
+    def attach(self, observer: Observer) -> None:
+        """See `EventQueue.attach`. Nothing ever happens here by itself."""
+
+    def begin_anew(self) -> None:
+        """See `EventQueue.begin_anew`."""
         self._messages: deque[bytes] = deque()
         self._bytes = 0
         self._handed_out = 0
@@ -32,6 +40,9 @@ class MemoryQueue:
         # Looked up here, not at import: gevent may have patched it by now.
         self._lock = threading.RLock()
         self._settled = threading.Condition(self._lock)
+
+    def recover(self) -> None:
+        """See `EventQueue.recover`. Nothing outlives the process."""
 
     def put(self, message: bytes) -> int:
         """See `EventQueue.put`."""
@@ -128,6 +139,9 @@ class MemoryQueue:
         """See `EventQueue.pending`."""
         with self._lock:
             return len(self._messages), self._bytes
+
+    def close(self) -> None:
+        """See `EventQueue.close`. There is nothing to let go of."""
 
     def abandon(self) -> list[bytes]:
         """See `EventQueue.abandon`."""

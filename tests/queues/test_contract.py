@@ -2,27 +2,56 @@
 
 from __future__ import annotations
 
+import errno
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from rudder_logging._ledger import Ledger
+from rudder_logging._reports import Reports
 from rudder_logging.exceptions import QueueFullError
 from rudder_logging.queues import EventQueue, MemoryQueue, open_queue
+from rudder_logging.queues._spool import Spool
 from rudder_logging.queues.base import VERBS
 
 Open = Callable[..., EventQueue]
 
+MEMORY, DISK, FAILING_DISK = "in memory", "on disk", "on a disk that fails"
 
-@pytest.fixture(params=["memory://"])
-def open_(request: pytest.FixtureRequest) -> Open:
-    """Open a queue of each kind, with bounds."""
+
+@pytest.fixture(params=[MEMORY, DISK, FAILING_DISK])
+def kind(request: pytest.FixtureRequest) -> str:
+    """Each kind of queue."""
+    return str(request.param)
+
+
+@pytest.fixture
+def open_(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
+    """Open a queue of that kind, with bounds."""
+    if kind == FAILING_DISK:
+
+        def fail(_spool: Spool, _line: bytes) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr(Spool, "append", fail)
+    opened: list[EventQueue] = []
 
     def make(max_events: int = 1_000, max_bytes: int = 100_000) -> EventQueue:
-        return open_queue(request.param, max_events=max_events, max_bytes=max_bytes)
+        url = "memory://"
+        if kind != MEMORY:
+            # Of what a queue in memory calls 48 bytes, a line has 50.
+            url = f"file://{tmp_path / str(len(opened))}?max_bytes={max_bytes * 50 // 48}"
+        queue = open_queue(url, source="", max_events=max_events, max_bytes=max_bytes)
+        queue.attach(Reports(Ledger()))
+        opened.append(queue)
+        return queue
 
-    return make
+    yield make
+    for queue in opened:
+        queue.begin_anew()  # as in a forked child: lets go of files without delivering
 
 
 def message(number: int) -> bytes:
@@ -88,22 +117,56 @@ def test_waiting_and_pending(open_: Open) -> None:
     assert (queue.waiting(), queue.pending()) == (2, (3, 3 * size))
 
 
-def test_bounds_count_what_is_handed_out(open_: Open) -> None:
-    """Events and bytes are bounded, those being delivered included, and refusal stores nothing."""
+def long_messages(*numbers: int) -> list[bytes]:
+    """Messages of 48 bytes, of which 1,008 bytes hold 21."""
+    return [b'{"n":%10d,"text":"%s"' % (number, b"x" * 23) for number in numbers]
+
+
+def test_bytes_are_bounded_with_what_is_handed_out(open_: Open) -> None:
+    """What is being delivered counts, too; what is refused is not stored; room comes by ack."""
+    queue = open_(max_bytes=21 * 48)
+    for item in long_messages(*range(21)):
+        queue.put(item)
+    assert len(queue.get(100_000)) == 21
+    with pytest.raises(QueueFullError):
+        queue.put(long_messages(21)[0])
+    assert queue.pending() == (21, 21 * 48)
+    queue.ack(5)
+    queue.put(long_messages(21)[0])
+    assert queue.get(100_000) == long_messages(*range(5, 22))
+
+
+def test_events_in_memory_are_bounded(open_: Open, kind: str) -> None:
+    """With a disk that fails, too; a disk that is well is bounded by bytes alone."""
     queue = open_(max_events=2)
     fill(queue, 1, 2)
     queue.get(100_000)
+    if kind == DISK:
+        fill(queue, 3)
+        return
     with pytest.raises(QueueFullError):
         queue.put(message(3))
     queue.ack(1)
     fill(queue, 3)
     assert queue.get(100_000) == messages(2, 3)
-    size = len(message(1))
-    narrow = open_(max_bytes=2 * size)
-    fill(narrow, 1, 2)
-    with pytest.raises(QueueFullError):
-        narrow.put(message(3))
-    assert narrow.pending() == (2, 2 * size)
+
+
+def test_eviction_makes_room(open_: Open) -> None:
+    """Whoever evicts often enough can put."""
+    queue = open_(max_bytes=21 * 48)
+    for item in long_messages(*range(21)):
+        queue.put(item)
+    evicted = []
+    for item in long_messages(21, 22, 23):
+        while True:
+            try:
+                queue.put(item)
+                break
+            except QueueFullError:
+                evicted.append(queue.evict())
+    assert 3 <= len(evicted) <= 5
+    assert evicted == long_messages(*range(len(evicted)))
+    assert queue.get(100_000) == long_messages(*range(len(evicted), 24))
 
 
 def test_evict_takes_the_oldest_that_is_not_handed_out(open_: Open) -> None:
@@ -136,29 +199,37 @@ def test_settled_means_acknowledged_or_evicted_up_to_the_mark(open_: Open) -> No
 
 def test_waits_end_when_there_is_reason(open_: Open) -> None:
     """Whoever waits for room, or for a mark, goes on as soon as an acknowledgement allows."""
-    queue = open_(max_events=1)
-    fill(queue, 1)
-    assert not queue.wait_for_room(1, 0)
+    queue = open_(max_bytes=21 * 48)
+    for item in long_messages(*range(21)):
+        queue.put(item)
+    assert not queue.wait_for_room(40, 0)
     results: list[bool] = []
     threads = [
-        threading.Thread(target=lambda: results.append(queue.wait_for_room(1, 30))),
-        threading.Thread(target=lambda: results.append(queue.wait_until_settled(1, 30))),
+        threading.Thread(target=lambda: results.append(queue.wait_for_room(40, 30))),
+        threading.Thread(target=lambda: results.append(queue.wait_until_settled(21, 30))),
     ]
     for thread in threads:
         thread.start()
-    queue.get(100_000)
-    queue.ack(1)
+    queue.ack(len(queue.get(100_000)))
     for thread in threads:
         thread.join()
     assert results == [True, True]
 
 
-def test_abandon_returns_what_is_left(open_: Open) -> None:
-    """At the end everything is accounted for; a late acknowledgement finds nothing."""
+def test_abandon_returns_what_is_left(open_: Open, kind: str) -> None:
+    """At the end everything is accounted for; a late acknowledgement finds nothing.
+
+    What is on the disk stays there, and can still be acknowledged.
+    """
     queue = open_()
     fill(queue, 1, 2, 3)
     queue.get(len(message(1)))
     mark = queue.mark()
+    if kind == DISK:
+        assert queue.abandon() == []
+        assert queue.ack(1) == 1
+        assert queue.pending()[0] == 2
+        return
     assert queue.abandon() == messages(1, 2, 3)
     assert queue.ack(1) == 0
     assert queue.pending() == (0, 0)
@@ -174,7 +245,7 @@ def test_threads_put_while_one_takes(open_: Open) -> None:
 
     def put(thread: int) -> None:
         for number in range(5_000):
-            queue.put(b"%d:%d" % (thread, number))
+            queue.put(b'{"thread":%d,"n":%d' % (thread, number))
 
     threads = [threading.Thread(target=put, args=(number,)) for number in range(4)]
     for thread in threads:
@@ -186,7 +257,11 @@ def test_threads_put_while_one_takes(open_: Open) -> None:
     for thread in threads:
         thread.join()
     for number in range(4):
-        mine = [int(item.split(b":")[1]) for item in taken if item.startswith(b"%d:" % number)]
+        mine = [
+            int(item.rpartition(b":")[2])
+            for item in taken
+            if item.startswith(b'{"thread":%d,' % number)
+        ]
         assert mine == list(range(5_000))
     assert queue.pending() == (0, 0)
 

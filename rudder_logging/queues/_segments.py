@@ -1,0 +1,318 @@
+"""One process's part of a spool: numbered segments, and the file whose lock makes them its own.
+
+Beside `<owner>.00000001.jsonl`, `<owner>.00000002.jsonl` ... lies `<owner>.progress`: how far they
+are settled, as `<segment> <offset>`. The owner holds an exclusive lock on that file for as long as
+it lives; whoever gets the lock after that owns the segments.
+
+Nothing here is safe for threads: the queue's lock is held around all of it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import re
+import secrets
+import time
+from typing import NamedTuple
+
+__all__ = ["Claim", "Line", "Position", "name_of_segment", "parse_name"]
+
+Position = tuple[int, int]
+"""A segment's number, and an offset in it."""
+
+_LONGEST_LINE = 5_000_000  # no message is as long: a request may have 4,096,000 bytes
+_FLAGS = os.O_CLOEXEC | os.O_NOFOLLOW
+_PROGRESS = ".progress"
+
+
+class Line(NamedTuple):
+    """A line as it was read, without its end."""
+
+    text: bytes
+    end: Position
+    """Where the next one begins."""
+    is_torn: bool
+    """Nothing ended it: whoever wrote it was killed meanwhile."""
+
+
+def name_of_segment(owner: str, number: int) -> str:
+    """The file's name."""
+    return f"{owner}.{number:08d}.jsonl"
+
+
+def parse_name(name: str) -> tuple[str, int | None] | None:
+    """The owner, and the segment's number if it is one; None: the file is not the spool's."""
+    found = re.fullmatch(r"(\d{20}-\d+-[0-9a-f]{8})\.(?:(\d{8,})\.jsonl|progress)", name)
+    return None if found is None else (found[1], int(found[2]) if found[2] else None)
+
+
+class Claim:
+    """Segments that this process owns: its own, or those of one that has ended."""
+
+    def __init__(
+        self,
+        directory: str,
+        owner: str,
+        lock: int,
+        *,
+        is_own: bool,
+        sizes: dict[int, int],
+        settled: Position,
+    ) -> None:
+        self.owner = owner
+        self.is_own = is_own
+        self.outstanding = 0
+        """Lines that were read, and are not settled."""
+        self.lost = 0
+        """Lines that were written and could not be found again; whoever counts them resets it."""
+        self._directory = directory
+        self._lock = lock
+        self._sizes = sizes  # of the segments that are left, by number
+        self._settled = self._read_to = settled
+        self._unread_lines: dict[int, int] = {}  # of own segments: written, not read
+        self._files: dict[int, int] = {}  # open descriptors by segment
+        self._writing: int | None = None
+
+    @classmethod
+    def make(cls, directory: str) -> Claim:
+        """Begin a part of one's own.
+
+        Raises:
+            OSError: The directory does not let us.
+        """
+        while True:
+            owner = f"{time.time_ns():020d}-{os.getpid()}-{secrets.token_hex(4)}"
+            path = os.path.join(directory, owner + _PROGRESS)  # noqa: PTH118
+            lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | _FLAGS, 0o600)
+            if _locks(lock):
+                return cls(directory, owner, lock, is_own=True, sizes={}, settled=(0, 0))
+            os.close(lock)  # another process took it for a dead one's, and is removing it
+
+    @classmethod
+    def adopt(cls, directory: str, owner: str) -> Claim | None:
+        """Take over what a process has left; None: it lives, or has left nothing.
+
+        Raises:
+            OSError: The directory does not let us.
+        """
+        path = os.path.join(directory, owner + _PROGRESS)  # noqa: PTH118
+        try:
+            lock = os.open(path, os.O_RDWR | os.O_CREAT | _FLAGS, 0o600)
+        except FileNotFoundError:
+            return None
+        if not _locks(lock):
+            os.close(lock)
+            return None
+        found = re.fullmatch(rb"(\d{8,}) (\d{20})\n", os.pread(lock, 100, 0))
+        settled = (int(found[1]), int(found[2])) if found else (0, 0)
+        # Listed after the lock was had: its owner may have gone on until then.
+        sizes = _sizes_of(directory, owner)
+        claim = cls(directory, owner, lock, is_own=False, sizes=sizes, settled=settled)
+        claim._forget([number for number in sizes if number < settled[0]])
+        if claim.is_finished:
+            claim.remove()
+            return None
+        return claim
+
+    def append(self, line: bytes, segment_bytes: int, *, sync: bool) -> Position:
+        """Write one whole line, or nothing. Returns where it ends.
+
+        Args:
+            line: With its end.
+            segment_bytes: A segment that would grow over this is ended, and the next one begun.
+            sync: Have the disk keep a segment's name, and its contents when it is ended.
+
+        Raises:
+            OSError: It was not written.
+        """
+        number = self._writing
+        if number is None or self._sizes[number] + len(line) > segment_bytes:
+            number = self._begin_segment(sync=sync)
+        file = self._files[number]
+        # Before the write, so that an exception thrown in after it (KeyboardInterrupt) leaves no
+        # line that nobody expects.
+        self._unread_lines[number] += 1
+        try:
+            written = os.write(file, line)
+            if written < len(line):
+                self._writing = None  # unless the piece can be taken back, nothing may follow it
+                os.ftruncate(file, os.fstat(file).st_size - written)
+                self._writing = number
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # noqa: TRY301
+        except OSError:
+            self._unread_lines[number] -= 1
+            raise
+        # Asked for, not added up, for the same reason.
+        self._sizes[number] = end = os.lseek(file, 0, os.SEEK_CUR)
+        return number, end
+
+    def mark_read(self, end: Position) -> None:
+        """What was just written up to there is already in the reader's hands."""
+        self._unread_lines[end[0]] -= 1
+        self._read_to = end
+        self.outstanding += 1
+
+    def duplicate(self) -> int | None:
+        """A descriptor of the segment that is being written; the caller closes it."""
+        return None if self._writing is None else os.dup(self._files[self._writing])
+
+    @property
+    def has_unread(self) -> bool:
+        """Whether `read` has more to give."""
+        number, offset = self._read_to
+        return any(size > (offset if n == number else 0) for n, size in self._sizes.items())
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether all of it is settled."""
+        return not self.outstanding and not self.has_unread
+
+    def read(self, size: int) -> list[Line]:
+        """The next lines, of about that many bytes; none at the end.
+
+        What can't be found any more is passed over, and counted in `lost`.
+        """
+        for number in sorted(n for n in self._sizes if n >= self._read_to[0]):
+            if number > self._read_to[0]:
+                self._read_to = number, 0
+            while self._read_to[1] < self._sizes[number]:
+                lines = self._lines_at(number, self._read_to[1], size)
+                if not lines:  # the file is gone, or shorter than it was
+                    self._sizes[number] = self._read_to[1]
+                    self._writing = None if self._writing == number else self._writing
+                    break
+                self._read_to = lines[-1].end
+                if self.is_own:
+                    self._unread_lines[number] -= len(lines)
+                if lines := [line for line in lines if line.text]:
+                    self.outstanding += len(lines)
+                    return lines
+            if self.is_own:
+                self.lost += self._unread_lines[number]
+                self._unread_lines[number] = 0
+            if number != self._writing:
+                self._close(number)
+        return []
+
+    def settle(self, end: Position, count: int) -> int:
+        """So many lines, up to there, are settled. Returns how many bytes that freed on the disk.
+
+        Raises:
+            OSError: The disk does not take note of it: after a crash they will come again.
+        """
+        self.outstanding -= count
+        self._settled = end
+        # First the note, then the removal: killed in between, nothing comes again.
+        os.pwrite(self._lock, b"%08d %020d\n" % end, 0)
+        if self.is_finished:
+            return self._forget(list(self._sizes))
+        return self._forget([number for number in self._sizes if number < end[0]])
+
+    def remove(self) -> int:
+        """Remove all of it, and let go. Returns how many bytes that freed on the disk."""
+        freed = self._forget(list(self._sizes))
+        self._unlink(self.owner + _PROGRESS)  # last: segments without one would be sent again
+        self.let_go()
+        return freed
+
+    def let_go(self) -> None:
+        """Close all files. Where nobody else has the lock, another process may take over now."""
+        for number in list(self._files):
+            self._close(number)
+        os.close(self._lock)
+
+    def is_in_place(self) -> bool:
+        """Whether the files that are being written still have their names."""
+        files = [self._lock] if self._writing is None else [self._lock, self._files[self._writing]]
+        return all(os.fstat(file).st_nlink for file in files)
+
+    def _begin_segment(self, *, sync: bool) -> int:
+        number = max(self._settled[0], *self._sizes, 0) + 1
+        path = os.path.join(self._directory, name_of_segment(self.owner, number))  # noqa: PTH118
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | _FLAGS
+        self._files[number] = os.open(path, flags, 0o600)
+        self._sizes[number] = self._unread_lines[number] = 0
+        ended, self._writing = self._writing, number
+        if ended is not None:
+            if sync:
+                os.fsync(self._files[ended])
+            if ended != self._read_to[0]:
+                self._close(ended)
+        if sync:
+            directory = os.open(self._directory, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                os.fsync(directory)
+            finally:
+                os.close(directory)
+        return number
+
+    def _lines_at(self, number: int, offset: int, size: int) -> list[Line]:
+        rest = self._sizes[number] - offset
+        while True:
+            wanted = min(size, rest)
+            chunk = self._chunk(number, offset, wanted)
+            whole = chunk.rfind(b"\n")
+            if whole >= 0:
+                lines = []
+                for text in chunk[:whole].split(b"\n"):
+                    offset += len(text) + 1
+                    lines.append(Line(text, (number, offset), is_torn=False))
+                return lines
+            is_last = wanted == rest or len(chunk) < wanted
+            if is_last or wanted >= _LONGEST_LINE:
+                end = number, offset + len(chunk)
+                return [Line(chunk, end, is_torn=is_last)] if chunk else []
+            size = wanted * 4  # a line is longer than this
+
+    def _chunk(self, number: int, offset: int, size: int) -> bytes:
+        try:
+            if number not in self._files:
+                path = os.path.join(self._directory, name_of_segment(self.owner, number))  # noqa: PTH118
+                self._files[number] = os.open(path, os.O_RDONLY | _FLAGS)
+            return os.pread(self._files[number], size, offset)
+        except OSError:
+            return b""
+
+    def _forget(self, numbers: list[int]) -> int:
+        freed = 0
+        for number in numbers:
+            self._writing = None if self._writing == number else self._writing
+            self._unread_lines.pop(number, None)
+            freed += self._sizes.pop(number)
+            self._close(number)
+            self._unlink(name_of_segment(self.owner, number))
+        return freed
+
+    def _unlink(self, name: str) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(os.path.join(self._directory, name))  # noqa: PTH108, PTH118
+
+    def _close(self, number: int) -> None:
+        file = self._files.pop(number, None)
+        if file is not None:
+            os.close(file)
+
+
+def _locks(file: int) -> bool:
+    """Whether the file is ours now, and still has its name."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        os.close(file)
+        raise
+    return os.fstat(file).st_nlink > 0
+
+
+def _sizes_of(directory: str, owner: str) -> dict[int, int]:
+    sizes = {}
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            parsed = parse_name(entry.name)
+            if parsed is not None and parsed[0] == owner and parsed[1] is not None:
+                sizes[parsed[1]] = entry.stat(follow_symlinks=False).st_size
+    return sizes

@@ -1,0 +1,195 @@
+"""The disk's side of the durable queue: what this process writes, and what it has taken over.
+
+`<spool>/<hash of write key and data plane>/` keeps the events of one source apart from others'.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import stat
+from collections.abc import Callable
+
+from ..exceptions import ConfigError
+from ._segments import Claim, Line, Position, parse_name
+from ._urls import SpoolUrl
+
+__all__ = ["SPOOL_ERRORS", "Spool"]
+
+SPOOL_ERRORS = (OSError, ConfigError)
+"""What the disk may raise: it fails, or the directory has become unsafe."""
+
+_LARGEST_SEGMENT = 4 * 1024 * 1024
+_SEGMENTS = 16  # of a full spool, at least: room comes by removing one
+_CLAIMS_AT_ONCE = 16  # each keeps a file open
+
+
+class Spool:
+    """A source's directory, as one process sees it. Nothing here is safe for threads.
+
+    Args:
+        url: Where it is, and how large it may get.
+        source: What tells this source from others; only a hash of it is written.
+        report: Called with what went wrong where that need not stop anything.
+    """
+
+    def __init__(self, url: SpoolUrl, source: str, report: Callable[[OSError], None]) -> None:
+        self._url = url
+        self._report = report
+        name = hashlib.sha256(source.encode()).hexdigest()[:32]
+        self._path = os.path.join(url.path, name)  # noqa: PTH118
+        self._segment_bytes = min(_LARGEST_SEGMENT, url.max_bytes // _SEGMENTS)
+        self.size = 0
+        """Bytes of all segments, other processes' as of the last look."""
+        self._adopted: list[Claim] = []
+        self._own: list[Claim] = []  # several, if somebody has removed files
+        self._writer: Claim | None = None
+        self._candidates: list[str] = []  # owners not tried since the last look, the oldest last
+        self._untouchable: set[str] = set()  # owners that can't be tried again
+
+    def prepare(self) -> None:
+        """Make the directory, if it is not there.
+
+        Raises:
+            ConfigError: It is no directory, another user's, or others can write to it.
+            OSError: It can't be made, now.
+        """
+        for path in (self._url.path, self._path):
+            with contextlib.suppress(FileExistsError):
+                os.makedirs(path, mode=0o700, exist_ok=True)  # noqa: PTH103
+            found = os.stat(path, follow_symlinks=path == self._url.path)  # noqa: PTH116
+            if not stat.S_ISDIR(found.st_mode):
+                raise ConfigError(f"queue names something that is no directory: {path}")
+            if os.geteuid() not in (0, found.st_uid):
+                raise ConfigError(
+                    f"queue names a directory of another user: {path}; use one of your own"
+                )
+            if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+                raise ConfigError(
+                    f"queue names a directory that others can write to: {path} "
+                    f"(mode {stat.S_IMODE(found.st_mode):o}); chmod it to 700"
+                )
+
+    def begin_anew(self) -> None:
+        """In a forked child: what the parent writes and has taken over stays the parent's."""
+        claims = [*self._adopted, *self._own]
+        self._adopted, self._own, self._writer, self._candidates = [], [], None, []
+        for claim in claims:
+            with contextlib.suppress(OSError):
+                claim.let_go()
+
+    def has_room(self, size: int) -> bool:
+        """Whether so many bytes more are within the bound."""
+        return self.size + size <= self._url.max_bytes
+
+    @property
+    def has_adopted(self) -> bool:
+        """Whether something of a process that has ended is not settled yet."""
+        return bool(self._adopted)
+
+    def look(self) -> None:
+        """See what other processes have there by now, and whether our own is still in place.
+
+        Raises:
+            OSError: The directory can't be read, or our files were removed.
+        """
+        is_gone = self._writer is not None and not self._writer.is_in_place()
+        if is_gone:
+            self._writer = None  # what it holds is still read from the files that are open
+        size, owners = 0, set()
+        with contextlib.suppress(FileNotFoundError), os.scandir(self._path) as entries:
+            for entry in entries:
+                parsed = parse_name(entry.name)
+                if parsed is not None:
+                    owners.add(parsed[0])
+                    with contextlib.suppress(FileNotFoundError):  # delivered in this moment
+                        size += entry.stat(follow_symlinks=False).st_size if parsed[1] else 0
+        self.size = size
+        self._candidates = sorted(owners - self._untouchable, reverse=True)
+        if is_gone:
+            raise FileNotFoundError(None, "the spool's files were removed", self._path)
+
+    def append(self, line: bytes) -> tuple[Claim, Position]:
+        """Write one whole line, or nothing. Returns where it ends.
+
+        Raises:
+            OSError, ConfigError: It was not written.
+        """
+        writer = self._writer
+        if writer is None:
+            self.prepare()
+            writer = self._writer = Claim.make(self._path)
+            self._own.append(writer)
+        end = writer.append(line, self._segment_bytes, sync=self._url.fsync != "never")
+        self.size += len(line)
+        return writer, end
+
+    def duplicate(self) -> int | None:
+        """A descriptor of the segment that is being written; the caller closes it."""
+        return None if self._writer is None else self._writer.duplicate()
+
+    def read(self, size: int) -> tuple[Claim, list[Line]] | None:
+        """The next lines, of about that many bytes, and whose they are; None at the end.
+
+        What processes that have ended left comes first, because it is older.
+        """
+        while True:
+            self.adopt()
+            for claim in (*self._adopted, *self._own):
+                if lines := claim.read(size):
+                    return claim, lines
+            finished = [claim for claim in self._adopted if claim.is_finished]
+            for claim in finished:  # they could not be read after all
+                self._dismiss(claim)
+            if not finished:
+                return None
+
+    def adopt(self) -> None:
+        """Take over what processes that have ended left, as far as the last look saw it.
+
+        Some at a time; when one is settled, the next one comes.
+        """
+        while self._candidates and len(self._adopted) < _CLAIMS_AT_ONCE:
+            owner = self._candidates.pop()
+            if any(owner == claim.owner for claim in (*self._adopted, *self._own)):
+                continue
+            try:
+                adopted = Claim.adopt(self._path, owner)
+            except OSError as error:
+                self._untouchable.add(owner)
+                self._report(error)
+                continue
+            if adopted is not None:
+                self._adopted.append(adopted)
+
+    def take_lost(self) -> int:
+        """How many of our own lines can't be found any more, since this was asked last."""
+        lost = sum(claim.lost for claim in self._own)
+        for claim in self._own:
+            claim.lost = 0
+        return lost
+
+    def settle(self, claim: Claim, end: Position, count: int) -> None:
+        """So many lines of that claim, up to there, are settled."""
+        try:
+            self.size -= claim.settle(end, count)
+        except OSError as error:
+            self._report(error)  # after a crash, they will come again
+        if claim.is_finished and claim is not self._writer:
+            self._dismiss(claim)
+            self.adopt()
+
+    def remove(self) -> None:
+        """Nothing is left to deliver: remove our files and locks."""
+        self._writer = None
+        for claim in (*self._adopted, *self._own):
+            self._dismiss(claim)
+
+    def _dismiss(self, claim: Claim) -> None:
+        (self._own if claim.is_own else self._adopted).remove(claim)
+        try:
+            self.size -= claim.remove()
+        except OSError as error:
+            claim.let_go()
+            self._report(error)

@@ -1,0 +1,257 @@
+"""Where the durable queue keeps messages: on the disk, or in memory while the disk fails."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections import deque
+from collections.abc import Callable
+from itertools import islice
+
+import orjson
+
+from ._segments import Claim, Line, Position
+from ._spool import SPOOL_ERRORS, Spool
+from ._urls import SpoolUrl
+
+__all__ = ["Entry", "Store"]
+
+_CLOSING = b"}\n"  # a queued message lacks its closing brace
+_STAMP = len("2026-01-31T12:00:00.000Z")
+
+
+class Entry:
+    """A message that was read, or that waits in memory for the disk to be well."""
+
+    __slots__ = ("claim", "end", "is_own", "message", "reason", "stamp")
+
+    def __init__(self, message: bytes | None, claim: Claim | None, end: Position) -> None:
+        self.message = message
+        """None: it is dropped, but what stands before it is not settled yet."""
+        self.claim = claim
+        """Whose part of the disk it is in; None: it is in memory only."""
+        self.end = end
+        self.is_own = claim is None or claim.is_own
+        """Logged in this process."""
+        self.stamp = ""
+        """When it was logged, where its age matters."""
+        self.reason = ""
+        """Why it could not be read; `message` is then the line as it was found."""
+
+
+class Store:
+    """Keeps messages in the order of the calls. Nothing here is safe for threads.
+
+    Args:
+        url: Where, and within which bounds.
+        source: What tells this source from others.
+        max_events: How many may be in memory while the disk fails.
+        max_bytes: Their size.
+        report: Called with the words for it whenever the disk fails, and once with None when it
+            is well again. It must not call the app: the queue's lock is held.
+
+    Raises:
+        ConfigError: The directory is not one that only this user can write to.
+    """
+
+    def __init__(
+        self,
+        url: SpoolUrl,
+        source: str,
+        *,
+        max_events: int,
+        max_bytes: int,
+        report: Callable[[str | None], None],
+    ) -> None:
+        self._url = url
+        self._max_events, self._max_bytes = max_events, max_bytes
+        self._report = report
+        self._spool = Spool(url, source, self._failed)
+        self._begin()
+        try:
+            self._spool.prepare()
+        except OSError as error:
+            self._failed(error)
+
+    def _begin(self) -> None:
+        self._memory: deque[Entry] = deque()  # newer than all that is on the disk
+        self._memory_bytes = 0
+        self._memory_read = 0  # how many of them `read` has given
+        self._goes_to_memory = self._is_reported = False
+
+    def begin_anew(self) -> None:
+        """In a forked child: all of it is the parent's."""
+        self._begin()
+        self._spool.begin_anew()
+
+    def has_room(self, size: int) -> bool:
+        """Whether a message of so many bytes is within the bounds."""
+        if not self._goes_to_memory:
+            return self._spool.has_room(size + len(_CLOSING))
+        return len(self._memory) < self._max_events and self._memory_bytes + size <= self._max_bytes
+
+    def append(self, message: bytes) -> None:
+        """Keep a message: on the disk if that is possible."""
+        if not self._goes_to_memory:
+            try:
+                self._spool.append(message + _CLOSING)
+            except SPOOL_ERRORS as error:
+                self._failed(error)
+                self._goes_to_memory = True
+            else:
+                if self._url.fsync == "always":
+                    self._sync()
+                return
+        self._memory.append(Entry(message, None, (0, 0)))
+        self._memory_bytes += len(message)
+
+    def look(self) -> None:
+        """See what there is on the disk by now; bring there what waits in memory, if it is well."""
+        is_well = False
+        try:
+            if self._is_reported:
+                self._spool.prepare()
+            self._spool.look()
+            is_well = True
+        except SPOOL_ERRORS as error:
+            self._failed(error)
+        if self._goes_to_memory:
+            self._mend()
+        if self._is_reported and is_well and not self._goes_to_memory:
+            self._is_reported = False
+            self._report(None)
+
+    def read(self, size: int) -> list[Entry]:
+        """The next messages, of about that many bytes; none at the end.
+
+        Those that can't be read have a `reason`.
+        """
+        found = self._spool.read(size)
+        if found is not None:
+            claim, lines = found
+            return [self._entry(line, claim) for line in lines]
+        entries = []
+        for entry in islice(self._memory, self._memory_read, None):
+            entries.append(entry)
+            if self._url.max_age is not None and entry.message is not None:
+                entry.stamp = _stamp_of(orjson.loads(entry.message + b"}"))
+            size -= len(entry.message or b"")
+            if size <= 0:
+                break
+        self._memory_read += len(entries)
+        return entries
+
+    def _entry(self, line: Line, claim: Claim) -> Entry:
+        try:
+            message = orjson.loads(line.text)
+        except orjson.JSONDecodeError:
+            message = None
+        if type(message) is not dict or not line.text.endswith(b"}"):
+            entry = Entry(line.text, claim, line.end)
+            entry.reason = "spool_torn" if line.is_torn else "spool_damaged"
+            return entry
+        entry = Entry(line.text[:-1], claim, line.end)
+        if self._url.max_age is not None:
+            entry.stamp = _stamp_of(message)
+        return entry
+
+    def settle(self, entries: list[Entry]) -> None:
+        """Forget the oldest messages that were read."""
+        ends: dict[Claim, tuple[Position, int]] = {}
+        for entry in entries:
+            if entry.claim is not None:
+                ends[entry.claim] = entry.end, ends.get(entry.claim, (None, 0))[1] + 1
+            elif self._memory and self._memory[0] is entry:
+                self._memory.popleft()
+                self._memory_read -= 1
+                self._memory_bytes -= len(entry.message or b"")
+        for claim, (end, count) in ends.items():
+            self._spool.settle(claim, end, count)
+
+    def drop(self, entry: Entry) -> bytes:
+        """Forget one message, wherever it stands, and return it."""
+        message, entry.message = entry.message or b"", None
+        if entry.claim is None:
+            self._memory_bytes -= len(message)
+        return message
+
+    @property
+    def unread_in_memory(self) -> int:
+        """How many messages in memory `read` has not given yet."""
+        return len(self._memory) - self._memory_read
+
+    def adopt(self) -> None:
+        """Take over what processes that have ended left there."""
+        self._spool.adopt()
+
+    def take_lost(self) -> int:
+        """How many of our own messages can't be found on the disk, since this was asked last."""
+        return self._spool.take_lost()
+
+    @property
+    def has_adopted(self) -> bool:
+        """Whether something of a process that has ended is not settled yet."""
+        return self._spool.has_adopted
+
+    def leave(self) -> list[bytes]:
+        """The process ends: leave everything on the disk; what could not get there is returned."""
+        if self._goes_to_memory:
+            self._mend()
+        left = [self.drop(entry) for entry in self._memory if entry.message is not None]
+        self._memory.clear()
+        self._memory_read = 0
+        if self._url.fsync != "never":
+            self._sync()
+        return left
+
+    def remove(self) -> None:
+        """Nothing is left to deliver: remove our files."""
+        self._spool.remove()
+
+    def file_to_sync(self) -> int | None:
+        """A descriptor of the file that is being written, to be closed by the caller."""
+        with contextlib.suppress(OSError):
+            return self._spool.duplicate()
+        return None
+
+    def _sync(self) -> None:
+        file = self.file_to_sync()
+        if file is not None:
+            try:
+                os.fsync(file)
+            except OSError as error:
+                self._failed(error)
+            finally:
+                os.close(file)
+
+    def _mend(self) -> None:
+        try:
+            while self._memory:
+                entry = self._memory[0]
+                is_read = self._memory_read > 0
+                if entry.message is not None:
+                    entry.claim, entry.end = self._spool.append(entry.message + _CLOSING)
+                    self._memory_bytes -= len(entry.message)
+                    if is_read:
+                        entry.claim.mark_read(entry.end)
+                self._memory.popleft()
+                self._memory_read -= is_read
+        except SPOOL_ERRORS as error:
+            self._failed(error)
+        else:
+            self._goes_to_memory = False
+
+    def _failed(self, error: BaseException) -> None:
+        words = str(error)
+        if isinstance(error, OSError):
+            words = error.strerror or type(error).__name__
+            words += f" ({error.filename})" if error.filename else ""
+        self._is_reported = True
+        self._report(words)
+
+
+def _stamp_of(message: dict[str, object]) -> str:
+    """When a message was logged, as `utc_milliseconds` writes it: such texts sort by time."""
+    stamp = message.get("originalTimestamp")
+    is_ours = isinstance(stamp, str) and len(stamp) == _STAMP and stamp.endswith("Z")
+    return str(stamp) if is_ours else ""
