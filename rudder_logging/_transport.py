@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import email.utils
+import errno
 import gzip
+import http.client
+import io
 import os
 import platform
 import re
+import socket
 import ssl
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
 import requests
@@ -31,9 +35,13 @@ from .exceptions import (
     TransportError,
 )
 
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
 __all__ = ["Answer", "HttpTransport", "Transport", "check_files"]
 
 _WORDS = 200  # characters of a server's answer that are kept, for reports
+_LONGEST_ANSWER = 4096  # bytes; the gateway's are under 100, only a stranger's page has more
 _GZIP_LEVEL = 6
 
 
@@ -83,7 +91,9 @@ class HttpTransport:
         self._proxies = dict(config.proxies) if config.proxies else None
         self._verify = config.ca_bundle or True
         self._cert = config.client_cert
-        self._session = requests.Session()
+        self._session = _Session()
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, _Adapter())
         # Given with each request, or requests would look for one in ~/.netrc.
         self._auth = (config.write_key, "")
         self._headers = {
@@ -103,24 +113,28 @@ class HttpTransport:
             body = gzip.compress(body, _GZIP_LEVEL, mtime=0)
             headers = {**headers, "Content-Encoding": "gzip"}
         kept_alive, self._kept_alive = self._kept_alive, False
-        with _mapped_errors(kept_alive=kept_alive):
+        with (
+            _mapped_errors(kept_alive=kept_alive),
             # Proxies and certificates are given with the request, because those of a requests
             # session lose against the environment's.
-            response = self._session.post(
+            self._session.post(
                 self._url,
                 data=body,
                 headers=headers,
                 auth=self._auth,
                 timeout=self._timeout if timeout is None else min(timeout, self._timeout),
                 allow_redirects=False,
+                stream=True,
                 proxies=self._proxies,
                 verify=self._verify,
                 cert=self._cert,
-            )
-        self._kept_alive = True
+            ) as response,  # leaving it ends the connection, if there is more to be read
+        ):
+            words = _beginning(response)
+            self._kept_alive = response.raw.closed
         return Answer(
             response.status_code,
-            response.content[: 4 * _WORDS].decode("utf-8", "replace").strip()[:_WORDS],
+            words[: 4 * _WORDS].decode("utf-8", "replace").strip()[:_WORDS],
             _retry_after(response.headers.get("Retry-After")),
         )
 
@@ -134,6 +148,86 @@ class HttpTransport:
                         manager.pools[key].close()
         self._session.close()
         self._kept_alive = False
+
+
+class _Session(requests.Session):
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """None is followed; looking for one, requests would read the whole body first."""
+
+
+class _Adapter(requests.adapters.HTTPAdapter):
+    def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
+        """The hook that sees each pool, of whatever kind of proxy, before it is used."""
+        super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]
+        cls = conn.ConnectionCls
+        if not issubclass(cls, _Connection):
+            conn.ConnectionCls = type(cls.__name__, (_Connection, cls), {})
+
+
+class _PunctualResponse(http.client.HTTPResponse):
+    """An answer of which nothing is read any more when the time for its first byte is over.
+
+    The socket's own time-out begins anew with each byte: a server that drips them would keep
+    the sender for ever.
+    """
+
+    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
+        super().__init__(_PunctualSocket(sock), *args, **kwargs)  # type: ignore[arg-type]
+
+
+class _Connection:
+    """What ours do beyond urllib3's."""
+
+    response_class = _PunctualResponse
+
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        try:
+            super().request(*args, **kwargs)  # type: ignore[misc]
+        except (ConnectionResetError, ssl.SSLEOFError) as error:
+            # A server may answer, and close, without reading it all. For this error every
+            # version of urllib3 goes on to look for an answer.
+            raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE)) from error
+
+
+class _PunctualSocket:
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket = sock
+
+    def makefile(self, mode: str) -> io.BufferedReader:  # noqa: ARG002 - it is "rb"
+        return io.BufferedReader(_PunctualReader(self._socket))
+
+
+class _PunctualReader(io.RawIOBase):
+    def __init__(self, sock: socket.socket) -> None:
+        self._raw = sock.makefile("rb", buffering=0)
+        timeout = sock.gettimeout()
+        self._deadline = float("inf") if timeout is None else time.monotonic() + timeout
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer) -> int | None:
+        if time.monotonic() > self._deadline:
+            raise TimeoutError("the answer took too long")
+        try:
+            return self._raw.readinto(buffer)
+        except ConnectionResetError:
+            # Whoever answers and closes without reading the request resets the connection behind
+            # the last byte. If it was not the last, http.client finds the answer too short.
+            return 0
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+def _beginning(response: requests.Response) -> bytes:
+    """What the body begins with; nothing, if it is not what its Content-Encoding says."""
+    try:
+        beginning: bytes = response.raw.read(_LONGEST_ANSWER, decode_content=True)
+    except urllib3.exceptions.DecodeError:
+        return b""
+    return beginning
 
 
 def _retry_after(header: str | None) -> float | None:
@@ -173,7 +267,7 @@ def _mapped_errors(*, kept_alive: bool) -> Iterator[None]:
         raise HeldError(f"the request can't be made: {_describe(error)}") from error
     except requests.exceptions.SSLError as error:
         raise _tls_error(error) from error
-    except requests.exceptions.RequestException as error:
+    except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
         causes = list(_causes(error))
         if any("407" in str(cause) for cause in causes if isinstance(cause, OSError)):
             raise HeldError(f"the proxy wants authentication: {_describe(error)}") from error

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 import re
 import socket
+import ssl
 import threading
+import time
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
@@ -25,10 +29,10 @@ from rudder_logging import (
     HeldError,
     OutcomeUnknownError,
 )
-from rudder_logging._transport import HttpTransport, check_files
+from rudder_logging._transport import Answer, HttpTransport, check_files
 from rudder_logging.dataplane import LocalDataPlane
 
-from .conftest import WRITE_KEY
+from .conftest import WRITE_KEY, MakeHandler, Wire
 
 BODY = b'{"batch":[{"userId":"1"}]}'
 
@@ -42,14 +46,15 @@ def transport_to(url: str, **options: object) -> Iterator[HttpTransport]:
 
 
 @contextmanager
-def server(answer: Callable[[socket.socket], None]) -> Iterator[str]:
-    """A server that accepts one connection and does with it what a test wants."""
+def server(answer: Callable[[socket.socket], None], connections: int = 1) -> Iterator[str]:
+    """A server that accepts so many connections and does with each what a test wants."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
 
         def serve() -> None:
-            connection, _ = listening.accept()
-            with connection:
-                answer(connection)
+            for _ in range(connections):
+                connection, _ = listening.accept()
+                with connection:
+                    answer(connection)
 
         thread = threading.Thread(target=serve)
         thread.start()
@@ -294,3 +299,161 @@ def test_compression_is_deterministic_and_plain_gzip(plane: LocalDataPlane) -> N
         transport.send(BODY)
     assert sent[0] == sent[1]
     assert json.loads(gzip.decompress(sent[0])) == json.loads(BODY)
+
+
+def send_until_cut(connection: socket.socket, piece: bytes, pause: float = 0.0) -> None:
+    """Send a piece again and again, until the other side has had enough."""
+    with contextlib.suppress(OSError):
+        while True:
+            connection.sendall(piece)
+            time.sleep(pause)
+
+
+@pytest.mark.parametrize(
+    "beginning",
+    [
+        b"HTTP/1.1 200 OK\r\nX-Slow: ",
+        b"HTTP/1.1 200 OK\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n",
+    ],
+    ids=["head", "body", "body of known length"],
+)
+def test_answer_that_drips_is_not_waited_for(beginning: bytes) -> None:
+    """A server that sends a byte now and then does not keep the sender beyond `timeout`."""
+
+    def drip(connection: socket.socket) -> None:
+        read_request(connection)
+        connection.sendall(beginning)
+        send_until_cut(connection, b"o", 0.05)
+
+    with server(drip) as url, transport_to(url, timeout=0.3) as transport:
+        begun = time.monotonic()
+        with pytest.raises(OutcomeUnknownError):
+            transport.send(BODY)
+        assert time.monotonic() - begun < 5
+
+
+@pytest.mark.parametrize("status", [b"502 Bad Gateway", b"302 Found\r\nLocation: /elsewhere"])
+def test_endless_answer_is_cut(status: bytes) -> None:
+    """Of a body without end the beginning is read; the next upload has a connection of its own."""
+
+    def flood(connection: socket.socket) -> None:
+        read_request(connection)
+        connection.sendall(b"HTTP/1.1 " + status + b"\r\n\r\n")
+        send_until_cut(connection, b"o" * 10_000)
+
+    with server(flood, connections=2) as url, transport_to(url, timeout=30) as transport:
+        for _ in range(2):
+            answer = transport.send(BODY)
+            assert answer.status == int(status[:3])
+            assert answer.text == "o" * 200
+            assert not transport._kept_alive
+
+
+def chunked(body: bytes) -> bytes:
+    """A body as chunks of at most two bytes."""
+    chunks = (body[at : at + 2] for at in range(0, len(body), 2))
+    return b"".join(b"%x\r\n%s\r\n" % (len(chunk), chunk) for chunk in chunks) + b"0\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("headers", "body"),
+    [
+        (b"Transfer-Encoding: chunked", chunked(b"ok")),
+        (b"Content-Encoding: gzip\r\nContent-Length: 22", gzip.compress(b"ok")),
+        (b"Content-Encoding: deflate\r\nContent-Length: 10", zlib.compress(b"ok")),
+        (b"Content-Encoding: gzip\r\nTransfer-Encoding: chunked", chunked(gzip.compress(b"ok"))),
+    ],
+    ids=["chunked", "gzip", "deflate", "chunked gzip"],
+)
+def test_encoded_answers_are_understood_and_keep_the_connection(
+    headers: bytes, body: bytes
+) -> None:
+    """However a proxy wraps the answer, it is read to its end, and the connection serves again."""
+
+    def answer(connection: socket.socket) -> None:
+        for _ in range(2):
+            read_request(connection)
+            connection.sendall(b"HTTP/1.1 200 OK\r\n" + headers + b"\r\n\r\n" + body)
+
+    with server(answer) as url, transport_to(url) as transport:
+        for _ in range(2):
+            assert transport.send(BODY) == Answer(200, "ok")
+            assert transport._kept_alive
+
+
+def test_answer_that_is_not_what_its_encoding_says() -> None:
+    """Nobody's gateway sends that: an answer without words, which holds the events."""
+
+    def answer(connection: socket.socket) -> None:
+        read_request(connection)
+        connection.sendall(
+            b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\nok"
+        )
+
+    with server(answer) as url, transport_to(url) as transport:
+        assert transport.send(BODY) == Answer(200, "")
+
+
+def refuse_unread(connection: socket.socket, length: bytes) -> None:
+    """Answer that the key is wrong without having read the body."""
+    head = b""
+    while b"\r\n\r\n" not in head:
+        head += connection.recv(1_024)
+    connection.sendall(
+        b"HTTP/1.1 401 Unauthorized\r\nConnection: close\r\n" + length + b"\r\ninvalid write key\n"
+    )
+
+
+@pytest.mark.parametrize("length", [b"Content-Length: 18\r\n", b""], ids=["known", "unknown"])
+def test_answer_that_comes_before_the_body_was_read(length: bytes) -> None:
+    """The gateway answers a wrong key without reading the body, and closes: sending breaks, and the
+    answer is there nonetheless.
+    """
+    with (
+        server(lambda connection: refuse_unread(connection, length), connections=5) as url,
+        transport_to(url, gzip=False) as transport,
+    ):
+        for _ in range(5):
+            assert transport.send(b" " * 3_000_000) == Answer(401, "invalid write key")
+
+
+def test_early_answer_over_tls(tmp_path: Path) -> None:
+    """The same over TLS, where OpenSSL has another name for a broken pipe. (At times the operating
+    system throws the answer away with the connection, and nobody can know.)
+    """
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+
+    def refuse(connection: socket.socket) -> None:
+        with context.wrap_socket(connection, server_side=True) as secured:
+            refuse_unread(secured, b"Content-Length: 18\r\n")
+
+    answers: list[Answer] = []
+    with server(refuse, connections=10) as base:
+        url = base.replace("http:", "https:")
+        with transport_to(url, gzip=False, ca_bundle=tmp_path / "ca") as transport:
+            for _ in range(10):
+                with contextlib.suppress(OutcomeUnknownError):
+                    answers.append(transport.send(b" " * 3_000_000))
+    assert answers
+    assert set(answers) == {Answer(401, "invalid write key")}
+
+
+def test_early_answer_holds(make_handler: MakeHandler, wire: Wire) -> None:
+    """So events wait for a better key, instead of being sent anew as if the network were bad."""
+    with server(lambda connection: refuse_unread(connection, b"")) as url:
+        handler = make_handler(
+            data_plane_url=url, gzip=False, max_event_bytes=3_500_000, shutdown_timeout=0
+        )
+        wire(handler).info(
+            "e", extra={"rudder": {"user_id": 1, "properties": {"x": "x" * 3_000_000}}}
+        )
+        assert handler.flush(0) is False
+    # The server has answered, and gone: what the next probe meets is not looked at.
+    deadline = time.monotonic() + 10
+    while handler.stats().holding is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert "401 'invalid write key'" in str(handler.stats().holding)
