@@ -279,7 +279,9 @@ class RudderHandler(logging.Handler):
                 self._ledger.drop(1, "queue_failed")
                 raise
         listener = self._listener
-        if self._delivers_itself():
+        if _lifecycle.ending_since() is not None:
+            listener.finish(self._deadline(self.config.shutdown_timeout))
+        elif self._is_synchronous:
             listener.drain(self._deadline(self.config.timeout))
         elif listener.retired:
             # No wake-up: a thread that starts looks at the queue by itself.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import queue as stdlib_queue
+import sys
 import threading
 from collections.abc import Sequence
 from logging.handlers import QueueListener
@@ -164,9 +165,13 @@ class BatchListener(QueueListener):
 
     def finish(self, deadline: float) -> None:
         """At the end of the process: wait, then deliver from here, then count what is left."""
+        if self.is_deliverer():
+            return  # an event logged by a callback: the loop further up delivers or counts it
         if not self.retired:
             self.stop(max(0.0, deadline - monotonic()))
-        if self.queue.pending()[0] and not self.is_deliverer():
+        # Once the interpreter takes modules apart, nothing can be imported, and requests fails at
+        # its first import inside a function: after the server has stored the events.
+        if self.queue.pending()[0] and sys.meta_path is not None:
             self.drain(deadline)
         self._abandoned = True
         self.signal()
@@ -275,7 +280,7 @@ class BatchListener(QueueListener):
         deadline = monotonic() + seconds
         if self._give_up_at is not None and deadline > self._give_up_at:
             return False
-        while not self._abandoned:
+        while not self._abandoned or self._give_up_at is not None:
             if self._hurry != self._hurried:
                 self._hurried = self._hurry
                 return True

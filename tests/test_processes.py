@@ -100,6 +100,21 @@ def test_an_event_at_the_very_end_is_sent_from_the_calling_thread(plane: LocalDa
     assert numbers(plane) == [0, 1]
 
 
+def test_an_event_too_late_to_be_sent_is_dropped_and_told(plane: LocalDataPlane) -> None:
+    """While the interpreter takes modules apart, requests can't work: it would send, and then fail
+    to read the answer. Such an event is dropped, in our words, not in a traceback.
+    """
+    late = """
+    class Late:
+        def __del__(self, log=log):
+            log(1)
+    late = Late()
+    """
+    done = run(plane, late)
+    assert done.stderr == "rudder_logging: 1 events were not delivered before the process ended\n"
+    assert numbers(plane) == []
+
+
 @pytest.mark.parametrize("fault", ["down", "failing", "hanging", "refusing the key"])
 def test_a_server_that_is_not_well_does_not_keep_the_process(
     plane: LocalDataPlane, fault: str
