@@ -10,15 +10,27 @@ from itertools import count
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from rudder_logging import RudderHandler, analytics
 from rudder_logging.dataplane import LocalDataPlane
+
+# The same examples in every run, so that no run fails by chance. `--hypothesis-profile=long` looks
+# at many more, and at others each time.
+settings.register_profile("suite", max_examples=100, derandomize=True, deadline=None)
+settings.register_profile("long", max_examples=3_000, deadline=None, print_blob=True)
+settings.load_profile("suite")
 
 WRITE_KEY = "test-write-key"
 _numbers = count()
 
 MakeHandler = Callable[..., RudderHandler]
 Wire = Callable[..., logging.Logger]
+
+
+def examples(share: float) -> int:
+    """How many examples a test looks at, as a share of what the profile in force says."""
+    return max(1, int(settings().max_examples * share))
 
 
 @pytest.fixture(scope="session")
