@@ -70,7 +70,8 @@ class BatchListener(QueueListener):
         self._deliverer: int | None = None
         self._starting = self._stopping = self._died = False
         self._hurry = 0  # counts requests not to wait
-        self._hurried = 0  # those that have been heeded
+        self._hurried = 0  # those that have been heeded: all that waited then has been taken
+        self._roused = 0  # those that have ended a pause, or came before what is being delivered
         self._first_at: float | None = None
         self._give_up_at: float | None = None
         self._drains = 0
@@ -239,7 +240,7 @@ class BatchListener(QueueListener):
     def _take(self) -> list[bytes]:
         self._first_at = None
         self._drains_when_taken = self._drains
-        hurry = self._hurry
+        hurry = self._roused = self._hurry
         batch = self.queue.get(self._delivery.max_batch_bytes - FRAME, MESSAGE_OVERHEAD)
         if self.queue.waiting():
             self._first_at = float("-inf")  # they have waited long enough already
@@ -281,8 +282,8 @@ class BatchListener(QueueListener):
         if self._give_up_at is not None and deadline > self._give_up_at:
             return False
         while not self._abandoned or self._give_up_at is not None:
-            if self._hurry != self._hurried:
-                self._hurried = self._hurry
+            if self._hurry != self._roused:
+                self._roused = self._hurry
                 return True
             remaining = deadline - monotonic()
             if remaining <= 0:

@@ -105,6 +105,21 @@ def test_listener_is_not_woken_for_every_event(
     assert len(wakes) <= 1
 
 
+def test_flush_while_waiting_for_a_next_attempt_also_sends_what_came_since(
+    make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane
+) -> None:
+    """A flush ends the wait for the next attempt, and then the wait of the events behind it."""
+    handler = make_handler(upload_interval=3_600, upload_size=2)
+    plane.fail(503, retry_after=200)
+    logger = wire(handler)
+    for number in range(2):
+        logger.info("e", extra={"rudder": {"user_id": number}})
+    plane.wait_for_requests(1)
+    logger.info("e", extra={"rudder": {"user_id": 2}})
+    assert handler.flush(10)
+    assert [event["userId"] for event in plane.events] == ["0", "1", "2"]
+
+
 def test_waits_between_attempts_end_with_close(
     make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane
 ) -> None:
