@@ -163,7 +163,7 @@ class Claim:
     def has_unread(self) -> bool:
         """Whether `read` has more to give."""
         number, offset = self._read_to
-        return any(size > (offset if n == number else 0) for n, size in self._sizes.items())
+        return any((n, size) > (number, offset) and size for n, size in self._sizes.items())
 
     @property
     def is_finished(self) -> bool:

@@ -56,8 +56,10 @@ class Spool:
             OSError: It can't be made, now.
         """
         for path in (self._url.path, self._path):
-            with contextlib.suppress(FileExistsError):
+            try:
                 os.makedirs(path, mode=0o700, exist_ok=True)  # noqa: PTH103
+            except (FileExistsError, NotADirectoryError):
+                raise ConfigError(f"queue names something that is no directory: {path}") from None
             found = os.stat(path, follow_symlinks=path == self._url.path)  # noqa: PTH116
             if not stat.S_ISDIR(found.st_mode):
                 raise ConfigError(f"queue names something that is no directory: {path}")

@@ -237,8 +237,8 @@ class FileQueue:
         return False
 
     def _note_fault(self, fault: str | None) -> None:
-        """The disk fails, or is well again (None): each fault is told once until then."""
-        is_new, self._told = fault != self._told, fault
+        """The disk fails, or is well again (None): until then, only the first fault is told."""
+        is_new, self._told = self._told is None, fault
         self._notes.append(lambda: self._observer.storage_fault(fault, is_new=is_new))
 
     # Counts.

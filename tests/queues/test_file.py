@@ -1,0 +1,588 @@
+"""The durable queue: what outlives a process, and what a disk may do to it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rudder_logging import RudderHandler
+from rudder_logging._ledger import Ledger
+from rudder_logging._reports import Reports
+from rudder_logging.dataplane import LocalDataPlane
+from rudder_logging.exceptions import ConfigError, QueueFullError
+from rudder_logging.queues import open_queue
+from rudder_logging.queues.file import FileQueue
+
+from ..conftest import WRITE_KEY, MakeHandler
+
+PRELUDE = """
+import logging, os, signal, sys, threading, time
+from rudder_logging import RudderHandler
+handler = RudderHandler(shutdown_timeout=float(os.environ.get("PATIENCE", "10")))
+logger = logging.getLogger("app")
+logger.setLevel(logging.INFO)
+logger.addHandler(handler)
+def log(*numbers):
+    for number in numbers:
+        logger.info("e", extra={"rudder": {"user_id": "u", "properties": {"n": number}}})
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Path:
+    """A spool's directory, which is not there yet."""
+    return tmp_path / "spool"
+
+
+@pytest.fixture
+def away() -> Iterator[LocalDataPlane]:
+    """A data plane that answers nothing well until it is told to."""
+    with LocalDataPlane(WRITE_KEY) as plane:
+        plane.fail(503, times=None)
+        yield plane
+
+
+def start(plane: LocalDataPlane, spool: Path, script: str, **env: str) -> subprocess.Popen[str]:
+    """Start a script that has `log` and a durable queue, in a process of its own."""
+    environment = {
+        **os.environ,
+        "RUDDER_WRITE_KEY": WRITE_KEY,
+        "RUDDER_DATA_PLANE_URL": plane.url,
+        "RUDDER_QUEUE": f"file://{spool}",
+        **env,
+    }
+    return subprocess.Popen(
+        [sys.executable, "-X", "dev", "-W", "error", "-c", PRELUDE + textwrap.dedent(script)],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def run(plane: LocalDataPlane, spool: Path, script: str, **env: str) -> tuple[int, str, str]:
+    """Run such a script to its end; returns the code, stdout and stderr."""
+    process = start(plane, spool, script, **env)
+    out, err = process.communicate(timeout=50)
+    return process.returncode, out, err
+
+
+def numbers(plane: LocalDataPlane) -> list[int]:
+    """The numbers of the events that arrived."""
+    return [event["properties"]["n"] for event in plane.events]
+
+
+def segments(spool: Path) -> list[Path]:
+    """The files that hold events."""
+    return sorted(spool.rglob("*.jsonl"))
+
+
+def lines(spool: Path) -> list[dict[str, Any]]:
+    """The events in them."""
+    return [json.loads(line) for path in segments(spool) for line in path.read_bytes().splitlines()]
+
+
+def leave(away: LocalDataPlane, spool: Path, *count: int) -> None:
+    """Have processes log so many events each, and be killed; the server does not take any."""
+    first = 0
+    for number in count:
+        code, _out, err = run(away, spool, f"log(*range({first}, {first + number}))\ndie()")
+        assert (code, err) == (-signal.SIGKILL, "")
+        first += number
+    away.heal()
+    away.clear()
+
+
+def test_a_killed_process_loses_nothing(away: LocalDataPlane, spool: Path) -> None:
+    """What a call returned from is delivered by the next process, once and in order."""
+    leave(away, spool, 100)
+    ids = [event["messageId"] for event in lines(spool)]
+    assert run(away, spool, "log(100, 101)") == (0, "", "")
+    assert numbers(away) == list(range(102))
+    assert [event["messageId"] for event in away.events][:100] == ids
+    assert [path for path in spool.rglob("*") if path.is_file()] == []
+
+
+def test_a_line_is_the_message_as_it_will_be_sent(away: LocalDataPlane, spool: Path) -> None:
+    """`cat` and `jq` read the spool; only `sentAt` comes at the attempt."""
+    leave(away, spool, 3)
+    stored = lines(spool)
+    run(away, spool, "")
+    arrived = [dict(event) for event in away.events]
+    for event in arrived:
+        del event["sentAt"]
+    assert [{**event, **stored[i]} for i, event in enumerate(arrived)] == arrived
+    assert all(stored)
+
+
+def test_only_the_owner_can_read_it_and_names_give_nothing_away(
+    away: LocalDataPlane, spool: Path
+) -> None:
+    """Directories are 0700, files 0600; neither write key nor data plane stand in a name."""
+    leave(away, spool, 1)
+    modes = {path.is_dir(): path.stat().st_mode & 0o777 for path in [spool, *spool.rglob("*")]}
+    assert modes == {True: 0o700, False: 0o600}
+    names = " ".join(str(path.relative_to(spool)) for path in spool.rglob("*"))
+    assert WRITE_KEY not in names
+    assert "127.0.0.1" not in names
+
+
+def test_a_handler_delivers_what_was_left_before_its_first_event(
+    away: LocalDataPlane, spool: Path, make_handler: MakeHandler
+) -> None:
+    """An app that is started again delivers at once; the ledger says what it took over."""
+    leave(away, spool, 5, 5)
+    handler = make_handler(data_plane_url=away.url, queue=f"file://{spool}")
+    assert sorted(event["properties"]["n"] for event in away.wait_for(10)) == list(range(10))
+    assert handler.flush(10)
+    stats = handler.stats()
+    assert (stats.accepted, stats.adopted, stats.delivered) == (10, 10, 10)
+    assert stats.balanced
+
+
+def test_what_was_delivered_is_not_sent_again(plane: LocalDataPlane, spool: Path) -> None:
+    """Progress is kept beside the segment: a kill right after an answer makes no duplicate."""
+    script = "log(*range(10))\nassert handler.flush()\nlog(*range(10, 12))\ndie()"
+    run(plane, spool, script, RUDDER_UPLOAD_INTERVAL="60")
+    assert numbers(plane)[:10] == list(range(10))
+    run(plane, spool, "")
+    assert numbers(plane) == list(range(12))
+
+
+def test_progress_within_a_segment(spool: Path) -> None:
+    """Of a segment that is delivered in part, the rest is delivered."""
+    queue, _ledger = queue_of(spool)
+    for number in range(10):
+        queue.put(message(number))
+    queue.ack(len(queue.get(3 * len(message(0)))))
+    queue.begin_anew()  # its locks are gone, as if it had been killed
+    queue.recover()
+    assert queue.get(100_000) == [message(number) for number in range(3, 10)]
+    queue.begin_anew()
+
+
+def test_an_exit_with_the_server_away_leaves_events_to_the_next_process(
+    away: LocalDataPlane, spool: Path
+) -> None:
+    """They are not dropped, so nothing is told; the exit is as bounded as ever."""
+    assert run(away, spool, "log(*range(5))", PATIENCE="0.3") == (0, "", "")
+    away.heal()
+    assert run(away, spool, "log(5)") == (0, "", "")
+    assert numbers(away) == list(range(6))
+
+
+def test_segments_are_taken_over_once(away: LocalDataPlane, spool: Path) -> None:
+    """Several processes that start at the same time share the work, not the events."""
+    leave(away, spool, 50, 50, 50, 50)
+    crowd = [start(away, spool, f"log({1_000 + n})") for n in range(4)]
+    for process in crowd:
+        assert process.communicate(timeout=50) == ("", "")
+    assert sorted(numbers(away)) == [*range(200), *range(1_000, 1_004)]
+
+
+def test_a_living_process_keeps_its_own(away: LocalDataPlane, spool: Path) -> None:
+    """Another process of the same source takes nothing from one that runs."""
+    script = """
+        log(*range(5))
+        print("ready", flush=True)
+        sys.stdin.read()
+        """
+    living = start(away, spool, script)
+    assert living.stdout is not None
+    living.stdout.readline()
+    assert run(away, spool, "log(10)", PATIENCE="0.2")[0] == 0
+    assert len(lines(spool)) == 6
+    living.kill()
+    living.communicate()
+    away.heal()
+    run(away, spool, "")
+    assert sorted(numbers(away)) == [0, 1, 2, 3, 4, 10]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_a_forked_child_has_segments_of_its_own(away: LocalDataPlane, spool: Path) -> None:
+    """The parent's backlog stays the parent's, even if the child outlives it."""
+    script = """
+        import warnings
+        warnings.simplefilter("ignore", DeprecationWarning)
+        log(*range(5))
+        read, write = os.pipe()
+        if os.fork() == 0:
+            os.close(write)
+            os.read(read, 1)  # until the parent is dead
+            log(*range(10, 15))
+            print(handler.stats().accepted, flush=True)
+            die()
+        die()
+        """
+    process = start(away, spool, script)
+    assert process.communicate(timeout=50) == ("5\n", "")
+    assert len({path.name.split(".")[0] for path in segments(spool)}) == 2
+    away.heal()
+    away.clear()
+    run(away, spool, "")
+    assert sorted(numbers(away)) == [*range(5), *range(10, 15)]
+
+
+def test_a_forked_childs_exit_delivers_its_own(plane: LocalDataPlane, spool: Path) -> None:
+    """Nothing of the parent's is sent twice, whoever ends first."""
+    script = """
+        import warnings
+        warnings.simplefilter("ignore", DeprecationWarning)
+        log(*range(5))
+        child = os.fork()
+        if child == 0:
+            log(*range(10, 15))
+            sys.exit(0)
+        os.waitpid(child, 0)
+        log(*range(5, 8))
+        """
+    assert run(plane, spool, script, RUDDER_UPLOAD_INTERVAL="60") == (0, "", "")
+    assert sorted(numbers(plane)) == [*range(8), *range(10, 15)]
+
+
+def test_torn_and_damaged_lines(
+    away: LocalDataPlane, spool: Path, make_handler: MakeHandler, tmp_path: Path
+) -> None:
+    """A torn last line is counted; a damaged one goes to the dead letters; the rest arrives."""
+    leave(away, spool, 5)
+    (segment,) = segments(spool)
+    stored = segment.read_bytes().splitlines(keepends=True)
+    stored[1] = b"\x00\xff" + stored[1][2:]
+    stored[3] = stored[3].replace(b"\n", b"")[:-5] + b"\n"
+    segment.write_bytes(b"".join(stored) + stored[0][:40])
+    dropped: list[tuple[dict[str, Any], str]] = []
+    letters = tmp_path / "letters.jsonl"
+    handler = make_handler(
+        data_plane_url=away.url,
+        queue=f"file://{spool}",
+        dead_letter=str(letters),
+        on_drop=lambda event, reason: dropped.append((event, reason)),
+    )
+    assert handler.flush(10)
+    assert numbers(away) == [0, 2, 4]
+    stats = handler.stats()
+    assert stats.dropped == {"spool_damaged": 2, "spool_torn": 1}
+    assert (stats.adopted, stats.delivered, stats.balanced) == (6, 3, True)
+    assert dropped == [({}, "spool_damaged")] * 2 + [({}, "spool_torn")]
+    buried = [json.loads(line) for line in letters.read_text().splitlines()]
+    assert [(letter["status"], letter["reason"]) for letter in buried] == [(0, "spool_damaged")] * 2
+    assert "messageId" in buried[0]["message"]
+    assert segments(spool) == []
+
+
+def test_a_line_without_end_that_is_whole_is_delivered(away: LocalDataPlane, spool: Path) -> None:
+    """Killed between the last byte and the line's end: it is an event."""
+    leave(away, spool, 2)
+    (segment,) = segments(spool)
+    segment.write_bytes(segment.read_bytes()[:-1])
+    run(away, spool, "")
+    assert numbers(away) == [0, 1]
+
+
+def test_sources_do_not_mix(away: LocalDataPlane, spool: Path) -> None:
+    """Handlers for other write keys or data planes may share the directory."""
+    leave(away, spool, 3)
+    with LocalDataPlane("other key") as other:
+        run(other, spool, "log(7)", RUDDER_WRITE_KEY="other key")
+        assert numbers(other) == [7]
+    assert len(lines(spool)) == 3
+    run(away, spool, "")
+    assert numbers(away) == [0, 1, 2]
+
+
+def queue_of(spool: Path, query: str = "", **bounds: int) -> tuple[FileQueue, Ledger]:
+    """A durable queue, and the ledger in which it counts."""
+    bounds = {"max_events": 1_000, "max_bytes": 1_000_000, **bounds}
+    queue = open_queue(f"file://{spool}?{query}", source="s", **bounds)
+    assert isinstance(queue, FileQueue)
+    ledger = Ledger()
+    queue.attach(Reports(ledger))
+    queue.recover()
+    return queue, ledger
+
+
+def message(number: int, **more: Any) -> bytes:
+    """A queued message, which lacks its closing brace."""
+    return json.dumps({"n": number, **more}).encode()[:-1]
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o770, 0o702])
+def test_a_directory_that_others_can_write_to_is_refused(spool: Path, mode: int) -> None:
+    """Whoever can write there could read events, or have theirs sent."""
+    spool.mkdir()
+    spool.chmod(mode)
+    with pytest.raises(ConfigError, match=r"others can write to: .*chmod it to 700"):
+        queue_of(spool)
+
+
+def test_what_is_no_directory_is_refused(spool: Path) -> None:
+    """The error names it."""
+    spool.write_text("")
+    with pytest.raises(ConfigError, match=f"no directory: {spool}"):
+        queue_of(spool)
+    with pytest.raises(ConfigError, match="no directory"):
+        queue_of(spool / "below")
+
+
+def test_a_source_directory_that_is_a_link_is_refused(spool: Path, tmp_path: Path) -> None:
+    """It could lead to a place that others can write to."""
+    queue_of(spool)
+    (own,) = spool.iterdir()
+    own.rmdir()
+    own.symlink_to(tmp_path)
+    with pytest.raises(ConfigError, match="no directory"):
+        queue_of(spool)
+
+
+def test_delivered_segments_are_unlinked(spool: Path) -> None:
+    """Segments are ended at a size, and leave the disk one by one."""
+    queue, _ledger = queue_of(spool, "max_bytes=16000")
+    for number in range(100):
+        queue.put(message(number, text="x" * 100))
+    many = len(segments(spool))
+    assert many > 5
+    queue.ack(len(queue.get(6_000)))
+    assert 1 < len(segments(spool)) < many
+    while batch := queue.get(6_000):
+        queue.ack(len(batch))
+    assert segments(spool) == []
+    queue.put(message(1))
+    assert queue.get(100) == [message(1)]
+    queue.begin_anew()
+
+
+def test_the_spool_stays_within_max_bytes(spool: Path) -> None:
+    """All processes' files of a source together; then overflow decides, and acks make room."""
+    first, _ = queue_of(spool, "max_bytes=20000")
+    for number in range(100):
+        first.put(message(number, text="x" * 80))
+    second, _ = queue_of(spool, "max_bytes=20000")
+    with contextlib.suppress(QueueFullError):
+        for number in range(200):
+            second.put(message(number, text="x" * 80))
+    assert not second.wait_for_room(200, 0)
+    assert sum(path.stat().st_size for path in segments(spool)) <= 20_000
+    assert second.evict() == message(0, text="x" * 80)
+    first.begin_anew()
+    second.begin_anew()
+
+
+def test_old_events_are_dropped_after_max_age(spool: Path) -> None:
+    """By the time of the call; those that are being delivered are left to their answer."""
+    now = datetime.now(timezone.utc)
+
+    def stamped(number: int, age: float) -> bytes:
+        moment = (now - timedelta(seconds=age)).isoformat(timespec="milliseconds")
+        return message(number, originalTimestamp=moment.replace("+00:00", "Z"))
+
+    queue, ledger = queue_of(spool, "max_age=3600")
+    for number, age in enumerate([7_300, 3_700, 3_500, 0]):
+        queue.put(stamped(number, age))
+    assert queue.get(100_000) == [stamped(2, 3_500), stamped(3, 0)]
+    assert ledger.dropped() == {"expired": 2}
+    assert queue.ack(2) == 2
+    assert queue.wait_until_settled(4, 0)
+
+
+def test_a_disk_that_fails_sends_events_to_memory_and_back(
+    spool: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is reported once and counted; when the disk is well, they are stored there, in order."""
+    queue, ledger = queue_of(spool)
+    queue.put(message(0))
+    make_unusable(spool)
+    caplog.clear()
+    for number in range(1, 5):
+        queue._look_at = 0.0  # as if a second had passed
+        queue.put(message(number))
+    queue.get(len(message(0)) * 2)
+    (line,) = [r.getMessage() for r in caplog.records if r.levelno == logging.ERROR]
+    assert "the queue's directory fails" in line
+    assert ledger.snapshot(queue).spool_errors >= 1
+    spool.unlink()
+    queue._look_at = 0.0
+    queue.put(message(5))
+    assert [event["n"] for event in lines(spool)] == [1, 2, 3, 4, 5]
+    assert caplog.records[-1].getMessage().startswith("the queue's directory is well again")
+    assert queue.get(100_000) == [message(number) for number in range(6)]
+    assert queue.ack(6) == 6
+    assert queue.pending() == (0, 0)
+    assert segments(spool) == []
+
+
+def make_unusable(spool: Path) -> None:
+    """Remove the directory, and have something else stand in its place."""
+    shutil.rmtree(spool)
+    spool.write_text("")
+
+
+def test_a_directory_that_was_removed_is_made_again(
+    spool: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What was written last can still be read; what comes next is safe again."""
+    queue, _ledger = queue_of(spool)
+    queue.put(message(0))
+    shutil.rmtree(spool)
+    queue._look_at = 0.0  # as if a second had passed
+    queue.put(message(1))
+    assert "files were removed" in caplog.text
+    assert [event["n"] for event in lines(spool)] == [1]
+    assert queue.get(100_000) == [message(0), message(1)]
+    assert queue.ack(2) == 2
+    assert queue.wait_until_settled(queue.mark(), 0)
+
+
+def test_segments_that_somebody_removed_are_counted_as_lost(spool: Path) -> None:
+    """Nothing vanishes uncounted, and flush does not wait for it."""
+    queue, ledger = queue_of(spool, "max_bytes=16000")
+    for number in range(100):
+        queue.put(message(number, text="x" * 100))
+    ledger._accepted.add(100)
+    for path in segments(spool)[:-1]:
+        path.unlink()
+    batch = queue.get(100_000)
+    assert 0 < len(batch) < 15
+    ledger.settle_delivered(queue, len(batch))
+    assert ledger.dropped() == {"spool_lost": 100 - len(batch)}
+    assert ledger.snapshot(queue).balanced
+    assert queue.wait_until_settled(100, 0)
+
+
+FULL_DISK = """
+    import resource, signal
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+    log(0)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))  # in the middle of a line
+    log(*range(1, 10))
+    assert handler.stats().spool_errors
+    resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+    handler._queue._look_at = 0.0
+    log(10)
+    assert handler.stats().pending == 11
+    die()
+    """
+
+
+def test_a_full_disk_tears_no_line(away: LocalDataPlane, spool: Path) -> None:
+    """A line of which only a part fits is taken back; nothing is lost or doubled."""
+    code, _out, err = run(away, spool, FULL_DISK)
+    assert code == -signal.SIGKILL, err
+    assert err.count("the queue's directory fails: No space left on device") == 1
+    assert [event["properties"]["n"] for event in lines(spool)] == list(range(11))
+    away.heal()
+    away.clear()
+    run(away, spool, "")
+    assert numbers(away) == list(range(11))
+
+
+def test_memory_and_start_do_not_grow_with_the_backlog(away: LocalDataPlane, spool: Path) -> None:
+    """Of a long backlog, no more is read than one upload takes."""
+    leave(away, spool, 1)
+    (segment,) = segments(spool)
+    line = segment.read_bytes()
+    # 100 MiB in 25 segments, as one process would have left them.
+    for number in range(1, 26):
+        name = segment.name.replace("00000001.jsonl", f"{number:08d}.jsonl")
+        (segment.parent / name).write_bytes(line * (4 * 1024 * 1024 // len(line)))
+    away.fail(503, times=None)
+    script = """
+        import resource
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        log(1)
+        handler.flush(0.2)
+        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+        print(handler.stats().accepted)
+        die()
+        """
+    _code, out, err = run(away, spool, script)
+    assert err == ""
+    grown, accepted = map(int, out.split())
+    assert grown < 50 * 1024  # KiB: a batch of 4 MB, its messages, its body; not 100 MiB
+    assert accepted < 25_000
+
+
+@pytest.mark.parametrize("mode", ["always", "interval", "never"])
+def test_fsync_has_the_disk_keep_what_was_written(
+    spool: Path, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    """`always` before the call ends, `interval` from another thread; else never."""
+    synced: list[int] = []
+    in_other_thread = threading.Event()
+
+    def fsync(file: int) -> None:
+        synced.append(os.fstat(file).st_size)
+        if threading.current_thread() is not threading.main_thread():
+            in_other_thread.set()
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    queue, _ledger = queue_of(spool, f"fsync={mode}")
+    queue.put(message(0))
+    size = segments(spool)[0].stat().st_size
+    assert (synced[-1:] == [size]) is (mode == "always")
+    if mode == "interval":
+        assert in_other_thread.wait(10)
+        assert synced[-1] == size
+    assert bool(synced) is (mode != "never")
+    queue.begin_anew()
+
+
+def test_a_put_that_interrupts_any_other_work_is_kept(
+    spool: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A signal handler may log while its thread is anywhere inside the queue."""
+    queue, _ledger = queue_of(spool)
+    interrupted: list[str] = []
+
+    def interrupt(name: str) -> None:
+        original: Callable[..., Any] = getattr(queue._store, name)
+
+        def wrapper(*args: Any) -> Any:
+            if name not in interrupted:
+                interrupted.append(name)
+                queue.put(message(len(interrupted)))
+                # And what would wait for the interrupted work must not.
+                assert not queue.wait_until_settled(1, 5)
+                assert queue.get(100) == []
+                assert queue.evict() is None
+            return original(*args)
+
+        monkeypatch.setattr(queue._store, name, wrapper)
+
+    for name in ("append", "read", "settle", "look"):
+        interrupt(name)
+    queue._look_at = 0.0  # as if a second had passed
+    queue.put(message(0))
+    taken = []
+    while batch := queue.get(100_000):
+        taken += batch
+        queue.ack(len(batch))
+    assert sorted(taken) == [message(number) for number in range(5)]
+    assert interrupted[0] == "look"
+    assert queue.pending() == (0, 0)
+
+
+def test_without_posix_locks_there_is_a_clear_error(
+    spool: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where Python has no fcntl, the option says so."""
+    monkeypatch.setitem(sys.modules, "fcntl", None)
+    with pytest.raises(ConfigError, match="no POSIX file locks; use memory://"):
+        RudderHandler("key", "http://127.0.0.1:9", queue=f"file://{spool}")
