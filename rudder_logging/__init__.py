@@ -5,6 +5,7 @@
 The files, in the order in which an event meets them:
 
 - `analytics.py`: the seven calls, `EventLogger`; `_settings.py`: the default handler's settings
+- `_serverless.py`: `flushing`, for functions whose process is frozen when they return
 - `_handler.py`: `RudderHandler`, from record to queue; `_pipeline.py`: what stands behind it;
   `_lifecycle.py`: exits and forks; `_stdlib.py`: what logging itself asks of it
 - `_context.py`: what `bind()` has bound
@@ -32,6 +33,7 @@ from ._events import EVENT_TYPES
 from ._formatter import RudderFormatter
 from ._handler import RudderHandler
 from ._ledger import Stats
+from ._serverless import flushing
 from ._settings import settings
 from ._version import __version__
 from .analytics import (
@@ -131,6 +133,7 @@ __all__ = [
     "alias",
     "bind",
     "flush",
+    "flushing",
     "group",
     "identify",
     "merge",

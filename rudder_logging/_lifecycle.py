@@ -20,6 +20,7 @@ __all__ = [
     "add_listener",
     "ending_since",
     "finish_with_worker",
+    "forkables",
     "threads_run",
     "wind_up",
 ]
@@ -48,6 +49,11 @@ def add_listener(listener: BatchListener) -> None:
 def add_forkable(forkable: Forkable) -> None:
     """In a forked child, have it begin anew."""
     _forkables.add(forkable)
+
+
+def forkables() -> list[Forkable]:
+    """All of them that are alive."""
+    return list(_forkables)
 
 
 def ending_since() -> float | None:

@@ -26,6 +26,7 @@ ORDER = [
     "dataplane.faults",
     "dataplane.gateway",
     "analytics",
+    "_serverless",
     "_settings",
     "_handler",
     "_stdlib",

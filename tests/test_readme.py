@@ -49,9 +49,10 @@ def test_tables_are_up_to_date() -> None:
 
 
 @pytest.mark.parametrize("number", range(len(PYTHON_BLOCKS)))
-def test_blocks_run(plane: LocalDataPlane, number: int) -> None:
-    """Each Python block runs as it stands, with key and URL filled in; what it sends arrives."""
+def test_blocks_run(plane: LocalDataPlane, tmp_path: Path, number: int) -> None:
+    """Each Python block runs as it stands, with its capitals filled in; what it sends arrives."""
     code = PYTHON_BLOCKS[number].replace("DATA_PLANE_URL", plane.url)
+    code = code.replace("/var/spool/app", str(tmp_path))
     run(plane, "-c", code.replace('"WRITE_KEY"', repr(WRITE_KEY)))
     sends_here = "dictConfig" not in code and "LocalDataPlane" not in code
     assert bool(plane.events) is sends_here
