@@ -5,7 +5,8 @@ and loses deeply nested events after a 200):
 
 - NaN and infinities become null; integers beyond 2^53 become strings.
 - Lone surrogates become U+FFFD; keys become strings.
-- Over 100 levels of nesting, which is where every cycle ends up, the event is refused.
+- Over 100 levels of nesting, which is where every cycle ends up, the event is refused; so it is
+  with more values than any upload has room for.
 - Types that JSON lacks are converted by `jsonable`; what nobody knows becomes its `repr`.
 """
 
@@ -35,6 +36,10 @@ MAX_DEPTH = 100
 """Levels of nesting that a message may have. The server loses an event at 9,998 and gets slow
 long before; orjson stops at 254."""
 
+_MAX_VALUES = 4_096_000 // 8
+"""The gateway takes so many bytes in one upload; a value has about eight, with key and comma.
+Lists that hold each other several times may stand for far more, and would take for ever."""
+
 _MAX_EXACT_INTEGER = 2**53
 _OPTIONS = orjson.OPT_STRICT_INTEGER | orjson.OPT_PASSTHROUGH_DATETIME
 _DECIMAL_DIGITS_OF_A_FLOAT = 15
@@ -49,34 +54,41 @@ def dumps(message: dict[str, Any]) -> bytes:
     """Serialise a message to UTF-8 JSON, without changing it.
 
     Raises:
-        InvalidValueError: It is nested over `MAX_DEPTH` levels, or contains itself.
+        InvalidValueError: It is nested over `MAX_DEPTH` levels, or contains itself, or has over
+            half a million values.
     """
     try:
-        if _is_simple(message, 1):
+        if _room_behind(message, 1, _MAX_VALUES) >= 0:
             return orjson.dumps(message, default=jsonable, option=_OPTIONS)
     except (TypeError, ValueError, RuntimeError):
         # Big integers, keys that are not strings, lone surrogates, a dict that another thread
         # changes: rare, and worth a slower pass that repairs.
         pass
-    return orjson.dumps(_plain(message, 0))
+    return orjson.dumps(_plain(message, 0, [_MAX_VALUES]))
 
 
-def _is_simple(container: Any, depth: int) -> bool:
-    """Whether orjson can be trusted with it: plain containers, not too deep, of plain values.
+def _room_behind(container: Any, depth: int, room: int) -> int:
+    """How many more values there is room for behind a container; less than 0: `_plain` is to see.
 
-    It crashes the process over a cycle that goes through tuples, over some thousand levels of
-    them, and over a dataclass with slots of which one is not set (seen with 3.12 and 3.13).
+    The latter if there are too many, or if orjson can't be trusted with it: it crashes the process
+    over a cycle that goes through tuples, over some thousand levels of them, and over a dataclass
+    with slots of which one is not set (seen with 3.12 and 3.13). So it gets plain containers, not
+    too deep, of plain values.
     """
+    room -= len(container)
     items = container.values() if type(container) is dict else container
     if _ATOMS.issuperset(map(type, items)):
-        return depth <= MAX_DEPTH
+        return room if depth <= MAX_DEPTH else -1
     for item in items:
         kind = type(item)
         if kind in _ATOMS:
             continue
-        if depth >= MAX_DEPTH or kind not in _CONTAINERS or not _is_simple(item, depth + 1):
-            return False
-    return True
+        if depth >= MAX_DEPTH or kind not in _CONTAINERS:
+            return -1
+        room = _room_behind(item, depth + 1, room)
+        if room < 0:
+            return room
+    return room
 
 
 def jsonable(value: object) -> object:
@@ -210,8 +222,14 @@ def _convert_by_kind(value: Any) -> object:  # noqa: C901, PLR0911, PLR0912 - on
     return repr(value)
 
 
-def _plain(value: object, depth: int) -> object:
-    """A copy made of what every JSON library takes, with the module's rules applied."""
+def _plain(value: object, depth: int, room: list[int]) -> object:
+    """A copy made of what every JSON library takes, with the module's rules applied.
+
+    Args:
+        value: Anything.
+        depth: Containers around it.
+        room: How many values it may still have, in a list to be counted down.
+    """
     for _ in range(MAX_DEPTH):  # conversions of one value, which have to end somewhere
         if value is None or value is True or value is False:
             return value
@@ -226,9 +244,17 @@ def _plain(value: object, depth: int) -> object:
         elif isinstance(value, (dict, list)):
             if depth == MAX_DEPTH:
                 break
+            room[0] -= len(value)
+            if room[0] < 0:
+                raise InvalidValueError(
+                    f"the event has over {_MAX_VALUES:,} values; send fewer with it "
+                    "(do lists or dicts hold each other several times?)"
+                )
             if isinstance(value, dict):
-                return {_key(key): _plain(item, depth + 1) for key, item in list(value.items())}
-            return [_plain(item, depth + 1) for item in list(value)]
+                return {
+                    _key(key): _plain(item, depth + 1, room) for key, item in list(value.items())
+                }
+            return [_plain(item, depth + 1, room) for item in list(value)]
         else:
             value = jsonable(value)
     raise InvalidValueError(

@@ -722,6 +722,33 @@ def test_one_value_in_two_places_is_no_cycle() -> None:
     }
 
 
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("beside", [1, BIG, {1, 2}], ids=["fast", "big integer", "slow"])
+@pytest.mark.parametrize(
+    "twice",
+    [lambda v: [v, v], lambda v: (v, v), lambda v: {"a": v, "b": v}, lambda v: [v] * 1_000],
+    ids=["list", "tuple", "dict", "wide"],
+)
+def test_containers_that_hold_each_other_several_times_end_soon(
+    beside: object, twice: Callable[[object], object]
+) -> None:
+    """Sixty levels of them stand for 2^60 values: refused, before that keeps the app busy."""
+    value = beside
+    for _ in range(60):
+        value = twice(value)
+    with pytest.raises(InvalidValueError, match="over 512,000 values; send fewer"):
+        dumps({"v": value})
+
+
+@pytest.mark.parametrize("beside", [1, {1}], ids=["fast", "slow"])
+def test_as_many_values_as_an_upload_may_have(beside: object) -> None:
+    """The bound refuses nothing that could be sent, and one value more is refused."""
+    many = [1] * 511_000
+    assert len(dumps({"v": many, "beside": beside})) > 1_000_000
+    with pytest.raises(InvalidValueError, match="over 512,000 values"):
+        dumps({"v": many, "w": [1] * 1_000, "beside": beside})
+
+
 # --- Times ---
 
 
