@@ -5,6 +5,7 @@ A parser raises ValueError with the rest of a sentence that begins with the opti
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 import math
@@ -29,6 +30,7 @@ __all__ = [
     "integer",
     "integrations",
     "mapping",
+    "optional",
     "path",
     "positive_seconds",
     "proxies",
@@ -41,6 +43,20 @@ _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
 
 Parser = Callable[[Any], Any]
+
+
+def optional(parse: Parser) -> Parser:
+    """What the parser takes, or the word `none`: text, too, can say that there is no limit."""
+
+    def parse_unless_none(value: Any) -> Any:
+        if isinstance(value, str) and value.strip().lower() == "none":
+            return None
+        try:
+            return parse(value)
+        except ValueError as error:
+            raise ValueError(f"{error}; or none") from None
+
+    return parse_unless_none
 
 
 def integer(minimum: int, maximum: int | None = None) -> Parser:
@@ -160,7 +176,10 @@ def path(value: Any) -> str:
 
 
 def client_cert(value: Any) -> str | tuple[str, str]:
-    """One file, or a pair of them."""
+    """One file, or a pair of them; as text, a pair is a JSON array."""
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        with contextlib.suppress(ValueError):  # else it is a path that begins so
+            value = json.loads(value)
     if isinstance(value, (list, tuple)):
         if len(value) != 2:  # noqa: PLR2004
             raise ValueError("must be one file, or a pair: certificate, key")

@@ -46,7 +46,8 @@ class Settings:
         name = canonical_name(name)
         parsed = None if value is None else parse_option(name, value)
         with self._lock:
-            self._values[name] = parsed
+            # The word `none` stays, because None would leave the matter to the environment.
+            self._values[name] = value if parsed is None else parsed
             retired, self._handler = self._handler, None
             if retired is not None:
                 # It goes on delivering what it has; nobody waits for it here.

@@ -103,7 +103,9 @@ class Config:
         unit="s",
     )
     max_retries: int | None = _option(
-        None, parsers.integer(0), "Further attempts before a batch is dropped; none: keep trying."
+        None,
+        parsers.optional(parsers.integer(0)),
+        "Further attempts before a batch is dropped; `none`: keep trying.",
     )
     shutdown_timeout: float = _option(
         10.0,
@@ -124,7 +126,7 @@ class Config:
     client_cert: str | tuple[str, str] | None = _option(
         None,
         parsers.client_cert,
-        "Client certificate: a PEM file, or a pair of certificate and key.",
+        "Client certificate: a PEM file, or a pair of certificate and key (as text: a JSON array).",
     )
     on_error: Callable[[Exception, list[dict[str, Any]]], object] | None = _option(
         None,

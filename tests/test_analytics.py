@@ -210,6 +210,17 @@ def test_settings_are_checked_when_assigned() -> None:
     assert rudder_logging.upload_size is None
 
 
+def test_a_setting_of_none_in_words_wins_over_the_environment(
+    configured: LocalDataPlane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`none` says that there is no limit; None says nothing, and leaves it to the environment."""
+    monkeypatch.setenv("RUDDER_MAX_RETRIES", "3")
+    for given, retries in ((None, 3), ("none", None)):
+        rudder_logging.max_retries = given  # type: ignore[assignment]  # text is taken, too
+        handler = analytics.settings.make_handler()
+        assert handler.config.max_retries == retries
+
+
 def test_settings_take_effect_after_the_first_call(configured: LocalDataPlane) -> None:
     """Settings may change at any time: from the next call on they are in force, nothing is lost."""
     rudder_logging.upload_interval = 60
