@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import sys
+import threading
 import weakref
 from collections.abc import Callable
 from time import monotonic
@@ -38,6 +39,9 @@ _log = logging.getLogger("rudder_logging")
 
 _OWN_LOGGERS = frozenset({"rudder_logging", "urllib3", "requests", "charset_normalizer"})
 """What the sender itself may log. From its own thread, nothing of this is ever shipped."""
+
+_UNSHARED = ("_is_synchronous", "_ledger", "_queue", "_reports", "_listener", "_finalizer")
+"""What a forked child makes anew."""
 
 
 class RudderHandler(logging.Handler):
@@ -73,7 +77,6 @@ class RudderHandler(logging.Handler):
         from ._transport import HttpTransport, check_files  # noqa: PLC0415
 
         check_files(self.config)
-        self._make_transport: Callable[[Config], HttpTransport] = HttpTransport
         self._open(Pipeline.open(self.config, HttpTransport))
         # Only now does logging know the handler: one that could not be made must not stay in
         # logging's list, where the next dictConfig would try to close it.
@@ -93,12 +96,26 @@ class RudderHandler(logging.Handler):
             self._listener.ensure_running()  # processes that have ended left events behind
 
     def _open(self, pipeline: Pipeline) -> None:
-        self._pipeline = pipeline
+        is_synchronous = self.config.sync_mode or not _lifecycle.threads_run()
+        if not self._is_unused():
+            return  # a signal handler that logs was here meanwhile, in a forked child
+        # In statements without a call, where CPython lets no signal handler in.
+        self._pipeline, self._is_synchronous = pipeline, is_synchronous
         self._queue, self._ledger = pipeline.queue, pipeline.ledger
         self._reports, self._listener = pipeline.reports, pipeline.listener
-        self._is_synchronous = self.config.sync_mode or not _lifecycle.threads_run()
-        self._finalizer = weakref.finalize(self, _lifecycle.wind_up, self._listener)
+        self._finalizer = weakref.finalize(self, _lifecycle.wind_up, pipeline.listener)
         self._finalizer.atexit = False
+
+    if not TYPE_CHECKING:  # or type checkers would take any name for an attribute
+
+        def __getattr__(self, name: str) -> Any:
+            """Open, in a forked child, at the first use."""
+            if name not in _UNSHARED:
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            with self._opening:
+                if self._is_unused():
+                    self._open(self._pipeline.renewed(type(self._opening)))
+            return self.__dict__[name]
 
     # logging.Handler's own methods, in the order in which logging calls them.
 
@@ -170,6 +187,8 @@ class RudderHandler(logging.Handler):
         Returns:
             Whether all of them are settled: delivered, refused, or dropped and counted.
         """
+        if self._is_unused():
+            return True
         if timeout is None:
             timeout = self.config.shutdown_timeout
         queue, mark = self._queue, self._queue.mark()
@@ -187,6 +206,9 @@ class RudderHandler(logging.Handler):
         Waits for `shutdown_timeout` at the most. Whatever is left then, or if the wait is
         impossible (see `flush`), goes on being delivered in the background.
         """
+        super().close()
+        if self._is_unused():
+            return
         patience = self._patience(self.config.shutdown_timeout)
         if _lifecycle.ending_since() is not None:
             self._listener.finish(self._deadline(patience))
@@ -196,7 +218,6 @@ class RudderHandler(logging.Handler):
         elif not self._listener.retired:
             self._listener.stop(patience)
         self._reports.drop_line(final=True)
-        super().close()
 
     async def aflush(self, timeout: float | None = None) -> bool:
         """Do as `flush`, without blocking the event loop."""
@@ -225,7 +246,7 @@ class RudderHandler(logging.Handler):
 
     def retire(self) -> None:
         """Close without waiting: what is queued is delivered in the background."""
-        if not self._listener.retired:
+        if not self._is_unused() and not self._listener.retired:
             self._listener.enqueue_sentinel()
 
     def stats(self) -> Stats:
@@ -235,6 +256,10 @@ class RudderHandler(logging.Handler):
     def __repr__(self) -> str:
         level = logging.getLevelName(self.level)
         return f"<RudderHandler to {self.config.data_plane_url} ({level})>"
+
+    def _is_unused(self) -> bool:
+        """Whether no event was logged since the fork that this process began with."""
+        return "_listener" not in self.__dict__
 
     def _has_seen(self, record: logging.LogRecord) -> bool:
         """Whether this very record has been here; it has from now on."""
@@ -365,5 +390,11 @@ class RudderHandler(logging.Handler):
 
     def begin_anew(self) -> None:
         """In a forked child: the parent's events, locks, thread and connections are its own."""
-        self._finalizer.detach()  # it keeps the parent's backlog in memory
-        self._open(self._pipeline.begin_anew(self.config, self._make_transport))
+        # Opened not now but at the first use: a gevent worker of gunicorn patches after the fork,
+        # and a lock from before would stop all its greenlets.
+        if not self._is_unused():
+            self._finalizer.detach()  # it keeps the parent's backlog in memory
+        self._opening = threading.RLock()
+        for name in _UNSHARED:
+            self.__dict__.pop(name, None)
+        self._pipeline.let_go()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -26,6 +27,8 @@ __all__ = ["Pipeline"]
 class Pipeline:
     """Everything of a handler that can't be shared with a forked child."""
 
+    config: Config
+    make_transport: Callable[[Config], Transport]
     queue: EventQueue
     ledger: Ledger
     reports: Reports
@@ -81,10 +84,20 @@ class Pipeline:
             shutdown_timeout=config.shutdown_timeout,
         )
         _lifecycle.add_listener(listener)
-        return cls(queue, ledger, reports, listener)
+        return cls(config, make_transport, queue, ledger, reports, listener)
 
-    def begin_anew(self, config: Config, make_transport: Callable[[Config], Transport]) -> Pipeline:
-        """One for a forked child: the parent's events, locks and files are the parent's."""
+    def let_go(self) -> None:
+        """In a forked child: the parent's events, locks and files are the parent's."""
         with contextlib.suppress(Exception):  # a queue object of the app's may raise anything
             self.queue.begin_anew()
-        return Pipeline.open(config, make_transport, self.queue)
+
+    def renewed(self, lock_type: type) -> Pipeline:
+        """One for a forked child, with the queue that was let go.
+
+        Args:
+            lock_type: Of an RLock made when it was. If another is made by now, gevent has patched
+                what locks are made of meanwhile.
+        """
+        if type(threading.RLock()) is not lock_type:
+            self.let_go()
+        return Pipeline.open(self.config, self.make_transport, self.queue)

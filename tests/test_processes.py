@@ -174,6 +174,32 @@ def test_forked_child_starts_anew(plane: LocalDataPlane) -> None:
     assert len(set(ids)) == len(ids)
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_forked_child_may_patch_with_gevent_before_its_first_event(plane: LocalDataPlane) -> None:
+    """So do gunicorn's gevent workers when the app is preloaded: no greenlet may then wait for a
+    lock that gevent doesn't know.
+    """
+    done = run(
+        plane,
+        """
+        import warnings
+        log(0)
+        warnings.simplefilter("ignore")  # fork with threads, patching after imports: what we test
+        child = os.fork()
+        if child == 0:
+            from gevent import monkey, spawn, joinall
+            monkey.patch_all()
+            joinall([spawn(log, n) for n in range(1, 100)])
+            assert handler.flush()
+            assert handler.stats().delivered == 99
+            sys.exit(0)
+        assert os.waitpid(child, 0)[1] == 0
+        """,
+    )
+    assert done.stderr == ""
+    assert sorted(numbers(plane)) == list(range(100))
+
+
 MULTIPROCESSING = """
 import logging, multiprocessing, os, sys
 from concurrent.futures import ProcessPoolExecutor
