@@ -282,6 +282,7 @@ class DriverMachine(Faults):
             data_plane_url=self.plane.url,
             queue=self.queue.format(folder=self.folder.name),
             upload_interval=0.01,
+            shutdown_timeout=0.2,
         )
         self.driver.start()
         self.account = Account()
@@ -352,6 +353,25 @@ class DriverMachine(Faults):
             self.folder.cleanup()
 
 
+class DurableHandlerMachine(HandlerMachine):
+    """The same with events on the disk."""
+
+    queue = "file://{folder}"
+
+
+class CrampedHandlerMachine(HandlerMachine):
+    """The same on a disk that has room for a few events only."""
+
+    queue = "file://{folder}?max_bytes=4000"
+
+
+class DurableDriverMachine(DriverMachine):
+    """What one process leaves on the disk when it ends or is killed, the next one delivers."""
+
+    queue = "file://{folder}/spool"
+    durable = True
+
+
 @pytest.fixture
 def quiet(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """What is wrong is told by the thousand here; the checks do not read it."""
@@ -377,20 +397,20 @@ def run(machine: type[Faults], plane: LocalDataPlane, share: float, steps: int) 
 
 @pytest.mark.timeout(2 * examples(1.0))
 @pytest.mark.usefixtures("quiet")
-@pytest.mark.parametrize("machine", [HandlerMachine])
+@pytest.mark.parametrize("machine", [HandlerMachine, DurableHandlerMachine, CrampedHandlerMachine])
 def test_whatever_happens_every_event_is_accounted_for(
     plane: LocalDataPlane, machine: type[HandlerMachine]
 ) -> None:
     """Events are delivered or told as dropped, by id, in order, and twice only if an answer was
     lost, whatever the server, the network and the app's configuration do meanwhile.
     """
-    run(machine, plane, 1.0, 40)
+    run(machine, plane, 1.0 if machine is HandlerMachine else 0.5, 40)
 
 
 @pytest.mark.timeout(2 * examples(1.0))
-@pytest.mark.parametrize("machine", [DriverMachine])
+@pytest.mark.parametrize("machine", [DriverMachine, DurableDriverMachine])
 def test_whatever_happens_to_the_process_every_event_is_accounted_for(
     plane: LocalDataPlane, machine: type[DriverMachine]
 ) -> None:
     """The same across the ends of processes, as far as the queue outlives them."""
-    run(machine, plane, 0.05, 20)
+    run(machine, plane, 0.2 if machine.durable else 0.05, 20)
