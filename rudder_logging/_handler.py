@@ -24,7 +24,7 @@ from ._events import validate
 from ._formatter import Defaults, RudderFormatter, event_of
 from ._ledger import Stats
 from ._pipeline import Pipeline
-from ._stdlib import complaint, filtered, holds_logging_lock, tell_of_setup
+from ._stdlib import NoLock, complaint, filtered, holds_logging_lock, is_feedback, tell_of_setup
 from .config import Config
 from .exceptions import InvalidTypeError, InvalidValueError, QueueFullError
 
@@ -36,9 +36,6 @@ if TYPE_CHECKING:
 __all__ = ["RudderHandler"]
 
 _log = logging.getLogger("rudder_logging")
-
-_OWN_LOGGERS = frozenset({"rudder_logging", "urllib3", "requests", "charset_normalizer"})
-"""What the sender itself may log. From its own thread, nothing of this is ever shipped."""
 
 _UNSHARED = ("_is_synchronous", "_ledger", "_queue", "_reports", "_listener", "_finalizer")
 """What a forked child makes anew."""
@@ -120,11 +117,8 @@ class RudderHandler(logging.Handler):
     # logging.Handler's own methods, in the order in which logging calls them.
 
     def createLock(self) -> None:  # noqa: N802 - logging's name
-        """Have no lock: nothing here needs it, and `logging.shutdown` would hold it in `flush`."""
-        self.lock = None
-
-    def _at_fork_reinit(self) -> None:
-        """Called by logging for handlers with a lock, which this one has not."""
+        """Have none that holds: nothing here needs it, and `logging.shutdown` takes it to flush."""
+        self.lock = NoLock()  # type: ignore[assignment]  # a lock to whoever asks
 
     def setFormatter(self, fmt: logging.Formatter | None) -> None:  # noqa: N802 - logging's name
         """Use another RudderFormatter, which may bring its own `context` and `integrations`.
@@ -147,10 +141,17 @@ class RudderHandler(logging.Handler):
         self._defaults = fmt.event_defaults.under(own)
 
     def handle(self, record: logging.LogRecord) -> bool | logging.LogRecord:  # type: ignore[override]
-        """Filter and emit a record, unless it carries no event or has been here before."""
+        """Filter and emit a record, unless it carries no event or has been here before.
+
+        Never raises: what a filter raises goes to `handleError`, and counts in `Stats.invalid`.
+        """
         if event_of(record) is None or self._has_seen(record):
             return False
-        passed = self.filter(record)
+        try:
+            passed = self._filter(record)
+        except Exception:  # noqa: BLE001 - a filter of the app's may raise anything
+            self.handleError(record)
+            return False
         if passed:
             self.emit(filtered(record, passed))
         return passed
@@ -238,9 +239,10 @@ class RudderHandler(logging.Handler):
 
         Raises:
             InvalidEventError: It can't be sent as it is; counted in `Stats.invalid`.
+            Exception: Whatever a filter raises; counted there, too.
         """
         if not self._has_seen(record):
-            passed = self.filter(record)
+            passed = self._filter(record)
             if passed:
                 self._accept(filtered(record, passed))
 
@@ -261,6 +263,13 @@ class RudderHandler(logging.Handler):
         """Whether no event was logged since the fork that this process began with."""
         return "_listener" not in self.__dict__
 
+    def _filter(self, record: logging.LogRecord) -> bool | logging.LogRecord:
+        try:
+            return self.filter(record)
+        except Exception:
+            self._ledger.invalid()
+            raise
+
     def _has_seen(self, record: logging.LogRecord) -> bool:
         """Whether this very record has been here; it has from now on."""
         reference = weakref.ref(record, self._seen.discard)
@@ -270,7 +279,7 @@ class RudderHandler(logging.Handler):
         return False
 
     def _accept(self, record: logging.LogRecord) -> None:
-        if self._is_feedback(record):
+        if is_feedback(record, self._listener.is_deliverer):
             return
         try:
             message = self._formatter.encode(record, self._defaults)
@@ -362,13 +371,6 @@ class RudderHandler(logging.Handler):
                 f"the event has {size} bytes, over max_event_bytes ({limit}); "
                 "send less with it, or raise that option"
             )
-
-    def _is_feedback(self, record: logging.LogRecord) -> bool:
-        """Whether a filter of the app's has made an event of what the sender itself logs."""
-        package = str(record.name).partition(".")[0]
-        return package in _OWN_LOGGERS and (
-            package == "rudder_logging" or self._listener.is_deliverer()
-        )
 
     def _delivers_itself(self) -> bool:
         """Whether events leave from the thread that logs them."""

@@ -42,7 +42,7 @@ class Stats:
     spool_errors: int = 0
     """Times that a durable queue could not use its disk; events then wait in memory."""
     invalid: int = 0
-    """Refused at the call: never accepted."""
+    """Refused at the call, or a filter of the handler's raised: never accepted."""
     requests: int = 0
     """Uploads tried."""
     retries: int = 0

@@ -4,12 +4,39 @@ from __future__ import annotations
 
 import logging
 import traceback
+from collections.abc import Callable
 
 from .exceptions import InvalidEventError
 
-__all__ = ["complaint", "filtered", "holds_logging_lock", "tell_of_setup"]
+__all__ = ["NoLock", "complaint", "filtered", "holds_logging_lock", "is_feedback", "tell_of_setup"]
 
 _log = logging.getLogger("rudder_logging")
+
+_OWN_LOGGERS = frozenset({"rudder_logging", "urllib3", "requests", "charset_normalizer"})
+"""What the sender itself may log. From its own thread, nothing of this is ever shipped."""
+
+
+class NoLock:
+    """A handler's `lock` for those who take it, as `with handler.lock:`: it is always free.
+
+    A real one that is held while a process forks, or ends, would have to be waited for.
+    """
+
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:  # noqa: ARG002
+        """Return at once."""
+        return True
+
+    def release(self) -> None:
+        """Do nothing."""
+
+    def __enter__(self) -> bool:
+        return True
+
+    def __exit__(self, *exc_info: object) -> None:
+        pass
+
+    def _at_fork_reinit(self) -> None:
+        """Called by `Handler._at_fork_reinit`."""
 
 
 def complaint(record: logging.LogRecord, error: BaseException | None) -> str:
@@ -24,6 +51,12 @@ def complaint(record: logging.LogRecord, error: BaseException | None) -> str:
 def filtered(record: logging.LogRecord, passed: object) -> logging.LogRecord:
     """The record to go on with: from Python 3.12, filters may replace it."""
     return passed if isinstance(passed, logging.LogRecord) else record
+
+
+def is_feedback(record: logging.LogRecord, is_sender: Callable[[], bool]) -> bool:
+    """Whether a filter of the app's has made an event of what the sender itself logs."""
+    package = str(record.name).partition(".")[0]
+    return package in _OWN_LOGGERS and (package == "rudder_logging" or is_sender())
 
 
 def holds_logging_lock() -> bool:

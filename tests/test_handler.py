@@ -17,7 +17,13 @@ from typing import Any
 
 import pytest
 
-from rudder_logging import EVENT_TYPES, InvalidEventError, RudderFormatter, RudderHandler
+from rudder_logging import (
+    EVENT_TYPES,
+    EventLogger,
+    InvalidEventError,
+    RudderFormatter,
+    RudderHandler,
+)
 from rudder_logging.dataplane import LocalDataPlane
 
 from .conftest import WRITE_KEY, MakeHandler, Wire
@@ -257,6 +263,56 @@ def test_level_and_filters_decide(
         logger.log(level, text, extra={"rudder": {"user_id": 1}})
     assert handler.flush()
     assert [event["event"] for event in plane.events] == ["yes"]
+
+
+def test_filter_that_raises_does_not_raise_into_the_app(
+    make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane, refused: list[str]
+) -> None:
+    """What a filter raises ends in handleError and is counted; a call of ours raises it."""
+
+    def fail(record: logging.LogRecord) -> bool:
+        raise KeyError("no such user")
+
+    handler = make_handler()
+    handler.addFilter(fail)
+    logger = wire(handler)
+    logger.info("e", extra={"rudder": {"user_id": 1}})
+    assert refused == ["'no such user'"]
+    assert (handler.stats().accepted, handler.stats().invalid) == (0, 1)
+    with pytest.raises(KeyError, match="no such user"):
+        EventLogger(logger).track("u", "e")
+    assert (handler.stats().accepted, handler.stats().invalid) == (0, 2)
+    handler.removeFilter(fail)
+    logger.info("well", extra={"rudder": {"user_id": 1}})
+    assert handler.flush()
+    assert [event["event"] for event in plane.events] == ["well"]
+
+
+def test_lock_is_there_for_those_who_take_it(
+    make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane
+) -> None:
+    """Code that takes a handler's lock works, and as nothing waits for it, harms nothing: other
+    threads log and deliver meanwhile, as while `logging.shutdown` flushes.
+    """
+    handler = make_handler()
+    logger = wire(handler)
+    with handler.lock:  # type: ignore[union-attr]  # typeshed: a handler may have none
+        handler.acquire()
+        thread = threading.Thread(
+            target=lambda: logger.info("e", extra={"rudder": {"user_id": 1}}), daemon=True
+        )
+        thread.start()
+        thread.join(10)
+        assert not thread.is_alive()
+        assert handler.flush()
+        acquired: list[bool] = []
+        other = threading.Thread(target=lambda: acquired.append(handler.lock.acquire(timeout=0)))  # type: ignore[union-attr]
+        other.start()
+        other.join()
+        assert acquired == [True]
+        handler.release()
+    assert [event["event"] for event in plane.events] == ["e"]
+    handler._at_fork_reinit()  # type: ignore[attr-defined]  # as logging calls it in a child
 
 
 def test_flush_says_false_while_events_wait(

@@ -157,9 +157,11 @@ def test_forked_child_starts_anew(plane: LocalDataPlane) -> None:
         warnings.simplefilter("ignore", DeprecationWarning)  # fork with threads: just what we test
         handler._listener._upload_interval = 60
         log(*range(10))
-        child = os.fork()
+        with handler.lock:
+            child = os.fork()
         if child == 0:
-            log(*range(100, 110))
+            with handler.lock:
+                log(*range(100, 110))
             assert handler.stats().accepted == 10
             sys.exit(0)
         log(*range(10, 20))
