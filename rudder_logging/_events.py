@@ -253,7 +253,7 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 
 def nearest(name: object, known: Mapping[str, object]) -> str:
     """`; did you mean 'x'?`, or nothing if no known name is near."""
-    close = difflib.get_close_matches(str(name), known, n=1)
+    close = difflib.get_close_matches(name, known, n=1) if isinstance(name, str) else None
     return f"; did you mean {close[0]!r}?" if close else ""
 
 

@@ -101,7 +101,15 @@ def normalise_event_name(where: str, value: Any) -> str:
 def normalise_mapping(where: str, value: Any) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
         raise InvalidTypeError(f"{where} must be a mapping, not {type_of(value)}; give a dict")
-    return value
+    if isinstance(value, dict):
+        return value
+    try:
+        return dict(value)
+    except Exception as error:  # noqa: BLE001 - a mapping of the app's may raise anything
+        # Left as it is, it would be sent as text, which the server takes, and then loses.
+        raise InvalidValueError(
+            f"{where} can't be read: {type_of(value)} raised {type(error).__name__}; give a dict"
+        ) from None
 
 
 def normalise_integrations(where: str, value: Any) -> Mapping[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import uuid
 from collections import UserDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from enum import Enum, IntEnum
@@ -432,6 +432,26 @@ def test_mapping_fields_take_mappings_only(event_type: str, field: str, value: A
     )
 
 
+class Closed(Mapping[str, Any]):
+    """A mapping that can't be read any more, a row of a closed session say."""
+
+    def __getitem__(self, key: str) -> Any:
+        raise RuntimeError(SECRET)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(["a"])
+
+    def __len__(self) -> int:
+        return 1
+
+
+@pytest.mark.parametrize("field", ["properties", "context", "integrations"])
+def test_a_mapping_that_can_not_be_read_is_refused(field: str) -> None:
+    """Sent as the text that its value is elsewhere, it would be accepted and lost."""
+    said = refusal({"event": "Read", "user_id": "u1", field: Closed()})
+    assert said == f"track: {field!r} can't be read: Closed raised RuntimeError; give a dict"
+
+
 @pytest.mark.parametrize("value", [{}, {"All": True}, {"All": False, "S3": {"a": 1}}, {"S3": 1}])
 def test_integrations_name_destinations(value: Fields) -> None:
     """`All` may be left out; a destination's own value is up to that destination."""
@@ -686,6 +706,16 @@ def test_a_name_that_can_be_none_is_not_quoted(name: Any) -> None:
     assert SECRET not in said
     shown = "None" if name is None else type(name).__name__
     assert f"unknown field {shown};" in said.replace("; did", ";")
+
+
+def test_a_name_that_can_not_be_shown_is_refused_like_any_other() -> None:
+    """A key whose `__repr__` raises, a closed session's object say, is not asked for it."""
+
+    class Closed:
+        def __repr__(self) -> str:
+            raise RuntimeError("session is closed")
+
+    assert "unknown field Closed;" in refusal({"event": "Read", "user_id": "u1", Closed(): "x"})
 
 
 @pytest.mark.parametrize(
