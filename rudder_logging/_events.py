@@ -37,6 +37,7 @@ __all__ = [
     "Field",
     "bind_fields",
     "build",
+    "check_size",
     "merge",
     "merge_bound",
     "nearest",
@@ -200,6 +201,19 @@ def validate(message: Mapping[str, Any]) -> None:
         if value is not None or (field is INTEGRATIONS and field.key in message):
             field.normalise(f"{row.name}: {field.key!r}", value)
     _require(row, message)
+
+
+def check_size(size: int, limit: int) -> None:
+    """Check how many bytes an event has as JSON.
+
+    Raises:
+        InvalidValueError: They are over the option `max_event_bytes`.
+    """
+    if size > limit:
+        raise InvalidValueError(
+            f"the event has {size} bytes, over max_event_bytes ({limit}); "
+            "send less with it, or raise that option"
+        )
 
 
 def bind_fields(fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -20,13 +20,14 @@ import orjson
 
 from . import _lifecycle
 from ._encoding import dumps
-from ._events import validate
+from ._events import check_size, validate
 from ._formatter import Defaults, RudderFormatter, event_of
 from ._ledger import Stats
+from ._parsers import LONGEST_WAIT
 from ._pipeline import Pipeline
 from ._stdlib import NoLock, complaint, filtered, holds_logging_lock, is_feedback, tell_of_setup
 from .config import Config
-from .exceptions import InvalidTypeError, InvalidValueError, QueueFullError
+from .exceptions import InvalidTypeError, QueueFullError
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -192,6 +193,7 @@ class RudderHandler(logging.Handler):
             return True
         if timeout is None:
             timeout = self.config.shutdown_timeout
+        timeout = min(timeout, LONGEST_WAIT)
         queue, mark = self._queue, self._queue.mark()
         if queue.wait_until_settled(mark, 0):
             return True
@@ -289,7 +291,7 @@ class RudderHandler(logging.Handler):
                 if edited is None:
                     return
                 message = edited
-            self._check_size(message)
+            check_size(len(message), self.config.max_event_bytes)
         except Exception:
             self._ledger.invalid()
             raise
@@ -363,14 +365,6 @@ class RudderHandler(logging.Handler):
         self._ledger.accept()
         self._drop(message[:-1], "before_send" if edited is None else "before_send_failed")
         return None
-
-    def _check_size(self, message: bytes) -> None:
-        size, limit = len(message), self.config.max_event_bytes
-        if size > limit:
-            raise InvalidValueError(
-                f"the event has {size} bytes, over max_event_bytes ({limit}); "
-                "send less with it, or raise that option"
-            )
 
     def _delivers_itself(self) -> bool:
         """Whether events leave from the thread that logs them."""

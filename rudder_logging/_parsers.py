@@ -10,6 +10,7 @@ import importlib
 import json
 import math
 import os
+import threading
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
@@ -21,6 +22,7 @@ from .queues._urls import parse_queue_url
 from .queues.base import VERBS, EventQueue
 
 __all__ = [
+    "LONGEST_WAIT",
     "Parser",
     "callback",
     "choice",
@@ -39,6 +41,10 @@ __all__ = [
     "write_key",
 ]
 
+LONGEST_WAIT = min(1e9, threading.TIMEOUT_MAX / 2)
+"""Seconds. Beyond some more than that, waiting for a lock or a socket raises OverflowError."""
+
+_LARGEST_INTEGER = 2**63 - 1  # of more, Python may refuse to print the digits
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
 
@@ -72,6 +78,8 @@ def integer(minimum: int, maximum: int | None = None) -> Parser:
             number = int(number)
         if not isinstance(number, int) or isinstance(number, bool):
             raise ValueError(f"must be a whole number, {bounds}")  # noqa: TRY004 - load() words it
+        if abs(number) > _LARGEST_INTEGER:
+            raise ValueError(f"must be {bounds}, and below 2**63")
         if number < minimum or (maximum is not None and number > maximum):
             raise ValueError(f"must be {bounds}, not {number}")
         return number
@@ -87,6 +95,8 @@ def seconds(value: Any) -> float:
         raise ValueError("must be a number of seconds") from None
     if not (number >= 0 and math.isfinite(number)):
         raise ValueError("must be a finite number of seconds, at least 0")
+    if number > LONGEST_WAIT:
+        raise ValueError(f"must be at most {LONGEST_WAIT:.0f} seconds")
     return number
 
 

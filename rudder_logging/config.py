@@ -296,3 +296,6 @@ def _parse(field: dataclasses.Field[Any], value: Any, called: str) -> Any:
         return field.metadata["parse"](value)
     except ValueError as error:
         raise ConfigError(f"{called} {error}") from None
+    except Exception as error:  # noqa: BLE001
+        # A value's own __str__ or __iter__. Not the exception's text: it may quote a secret.
+        raise ConfigError(f"{called} can't be read: that raised {type(error).__name__}") from None

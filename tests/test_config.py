@@ -284,6 +284,7 @@ def test_a_configuration_is_frozen() -> None:
 
 HUGE = 10**400
 """Over what a float can hold."""
+ENORMOUS = (HUGE, 10**5_000, -(10**5_000))
 
 CERT_CURE = "must be one file, or a pair: certificate, key"
 
@@ -298,6 +299,10 @@ BAD: list[tuple[str, Any, str]] = [
     *((name, value, "must be a finite number of seconds, at least 0") for name in SECONDS
       for value in (-1, "-0.5", float("nan"), float("inf"), "inf", "1e400")),
     *((name, HUGE, "seconds") for name in SECONDS),
+    *((name, value, "must be at most 1000000000 seconds") for name in SECONDS
+      for value in (1e10, 1e300, "1e10")),
+    *((name, value, "below 2**63") for name, _, _ in INTEGERS
+      for value in (10**5_000, -(10**5_000))),
     ("timeout", 0, "must be over 0 seconds"),
     ("timeout", "0", "must be over 0 seconds"),
     *((name, value, "must be true or false") for name in FLAGS
@@ -353,7 +358,7 @@ BAD: list[tuple[str, Any, str]] = [
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "says"), BAD, ids=lambda part: "huge" if part == HUGE else None
+    ("name", "value", "says"), BAD, ids=lambda part: "huge" if part in ENORMOUS else None
 )
 def test_a_wrong_value_is_refused(name: str, value: object, says: str) -> None:
     """Where it is given, with a message that names the option and the cure."""
@@ -363,6 +368,25 @@ def test_a_wrong_value_is_refused(name: str, value: object, says: str) -> None:
     assert says in str(caught.value)
     with pytest.raises(ConfigError, match=f"^{name} "):
         parse_option(name, value)
+
+
+class Unreadable:
+    """A value that raises whenever it is looked at, and tells a secret."""
+
+    def _raise(self) -> Any:
+        raise RuntimeError("a-secret")
+
+    __str__ = __repr__ = __float__ = __fspath__ = keys = __iter__ = _raise
+    __eq__ = _raise  # type: ignore[assignment]
+    __hash__ = None  # type: ignore[assignment]
+
+
+@pytest.mark.parametrize("name", list(OPTIONS))
+def test_a_value_that_can_not_be_read_is_refused(name: str) -> None:
+    """Like any other wrong one, without what it says of itself."""
+    with pytest.raises(ConfigError, match=f"^{name} ") as caught:
+        load(**{name: Unreadable()})
+    assert "a-secret" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

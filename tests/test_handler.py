@@ -337,6 +337,16 @@ def test_flush_of_nothing_is_true(make_handler: MakeHandler) -> None:
     assert threading.active_count() == threads
 
 
+def test_flush_may_be_told_to_wait_for_ever(
+    make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane
+) -> None:
+    """An endless time-out is more than locks take, and yet is one."""
+    handler = make_handler()
+    wire(handler).info("e", extra={"rudder": {"user_id": 1}})
+    assert handler.flush(float("inf"))
+    assert len(plane.events) == 1
+
+
 def test_closed_handler_opens_again(
     make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane
 ) -> None:
