@@ -85,7 +85,7 @@ class RudderHandler(logging.Handler):
         self._seen: set[weakref.ref[logging.LogRecord]] = set()
         tell_of_setup(
             debug=self.config.debug,
-            without_threads=self._is_synchronous and not self.config.sync_mode,
+            without_threads=not self.config.sync_mode and not _lifecycle.threads_run(),
             in_clear=self.config.is_in_clear,
         )
         _lifecycle.add_forkable(self)
@@ -94,7 +94,7 @@ class RudderHandler(logging.Handler):
             self._listener.ensure_running()  # processes that have ended left events behind
 
     def _open(self, pipeline: Pipeline) -> None:
-        is_synchronous = self.config.sync_mode or not _lifecycle.threads_run()
+        is_synchronous = self.config.sync_mode or not _lifecycle.thread_delivers()
         if not self._is_unused():
             return  # a signal handler that logs was here meanwhile, in a forked child
         # In statements without a call, where CPython lets no signal handler in.

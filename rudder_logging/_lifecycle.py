@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import importlib
 import os
 import sys
 import weakref
 from time import monotonic
+from types import ModuleType
 from typing import Protocol
 
 from ._listener import BatchListener
@@ -21,6 +23,7 @@ __all__ = [
     "ending_since",
     "finish_with_worker",
     "forkables",
+    "thread_delivers",
     "threads_run",
     "wind_up",
 ]
@@ -38,6 +41,7 @@ _forkables: weakref.WeakSet[Forkable] = weakref.WeakSet()
 _listeners: weakref.WeakSet[BatchListener] = weakref.WeakSet()
 _ending_since: float | None = None
 _finalized_in: int | None = None
+_watches_uwsgi = False
 _EXIT_PRIORITY = 100  # before multiprocessing's own finalizers, which have less
 
 
@@ -48,7 +52,32 @@ def add_listener(listener: BatchListener) -> None:
 
 def add_forkable(forkable: Forkable) -> None:
     """In a forked child, have it begin anew."""
+    global _watches_uwsgi
     _forkables.add(forkable)
+    uwsgi = sys.modules.get("uwsgi")
+    if uwsgi is not None and not _watches_uwsgi:
+        _watches_uwsgi = True
+        _watch_forks_of(uwsgi)
+
+
+def _watch_forks_of(uwsgi: ModuleType) -> None:
+    """Have uWSGI, which forks its workers without Python's hooks, call ours."""
+    earlier, parent = getattr(uwsgi, "post_fork_hook", None), os.getpid()
+
+    def hook() -> None:
+        if os.getpid() != parent:  # it is called in a lone worker, too, which was not forked
+            _after_fork_in_child()
+
+    def chain() -> None:
+        hook()
+        if earlier is not None:
+            earlier()
+
+    try:
+        # Its own module for that, which replaces what others have hooked.
+        importlib.import_module("uwsgidecorators").postfork(hook)
+    except Exception:  # noqa: BLE001 - not there, or it wants a master process
+        uwsgi.post_fork_hook = chain  # type: ignore[attr-defined]  # made for that
 
 
 def forkables() -> list[Forkable]:
@@ -62,19 +91,26 @@ def ending_since() -> float | None:
 
 
 def finish_with_worker() -> None:
-    """Called in a process's first event: a multiprocessing child ends without exit hooks.
+    """Called in a process's first event: workers of pools end without exit hooks.
 
-    It runs its own finalizers instead, which it forgets at its start; so this is too early in
-    the hook of a fork.
+    They run what their parent's library lets them run instead. Some forget that at their start,
+    so it is too early in the hook of a fork.
     """
     global _finalized_in
-    process = sys.modules.get("multiprocessing.process")
-    if process is None or process.parent_process() is None or _finalized_in == os.getpid():
+    if _finalized_in == os.getpid():
         return
-    from multiprocessing.util import Finalize  # noqa: PLC0415 - loaded in such a child anyway
-
     _finalized_in = os.getpid()
-    Finalize(None, _at_exit, exitpriority=_EXIT_PRIORITY)
+    multiprocessing = sys.modules.get("multiprocessing.process")
+    if multiprocessing is not None and multiprocessing.parent_process() is not None:
+        from multiprocessing.util import Finalize  # noqa: PLC0415 - loaded in such a child anyway
+
+        Finalize(None, _at_exit, exitpriority=_EXIT_PRIORITY)
+    celery = sys.modules.get("celery.signals")
+    if celery is not None:
+        with contextlib.suppress(Exception):  # not what we know as celery
+            celery.worker_process_shutdown.connect(
+                _at_worker_exit, weak=False, dispatch_uid="rudder_logging"
+            )
 
 
 def threads_run() -> bool:
@@ -85,6 +121,19 @@ def threads_run() -> bool:
     # Names and values are bytes in some versions. The option `threads` implies the other.
     read = {_text(name): _text(value).lower() for name, value in options.items()}
     return "threads" in read or read.get("enable-threads") in ("true", "1")
+
+
+def thread_delivers() -> bool:
+    """Whether a thread of ours can be relied on here, the end of the process included.
+
+    uWSGI's master runs no Python once it has forked its workers, and no exit hooks.
+    """
+    uwsgi = sys.modules.get("uwsgi")
+    try:
+        is_master = uwsgi is not None and uwsgi.masterpid() and not uwsgi.worker_id()
+    except AttributeError:  # not what we know as uwsgi
+        is_master = False
+    return threads_run() and not is_master
 
 
 def _text(value: object) -> str:
@@ -109,6 +158,10 @@ def _at_exit() -> None:
             listener.enqueue_sentinel()
     for listener in listeners:
         listener.finish(_ending_since + listener.shutdown_timeout)
+
+
+def _at_worker_exit(**_details: object) -> None:
+    _at_exit()
 
 
 def _after_fork_in_child() -> None:
