@@ -10,6 +10,8 @@ from typing import Any
 from rudder_logging._events import EVENT_TYPES
 from rudder_logging.config import OPTIONS
 
+from .faults.table import markdown
+
 README = Path(__file__).parent.parent / "README.md"
 
 
@@ -48,7 +50,12 @@ def options() -> str:
 
 def filled(text: str) -> str:
     """The README with its tables as they have to be."""
-    for title, table in (("event types", event_types()), ("options", options())):
+    tables = (
+        ("event types", event_types()),
+        ("options", options()),
+        ("fault matrix", markdown()),
+    )
+    for title, table in tables:
         pattern = rf"(<!-- {title}: begin [^\n]*-->\n).*?(<!-- {title}: end -->)"
         match = re.search(pattern, text, flags=re.DOTALL)
         if match is None:

@@ -1,0 +1,10 @@
+"""The fault matrix: what becomes of events in real processes to which something happens.
+
+Each scenario starts processes that log events to a local data plane, and accounts for every
+event by its number and its id. `python -m tests.faults` runs all and prints the table.
+
+- `table.py`: the scenarios, and what is expected of each
+- `account.py`: what was accepted, and what became of it
+- `stage.py`: a data plane, and the processes of one scenario; `child.py`: what those import
+- `exits.py`, `forks.py`, `web.py`, `workers.py`, `servers.py`, ...: the scenarios themselves
+"""

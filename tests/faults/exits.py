@@ -1,0 +1,220 @@
+"""Ends of processes: by themselves, by signals, with a server that is not well."""
+
+from __future__ import annotations
+
+import signal
+
+from .stage import PRELUDE, Stage
+
+LOST = "rudder_logging: {} events were not delivered before the process ended[^\n]*\n"
+"""The one line on stderr."""
+
+
+def script_ends(stage: Stage) -> None:
+    """The script's last line is a log call."""
+    stage.run("log(range(500))")
+
+
+def official_calls(stage: Stage) -> None:
+    """The seven calls' own handler; the ids that they return are those that arrive."""
+    prelude = """
+from tests.faults.child import note
+import rudder_logging as rudder_analytics
+"""
+    stage.run(
+        """
+        for n in range(100):
+            note("id", n, rudder_analytics.track("u", "Tested", {"n": n}))
+            note("logged", n)
+        """,
+        prelude,
+    )
+    returned = {line.details for line in stage.noted("id")}
+    arrived = {(event["properties"]["n"], event["messageId"]) for event in stage.plane.events}
+    assert returned == arrived
+
+
+def sys_exit(stage: Stage) -> None:
+    """The script ends by sys.exit."""
+    stage.run("log(range(500))\nsys.exit(3)", code=3)
+
+
+def unhandled_exception(stage: Stage) -> None:
+    """The script ends by an exception."""
+    stage.run(
+        "log(range(500))\nraise RuntimeError('a bug')", code=1, says=".*RuntimeError: a bug\n"
+    )
+
+
+def other_thread(stage: Stage) -> None:
+    """The main thread ends first."""
+    stage.run("log(range(100))\nthreading.Thread(target=log, args=(range(100, 500),)).start()")
+
+
+def daemon_thread(stage: Stage) -> None:
+    """What a daemon thread has logged stays logged when it is ended amidst its work."""
+    stage.run(
+        """
+        def work():
+            log(range(500))
+            done.set()
+            time.sleep(60)
+        done = threading.Event()
+        threading.Thread(target=work, daemon=True).start()
+        done.wait()
+        """
+    )
+
+
+def flush_then_os_exit(stage: Stage) -> None:
+    """os._exit runs no hook; what was flushed before is in."""
+    stage.run("log(range(500))\nassert handler.flush()\nos._exit(0)")
+
+
+def logging_shutdown(stage: Stage) -> None:
+    """logging.shutdown closes the handler while a batch is in flight; then there is more."""
+    stage.plane.latency = 0.2
+    stage.run(
+        """
+        log(range(250))
+        logging.shutdown()
+        log(range(250, 500))
+        """
+    )
+
+
+def forgotten_handler(stage: Stage) -> None:
+    """The handler is taken off and forgotten, without being closed."""
+    script = """
+        handler = RudderHandler(on_drop=on_drop)
+        logger = logging.getLogger("app")
+        logger.setLevel(logging.INFO)
+        logger.addHandler(handler)
+        log(range(500))
+        del logger.handlers[:], handler
+        gc.collect()
+        """
+    stage.run(
+        script,
+        PRELUDE.replace("handler = wire()", "import gc\nfrom rudder_logging import RudderHandler"),
+    )
+
+
+def interrupt(stage: Stage) -> None:
+    """Ctrl-C, with Python's own handler."""
+    process = stage.start_script("log(range(500))\nnote('ready')\nsignal.pause()")
+    stage.wait_for_note("ready")
+    process.signal(signal.SIGINT)
+    process.wait(-signal.SIGINT)
+    assert "KeyboardInterrupt" in process.stderr
+    assert "rudder_logging:" not in process.stderr
+
+
+def terminate_and_exit(stage: Stage) -> None:
+    """SIGTERM to an app whose handler logs and calls sys.exit."""
+    process = stage.start_script(
+        """
+        def leave(number, frame):
+            log(range(400, 500))
+            sys.exit(0)
+        signal.signal(signal.SIGTERM, leave)
+        log(range(400))
+        note("ready")
+        while True:
+            signal.pause()
+        """
+    )
+    stage.wait_for_note("ready")
+    process.signal(signal.SIGTERM)
+    process.wait()
+
+
+def terminate_by_flag(stage: Stage) -> None:
+    """SIGTERM to an app whose handler sets a flag that its loop looks at."""
+    process = stage.start_script(
+        """
+        ending = []
+        signal.signal(signal.SIGTERM, lambda *args: ending.append(True))
+        log(range(400))
+        note("ready")
+        while not ending:
+            time.sleep(0.01)
+        log(range(400, 500))
+        """
+    )
+    stage.wait_for_note("ready")
+    process.signal(signal.SIGTERM)
+    process.wait()
+
+
+def exit_hooks(stage: Stage) -> None:
+    """Hooks of atexit, registered before and after the package was imported."""
+    stage.run(
+        "atexit.register(log, range(20, 30))\nlog(range(10))",
+        "import atexit\natexit.register(lambda: log(range(10, 20)))\n" + PRELUDE,
+    )
+
+
+def exit_hook_without_server(stage: Stage) -> None:
+    """A hook that runs after our own; the time for the server to return has passed by then."""
+    stage.plane.stop()
+    hook = "import atexit\natexit.register(lambda: log(range(10, 11)))\n"
+    stage.run(
+        "log(range(10))",
+        hook + PRELUDE,
+        says=LOST.format(10) + LOST.format(1),
+        shutdown_timeout=0.3,
+    )
+
+
+def deleted_at_shutdown(stage: Stage) -> None:
+    """An object that logs in its `__del__`, when the interpreter takes modules apart."""
+    stage.run(
+        """
+        class Late:
+            def __del__(self, log=log):
+                log([10])
+        late = Late()
+        log(range(10))
+        """,
+        says=LOST.format(1),
+    )
+
+
+def _at_the_end_of_patience(stage: Stage, script: str = "log(range(50))") -> None:
+    patience = 0.5
+    ended = stage.run(
+        f"{script}\nnote('ending', time.monotonic())",
+        says=LOST.format(50),
+        shutdown_timeout=patience,
+    )
+    (note,) = stage.noted("ending")
+    assert ended - note.details[0] < patience + 1
+
+
+def server_down(stage: Stage) -> None:
+    """Nobody listens there."""
+    stage.plane.stop()
+    _at_the_end_of_patience(stage)
+
+
+def server_hangs(stage: Stage) -> None:
+    """It takes the request and never answers."""
+    stage.plane.hang(times=None)
+    _at_the_end_of_patience(stage)
+
+
+def server_fails(stage: Stage) -> None:
+    """It answers 503 to everything."""
+    stage.plane.overloaded = True
+    _at_the_end_of_patience(stage)
+
+
+def server_returns(stage: Stage) -> None:
+    """It is down when the script's last line has run, and up again within shutdown_timeout."""
+    stage.plane.stop()
+    process = stage.start_script("log(range(50))\nnote('ending')")
+    stage.wait_for_note("ending")
+    stage.plane.start()
+    process.wait()
+    assert process.stderr == ""

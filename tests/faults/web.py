@@ -1,0 +1,109 @@
+"""Web servers whose workers log one event a request, and end by SIGTERM to their master."""
+
+from __future__ import annotations
+
+import http.client
+import re
+import signal
+from concurrent.futures import ThreadPoolExecutor
+
+from .stage import Process, Stage, wait_until
+
+__all__ = ["gunicorn", "uwsgi"]
+
+_APP = """
+import os, time
+from tests.faults.child import log, note, wire
+
+wire()
+if {logs_at_import}:
+    log([0])
+
+def app(environ, start_response):
+    status, body = "200 OK", str(os.getpid()).encode()
+    if environ.get("QUERY_STRING") == body.decode():
+        status = "409 Conflict"  # another worker is asked for
+    else:
+        log([int(environ["PATH_INFO"][1:])])
+    start_response(status, [("Content-Type", "text/plain"), ("Connection", "close")])
+    return [body]
+"""
+"""Its URLs: `/number`, or `/number?pid` for a worker that is not that one."""
+
+LAST = 49
+"""The number of the last request."""
+
+
+def _get(port: int, path: str) -> tuple[int, str]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
+    finally:
+        connection.close()
+
+
+def _visit(port: int, first: int) -> None:
+    """Make the requests from a number on, of which two workers at least have to answer some."""
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda n: _get(port, f"/{n}"), range(first, LAST)))
+    assert {status for status, _ in answers} == {200}
+    one = answers[0][1]
+    wait_until(lambda: _get(port, f"/{LAST}?{one}")[0] == 200, "an answer by another worker")
+
+
+def _port(server: Process, pattern: str) -> int:
+    def found() -> re.Match[str] | None:
+        return re.search(pattern, server.output)
+
+    wait_until(found, "the server to listen")
+    match = found()
+    assert match is not None
+    return int(match[1])
+
+
+def gunicorn(worker: str, stage: Stage, *, preload: bool = True) -> None:
+    """With --preload the handler is made, and one event logged, in the master, before the forks."""
+    stage.write("web.py", _APP.format(logs_at_import=preload))
+    server = stage.start(
+        *("-m", "gunicorn", "web:app", "--bind", "127.0.0.1:0"),
+        *("--workers", "2", "--threads", "2", "--worker-class", worker),
+        *("--worker-tmp-dir", str(stage.directory), "--no-control-socket"),
+        *(["--preload"] if preload else []),
+        upload_interval=60,
+    )
+    _visit(_port(server, r"Listening at: http://127\.0\.0\.1:(\d+)"), first=preload)
+    server.signal(signal.SIGTERM)
+    server.wait()
+    assert "rudder_logging:" not in server.stderr
+    assert "Traceback" not in server.stderr
+
+
+def uwsgi(stage: Stage, *options: str) -> None:
+    """The uWSGI server loads the app, and has one event logged, in the master, before the forks.
+
+    It is asked to end gracefully: a worker that it ends within a request runs no exit hooks.
+    """
+    preload = "--lazy-apps" not in options
+    stage.write("web.py", _APP.format(logs_at_import=preload))
+    server = stage.start(
+        *("-c", "import sys, pyuwsgi; pyuwsgi.run(sys.argv[1:])"),
+        *("--http-socket", "127.0.0.1:0", "--wsgi", "web:app"),
+        *(
+            "--master",
+            "--processes",
+            "2",
+            "--master-fifo",
+            "control",
+            "--need-app",
+            "--disable-logging",
+            *options,
+        ),
+        upload_interval=60,
+    )
+    _visit(_port(server, r"bound to TCP address 127\.0\.0\.1:(\d+)"), first=preload)
+    (stage.directory / "control").write_text("q")
+    server.wait()
+    assert "rudder_logging:" not in server.stderr
+    assert "Traceback" not in server.stderr
