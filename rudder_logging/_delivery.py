@@ -306,16 +306,12 @@ class Delivery:
 
     def _hold(self, error: DeliveryError, part: Sequence[bytes]) -> None:
         fault = str(error)
-        if self._ledger.holding == fault:
-            return
+        is_news = self._ledger.holding != fault
         self._ledger.holding = fault
-        _log.error(
-            "events are held, none is lost: %s. Delivery resumes by itself once that is mended",
-            fault,
-        )
-        self._reports.failed(error, part)
+        self._reports.state_line()
+        if is_news:
+            self._reports.failed(error, part)
 
     def _resume(self) -> None:
-        if self._ledger.holding:
-            self._ledger.holding = None
-            _log.warning("delivery resumes")
+        self._ledger.holding = None
+        self._reports.state_line()

@@ -220,7 +220,7 @@ class RudderHandler(logging.Handler):
             self._listener.release()
         elif not self._listener.retired:
             self._listener.stop(patience)
-        self._reports.drop_line(final=True)
+        self._reports.final_lines()
 
     async def aflush(self, timeout: float | None = None) -> bool:
         """Do as `flush`, without blocking the event loop."""

@@ -179,7 +179,7 @@ class BatchListener(QueueListener):
         left = self._ledger.abandon(self.queue, "shutdown")
         if left:
             self._reports.shutdown(left, self._ledger.holding)
-        self._reports.drop_line(final=True)
+        self._reports.final_lines()
 
     def release(self) -> None:
         """Let go of connections and files that `drain` opened."""

@@ -25,7 +25,7 @@ __all__ = ["DeadLetters", "Reports", "decode", "message_id"]
 
 _log = logging.getLogger("rudder_logging")
 
-_SECONDS_BETWEEN_DROP_LINES = 10.0
+_SECONDS_BETWEEN_LINES = 10.0
 _EXPECTED = frozenset({"before_send", "send_off", "shutdown"})
 """Drops that the app asked for, or that have a line of their own."""
 
@@ -102,6 +102,8 @@ class Reports:
         self._dead_letters_failed = False
         self._reported: dict[str, int] = {}
         self._last_drop_line = float("-inf")
+        self._told_of_hold: str | None = None
+        self._last_state_line = {True: float("-inf"), False: float("-inf")}  # by: is it a hold?
         self._line_lock = threading.Lock()
         self._calling = threading.local()
 
@@ -215,6 +217,35 @@ class Reports:
         finally:
             self._calling.callbacks = outer
 
+    def state_line(self, *, final: bool = False) -> None:
+        """Say that events are held, or no longer are, if the last such line says otherwise.
+
+        There is one line of each kind in ten seconds: a source that is toggled all the time gives
+        no line each time. What is not said then is said at a later call, if it still holds.
+
+        Args:
+            final: Say it however recent the last line was.
+        """
+        holding = self._ledger.holding
+        if holding == self._told_of_hold:
+            return
+        now, kind = monotonic(), holding is not None
+        if not final and now - self._last_state_line[kind] < _SECONDS_BETWEEN_LINES:
+            return
+        self._last_state_line[kind], self._told_of_hold = now, holding
+        if holding is None:
+            _log.warning("delivery resumes")
+        else:
+            _log.error(
+                "events are held, none is lost: %s. Delivery resumes by itself once that is mended",
+                holding,
+            )
+
+    def final_lines(self) -> None:
+        """Say all that is still unsaid."""
+        self.state_line(final=True)
+        self.drop_line(final=True)
+
     def drop_line(self, *, final: bool = False) -> None:
         """Say what was dropped since the last such line, if that was ten seconds ago.
 
@@ -222,7 +253,7 @@ class Reports:
             final: Say it however recent the last line was, if there is anything new.
         """
         now = monotonic()
-        if not final and now - self._last_drop_line < _SECONDS_BETWEEN_DROP_LINES:
+        if not final and now - self._last_drop_line < _SECONDS_BETWEEN_LINES:
             return
         # Not blocking: whoever interrupts the holder finds its drops in the holder's line.
         if not self._line_lock.acquire(blocking=False):

@@ -7,7 +7,9 @@ import json
 import logging
 import pickle
 import stat
+from collections.abc import Callable
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any
 
 import pytest
@@ -237,6 +239,75 @@ def test_disabled_source_and_wrong_key_heal_by_themselves(
     plane.source_enabled = True
     assert handler.flush()
     assert numbers(plane.events) == [0, 1, 2]
+
+
+def test_source_that_is_toggled_all_the_time_gives_few_lines(
+    make_handler: MakeHandler,
+    wire: Wire,
+    plane: LocalDataPlane,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One line at once, and then one of each kind in ten seconds; what is not said at once is said
+    later if it still holds, at the latest when the handler is closed.
+    """
+    seconds = 1_000.0
+    monkeypatch.setattr("rudder_logging._reports.monotonic", lambda: seconds)
+    errors: list[Exception] = []
+    handler = make_handler(
+        upload_interval=0, shutdown_timeout=0, on_error=lambda error, events: errors.append(error)
+    )
+
+    def hold() -> None:
+        plane.source_enabled = False
+        seen = len(errors)
+        log_events(wire, handler, 1)
+        until(lambda: len(errors) > seen)
+
+    def resume() -> None:
+        plane.source_enabled = True
+        assert handler.flush(10)
+
+    def lines() -> list[str]:
+        return [r.getMessage().partition(":")[0] for r in caplog.records if r.levelname != "INFO"]
+
+    held, resumes = "events are held, none is lost", "delivery resumes"
+    for _ in range(5):
+        hold()
+        resume()
+    assert lines() == [held, resumes]
+    seconds += 10
+    hold()
+    assert lines() == [held, resumes, held]
+    resume()
+    assert lines() == [held, resumes] * 2
+    hold()
+    seconds += 9
+    handler._listener.hurry()
+    plane.wait_for_requests(len(plane.requests) + 1)
+    assert lines() == [held, resumes] * 2
+    seconds += 1
+    handler._listener.hurry()
+    until(lambda: len(lines()) > 4)
+    assert lines() == [*[held, resumes] * 2, held]
+    seconds -= 1
+    resume()
+    assert lines() == [*[held, resumes] * 2, held]
+    handler.close()
+    assert lines() == [held, resumes] * 3
+    seconds += 100
+    log_events(wire, handler, 1)
+    assert handler.flush(10)
+    assert lines() == [held, resumes] * 3
+    assert len(errors) == 7
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait for it."""
+    deadline = monotonic() + 10
+    while not condition():
+        assert monotonic() < deadline
+        sleep(0.001)
 
 
 def poison(handler: RudderHandler, positions: set[int]) -> None:
