@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import logging
 import os
@@ -586,3 +587,36 @@ def test_without_posix_locks_there_is_a_clear_error(
     monkeypatch.setitem(sys.modules, "fcntl", None)
     with pytest.raises(ConfigError, match="no POSIX file locks; use memory://"):
         RudderHandler("key", "http://127.0.0.1:9", queue=f"file://{spool}")
+
+
+def test_an_event_wakes_the_listener_whatever_was_taken_over_with_it(spool: Path) -> None:
+    """`put` answers 1, by which an idle listener is woken, though more wait by then."""
+    queue, _ledger = queue_of(spool, "max_age=3600")
+    dead, _ = queue_of(spool)
+    dead.put(message(0))
+    dead.begin_anew()  # its locks are gone, as if it had been killed
+    queue._look_at = 0.0  # as if a second had passed
+    assert queue.put(message(1)) == 1
+    assert queue.waiting() == 2
+    queue.begin_anew()
+
+
+def test_a_lock_on_a_file_that_was_removed_is_worth_nothing(
+    spool: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process may take a file that is just being made for a dead one's, and remove it."""
+    flock = fcntl.flock
+
+    def late(file: int, operation: int) -> None:
+        monkeypatch.setattr(fcntl, "flock", flock)
+        (made,) = spool.rglob("*.progress")
+        made.unlink()
+        flock(file, operation)
+
+    queue, _ledger = queue_of(spool)
+    monkeypatch.setattr(fcntl, "flock", late)
+    queue.put(message(0))
+    other, _ = queue_of(spool)
+    assert other.get(100) == []
+    assert queue.get(100) == [message(0)]
+    queue.begin_anew()
