@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Sequence
-from time import time
+from time import monotonic, time
 from typing import TYPE_CHECKING, Protocol
 
 from ._encoding import utc_milliseconds
@@ -108,40 +108,50 @@ class Delivery:
             Whether all of them are settled.
         """
         parts = [batch] if batch else []  # in order, the first one last
-        attempt = 0
+        failures = attempt = 0
+        due = 0.0
         while parts:
             part = parts.pop()
             if self._ledger.holding and len(part) > 1:
                 # A probe is small: one event.
                 parts.append(part[1:])
                 part = part[:1]
-            result = self._attempt(part, patience.time_left(), attempt)
+            result = self._attempt(part, patience.time_left(), failures)
             if result.verdict in SETTLING:
-                attempt = 0
+                failures = attempt = 0
+                due = 0.0
                 if not self._settle(part, result):
                     return False
                 continue
-            if len(part) > 1 and (result.splits or result.is_suspicious(attempt)):
+            if len(part) > 1 and (result.splits or result.is_suspicious(failures)):
                 parts += reversed(self._halves(part, result.verdict))
                 if result.splits:
                     self._resume()
                     continue
             elif (
                 result.blames_database
-                and result.is_suspicious(attempt)
+                and result.is_suspicious(failures)
                 and self._isolates_poison(part, parts, patience)
             ):
-                attempt = 0
+                failures = attempt = 0
+                due = 0.0
                 continue
             else:
                 parts.append(part)
-            attempt += 1
-            delay = self._wait_for(result, attempt, parts[-1])
+            failures += 1
+            # A flush ends a wait, but what it makes fail before the wait would have been over is
+            # one more chance, and none of the retries.
+            remaining = max(0.0, due - monotonic())
+            if not remaining:
+                attempt += 1
+            delay = self._wait_for(result, attempt, parts[-1], remaining)
             if delay is None:
-                attempt = 0
+                failures = attempt = 0
                 if not self._give_up(parts.pop(), result.error):
                     return False
-            elif not patience.pause(delay):
+                continue
+            due = monotonic() + delay
+            if not patience.pause(delay):
                 return False
         return True
 
@@ -280,16 +290,26 @@ class Delivery:
         self._reports.drop_line()
         return settled == len(part)
 
-    def _wait_for(self, result: Result, attempt: int, part: Sequence[bytes]) -> float | None:
-        """Seconds until the next attempt; None: give up."""
-        fraction = random.random()  # noqa: S311 - jitter, not a secret
+    def _wait_for(
+        self, result: Result, attempt: int, part: Sequence[bytes], remaining: float
+    ) -> float | None:
+        """Seconds until the next attempt; None: give up.
+
+        Args:
+            result: Of the attempt that failed.
+            attempt: How many have failed, from 1.
+            part: What was sent.
+            remaining: Seconds that a wait had still to go when it was cut short.
+        """
+        fraction = 0.0 if remaining else random.random()  # noqa: S311 - jitter, not a secret
         if result.verdict is Verdict.HOLD:
             self._hold(result.error, part)
-            return self._policy.probe_delay(attempt, fraction)
+            return remaining or self._policy.probe_delay(attempt, fraction)
         retry_after = result.answer.retry_after if result.answer else None
         delay = self._policy.delay(attempt, fraction, retry_after)
         if delay is None:
             return None
+        delay = max(delay, remaining)
         if isinstance(result.error, StaleConnectionError):
             delay = 0.0  # the server had merely closed an idle connection
         self._ledger.retry()

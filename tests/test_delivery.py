@@ -439,6 +439,42 @@ def test_max_retries_gives_up(make_handler: MakeHandler, wire: Wire, plane: Loca
     assert numbers(plane.events) == [0]
 
 
+def test_flushes_do_not_use_up_max_retries(
+    make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane
+) -> None:
+    """A flush ends a wait and gives the events one more chance; an app that flushes all the time
+    has as many retries as any other.
+    """
+    handler = make_handler(max_retries=1, upload_interval=0)
+    plane.fail(503, retry_after=60, times=None)
+    log_events(wire, handler, 1)
+    for request in range(1, 7):
+        plane.wait_for_requests(request)
+        handler.flush(0)
+    plane.wait_for_requests(7)
+    assert (handler.stats().pending, handler.stats().dropped) == (1, {})
+    plane.heal()
+    assert handler.flush()
+    assert numbers(plane.events) == [0]
+
+
+def test_retries_count_though_flushes_come_between(
+    make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A flush does not put off the attempt that was due: in the end max_retries are used up."""
+    monkeypatch.setattr("random.random", lambda: 0.999)
+    handler = make_handler(upload_interval=0)
+    handler._listener._delivery._policy = RetryPolicy(base=0.5, max_retries=1)
+    plane.fail(503, times=None)
+    log_events(wire, handler, 1)
+    plane.wait_for_requests(1)
+    deadline = monotonic() + 10
+    while not handler.flush(0.01):
+        assert monotonic() < deadline
+    assert handler.stats().dropped == {"retries_exhausted": 1}
+    assert len(plane.requests) > 3
+
+
 def test_body_sizes_are_exact() -> None:
     """What the batch builder counts is what the body weighs."""
     messages = [b'{"a":1', b'{"b":"' + b"x" * 100 + b'"']
