@@ -116,6 +116,15 @@ class Result:
         return self.verdict in (Verdict.SPLIT, Verdict.SPLIT_BYTES)
 
     @property
+    def is_foreign_refusal(self) -> bool:
+        """Whether it is a lone event's 400 that is held because no gateway has been heard yet."""
+        return (
+            self.verdict is Verdict.HOLD
+            and self.answer is not None
+            and judge(self.answer) is Verdict.SPLIT
+        )
+
+    @property
     def blames_database(self) -> bool:
         """Whether it is a 500 with the database's own words, which an event may have provoked."""
         return (

@@ -10,7 +10,7 @@ from typing import Any
 from rudder_logging._events import EVENT_TYPES
 from rudder_logging.config import OPTIONS
 
-from .faults.table import markdown
+from .faults.table import markdown as faults
 
 README = Path(__file__).parent.parent / "README.md"
 
@@ -50,12 +50,8 @@ def options() -> str:
 
 def filled(text: str) -> str:
     """The README with its tables as they have to be."""
-    tables = (
-        ("event types", event_types()),
-        ("options", options()),
-        ("fault matrix", markdown()),
-    )
-    for title, table in tables:
+    tables = {"event types": event_types(), "options": options(), "faults": faults()}
+    for title, table in tables.items():
         pattern = rf"(<!-- {title}: begin [^\n]*-->\n).*?(<!-- {title}: end -->)"
         match = re.search(pattern, text, flags=re.DOTALL)
         if match is None:

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import logging
 import pickle
+import random
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -25,6 +26,7 @@ from rudder_logging._outcomes import Verdict, judge
 from rudder_logging._retry import RetryPolicy
 from rudder_logging._transport import Answer
 from rudder_logging.dataplane import LocalDataPlane
+from rudder_logging.dataplane.faults import Fault
 
 from .conftest import MakeHandler, Wire
 
@@ -174,6 +176,61 @@ def test_lone_event_refused_in_unknown_words_waits_until_something_was_accepted(
     plane.heal()
     assert handler.flush()
     assert numbers(plane.events) == [0]
+
+
+@pytest.mark.parametrize("bad", [{0}, {0, 1, 2}, set(range(10))])
+def test_first_events_refused_in_unknown_words_do_not_hold_the_rest(
+    make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane, bad: set[int]
+) -> None:
+    """If one behind them is accepted, the path is right, and they are bad; nothing comes twice."""
+    dropped: list[tuple[int, str]] = []
+    handler = make_handler(
+        upload_interval=60,
+        on_drop=lambda event, reason: dropped.append((event["properties"]["n"], reason)),
+    )
+    plane.fail_for(lambda event: event["properties"]["n"] in bad, 400, "blocked by policy")
+    log_events(wire, handler, 20)
+    assert handler.flush()
+    assert numbers(plane.events) == [n for n in range(20) if n not in bad]
+    assert dropped == [(n, "refused: 400 blocked by policy") for n in sorted(bad)]
+    assert handler.stats().holding is None
+
+
+@pytest.mark.parametrize(("status", "why"), [(400, "held"), (500, "retried")])
+def test_bad_event_that_came_first_and_alone_does_not_hold_those_that_come_later(
+    make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane, status: int, why: str
+) -> None:
+    """A lone event is compared with what comes into the queue behind it."""
+    handler = make_handler(upload_interval=0)
+    plane.fail_for(lambda event: event["event"] == "bad", status, "blocked by policy")
+    logger = wire(handler)
+    logger.info("bad", extra={"rudder": {"user_id": "u"}})
+    until(lambda: handler.stats().holding is not None if status == 400 else retries(handler) > 5)
+    for _ in range(3):
+        logger.info("good", extra={"rudder": {"user_id": "u"}})
+    assert handler.flush()
+    assert [event["event"] for event in plane.events] == ["good"] * 3
+    assert (handler.stats().refused, handler.stats().delivered) == (1, 3)
+
+
+def retries(handler: RudderHandler) -> int:
+    """Uploads tried again so far."""
+    return handler.stats().retries
+
+
+def test_400_in_unknown_words_for_everything_holds(
+    make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane
+) -> None:
+    """If all events are answered likewise, the path is at fault: everything waits."""
+    handler = make_handler(upload_interval=60)
+    plane.fail(400, text="blocked by policy", times=None)
+    log_events(wire, handler, 20)
+    assert handler.flush(0.3) is False
+    until(lambda: handler.stats().holding is not None)
+    assert (handler.stats().pending, handler.stats().refused) == (20, 0)
+    plane.heal()
+    assert handler.flush()
+    assert numbers(plane.events) == list(range(20))
 
 
 @pytest.mark.parametrize(
@@ -533,6 +590,35 @@ def test_event_that_alone_keeps_failing_with_500_is_isolated(
     assert numbers(plane.events) == [n for n in range(17) if n not in bad]
     assert dropped == [(n, "refused: 500 pq: invalid byte sequence") for n in sorted(bad)]
     assert handler.stats().refused == len(bad)
+    assert len(plane.requests) <= 100 * len(bad)
+
+
+@pytest.mark.parametrize("seed", [0, 4, 37])
+@pytest.mark.parametrize(("share", "bad"), [(0.7, set()), (0.9, set()), (0.2, {20})])
+def test_server_that_fails_at_random_loses_no_healthy_event(
+    make_handler: MakeHandler,
+    wire: Wire,
+    plane: LocalDataPlane,
+    monkeypatch: pytest.MonkeyPatch,
+    seed: int,
+    share: float,
+    bad: set[int],
+) -> None:
+    """Whatever share of requests fails, whichever event is in them: each healthy event arrives, and
+    arrives once; a bad one is found all the same.
+    """
+    # Each event is a suspect at its first failure: as if very many more had been sent.
+    monkeypatch.setattr("rudder_logging._outcomes._ATTEMPTS_BEFORE_SUSPICION", {500: 0})
+    dice = random.Random(seed)
+    fault = Fault("answer", 500, "pq: deadlock detected")
+    monkeypatch.setattr(plane._faults, "next", lambda: fault if dice.random() < share else None)
+    plane.fail_for(lambda event: event["properties"]["n"] in bad)
+    handler = make_handler(upload_interval=60, upload_size=1_000)
+    log_events(wire, handler, 100)
+    assert handler.flush(50)
+    assert sorted(numbers(plane.events)) == [n for n in range(100) if n not in bad]
+    assert handler.stats().refused == len(bad)
+    assert not handler._listener._delivery._ahead  # what came before its turn is forgotten then
 
 
 def test_500_for_everything_loses_nothing(
@@ -546,7 +632,7 @@ def test_500_for_everything_loses_nothing(
     assert (handler.stats().pending, handler.stats().refused) == (4, 0)
     plane.heal()
     assert handler.flush()
-    # One may come ahead of its turn: it was sent to see whether the server is well, and it was.
+    # Some may come ahead of their turn: they were sent to see whether the server is well.
     assert sorted(numbers(plane.events)) == [0, 1, 2, 3]
     assert handler.stats().refused == 0
 
@@ -656,5 +742,8 @@ def test_suspect_is_not_refused_because_time_is_up(
 
     batch = handler._queue.get(1_000_000)
     assert handler._listener._delivery.deliver(batch, Impatient()) is False
-    assert plane.events
+    assert numbers(plane.events) == [1]
     assert (handler.stats().refused, handler.stats().pending) == (0, 4)
+    plane.heal()
+    assert handler.flush()
+    assert sorted(numbers(plane.events)) == [0, 1, 2, 3]  # what came ahead does not come again

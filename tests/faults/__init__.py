@@ -6,5 +6,7 @@ event by its number and its id. `python -m tests.faults` runs all and prints the
 - `table.py`: the scenarios, and what is expected of each
 - `account.py`: what was accepted, and what became of it
 - `stage.py`: a data plane, and the processes of one scenario; `child.py`: what those import
-- `exits.py`, `forks.py`, `web.py`, `workers.py`, `servers.py`, ...: the scenarios themselves
+- the scenarios: `exits.py`, `forks.py`, `web.py` (gunicorn, uWSGI), `greenlets.py` (gevent),
+  `workers.py` (Celery), `servers.py` (data planes that are not well), `overload.py`, `apps.py`,
+  `durable.py`
 """

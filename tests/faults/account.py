@@ -83,15 +83,15 @@ def take_account(
     events: Iterable[Mapping[str, Any]],
     problems: Iterable[tuple[Mapping[str, Any], str]] = (),
     *,
-    is_durable: bool = False,
+    durable: bool = False,
 ) -> Account:
     """Compare what processes noted with what arrived.
 
     Args:
-        journal: What they noted.
-        events: What arrived.
-        problems: What the server would lose of it.
-        is_durable: A process's events may outlive it.
+        journal: What processes noted.
+        events: What data planes hold.
+        problems: What of that would be lost further on, and why.
+        durable: Whether what was pending at a process's end is kept.
     """
     journal, events = list(journal), list(events)
     logged = Counter(line.details[0] for line in journal if line.kind == "logged")
@@ -109,7 +109,7 @@ def take_account(
         *(f"event {n} was logged {times} times" for n, times in logged.items() if times > 1),
         *(f"event {n} has several ids" for n, own in ids.items() if len(own) > 1),
         *(f"event {event['messageId']} would be lost: {why}" for event, why in problems),
-        *_ledgers(journal, is_durable),
+        *_ledgers(journal, durable=durable),
     ]
     if len({one for own in ids.values() for one in own}) < len(ids):
         contradictions.append("events share an id")
@@ -127,7 +127,7 @@ def _short(reason: str) -> str:
     return reason.partition(":")[0]
 
 
-def _ledgers(journal: Iterable[Line], is_durable: bool) -> Iterable[str]:
+def _ledgers(journal: Iterable[Line], *, durable: bool) -> Iterable[str]:
     """Where the handlers' own counts, at a process's end, differ from what it noted."""
     stats: dict[int, dict[int, dict[str, Any]]] = defaultdict(dict)
     logged: Counter[int] = Counter()
@@ -149,8 +149,8 @@ def _ledgers(journal: Iterable[Line], is_durable: bool) -> Iterable[str]:
             said.update(ledger["dropped"])
             said["refused"] += ledger["refused"]
             settled = ledger["delivered"] + ledger["refused"] + sum(ledger["dropped"].values())
-            left = ledger["pending"] if is_durable else 0
-            if ledger["accepted"] != settled + left:
+            spooled = ledger["pending"] if durable else 0
+            if ledger["accepted"] != settled + spooled:
                 yield f"the ledger of process {process} does not balance at its end: {ledger}"
         if +said != +dropped[process]:
             yield f"process {process} was told of {dropped[process]}, its ledger has {said}"

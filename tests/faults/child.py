@@ -22,6 +22,8 @@ atexit.register(_at_the_very_end)
 import logging  # noqa: E402
 from collections.abc import Iterable  # noqa: E402
 from dataclasses import asdict  # noqa: E402
+from pathlib import Path  # noqa: E402
+from time import sleep  # noqa: E402
 from typing import Any  # noqa: E402
 
 from rudder_logging import RudderHandler  # noqa: E402
@@ -53,11 +55,16 @@ def wire(name: str = "app", **options: Any) -> RudderHandler:
     return handler
 
 
+def until(name: str) -> None:
+    """Wait for a file of that name: the scenario makes it when things are ready."""
+    while not Path(name).exists():
+        sleep(0.01)
+
+
 def log(numbers: Iterable[int], name: str = "app", size: int = 0) -> None:
     """Log events with these numbers, each padded to some size."""
     logger = logging.getLogger(name)
     for number in numbers:
-        note("calls", number)
         properties = {"n": number, "padding": "x" * size}
         logger.info("Tested", extra={"rudder": {"user_id": "u", "properties": properties}})
         note("logged", number)

@@ -1,28 +1,76 @@
-"""Processes with a durable queue, and what the next one does with what they left."""
+"""The durable queue: what a process leaves behind, the next one delivers."""
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 from pathlib import Path
 
 from .stage import Stage, wait_until
+from .web import end_gunicorn, start_gunicorn, visit
 
-__all__ = ["exit_without_server", "killed", "killed_amidst", "removed", "torn", "worker_killed"]
+__all__ = [
+    "gunicorn_worker_killed",
+    "killed",
+    "killed_amidst",
+    "killed_while_sending",
+    "removed",
+    "server_down",
+    "torn",
+    "worker_killed",
+]
 
-_DIE = "os.kill(os.getpid(), signal.SIGKILL)"
+
+def _next_process(stage: Stage) -> None:
+    """It merely makes a handler."""
+    stage.run("assert handler.flush()")
+
+
+def killed(stage: Stage) -> None:
+    """SIGKILL while the server is down."""
+    stage.plane.stop()
+    process = stage.start_script("log(range(500))\nnote('ready')\nsignal.pause()")
+    stage.wait_for_note("ready")
+    process.signal(signal.SIGKILL)
+    process.wait(-signal.SIGKILL)
+    stage.plane.start()
+    _next_process(stage)
+
+
+def killed_while_sending(stage: Stage) -> None:
+    """SIGKILL while an upload is stored whose answer nobody will read."""
+    stage.plane.cut(accepted=True, times=None)
+    process = stage.start_script(
+        "log(range(500))\nsignal.pause()", upload_interval=60, upload_size=500
+    )
+    stage.plane.wait_for(500)
+    process.signal(signal.SIGKILL)
+    process.wait(-signal.SIGKILL)
+    stage.plane.heal()
+    _next_process(stage)
+
+
+def server_down(stage: Stage) -> None:
+    """The process ends while the server is down."""
+    stage.plane.stop()
+    stage.run("log(range(500))", shutdown_timeout=0.2)
+    stage.plane.start()
+    _next_process(stage)
+
+
+def gunicorn_worker_killed(stage: Stage) -> None:
+    """SIGKILL to a worker with a backlog; the one that takes its place delivers it."""
+    server, port = start_gunicorn(stage, "sync", preload=False)
+    victim = visit(port, range(40))
+    os.kill(victim, signal.SIGKILL)
+    wait_until(lambda: f"(pid:{victim}) was sent SIGKILL" in server.stderr, "the master to notice")
+    visit(port, range(40, 50))
+    end_gunicorn(server)
 
 
 def _segments(stage: Stage) -> list[Path]:
     return sorted((stage.directory / "spool").rglob("*.jsonl"))
-
-
-def killed(stage: Stage) -> None:
-    """SIGKILL with a backlog while the server is away; the next process delivers it."""
-    stage.plane.overloaded = True
-    stage.run(f"log(range(500))\n{_DIE}", code=-signal.SIGKILL)
-    stage.plane.overloaded = False
-    stage.run("log(range(500, 510))")
 
 
 def killed_amidst(stage: Stage) -> None:
@@ -45,18 +93,10 @@ def killed_amidst(stage: Stage) -> None:
     stage.run("")
 
 
-def exit_without_server(stage: Stage) -> None:
-    """The server is down at the script's end: within shutdown_timeout, events stay in the spool."""
-    stage.plane.stop()
-    stage.run("log(range(50))", shutdown_timeout=0.3)
-    stage.plane.start()
-    stage.run("handler.flush()")
-
-
 def torn(stage: Stage) -> None:
     """The last line was cut in the middle of its write: it is counted, the others arrive."""
     stage.plane.overloaded = True
-    stage.run(f"log(range(10))\n{_DIE}", code=-signal.SIGKILL)
+    stage.run("log(range(10))\nos.kill(os.getpid(), signal.SIGKILL)", code=-signal.SIGKILL)
     (segment,) = _segments(stage)
     segment.write_bytes(segment.read_bytes() + b'{"messageId":"')
     stage.plane.overloaded = False

@@ -72,7 +72,7 @@ def work(numbers):
 """
 
 
-def multiprocessing(method: str, stage: Stage) -> None:
+def multiprocessing(stage: Stage, *, method: str) -> None:
     """Children by one start method; they end without a flush, and without exit hooks."""
     stage.run(
         f"""
@@ -94,7 +94,7 @@ def multiprocessing(method: str, stage: Stage) -> None:
     )
 
 
-def executor(method: str, stage: Stage) -> None:
+def executor(stage: Stage, *, method: str) -> None:
     """The workers of a ProcessPoolExecutor, by one start method."""
     stage.run(
         f"""

@@ -31,7 +31,7 @@ ROOT = Path(__file__).parent.parent.parent
 
 PRELUDE = """
 import logging, os, signal, sys, threading, time
-from tests.faults.child import log, note, on_drop, wire
+from tests.faults.child import log, note, on_drop, until, wire
 handler = wire()
 """
 """What scripts begin with, unless a scenario says otherwise."""
@@ -103,15 +103,16 @@ class Stage:
 
     Args:
         directory: An empty one.
-        queue: The option `queue` of all handlers in the processes; `{directory}` is that.
+        durable: Whether the handlers in the processes keep events in a spool, in memory otherwise.
     """
 
-    def __init__(self, directory: Path, queue: str = "memory://") -> None:
+    def __init__(self, directory: Path, *, durable: bool = False) -> None:
         self.directory = directory
         self.plane = LocalDataPlane(_WRITE_KEY)
-        self._queue = queue.format(directory=directory)
+        self._durable = durable
+        self._queue = f"file://{directory / 'spool'}" if durable else "memory://"
         self._processes: list[Process] = []
-        self._planes: list[LocalDataPlane] = []
+        self._earlier: list[LocalDataPlane] = []
         self._journal = directory / "journal"
 
     def __enter__(self) -> Self:
@@ -127,6 +128,13 @@ class Stage:
         for process in self._processes:
             process.kill()
         self.plane.stop()
+
+    def replace_plane(self, **arguments: Any) -> None:
+        """Have another data plane listen where the one before it did."""
+        self.plane.stop()
+        self._earlier.append(self.plane)
+        self.plane = LocalDataPlane(_WRITE_KEY, self.plane.port, **arguments)
+        self.plane.start()
 
     # Its processes.
 
@@ -194,6 +202,10 @@ class Stage:
         assert re.fullmatch(says, process.stderr, re.DOTALL), f"stderr is not {says!r}"
         return ended
 
+    def go(self) -> None:
+        """Let a script go on that waits `until("go")`."""
+        self.write("go", "")
+
     def write(self, name: str, text: str) -> Path:
         """Write a file into the directory, in which the processes run."""
         path = self.directory / name
@@ -213,12 +225,11 @@ class Stage:
 
     def account(self) -> Account:
         """What was accepted, and what became of it."""
-        return take_account(
-            read_journal(self._journal),
-            self.plane.events,
-            self.plane.problems,
-            is_durable=self._queue != "memory://",
-        )
+        planes = [*self._earlier, self.plane]
+        events = [event for plane in planes for event in plane.events]
+        problems = [problem for plane in planes for problem in plane.problems]
+        journal = read_journal(self._journal)
+        return take_account(journal, events, problems, durable=self._durable)
 
     def output(self) -> str:
         """All that the processes have written, for an assertion's message."""

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import importlib.util
+import os
 from pathlib import Path
 
 import pytest
 
 from .table import SCENARIOS, Scenario
 
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="processes as POSIX has them")
+
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
 def test_every_event_is_accounted_for(scenario: Scenario, tmp_path: Path) -> None:
     """What was accepted is delivered, or dropped for the reason that the table gives."""
+    if scenario.needs and importlib.util.find_spec(scenario.needs) is None:
+        pytest.skip(f"{scenario.needs} is not to be had for this system")
     scenario.play(tmp_path)
+
+
+def test_names_differ() -> None:
+    """Each row of the table says something of its own."""
+    assert len({scenario.name for scenario in SCENARIOS}) == len(SCENARIOS)

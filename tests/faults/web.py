@@ -5,11 +5,12 @@ from __future__ import annotations
 import http.client
 import re
 import signal
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from .stage import Process, Stage, wait_until
 
-__all__ = ["gunicorn", "uwsgi"]
+__all__ = ["end_gunicorn", "gunicorn", "start_gunicorn", "uwsgi", "visit"]
 
 _APP = """
 import os, time
@@ -30,9 +31,6 @@ def app(environ, start_response):
 """
 """Its URLs: `/number`, or `/number?pid` for a worker that is not that one."""
 
-LAST = 49
-"""The number of the last request."""
-
 
 def _get(port: int, path: str) -> tuple[int, str]:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
@@ -44,13 +42,19 @@ def _get(port: int, path: str) -> tuple[int, str]:
         connection.close()
 
 
-def _visit(port: int, first: int) -> None:
-    """Make the requests from a number on, of which two workers at least have to answer some."""
+def visit(port: int, numbers: range) -> int:
+    """Make a request for each number; the last one another worker than for the first.
+
+    Returns:
+        The process of the first one's.
+    """
+    *numbers_but_last, last = numbers
     with ThreadPoolExecutor(4) as pool:
-        answers = list(pool.map(lambda n: _get(port, f"/{n}"), range(first, LAST)))
+        answers = list(pool.map(lambda n: _get(port, f"/{n}"), numbers_but_last))
     assert {status for status, _ in answers} == {200}
     one = answers[0][1]
-    wait_until(lambda: _get(port, f"/{LAST}?{one}")[0] == 200, "an answer by another worker")
+    wait_until(lambda: _get(port, f"/{last}?{one}")[0] == 200, "an answer by another worker")
+    return int(one)
 
 
 def _port(server: Process, pattern: str) -> int:
@@ -63,8 +67,14 @@ def _port(server: Process, pattern: str) -> int:
     return int(match[1])
 
 
-def gunicorn(worker: str, stage: Stage, *, preload: bool = True) -> None:
-    """With --preload the handler is made, and one event logged, in the master, before the forks."""
+def _end(server: Process) -> None:
+    server.wait()
+    assert "rudder_logging:" not in server.stderr
+    assert "Traceback" not in server.stderr
+
+
+def start_gunicorn(stage: Stage, worker: str, *, preload: bool) -> tuple[Process, int]:
+    """Start it with two workers; return it and its port."""
     stage.write("web.py", _APP.format(logs_at_import=preload))
     server = stage.start(
         *("-m", "gunicorn", "web:app", "--bind", "127.0.0.1:0"),
@@ -73,15 +83,24 @@ def gunicorn(worker: str, stage: Stage, *, preload: bool = True) -> None:
         *(["--preload"] if preload else []),
         upload_interval=60,
     )
-    _visit(_port(server, r"Listening at: http://127\.0\.0\.1:(\d+)"), first=preload)
+    return server, _port(server, r"Listening at: http://127\.0\.0\.1:(\d+)")
+
+
+def end_gunicorn(server: Process) -> None:
+    """Have it end as service managers do."""
     server.signal(signal.SIGTERM)
-    server.wait()
-    assert "rudder_logging:" not in server.stderr
-    assert "Traceback" not in server.stderr
+    _end(server)
 
 
-def uwsgi(stage: Stage, *options: str) -> None:
-    """The uWSGI server loads the app, and has one event logged, in the master, before the forks.
+def gunicorn(stage: Stage, *, worker: str = "sync", preload: bool = True) -> None:
+    """With --preload the handler is made, and one event logged, in the master, before the forks."""
+    server, port = start_gunicorn(stage, worker, preload=preload)
+    visit(port, range(preload, 50))
+    end_gunicorn(server)
+
+
+def uwsgi(stage: Stage, *, options: Sequence[str] = ()) -> None:
+    """The app is loaded, and one event logged, in the master, before the forks.
 
     It is asked to end gracefully: a worker that it ends within a request runs no exit hooks.
     """
@@ -90,20 +109,10 @@ def uwsgi(stage: Stage, *options: str) -> None:
     server = stage.start(
         *("-c", "import sys, pyuwsgi; pyuwsgi.run(sys.argv[1:])"),
         *("--http-socket", "127.0.0.1:0", "--wsgi", "web:app"),
-        *(
-            "--master",
-            "--processes",
-            "2",
-            "--master-fifo",
-            "control",
-            "--need-app",
-            "--disable-logging",
-            *options,
-        ),
+        *("--master", "--processes", "2", "--master-fifo", "control"),
+        *("--need-app", "--disable-logging", *options),
         upload_interval=60,
     )
-    _visit(_port(server, r"bound to TCP address 127\.0\.0\.1:(\d+)"), first=preload)
+    visit(_port(server, r"bound to TCP address 127\.0\.0\.1:(\d+)"), range(preload, 50))
     (stage.directory / "control").write_text("q")
-    server.wait()
-    assert "rudder_logging:" not in server.stderr
-    assert "Traceback" not in server.stderr
+    _end(server)
