@@ -148,10 +148,23 @@ def wind_up(listener: BatchListener) -> None:
         listener.enqueue_sentinel()
 
 
+def _resolve_without_threads() -> None:
+    """Have gevent look up host names in this thread.
+
+    It does so in a thread of its own, and from Python 3.12 none can be started any more.
+    """
+    monkey = sys.modules.get("gevent.monkey")
+    if monkey is not None and monkey.is_module_patched("socket"):
+        with contextlib.suppress(Exception):
+            hub = importlib.import_module("gevent").get_hub()
+            hub.resolver = importlib.import_module("gevent.resolver.blocking").Resolver(hub)
+
+
 def _at_exit() -> None:
     """Deliver what is queued. Runs before `logging.shutdown`, which was registered earlier."""
     global _ending_since
     _ending_since = monotonic()
+    _resolve_without_threads()
     listeners = list(_listeners)
     for listener in listeners:  # all of them at once, then one after the other
         if not listener.retired:
