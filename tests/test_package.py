@@ -130,3 +130,18 @@ def test_modules_stay_small() -> None:
     """A module that outgrows 400 lines holds two rooms."""
     sizes = {path.name: len(path.read_text().splitlines()) for path in PACKAGE.rglob("*.py")}
     assert {name: size for name, size in sizes.items() if size > 400} == {}
+
+
+def test_the_tests_that_hold_the_rules_exist() -> None:
+    """The table of rules names real tests, and has all twelve rules."""
+    tests = PACKAGE.parent / "tests"
+    text = (tests / "README.md").read_text()
+    defined = {
+        name
+        for path in tests.rglob("test_*.py")
+        for name in re.findall(r"^def (test_\w+)", path.read_text(), re.MULTILINE)
+    }
+    assert set(re.findall(r"`(test_\w+)`", text)) <= defined
+    rows = re.findall(r"^\| (\d+)\. [^|]*\| ([^|]*) \|", text, re.MULTILINE)
+    assert [int(number) for number, _ in rows] == list(range(1, 13))
+    assert all("`test_" in named for _, named in rows)
