@@ -50,7 +50,7 @@ ANSWERS: list[tuple[int, str | None]] = [
     (404, "404 page not found"),
 ]
 DATABASE = (500, "pq: deadlock detected")
-"""After some of it, batches are searched for the event that provokes it: out of order."""
+"""After some of it, batches are searched for the event that provokes it."""
 
 COUNTS = st.sampled_from([0, 1, 3, 30])
 
@@ -255,10 +255,8 @@ class HandlerMachine(Faults):
                 assert handler.flush(SECONDS_TO_HEAL), handler.stats()
                 arrivals = Arrivals(self.plane)
                 account.check_settled(handler.stats(), arrivals)
-                if not self.with_database:
-                    account.check_order(arrivals)
-            if not self.with_database:
-                check_nothing_new([account for _, account in self.made], Arrivals(self.plane))
+                account.check_order(arrivals)
+            check_nothing_new([account for _, account in self.made], Arrivals(self.plane))
         finally:
             for handler, _account in self.made:
                 self.logger.removeHandler(handler)
@@ -344,9 +342,8 @@ class DriverMachine(Faults):
             assert self.driver.flush(SECONDS_TO_HEAL), self.driver.stats()
             self._check_arrived()
             arrivals = Arrivals(self.plane)
-            if not self.with_database:
-                self.account.check_order(arrivals)
-            if not self.with_database and not (self.durable and self.killed):
+            self.account.check_order(arrivals)
+            if not (self.durable and self.killed):
                 check_nothing_new([self.account], arrivals)
         finally:
             self.driver.kill()
