@@ -9,9 +9,9 @@ The files, in the order in which an event meets them:
 - `_handler.py`: `RudderHandler`, from record to queue; `_pipeline.py`: what stands behind it;
   `_lifecycle.py`: exits and forks; `_stdlib.py`: what logging itself asks of it
 - `_context.py`: what `bind()` has bound
-- `_formatter.py`: `RudderFormatter`, from record to message
+- `_formatter.py`: `RudderFormatter`, from record to message; `_before_send.py`: the app's hook
 - `_events.py`: the seven event types in one table; `build` and `validate`
-- `_fields.py`: the rules of their fields
+- `_fields.py`: the rules of their fields; `_ids.py`: message ids
 - `_encoding.py`: values of every type a Python app has, as JSON
 - `queues/`: where messages wait: `base.py` is the protocol, `memory.py` and `file.py` keep it
 - `_listener.py`: `BatchListener`, from queue to batches

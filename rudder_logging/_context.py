@@ -71,6 +71,5 @@ def bind(**fields: Any) -> _Binding:
     return _Binding(bind_fields(fields))
 
 
-def bound_fields() -> Mapping[str, Any]:
-    """What is bound here and now, by wire key."""
-    return _bound.get()
+bound_fields = _bound.get
+"""What is bound here and now, by wire key."""

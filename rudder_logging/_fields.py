@@ -63,7 +63,7 @@ def visible(text: str) -> str:
 
 def normalise_id(where: str, value: Any) -> str:
     """Trimmed, as the gateway compares ids; numbers as text, as it would make them."""
-    if isinstance(value, Enum):
+    if type(value) is not str and isinstance(value, Enum):
         value = value.value
     if isinstance(value, str):
         text = value.strip()
@@ -84,6 +84,8 @@ def normalise_id(where: str, value: Any) -> str:
 
 def normalise_text(where: str, value: Any) -> str:
     """A name."""
+    if type(value) is str:
+        return value
     if isinstance(value, Enum) and isinstance(value.value, str):
         value = value.value
     if not isinstance(value, str):
@@ -92,17 +94,17 @@ def normalise_text(where: str, value: Any) -> str:
 
 
 def normalise_event_name(where: str, value: Any) -> str:
-    name = normalise_text(where, value)
+    name = value if type(value) is str else normalise_text(where, value)
     if not name.strip():
         raise InvalidValueError(f"{where} is blank; give the name of what happened")
     return name
 
 
 def normalise_mapping(where: str, value: Any) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping):
-        raise InvalidTypeError(f"{where} must be a mapping, not {type_of(value)}; give a dict")
     if isinstance(value, dict):
         return value
+    if not isinstance(value, Mapping):
+        raise InvalidTypeError(f"{where} must be a mapping, not {type_of(value)}; give a dict")
     try:
         return dict(value)
     except Exception as error:  # noqa: BLE001 - a mapping of the app's may raise anything

@@ -27,6 +27,17 @@ class Defaults:
     context: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     integrations: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
 
+    ending: bytes = field(init=False, repr=False)
+    """What a message ends with that has neither of them: short of the brace, made once.
+
+    To serialise them for each event cost 4 % of a call.
+    """
+
+    def __post_init__(self) -> None:
+        """Raises: InvalidValueError: They can't be sent; see `dumps`."""
+        whole = dumps({"context": self.context, "integrations": self.integrations})
+        object.__setattr__(self, "ending", b"," + whole[1:-1])
+
     def under(self, over: Defaults) -> Defaults:
         """These defaults, and others that win over them."""
         return Defaults(
@@ -77,31 +88,28 @@ class RudderFormatter(OrjsonFormatter):
         """The record's line, without a line end."""
         if event_of(record) is None:
             return super().format(record)
-        return self.encode(record).decode()
+        return (self.encode(record, self.event_defaults) + b"}").decode()
 
-    def encode(self, record: logging.LogRecord, defaults: Defaults | None = None) -> bytes:
+    def encode(self, record: logging.LogRecord, defaults: Defaults) -> bytes:
         """The message of a record that carries an event, as UTF-8 JSON.
 
         Args:
             record: It is read, not changed.
-            defaults: Instead of the formatter's own.
+            defaults: The formatter's own, or others instead.
+
+        Returns:
+            It lacks the closing brace, like all that is queued: `sentAt` is still to come.
 
         Raises:
             InvalidEventError: The data plane would refuse the event, or lose it.
         """
-        return dumps(self.message(record, defaults))
-
-    def message(
-        self, record: logging.LogRecord, defaults: Defaults | None = None
-    ) -> dict[str, Any]:
-        """The same before serialisation; its values are the app's own objects: only read them."""
-        defaults = defaults or self.event_defaults
-        message = build(record.__dict__.get("rudder"), template=record.msg, bound=bound_fields())
-        message["context"] = _merged(defaults.context, message.get("context"))
-        message["integrations"] = _merged(defaults.integrations, message.get("integrations"))
-        message["originalTimestamp"] = utc_milliseconds(record.created)
-        return message
-
-
-def _merged(base: Mapping[str, Any], over: Mapping[str, Any] | None) -> Mapping[str, Any]:
-    return merge(base, over) if over else base
+        created = record.created
+        message = build(
+            record.__dict__.get("rudder"), template=record.msg, bound=bound_fields(), now=created
+        )
+        message["originalTimestamp"] = utc_milliseconds(created)
+        if "context" not in message and "integrations" not in message:
+            return dumps(message)[:-1] + defaults.ending
+        message["context"] = merge(defaults.context, message.get("context", {}))
+        message["integrations"] = merge(defaults.integrations, message.get("integrations", {}))
+        return dumps(message)[:-1]

@@ -70,8 +70,10 @@ class _Tally:
 
     def __init__(self) -> None:
         self._next = count()
+        self.one = self._next.__next__
+        """Count one; it returns something, of no use."""
 
-    def add(self, number: int = 1) -> None:
+    def add(self, number: int) -> None:
         deque(islice(self._next, number), maxlen=0)
 
     def value(self) -> int:
@@ -88,10 +90,8 @@ class Ledger:
         self._adopted, self._spool_errors = _Tally(), _Tally()
         self._dropped: dict[str, _Tally] = {}
         self.holding: str | None = None
-
-    def accept(self) -> None:
-        """An event passed validation."""
-        self._accepted.add()
+        self.accept = self._accepted.one
+        """An event passed validation. In one step: a method around it cost 1 % of a call."""
 
     def adopt(self, number: int) -> None:
         """Events that another process had accepted are this one's now."""
@@ -100,11 +100,11 @@ class Ledger:
 
     def spool_error(self) -> None:
         """The durable queue's disk failed."""
-        self._spool_errors.add()
+        self._spool_errors.one()
 
     def invalid(self) -> None:
         """An event was refused at the call."""
-        self._invalid.add()
+        self._invalid.one()
 
     def drop(self, number: int, reason: str) -> None:
         """Accepted events that are in no queue (any more) won't be sent."""
@@ -144,19 +144,19 @@ class Ledger:
 
     def request(self) -> None:
         """An upload is tried."""
-        self._requests.add()
+        self._requests.one()
 
     def retry(self) -> None:
         """An upload is to be tried again."""
-        self._retries.add()
+        self._retries.one()
 
     def callback_error(self) -> None:
         """A callback raised."""
-        self._callback_errors.add()
+        self._callback_errors.one()
 
     def restart(self) -> None:
         """A dead listener thread is replaced."""
-        self._restarts.add()
+        self._restarts.one()
 
     def dropped(self) -> dict[str, int]:
         """Events dropped so far, by reason."""

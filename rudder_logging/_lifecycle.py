@@ -39,7 +39,8 @@ class Forkable(Protocol):
 
 _forkables: weakref.WeakSet[Forkable] = weakref.WeakSet()
 _listeners: weakref.WeakSet[BatchListener] = weakref.WeakSet()
-_ending_since: float | None = None
+ending_since: float | None = None
+"""The monotonic time at which the process began to end: no thread can be relied on then."""
 _finalized_in: int | None = None
 _watches_uwsgi = False
 _EXIT_PRIORITY = 100  # before multiprocessing's own finalizers, which have less
@@ -83,11 +84,6 @@ def _watch_forks_of(uwsgi: ModuleType) -> None:
 def forkables() -> list[Forkable]:
     """All of them that are alive."""
     return list(_forkables)
-
-
-def ending_since() -> float | None:
-    """The monotonic time at which the process began to end: no thread can be relied on then."""
-    return _ending_since
 
 
 def finish_with_worker() -> None:
@@ -162,15 +158,15 @@ def _resolve_without_threads() -> None:
 
 def _at_exit() -> None:
     """Deliver what is queued. Runs before `logging.shutdown`, which was registered earlier."""
-    global _ending_since
-    _ending_since = monotonic()
+    global ending_since
+    ending_since = monotonic()
     _resolve_without_threads()
     listeners = list(_listeners)
     for listener in listeners:  # all of them at once, then one after the other
         if not listener.retired:
             listener.enqueue_sentinel()
     for listener in listeners:
-        listener.finish(_ending_since + listener.shutdown_timeout)
+        listener.finish(ending_since + listener.shutdown_timeout)
 
 
 def _at_worker_exit(**_details: object) -> None:

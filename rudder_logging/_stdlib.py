@@ -5,14 +5,24 @@ from __future__ import annotations
 import logging
 import traceback
 from collections.abc import Callable
+from typing import Any, TypeVar
 
 from .exceptions import InvalidEventError
 
-__all__ = ["NoLock", "complaint", "filtered", "holds_logging_lock", "is_feedback", "tell_of_setup"]
+__all__ = [
+    "NoLock",
+    "complaint",
+    "filtered",
+    "holds_logging_lock",
+    "is_feedback",
+    "tell_of_setup",
+    "to_thread",
+]
 
 _log = logging.getLogger("rudder_logging")
+_T = TypeVar("_T")
 
-_OWN_LOGGERS = frozenset({"rudder_logging", "urllib3", "requests", "charset_normalizer"})
+_OWN_LOGGERS = ("rudder_logging", "urllib3", "requests", "charset_normalizer")
 """What the sender itself may log. From its own thread, nothing of this is ever shipped."""
 
 
@@ -55,7 +65,10 @@ def filtered(record: logging.LogRecord, passed: object) -> logging.LogRecord:
 
 def is_feedback(record: logging.LogRecord, is_sender: Callable[[], bool]) -> bool:
     """Whether a filter of the app's has made an event of what the sender itself logs."""
-    package = str(record.name).partition(".")[0]
+    name = str(record.name)
+    if not name.startswith(_OWN_LOGGERS):  # before the exact look: most are not
+        return False
+    package = name.partition(".")[0]
     return package in _OWN_LOGGERS and (package == "rudder_logging" or is_sender())
 
 
@@ -85,3 +98,10 @@ def tell_of_setup(*, debug: bool, without_threads: bool, in_clear: bool) -> None
             "events and write key go over the network unencrypted: data_plane_url is http://; "
             "use https://"
         )
+
+
+async def to_thread(call: Callable[..., _T], *args: Any) -> _T:
+    """Make a call that may block, without blocking the event loop."""
+    import asyncio  # noqa: PLC0415 - costly, and loaded in such an app anyway
+
+    return await asyncio.to_thread(call, *args)

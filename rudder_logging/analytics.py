@@ -14,8 +14,9 @@ from datetime import datetime
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from ._events import MESSAGE_ID, bind_fields, merge_bound, new_message_id
+from ._events import MESSAGE_ID, bind_fields, merge_bound
 from ._handler import RudderHandler
+from ._ids import new_message_id
 from ._settings import settings
 from ._stdlib import filtered
 

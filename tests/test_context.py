@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import json
 import logging
 import threading
 from typing import Any
@@ -19,7 +20,8 @@ from rudder_logging.exceptions import InvalidEventError, InvalidTypeError, Inval
 def message(**fields: Any) -> dict[str, Any]:
     """The message of an event logged here and now."""
     record = logging.makeLogRecord({"msg": "Read", "rudder": fields})
-    return RudderFormatter().message(record)
+    made: dict[str, Any] = json.loads(RudderFormatter().format(record))
+    return made
 
 
 def test_bound_fields_reach_events() -> None:

@@ -1,0 +1,45 @@
+"""The option `before_send`: what the app's hook makes of a message."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+
+from ._encoding import dumps
+from ._events import validate
+from .exceptions import InvalidTypeError
+
+__all__ = ["before_send"]
+
+
+def before_send(message: bytes, hook: Callable[[dict[str, Any]], object]) -> bytes | str:
+    """The message as it is to be sent, or the reason why it is not.
+
+    The hook gets a copy, so that it can't change what the app holds. A hook that raises keeps the
+    event back, because it may be the one that removes what must not leave.
+
+    Args:
+        message: Short of its closing brace, as is the one returned.
+        hook: The app's; what it raises, it returns.
+
+    Raises:
+        InvalidEventError: What it returned can't be sent.
+    """
+    given = orjson.loads(message + b"}")
+    message_id = given["messageId"]
+    edited = hook(given)
+    if edited is None:
+        return "before_send"
+    if isinstance(edited, Exception):
+        return "before_send_failed"
+    if not isinstance(edited, dict):
+        raise InvalidTypeError(
+            f"before_send must return the message or None, not {type(edited).__name__}"
+        )
+    edited.pop("sentAt", None)
+    if not edited.get("messageId"):
+        edited["messageId"] = message_id
+    validate(edited)
+    return dumps(edited)[:-1]
