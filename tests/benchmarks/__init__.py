@@ -1,0 +1,15 @@
+"""What a call, an event and an import cost, next to other clients: `python -m tests.benchmarks`.
+
+Needs the extra `bench`, and Linux for the memory. Only ratios of one run count: the clients take
+turns, round by round, each in a process of its own, and a ratio is taken within a round.
+
+- `plan.py`: what is measured, how often, and with how many events
+- `event.py`: the event that all clients send; `clients.py`: the clients
+- `child.py`: the process in which one client does one task; `measures.py`: the tasks
+- `imports.py`: what importing costs
+- `sink.py`: the server's process, which counts what arrived; `control.py`: how it is controlled
+- `runner.py`: runs the plan, and holds what was sent against what arrived
+- `goals.py`: what is to be reached; `results.py`: medians and ratios of the runs
+- `report.py`: all of it as a file; `machine.py`: what it was measured on
+- `table.py`, `chart.py`: how it is shown
+"""

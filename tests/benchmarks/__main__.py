@@ -1,0 +1,91 @@
+"""Run the benchmark: see `--help`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+from time import monotonic
+
+from . import chart, plan
+from .event import message_bytes
+from .machine import describe, missing_packages
+from .report import RESULTS, Report
+from .results import Results
+from .runner import run_plan, sink_process
+from .table import text
+
+__all__ = ["main"]
+
+
+def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.benchmarks",
+        description="""
+            Measure this package next to other clients, in turn, each in a process of its own,
+            against a server that counts what arrives. Prints tables; ends with 0 only if no
+            event was lost. Whole runs write the files that the README shows.
+            """,
+    )
+    parser.add_argument("--quick", action="store_true", help="an impression within a minute")
+    parser.add_argument(
+        "--rounds", type=int, metavar="N", help="at most so many rounds of anything"
+    )
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="only what begins so: call, delivery-0, memory, import, threads, properties, backlog",
+    )
+    parser.add_argument("--json", type=Path, metavar="PATH", help="write the results there")
+    parser.add_argument("--svg", type=Path, metavar="PATH", help="write the chart there")
+    arguments = parser.parse_args(words)
+    if not (arguments.quick or arguments.only or arguments.rounds):
+        arguments.json = arguments.json or RESULTS
+        arguments.svg = arguments.svg or RESULTS.with_suffix(".svg")
+    return arguments
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run, and return the exit code."""
+    arguments = _arguments(words)
+    missing = missing_packages()
+    if missing:
+        _tell(f'{", ".join(missing)} not found: python -m pip install -e ".[bench]"')
+        return 2
+    tasks = plan.limited(
+        plan.quick() if arguments.quick else plan.full(), arguments.only, arguments.rounds
+    )
+    began = monotonic()
+    runs, wrong = [], []
+    with sink_process() as server:
+        for run, complaints in run_plan(tasks, server, _tell):
+            runs.append(run)
+            wrong += complaints
+    report = Report(
+        made=datetime.now(timezone.utc).date().isoformat(),
+        quick=arguments.quick,
+        seconds=monotonic() - began,
+        machine=describe(),
+        results=Results(runs, message_bytes()),
+    )
+    print(text(report))
+    if wrong:
+        _tell("\n".join(wrong))
+        return 1
+    if arguments.json:
+        report.write(arguments.json)
+    if arguments.svg:
+        chart.draw(report, arguments.svg)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,137 @@
+"""The results as tables: for the terminal and, in Markdown, for the README."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from .clients import CLIENTS
+from .goals import Row, rows
+from .report import Report
+from .results import Results
+
+__all__ = ["COLUMNS", "Column", "markdown", "text"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """A figure that is shown for every client."""
+
+    title: str
+    name: str
+    """Of the task."""
+    value: str
+    digits: int = 0
+    unless: tuple[str, ...] = ()
+    """The clients for which it means nothing."""
+
+
+COLUMNS = (
+    Column("call alone, µs", "call", "call_us", 1),
+    # What the floor does in a call is to post, now and then.
+    Column("call, sender busy, µs", "delivery-0", "busy_call_us", 1, unless=("floor",)),
+    Column("events/s, 0 ms", "delivery-0", "events_per_second"),
+    Column("events/s, 50 ms", "delivery-50", "events_per_second"),
+    Column("events/s, 200 ms", "delivery-200", "events_per_second"),
+    Column("CPU/event, µs", "delivery-0", "cpu_us", 1),
+    Column("bytes/event on the wire", "delivery-0", "wire_bytes_per_event", 1),
+    Column("bytes/queued event", "memory", "bytes_per_queued_event"),
+)
+
+Cells = tuple[str, ...]
+
+_SIGNIFICANT = 3
+
+
+def _shown(figure: float, unit: str = "") -> str:
+    """Three digits, or all before the point."""
+    if abs(figure) >= 10 ** (_SIGNIFICANT - 1):
+        return f"{figure:,.0f}{unit}"
+    return f"{figure:.{_SIGNIFICANT}g}{unit}"
+
+
+def _limit(row: Row, limit: float | None) -> str:
+    if limit is None:
+        return ""
+    return f"{'≥' if row.goal.at_least else '≤'} {_shown(limit, row.goal.unit)}"
+
+
+def _verdict(row: Row) -> str:
+    if row.aim_reached:
+        return "yes, and the aim"
+    return "yes" if row.reached else "**no**"
+
+
+def _goals(results: Results) -> list[Cells]:
+    lines: list[Cells] = [("", "to reach", "aim", "measured", "lowest to highest", "reached")]
+    for row in rows(results):
+        reach = _limit(row, row.goal.reach)
+        lines.append(
+            (
+                row.goal.title,
+                f"{row.goal.words} ({reach})" if row.goal.words else reach,
+                _limit(row, row.aim),
+                _shown(row.spread.middle, row.goal.unit),
+                f"{_shown(row.spread.low)} to {_shown(row.spread.high)}",
+                _verdict(row),
+            )
+        )
+    return lines
+
+
+def _clients(results: Results) -> list[Cells]:
+    lines: list[Cells] = [("", *(column.title for column in COLUMNS))]
+    for name, client in CLIENTS.items():
+        cells = []
+        for column in COLUMNS:
+            spread = results.spread(column.name, name, column.value)
+            hidden = spread is None or name in column.unless
+            cells.append("" if hidden or not spread else f"{spread.middle:,.{column.digits}f}")
+        if any(cells):
+            lines.append((client.title, *cells))
+    return lines
+
+
+def _aligned(lines: Sequence[Cells]) -> list[list[str]]:
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return [[cell.ljust(width) for cell, width in zip(line, widths, strict=True)] for line in lines]
+
+
+def _plain(lines: Sequence[Cells]) -> str:
+    cleaned = [tuple(cell.replace("*", "").replace("`", "") for cell in line) for line in lines]
+    return "\n".join("  ".join(line).rstrip() for line in _aligned(cleaned))
+
+
+def _marked(lines: Sequence[Cells]) -> str:
+    def line(cells: Iterable[str]) -> str:
+        return f"| {' | '.join(cells)} |"
+
+    first, *others = _aligned(lines)
+    rule = f"|{'|'.join('-' * (len(cell) + 2) for cell in first)}|"
+    return "\n".join([line(first), rule, *map(line, others)])
+
+
+def _setting(report: Report) -> str:
+    machine = report.machine
+    versions = ", ".join(
+        f"{client.package} {machine[client.package]}"
+        for client in CLIENTS.values()
+        if client.package
+    )
+    return (
+        f"Measured on {report.made} on {machine['cores']} cores of {machine['processor']}, "
+        f"{machine['system']}, {machine['python']}; {versions}. "
+        f"A message is {report.results.message_bytes} bytes."
+    )
+
+
+def text(report: Report) -> str:
+    """Both tables, for a terminal."""
+    tables = [_plain(_goals(report.results)), _plain(_clients(report.results))]
+    return "\n\n".join([*tables, _setting(report)])
+
+
+def markdown(report: Report) -> str:
+    """Both tables, for the README."""
+    tables = [_marked(_goals(report.results)), _marked(_clients(report.results))]
+    return "\n\n".join([*tables, _setting(report)])
