@@ -42,8 +42,11 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--json", type=Path, metavar="PATH", help="write the results there")
     parser.add_argument("--svg", type=Path, metavar="PATH", help="write the chart there")
+    parser.add_argument(
+        "--show", type=Path, metavar="PATH", help="measure nothing: show the results written there"
+    )
     arguments = parser.parse_args(words)
-    if not (arguments.quick or arguments.only or arguments.rounds):
+    if not (arguments.quick or arguments.only or arguments.rounds or arguments.show):
         arguments.json = arguments.json or RESULTS
         arguments.svg = arguments.svg or RESULTS.with_suffix(".svg")
     return arguments
@@ -53,16 +56,8 @@ def _tell(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def main(words: Sequence[str] | None = None) -> int:
-    """Run, and return the exit code."""
-    arguments = _arguments(words)
-    missing = missing_packages()
-    if missing:
-        _tell(f'{", ".join(missing)} not found: python -m pip install -e ".[bench]"')
-        return 2
-    tasks = plan.limited(
-        plan.quick() if arguments.quick else plan.full(), arguments.only, arguments.rounds
-    )
+def _measured(tasks: Sequence[plan.Task], *, quick: bool) -> tuple[Report, list[str]]:
+    """Run the tasks; what came out, and what is wrong with it."""
     began = monotonic()
     runs, wrong = [], []
     with sink_process() as server:
@@ -71,11 +66,28 @@ def main(words: Sequence[str] | None = None) -> int:
             wrong += complaints
     report = Report(
         made=datetime.now(timezone.utc).date().isoformat(),
-        quick=arguments.quick,
-        seconds=monotonic() - began,
+        quick=quick,
+        seconds=round(monotonic() - began),
         machine=describe(),
         results=Results(runs, message_bytes()),
     )
+    return report, wrong
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run, and return the exit code."""
+    arguments = _arguments(words)
+    missing = missing_packages()
+    if missing:
+        _tell(f'{", ".join(missing)} not found: python -m pip install -e ".[bench]"')
+        return 2
+    wrong: list[str] = []
+    if arguments.show:
+        report = Report.read(arguments.show)
+    else:
+        tasks = plan.quick() if arguments.quick else plan.full()
+        tasks = plan.limited(tasks, arguments.only, arguments.rounds)
+        report, wrong = _measured(tasks, quick=arguments.quick)
     print(text(report))
     if wrong:
         _tell("\n".join(wrong))

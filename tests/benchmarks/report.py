@@ -22,7 +22,8 @@ class Report:
     made: str
     """The day."""
     quick: bool
-    seconds: float
+    seconds: int
+    """That it took."""
     machine: dict[str, str]
     results: Results
     notes: str = (
@@ -36,7 +37,7 @@ class Report:
         head = {
             "made": self.made,
             "quick": self.quick,
-            "seconds": round(self.seconds),
+            "seconds": self.seconds,
             "machine": self.machine,
             "message_bytes": self.results.message_bytes,
             "notes": self.notes,

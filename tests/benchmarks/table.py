@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from .clients import CLIENTS
 from .goals import Row, rows
 from .report import Report
-from .results import Results
+from .results import Results, Spread
 
 __all__ = ["COLUMNS", "Column", "markdown", "text"]
 
@@ -25,15 +25,23 @@ class Column:
     unless: tuple[str, ...] = ()
     """The clients for which it means nothing."""
 
+    def spread(self, results: Results, client: str) -> Spread | None:
+        """A client's figure, if there is one."""
+        return None if client in self.unless else results.spread(self.name, client, self.value)
+
+    def shown(self, spread: Spread) -> str:
+        """It as text."""
+        return f"{spread.middle:,.{self.digits}f}"
+
 
 COLUMNS = (
-    Column("call alone, µs", "call", "call_us", 1),
+    Column("call alone, us", "call", "call_us", 1),
     # What the floor does in a call is to post, now and then.
-    Column("call, sender busy, µs", "delivery-0", "busy_call_us", 1, unless=("floor",)),
+    Column("call, sender busy, us", "delivery-0", "busy_call_us", 1, unless=("floor",)),
     Column("events/s, 0 ms", "delivery-0", "events_per_second"),
     Column("events/s, 50 ms", "delivery-50", "events_per_second"),
     Column("events/s, 200 ms", "delivery-200", "events_per_second"),
-    Column("CPU/event, µs", "delivery-0", "cpu_us", 1),
+    Column("CPU/event, us", "delivery-0", "cpu_us", 1),
     Column("bytes/event on the wire", "delivery-0", "wire_bytes_per_event", 1),
     Column("bytes/queued event", "memory", "bytes_per_queued_event"),
 )
@@ -44,16 +52,16 @@ _SIGNIFICANT = 3
 
 
 def _shown(figure: float, unit: str = "") -> str:
-    """Three digits, or all before the point."""
+    """Three digits; of a large figure all before the point and one behind it."""
     if abs(figure) >= 10 ** (_SIGNIFICANT - 1):
-        return f"{figure:,.0f}{unit}"
+        return f"{figure:,.1f}".removesuffix(".0") + unit
     return f"{figure:.{_SIGNIFICANT}g}{unit}"
 
 
 def _limit(row: Row, limit: float | None) -> str:
     if limit is None:
         return ""
-    return f"{'≥' if row.goal.at_least else '≤'} {_shown(limit, row.goal.unit)}"
+    return f"{'>=' if row.goal.at_least else '<='} {_shown(limit, row.goal.unit)}"
 
 
 def _verdict(row: Row) -> str:
@@ -82,11 +90,11 @@ def _goals(results: Results) -> list[Cells]:
 def _clients(results: Results) -> list[Cells]:
     lines: list[Cells] = [("", *(column.title for column in COLUMNS))]
     for name, client in CLIENTS.items():
-        cells = []
-        for column in COLUMNS:
-            spread = results.spread(column.name, name, column.value)
-            hidden = spread is None or name in column.unless
-            cells.append("" if hidden or not spread else f"{spread.middle:,.{column.digits}f}")
+        spreads = [column.spread(results, name) for column in COLUMNS]
+        cells = [
+            column.shown(spread) if spread else ""
+            for column, spread in zip(COLUMNS, spreads, strict=True)
+        ]
         if any(cells):
             lines.append((client.title, *cells))
     return lines
@@ -118,9 +126,11 @@ def _setting(report: Report) -> str:
         for client in CLIENTS.values()
         if client.package
     )
+    quick = "A quick run: fewer rounds and events, a backlog of 100,000 at most. "
+    caution = quick if report.quick else ""
     return (
-        f"Measured on {report.made} on {machine['cores']} cores of {machine['processor']}, "
-        f"{machine['system']}, {machine['python']}; {versions}. "
+        f"{caution}Measured on {report.made} on {machine['cores']} cores of "
+        f"{machine['processor']}, {machine['system']}, {machine['python']}; {versions}. "
         f"A message is {report.results.message_bytes} bytes."
     )
 
