@@ -10,6 +10,8 @@ from typing import Any
 from rudder_logging._events import EVENT_TYPES
 from rudder_logging.config import OPTIONS
 
+from .benchmarks.report import RESULTS, Report
+from .benchmarks.table import markdown as benchmarks
 from .faults.table import markdown as faults
 
 README = Path(__file__).parent.parent / "README.md"
@@ -50,7 +52,12 @@ def options() -> str:
 
 def filled(text: str) -> str:
     """The README with its tables as they have to be."""
-    tables = {"event types": event_types(), "options": options(), "faults": faults()}
+    tables = {
+        "event types": event_types(),
+        "options": options(),
+        "faults": faults(),
+        "benchmarks": benchmarks(Report.read(RESULTS)),
+    }
     for title, table in tables.items():
         pattern = rf"(<!-- {title}: begin [^\n]*-->\n).*?(<!-- {title}: end -->)"
         match = re.search(pattern, text, flags=re.DOTALL)
