@@ -11,12 +11,13 @@ The files, in the order in which an event meets them:
 - `_context.py`: what `bind()` has bound
 - `_formatter.py`: `RudderFormatter`, from record to message; `_before_send.py`: the app's hook
 - `_events.py`: the seven event types in one table; `build` and `validate`
+- `_compiled.py`: the same, faster, for events as most calls log them
 - `_fields.py`: the rules of their fields; `_ids.py`: message ids
 - `_encoding.py`: values of every type a Python app has, as JSON
 - `queues/`: where messages wait: `base.py` is the protocol, `memory.py` and `file.py` keep it
 - `_listener.py`: `BatchListener`, from queue to batches
 - `_delivery.py`: from a batch to its outcome; `_outcomes.py`: the table; `_retry.py`: when again
-- `_transport.py`: one upload over HTTP
+- `_transport.py`: one upload over HTTP; `_gzip.py`: compressed
 - `_ledger.py`: what became of each event; `_reports.py`: who is told
 - `config.py`: every option; `_parsers.py`: how they are read; `exceptions.py`: every error
 - `dataplane/`: a data plane for tests and local work

@@ -212,7 +212,8 @@ class Delivery:
     def _settle(self, part: Sequence[bytes], result: Result) -> bool:
         """Delivered or refused. False: the queue no longer had all of them."""
         self._resume()
-        self._ahead.difference_update(part)
+        if self._ahead:  # else each message would be hashed for nothing
+            self._ahead.difference_update(part)
         if result.verdict is Verdict.ACCEPTED:
             return self._ledger.settle_delivered(self._queue, len(part)) == len(part)
         refusal = result.error

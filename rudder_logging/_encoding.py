@@ -30,18 +30,27 @@ import orjson
 
 from .exceptions import InvalidValueError
 
-__all__ = ["MAX_DEPTH", "dumps", "isoformat", "jsonable", "utc_milliseconds"]
+__all__ = [
+    "JSON_OPTIONS",
+    "MAX_DEPTH",
+    "MAX_VALUES",
+    "dumps",
+    "isoformat",
+    "jsonable",
+    "room_behind",
+    "utc_milliseconds",
+]
 
 MAX_DEPTH = 100
 """Levels of nesting that a message may have. The server loses an event at 9,998 and gets slow
 long before; orjson stops at 254."""
 
-_MAX_VALUES = 4_096_000 // 8
+MAX_VALUES = 4_096_000 // 8
 """The gateway takes so many bytes in one upload; a value has about eight, with key and comma.
 Lists that hold each other several times may stand for far more, and would take for ever."""
 
 _MAX_EXACT_INTEGER = 2**53
-_OPTIONS = orjson.OPT_STRICT_INTEGER | orjson.OPT_PASSTHROUGH_DATETIME
+JSON_OPTIONS = orjson.OPT_STRICT_INTEGER | orjson.OPT_PASSTHROUGH_DATETIME
 _DECIMAL_DIGITS_OF_A_FLOAT = 15
 _NUMPY_TIMES = {"M8": "datetime64[us]", "m8": "timedelta64[us]"}
 _FINER_THAN_MICROSECONDS = frozenset({"[ns]", "[ps]", "[fs]", "[as]"})
@@ -59,16 +68,16 @@ def dumps(message: dict[str, Any]) -> bytes:
             half a million values.
     """
     try:
-        if _room_behind(message, 1, _MAX_VALUES) >= 0:
-            return orjson.dumps(message, jsonable, _OPTIONS)
+        if room_behind(message, 1, MAX_VALUES) >= 0:
+            return orjson.dumps(message, jsonable, JSON_OPTIONS)
     except (TypeError, ValueError, RuntimeError):
         # Big integers, keys that are not strings, lone surrogates, a dict that another thread
         # changes: rare, and worth a slower pass that repairs.
         pass
-    return orjson.dumps(_plain(message, 0, [_MAX_VALUES]))
+    return orjson.dumps(_plain(message, 0, [MAX_VALUES]))
 
 
-def _room_behind(container: Any, depth: int, room: int) -> int:
+def room_behind(container: Any, depth: int, room: int) -> int:
     """How many more values there is room for behind a container; less than 0: `_plain` is to see.
 
     The latter if there are too many, or if orjson can't be trusted with it: it crashes the process
@@ -83,7 +92,7 @@ def _room_behind(container: Any, depth: int, room: int) -> int:
             continue
         if depth >= MAX_DEPTH or type(item) not in _CONTAINERS:
             return -1
-        room = _room_behind(item, depth + 1, room)
+        room = room_behind(item, depth + 1, room)
         if room < 0:
             return room
     return room if depth <= MAX_DEPTH else -1
@@ -252,7 +261,7 @@ def _plain(value: object, depth: int, room: list[int]) -> object:
             room[0] -= len(value)
             if room[0] < 0:
                 raise InvalidValueError(
-                    f"the event has over {_MAX_VALUES:,} values; send fewer with it "
+                    f"the event has over {MAX_VALUES:,} values; send fewer with it "
                     "(do lists or dicts hold each other several times?)"
                 )
             if isinstance(value, dict):

@@ -9,10 +9,10 @@ silently lose is refused here, with a message that names the field, the type of 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 from ._fields import (
     Field,
@@ -135,25 +135,6 @@ BINDABLE_FIELDS: Mapping[str, Field] = {
 }
 
 
-_Step = tuple[str, str, Callable[[str, Any], Any], str]
-"""A field as an app names it and on the wire, its rule, and the words to complain with."""
-
-
-class _Plan(NamedTuple):
-    """How to make a message of fields with these names; all that can be known without values."""
-
-    row: EventType
-    steps: tuple[_Step, ...]
-    by_template: _Step | None
-    """The field that is to be made of the record's message template."""
-
-
-_plans: dict[tuple[Any, ...], _Plan] = {}
-"""By type and names. An app has a few of them, and to find out what they mean took a quarter of a
-call."""
-_MOST_PLANS = 1_000
-
-
 def build(
     fields: Any,
     *,
@@ -172,76 +153,39 @@ def build(
     Raises:
         InvalidEventError: The data plane would refuse it, or accept and lose it.
     """
-    if type(fields) is not dict and not isinstance(fields, Mapping):
+    if not isinstance(fields, Mapping):
         raise InvalidTypeError(f"'rudder' must be a mapping, not {type_of(fields)}; give a dict")
-    if bound:
-        fields = merge_bound(fields, bound)
-    try:
-        shape = (fields.get("type"), *fields)
-        plan = _plans[shape]
-    except (KeyError, TypeError):  # a type may be given as anything, even what has no hash
-        plan = _plan(fields)
-    while True:
-        row, steps, by_template = plan
-        message: dict[str, Any] = {"messageId": None, "type": row.name, "channel": "server"}
-        for name, key, normalise, where in steps:
-            value = fields[name]
-            if value is None:
-                break
-            message[key] = normalise(where, value)
-        else:
-            break
-        plan = _plan(fields)
-    if by_template is not None:
-        _, key, normalise, where = by_template
-        if isinstance(template, str) and template:
-            message[key] = normalise(where, template)
-        elif row.by_name[key].required:
-            raise _missing(row, key)
-    if "traits" in message:
-        _place_traits(row, message)
-    if message["messageId"] is None:
-        message["messageId"] = new_message_id(now)
-    return message
-
-
-def _plan(fields: Mapping[str, Any]) -> _Plan:
-    """The plan for these fields; those that are None are left out."""
     event_type = fields.get("type")
     row = _row("track" if event_type is None else event_type)
-    steps: dict[str, _Step] = {}
-    by_template = row.template_field
+    if bound:
+        fields = merge_bound(fields, bound)
+    message: dict[str, Any] = {"messageId": None, "type": row.name, "channel": "server"}
+    template_field = row.template_field
     for name, value in fields.items():
         field = row.by_name.get(name)
         if field is None:
             if name == "type":
                 continue
             raise _unknown_field(row, name)
-        if field is by_template:
-            by_template = None  # even if it is None: an app can do without
+        if field is template_field:
+            template_field = None
         if value is None:
             continue
-        if field.key in steps:
+        if message.get(field.key) is not None:
             raise InvalidValueError(
                 f"{row.name}: {field.arg!r} was given twice, also as {field.key!r}; give one"
             )
-        steps[field.key] = _step(row, field, name)
-    for field in row.required:
-        if field.key not in steps and field is not by_template:
-            raise _missing(row, field.key)
-    if "userId" not in steps and "anonymousId" not in steps:
-        raise _missing(row)
-    plan = _Plan(
-        row, tuple(steps.values()), None if by_template is None else _step(row, by_template)
-    )
-    if len(steps) == len(fields) - ("type" in fields) and len(_plans) < _MOST_PLANS:
-        shape = (event_type, *fields)
-        _plans[shape] = plan
-    return plan
-
-
-def _step(row: EventType, field: Field, name: str = "") -> _Step:
-    return name, field.key, field.normalise, f"{row.name}: {field.arg!r}"
+        message[field.key] = field.normalise(f"{row.name}: {field.arg!r}", value)
+    if template_field is not None and isinstance(template, str) and template:
+        message[template_field.key] = template_field.normalise(
+            f"{row.name}: {template_field.arg!r}", template
+        )
+    _require(row, message)
+    if "traits" in message:
+        _place_traits(row, message)
+    if message["messageId"] is None:
+        message["messageId"] = new_message_id(now)
+    return message
 
 
 def validate(message: Mapping[str, Any]) -> None:
@@ -260,11 +204,7 @@ def validate(message: Mapping[str, Any]) -> None:
         # An explicit null counts as absent everywhere but there, where it loses the event.
         if value is not None or (field is INTEGRATIONS and field.key in message):
             field.normalise(f"{row.name}: {field.key!r}", value)
-    for field in row.required:
-        if message.get(field.key) is None:
-            raise _missing(row, field.key)
-    if message.get("userId") is None and message.get("anonymousId") is None:
-        raise _missing(row)
+    _require(row, message)
 
 
 def check_size(size: int, limit: int) -> None:
@@ -346,11 +286,12 @@ def _row(name: object) -> EventType:
     return row
 
 
-def _missing(row: EventType, key: str | None = None) -> InvalidValueError:
-    """What to raise where a required field is not there, or, without a key, any of the ids."""
-    if key is None:
-        return InvalidValueError(f"{row.name}: no id; give 'user_id' or 'anonymous_id'")
-    return InvalidValueError(f"{row.name}: {row.by_name[key].arg!r} is missing; give it")
+def _require(row: EventType, message: Mapping[str, Any]) -> None:
+    for field in row.required:
+        if message.get(field.key) is None:
+            raise InvalidValueError(f"{row.name}: {field.arg!r} is missing; give it")
+    if message.get("userId") is None and message.get("anonymousId") is None:
+        raise InvalidValueError(f"{row.name}: no id; give 'user_id' or 'anonymous_id'")
 
 
 def _place_traits(row: EventType, message: dict[str, Any]) -> None:

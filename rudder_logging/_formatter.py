@@ -10,6 +10,7 @@ from typing import Any
 
 from pythonjsonlogger.orjson import OrjsonFormatter
 
+from ._compiled import ENCODERS
 from ._context import bound_fields
 from ._encoding import dumps, utc_milliseconds
 from ._events import CONTEXT, INTEGRATIONS, build, merge
@@ -104,9 +105,19 @@ class RudderFormatter(OrjsonFormatter):
             InvalidEventError: The data plane would refuse the event, or lose it.
         """
         created = record.created
-        message = build(
-            record.__dict__.get("rudder"), template=record.msg, bound=bound_fields(), now=created
-        )
+        fields = record.__dict__.get("rudder")
+        bound = bound_fields()
+        if type(fields) is dict and not bound:
+            shape = (fields.get("type"), *fields)
+            try:
+                encoder = ENCODERS[shape]
+            except TypeError:  # a type that has no hash
+                encoder = None
+            if encoder is not None:
+                queued = encoder(fields, record.msg, created)
+                if queued is not None:
+                    return queued + defaults.ending
+        message = build(fields, template=record.msg, bound=bound, now=created)
         message["originalTimestamp"] = utc_milliseconds(created)
         if "context" not in message and "integrations" not in message:
             return dumps(message)[:-1] + defaults.ending

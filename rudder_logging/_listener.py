@@ -28,6 +28,11 @@ _SHORTEST_ATTEMPT = 0.05
 _LONGEST_WAIT_WHEN_STOPPING = 1.0
 _ENOUGH_SIGNALS = 4
 
+_REST, _UPLOADS_WITHOUT_REST = 0.01, 10
+"""After an upload, one that is due rests so long, unless ten times `upload_size` wait. An upload
+costs some 0.7 ms whatever its size: FIGURE
+"""
+
 
 class BatchListener(QueueListener):
     """Delivers what waits in a queue: in its own thread, or in a caller's.
@@ -74,6 +79,7 @@ class BatchListener(QueueListener):
         self._roused = 0  # those that have ended a pause, or came before what is being delivered
         self._first_at: float | None = None
         self._give_up_at: float | None = None
+        self._rested_at = 0.0
         self._drains = 0
         self._drains_when_taken = 0
 
@@ -210,8 +216,13 @@ class BatchListener(QueueListener):
                 if self._first_at is None:
                     self._first_at = now
                 remaining = self._first_at + self._upload_interval - now
-                in_a_hurry = self._stopping or hurry != self._hurried
-                if in_a_hurry or pending >= self._upload_size or remaining <= 0:
+                if self._stopping or hurry != self._hurried:
+                    return self._take()
+                if pending >= self._upload_size:
+                    remaining = 0.0
+                if pending < _UPLOADS_WITHOUT_REST * self._upload_size:
+                    remaining = max(remaining, self._rested_at - now)
+                if remaining <= 0:
                     return self._take()
                 self._await_signal(remaining)
         except BaseException:
@@ -229,6 +240,7 @@ class BatchListener(QueueListener):
                     self._delivery.deliver(record, self)
                 finally:
                     self._deliverer = None
+                    self._rested_at = monotonic() + _REST
         except Exception as error:  # noqa: BLE001 - a bug of ours must not end delivery
             # The batch is still first in line. Not the error's text, which might quote it.
             _log.error("delivery failed with %s; trying again", type(error).__name__)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import email.utils
 import errno
-import gzip
 import http.client
 import io
 import os
@@ -23,6 +22,7 @@ import requests
 import requests.adapters
 import urllib3.exceptions
 
+from ._gzip import compress
 from ._version import __version__
 from .config import Config
 from .exceptions import (
@@ -42,7 +42,6 @@ __all__ = ["Answer", "HttpTransport", "Transport", "check_files"]
 
 _WORDS = 200  # characters of a server's answer that are kept, for reports
 _LONGEST_ANSWER = 4096  # bytes; the gateway's are under 100, only a stranger's page has more
-_GZIP_LEVEL = 6
 
 
 @dataclass(frozen=True)
@@ -110,7 +109,7 @@ class HttpTransport:
         """See `Transport.send`. No redirect is followed; TLS is verified."""
         headers = self._headers
         if self._gzip and not plain:
-            body = gzip.compress(body, _GZIP_LEVEL, mtime=0)
+            body = compress(body)
             headers = {**headers, "Content-Encoding": "gzip"}
         kept_alive, self._kept_alive = self._kept_alive, False
         with (

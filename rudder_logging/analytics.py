@@ -309,8 +309,10 @@ class EventLogger(_LoggerAdapter):
         """
         given = dict(zip(_COMMON, common, strict=True))
         fields = {name: value for name, value in given.items() if value is not None}
-        # None is kept of its own ones: the log line is not to become the event's name.
-        fields = {"type": event_type, **own, **fields}
+        # None is kept where the log line would else become the event's name.
+        kept = ("event", "name")
+        fields |= {name: value for name, value in own.items() if value is not None or name in kept}
+        fields["type"] = event_type
         message_id = fields.get("message_id")
         if message_id is None:
             message_id = fields["message_id"] = new_message_id()

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections import deque
+from itertools import accumulate, islice, repeat, takewhile
 from time import monotonic
 
 from ..exceptions import QueueFullError
 from .base import Observer
 
 __all__ = ["MemoryQueue"]
+
+_MESSAGES_AT_ONCE = 1_000
 
 
 class MemoryQueue:
@@ -61,26 +65,40 @@ class MemoryQueue:
 
     def get(self, max_bytes: int, overhead: int = 0) -> list[bytes]:
         """See `EventQueue.get`."""
+        batch: list[bytes] = []
         with self._lock:
-            # A copy in one step: a `put` from a garbage collection here must not disturb the loop.
-            messages = list(self._messages)
-            total = count = 0
-            for message in messages:
-                total += len(message) + overhead
-                if total > max_bytes and count:
+            while some := self._some_from(len(batch)):
+                size = sum(map(len, some)) + overhead * len(some)
+                if size > max_bytes:
+                    fitting = self._fitting(some, max_bytes, overhead)
+                    batch += some[: fitting if batch else max(1, fitting)]
                     break
-                count += 1
-            self._handed_out = count
-            self._waiting = len(messages) - count
-        return messages[:count]
+                max_bytes -= size
+                batch += some
+            self._handed_out = len(batch)
+            self._waiting = len(self._messages) - len(batch)
+        return batch
+
+    def _some_from(self, position: int) -> list[bytes]:
+        """The next messages: not all, because a backlog may have a million."""
+        while True:
+            # A copy in one step: a `put` from a garbage collection must not disturb a loop.
+            with contextlib.suppress(RuntimeError):  # it came between the steps of this one
+                return list(islice(self._messages, position, position + _MESSAGES_AT_ONCE))
+
+    def _fitting(self, messages: list[bytes], max_bytes: int, overhead: int) -> int:
+        """How many of them have so many bytes at the most."""
+        ends = accumulate(len(message) + overhead for message in messages)
+        return sum(1 for _ in takewhile(max_bytes.__ge__, ends))
 
     def ack(self, count: int) -> int:
         """See `EventQueue.ack`."""
         with self._lock:
             count = min(count, self._handed_out)
-            for _ in range(count):
-                size = len(self._messages.popleft())
-                self._bytes -= size
+            size = 0
+            for _ in repeat(None, count):
+                size += len(self._messages.popleft())
+            self._bytes -= size
             self._handed_out -= count
             self._head += count
             if not self._handed_out:
