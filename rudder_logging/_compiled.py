@@ -54,6 +54,11 @@ _VALUE = """
             return None
         {v} = rule_{v}({where!r}, {v})
 """
+_VALUE_BY_TEMPLATE = """
+    {v} = {source}
+    if not ({taken_as_it_is} and {v}):
+        return None
+"""
 
 
 class _Encoders(dict[tuple[Any, ...], "Encoder | None"]):
@@ -90,7 +95,7 @@ def _compiled(event_type: Any, *names: Any) -> Encoder | None:
 def _written(row: EventType, sources: dict[Field, str]) -> Encoder:
     variables = {field: f"v{number}" for number, field in enumerate(sources)}
     values = [
-        _VALUE.format(
+        (_VALUE_BY_TEMPLATE if source == "template" else _VALUE).format(
             v=variables[field],
             source=source,
             taken_as_it_is=_TAKEN_AS_IT_IS.get(field.normalise, "False").format(v=variables[field]),

@@ -12,7 +12,6 @@ and loses deeply nested events after a 200):
 
 from __future__ import annotations
 
-import base64
 import dataclasses
 import logging
 import math
@@ -22,7 +21,7 @@ from collections.abc import Set as AbstractSet
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from enum import Enum
-from pathlib import PurePath
+from os import PathLike
 from typing import Any
 from uuid import UUID
 
@@ -151,7 +150,9 @@ def _text_of_bytes(value: bytes | bytearray | memoryview) -> str:
     try:
         return raw.decode()
     except UnicodeDecodeError:
-        return base64.b64encode(raw).decode()
+        from binascii import b2a_base64  # noqa: PLC0415 - seldom needed
+
+        return b2a_base64(raw, newline=False).decode()
 
 
 def _number_of_decimal(value: Decimal) -> float | str | None:
@@ -208,7 +209,7 @@ def _convert_by_kind(value: Any) -> object:  # noqa: C901, PLR0911, PLR0912 - on
         return value.total_seconds()
     if isinstance(value, Decimal):
         return _number_of_decimal(value)
-    if isinstance(value, PurePath):
+    if isinstance(value, PathLike):
         return str(value)
     if isinstance(value, BaseException):
         return f"{cls.__name__}: {value}"

@@ -8,7 +8,6 @@ silently lose is refused here, with a message that names the field, the type of 
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -86,7 +85,7 @@ MERGE_PROPERTIES = Field(
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class EventType:
     """One row of the table: a type's name, its purpose, and its own fields."""
 
@@ -271,6 +270,8 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 
 def nearest(name: object, known: Mapping[str, object]) -> str:
     """`; did you mean 'x'?`, or nothing if no known name is near."""
+    import difflib  # noqa: PLC0415 - costly, and only for errors
+
     close = difflib.get_close_matches(name, known, n=1) if isinstance(name, str) else None
     return f"; did you mean {close[0]!r}?" if close else ""
 

@@ -11,7 +11,6 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
-from email.utils import parsedate_to_datetime
 from enum import Enum
 from numbers import Integral
 from typing import Any
@@ -33,7 +32,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Field:
     """One field of a message: its names, its rule, and what it is for."""
 
@@ -124,12 +123,12 @@ def normalise_integrations(where: str, value: Any) -> Mapping[str, Any]:
     return integrations
 
 
-_RFC_3339 = re.compile(
+# As text, because the package's import should not have to wait until they are compiled.
+_RFC_3339 = (
     r"(\d{4}-\d\d-\d\d)"
-    r"(?:[T ](\d\d:\d\d)(?::(\d\d)(?:[.,]\d{1,9})?)?(?:Z|[+-](\d\d):?(\d\d))?)?",
-    re.ASCII,
+    r"(?:[T ](\d\d:\d\d)(?::(\d\d)(?:[.,]\d{1,9})?)?(?:Z|[+-](\d\d):?(\d\d))?)?"
 )
-_EPOCH = re.compile(r"\d{10}|\d{13}|\d{16}|\d{19}", re.ASCII)
+_EPOCH = r"\d{10}|\d{13}|\d{16}|\d{19}"
 _TIMESTAMP_CURE = "give an aware datetime, or RFC 3339 text like '2026-01-31T12:00:00Z'"
 
 
@@ -146,7 +145,7 @@ def normalise_timestamp(where: str, value: Any) -> str:
         raise InvalidTypeError(
             f"{where} must be a datetime or text, not {type_of(value)}; {_TIMESTAMP_CURE}"
         )
-    elif _is_rfc_3339(value) or _EPOCH.fullmatch(value):
+    elif _is_rfc_3339(value) or re.fullmatch(_EPOCH, value, re.ASCII):
         return value
     else:
         try:
@@ -157,7 +156,7 @@ def normalise_timestamp(where: str, value: Any) -> str:
 
 
 def _is_rfc_3339(text: str) -> bool:
-    match = _RFC_3339.fullmatch(text)
+    match = re.fullmatch(_RFC_3339, text, re.ASCII)
     if match is None:
         return False
     day, minute, second, zone_hours, zone_minutes = match.groups()
@@ -178,17 +177,18 @@ def _zone(hours: str, minutes: str) -> timezone:
 
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-_JAVASCRIPT = re.compile(
+_JAVASCRIPT = (
     rf"[A-Z][a-z][a-z] ({'|'.join(_MONTHS)}) (\d\d) (\d{{4}}) (\d\d):(\d\d):(\d\d) "
-    r"GMT([+-]\d\d)(\d\d)(?: \(.*\))?",
-    re.ASCII,
+    r"GMT([+-]\d\d)(\d\d)(?: \(.*\))?"
 )
 
 
 def _parse(text: str) -> datetime:
     """Of JavaScript's or RFC 1123's text. The email parser would take the former's zone for 0."""
-    match = _JAVASCRIPT.fullmatch(text)
+    match = re.fullmatch(_JAVASCRIPT, text, re.ASCII)
     if match is None:
+        from email.utils import parsedate_to_datetime  # noqa: PLC0415 - costly, and seldom needed
+
         return parsedate_to_datetime(text)
     month, day, year, hour, minute, second, zone_hours, zone_minutes = match.groups()
     return datetime(

@@ -22,7 +22,6 @@ from ._events import check_size
 from ._formatter import Defaults, RudderFormatter
 from ._ledger import Stats
 from ._parsers import LONGEST_WAIT
-from ._pipeline import Pipeline
 from ._stdlib import (
     NoLock,
     complaint,
@@ -38,6 +37,7 @@ from .exceptions import QueueFullError
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+    from ._pipeline import Pipeline
     from .config import Options
 
 __all__ = ["RudderHandler"]
@@ -76,12 +76,12 @@ class RudderHandler(logging.Handler):
         **options: Unpack[Options],
     ) -> None:
         self.config = Config.load(write_key=write_key, data_plane_url=data_plane_url, **options)
-        # Here, in the app's thread: were it imported by the listener, a fork meanwhile would
-        # leave the child waiting for the import's lock for ever.
+        # Not with the package, to keep that cheap. And in the app's thread: were it imported by
+        # the listener, a fork meanwhile would leave the child waiting for the import for ever.
+        from ._pipeline import Pipeline  # noqa: PLC0415
         from ._transport import HttpTransport, check_files  # noqa: PLC0415
 
         check_files(self.config)
-        self._max_event_bytes = self.config.max_event_bytes
         self._upload_size = self.config.upload_size_within_queue
         self._open(Pipeline.open(self.config, HttpTransport))
         # Only now does logging know the handler: one that could not be made must not stay in
@@ -297,8 +297,8 @@ class RudderHandler(logging.Handler):
                 if edited is None:
                     return
                 message = edited
-            if len(message) >= self._max_event_bytes:  # it lacks a byte
-                check_size(len(message) + 1, self._max_event_bytes)
+            if len(message) >= self.config.max_event_bytes:  # it lacks a byte
+                check_size(len(message) + 1, self.config.max_event_bytes)
         except Exception:
             self._ledger.invalid()
             raise

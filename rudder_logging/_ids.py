@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import secrets
 import time
 import uuid
 
@@ -40,7 +39,9 @@ def new_message_id(now: float | None = None) -> str:
 def _renew(until: float = 0.0) -> tuple[float, str, itertools.count[int]]:
     global _source
     prefix = str(uuid.uuid4())[: -len(str(_FIRST))]
-    _source = source = until, prefix, itertools.count(_FIRST + secrets.randbelow(8 * _FIRST))
+    # Not by way of `secrets`, whose import takes as long as the rest of the package's.
+    first = _FIRST + int.from_bytes(os.urandom(8), "big") % (8 * _FIRST)
+    _source = source = until, prefix, itertools.count(first)
     return source
 
 

@@ -6,8 +6,10 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import count, islice
+from typing import TYPE_CHECKING
 
-from .queues.base import EventQueue
+if TYPE_CHECKING:
+    from .queues.base import EventQueue
 
 __all__ = ["Ledger", "Stats"]
 

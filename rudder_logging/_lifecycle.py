@@ -13,9 +13,10 @@ import sys
 import weakref
 from time import monotonic
 from types import ModuleType
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from ._listener import BatchListener
+if TYPE_CHECKING:  # it imports logging.handlers, which importing the package need not
+    from ._listener import BatchListener
 
 __all__ = [
     "add_forkable",

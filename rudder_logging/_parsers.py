@@ -14,7 +14,6 @@ import threading
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
-from urllib.parse import urlsplit
 
 from ._events import INTEGRATIONS
 from .exceptions import InvalidEventError
@@ -211,6 +210,8 @@ def data_plane_url(value: Any) -> str:
     text = value.strip().rstrip("/") if isinstance(value, str) else ""
     cure = "must look like https://example.dataplane.rudderstack.com"
     try:
+        from urllib.parse import urlsplit  # noqa: PLC0415 - costly
+
         parts = urlsplit(text)
         host, _port = parts.hostname, parts.port
     except ValueError:

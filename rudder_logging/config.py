@@ -11,7 +11,6 @@ import os
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Literal, TypedDict
-from urllib.parse import urlsplit
 
 from . import _parsers as parsers
 from ._events import nearest
@@ -186,6 +185,8 @@ class Config:
     @property
     def is_in_clear(self) -> bool:
         """Whether events leave this machine without TLS."""
+        from urllib.parse import urlsplit  # noqa: PLC0415 - costly
+
         parts = urlsplit(self.data_plane_url)
         host = parts.hostname or ""
         local = host in ("localhost", "::1") or host.startswith("127.")

@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
 
 from .._events import nearest
 
@@ -40,6 +39,8 @@ def parse_queue_url(url: str) -> SpoolUrl | None:
     """
     if url == MEMORY:
         return None
+    from urllib.parse import parse_qsl, unquote, urlsplit  # noqa: PLC0415 - costly
+
     parts = urlsplit(url)
     path = unquote(parts.path)
     if parts.scheme != "file":

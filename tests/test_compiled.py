@@ -1,0 +1,128 @@
+"""The compiled encoders do what `build` and `dumps` do, byte by byte, or leave it to them."""
+
+from __future__ import annotations
+
+import json
+import logging
+from enum import Enum
+from types import MappingProxyType
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rudder_logging import _compiled, _formatter
+from rudder_logging._compiled import ENCODERS
+from rudder_logging._events import EVENT_TYPES, build
+from rudder_logging._formatter import RudderFormatter
+from rudder_logging.exceptions import InvalidEventError
+
+from .test_fuzz import Case, fuzz, spoilt_events
+
+
+class Name(str, Enum):
+    """As apps keep their events' names."""
+
+    READ = "Article Read"
+
+
+def encoded(fields: object, template: object) -> bytes | InvalidEventError:
+    """What a formatter makes of an event, or what it says of it."""
+    record = logging.makeLogRecord({"msg": template, "rudder": fields, "created": 1_700_000_000.5})
+    formatter = RudderFormatter()
+    try:
+        return formatter.encode(record, formatter.event_defaults)
+    except InvalidEventError as error:
+        return error
+
+
+def compare(fields: dict[str, Any], template: object) -> None:
+    """Encode with and without compiled encoders."""
+    fast = encoded(fields, template)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_formatter, "ENCODERS", {(fields.get("type"), *fields): None})
+        slow = encoded(fields, template)
+    if isinstance(slow, InvalidEventError):
+        assert (type(fast), str(fast)) == (type(slow), str(slow))
+    else:
+        assert fast == slow
+
+
+events = st.one_of(
+    spoilt_events().filter(lambda event: isinstance(event, dict)),
+    st.fixed_dictionaries(
+        {"message_id": st.just("m1"), "user_id": st.sampled_from(["u1", " u ", "ü", "\u115f", ""])},
+        optional={
+            "type": st.sampled_from([*EVENT_TYPES, None, Name.READ]),
+            "event": st.sampled_from(["Read", " ", "", None, Name.READ, 5]),
+            "name": st.sampled_from(["Home", "", None, Name.READ]),
+            "properties": st.sampled_from(
+                [{}, {"a": 1}, {"a": [1, (2,)]}, {"a": 2**70}, {1: 2}, MappingProxyType({"b": 2})]
+            ),
+            "anonymousId": st.sampled_from(["a", 5, None]),
+            "timestamp": st.sampled_from(["2026-01-31T12:00:00Z", "soon"]),
+        },
+    ),
+)
+templates = st.sampled_from(["Read %s", "", " ", None, 5, Name.READ, "\ud800"])
+
+
+def test_both_ways_lead_to_the_same() -> None:
+    """Whatever the fields, the values and the template."""
+
+    @fuzz(5.0)
+    @given(events.map(Case), templates)
+    def check(case: Case, template: object) -> None:
+        fields = case.value
+        if fields.get("message_id") is None and fields.get("messageId") is None:
+            fields = {**fields, "message_id": "m1"}  # else it differs each time
+        try:
+            hash(fields.get("type"))
+        except TypeError:
+            return
+        compare(fields, template)
+
+    check()
+
+
+def test_a_type_without_a_hash_is_refused_in_words() -> None:
+    """It can't be looked up."""
+    error = encoded({"type": [], "user_id": "u1"}, "Read")
+    assert "'type' must be a str, not list" in str(error)
+
+
+def test_ordinary_events_take_the_short_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One serialisation, and none of the loops over fields."""
+    long_way: list[object] = []
+
+    def build_and_note(fields: object, **options: Any) -> dict[str, Any]:
+        long_way.append(fields)
+        return build(fields, **options)
+
+    monkeypatch.setattr(_formatter, "build", build_and_note)
+    monkeypatch.setattr(_formatter, "ENCODERS", type(ENCODERS)())
+    for fields in (
+        {"user_id": "u1", "properties": {"n": 1, "tags": ["a", "b"]}},
+        {"type": "track", "anonymous_id": "a-1", "event": "Read"},
+        {"type": "page", "userId": "u1", "name": "Home", "category": "Docs", "properties": {}},
+        {"type": "screen", "userId": 7},
+        {"type": "alias", "user_id": "u1", "previous_id": "u0"},
+        {"type": "group", "user_id": "u1", "group_id": "g1"},
+    ):
+        message = encoded(fields, "Read %s")
+        assert isinstance(message, bytes)
+        assert json.loads(message + b"}")["channel"] == "server"
+    assert long_way == []
+
+
+def test_shapes_without_end_do_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An app that makes up field names has them refused; one that makes up types, too."""
+    monkeypatch.setattr(_compiled, "_MOST_SHAPES", len(ENCODERS) + 10)
+    for number in range(50):
+        assert isinstance(encoded({f"field{number}": 1}, "Read"), InvalidEventError)
+    assert len(ENCODERS) <= _compiled._MOST_SHAPES
+    message = encoded({"timestamp": "2026-01-31T12:00:00Z", "userId": "u", "event": "Read"}, None)
+    assert isinstance(message, bytes)
+    assert orjson.loads(message + b"}")["timestamp"] == "2026-01-31T12:00:00Z"
