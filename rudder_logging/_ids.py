@@ -7,7 +7,7 @@ import os
 import time
 import uuid
 
-__all__ = ["new_message_id"]
+__all__ = ["begin_anew", "new_message_id"]
 
 _FIRST = 10**11  # of a range of numbers with twelve digits, like the last group of a UUID
 
@@ -32,18 +32,15 @@ def new_message_id(now: float | None = None) -> str:
     # A second is also what bounds the harm where no hook is run: a fork that Python does not
     # know of, or a snapshot of a process (AWS Lambda SnapStart) that is restored many times.
     if now >= until:
-        until, prefix, numbers = _renew(now + 1.0)
+        until, prefix, numbers = begin_anew(now + 1.0)
     return prefix + str(next(numbers))
 
 
-def _renew(until: float = 0.0) -> tuple[float, str, itertools.count[int]]:
+def begin_anew(until: float = 0.0) -> tuple[float, str, itertools.count[int]]:
+    """Make ids from now on that no other process makes: called in a forked child."""
     global _source
     prefix = str(uuid.uuid4())[: -len(str(_FIRST))]
     # Not by way of `secrets`, whose import takes as long as the rest of the package's.
     first = _FIRST + int.from_bytes(os.urandom(8), "big") % (8 * _FIRST)
     _source = source = until, prefix, itertools.count(first)
     return source
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew)

@@ -41,7 +41,7 @@ def test_a_second_later_they_begin_anew() -> None:
     first, later = new_message_id(now), new_message_id(now + 0.5)
     assert first[:24] == later[:24]
     assert new_message_id(now + 1.0)[:24] != first[:24]
-    _ids._renew()  # or the time to come would hold for the tests to come
+    _ids.begin_anew()  # or the time to come would hold for the tests to come
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
