@@ -1,0 +1,201 @@
+"""What an event costs, as counts: no clock is asked, so nothing here depends on the machine.
+
+The figures themselves are those of `python -m tests.benchmarks`.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+import tracemalloc
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rudder_logging import _gzip, _transport
+from rudder_logging.dataplane import LocalDataPlane
+from rudder_logging.queues import MemoryQueue
+
+from .conftest import MakeHandler, Wire
+
+EVENTS = 1_000
+
+
+class Counted:
+    """A value that says how often it was converted."""
+
+    def __init__(self) -> None:
+        self.conversions = 0
+
+    def __repr__(self) -> str:
+        self.conversions += 1
+        return "counted"
+
+
+def log(logger: logging.Logger, count: int = EVENTS) -> None:
+    """Log events as an app does."""
+    logger.propagate = False  # pytest would keep the records
+    for number in range(count):
+        event = {"user_id": "u", "properties": {"n": number, "title": "The Independence"}}
+        logger.info("Article Read", extra={"rudder": event})
+
+
+def test_an_event_is_serialised_once(
+    make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane
+) -> None:
+    """At the call, and never again, however often it is sent."""
+    handler = make_handler()
+    value = Counted()
+    plane.fail(503, times=2)
+    wire(handler).info("Read", extra={"rudder": {"user_id": "u", "properties": {"v": value}}})
+    assert handler.flush(20)
+    assert handler.stats().retries == 2
+    assert value.conversions == 1
+    assert plane.events[0]["properties"] == {"v": "counted"}
+
+
+def test_the_listener_is_woken_at_the_edges_only(
+    make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the first event that waits and by the one that makes an upload, and by none between."""
+    handler = make_handler(upload_interval=60)
+    logger = wire(handler)
+    plane.latency = 0.2
+    log(logger, 1)
+    wakes = Counter[str]()
+    listener = handler._listener
+
+    def signal(first_at: float | None = None) -> None:
+        wakes["signal"] += 1
+        type(listener).signal(listener, first_at)
+
+    monkeypatch.setattr(listener, "signal", signal)
+    log(logger)
+    plane.latency = 0.0
+    assert handler.flush(20)
+    # Twice for each upload that began meanwhile, of which there are few.
+    assert wakes["signal"] <= 2 * len(plane.requests) <= EVENTS / 10
+
+
+def test_ids_need_no_system_call_each(
+    make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Random bytes are asked for once in a second."""
+    asked = Counter[str]()
+    urandom = os.urandom
+
+    def counted(size: int) -> bytes:
+        asked["urandom"] += 1
+        return urandom(size)
+
+    handler = make_handler()
+    logger = wire(handler)
+    log(logger, 1)
+    monkeypatch.setattr(os, "urandom", counted)
+    log(logger)
+    monkeypatch.undo()
+    assert handler.flush(20)
+    assert len({event["messageId"] for event in plane.events}) == EVENTS + 1
+    assert asked["urandom"] < EVENTS / 10
+
+
+def test_a_body_is_compressed_once_an_attempt(
+    make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever becomes of it."""
+    bodies: list[bytes] = []
+    compress = _gzip.compress
+
+    def counted(body: bytes) -> bytes:
+        bodies.append(body)
+        return compress(body)
+
+    monkeypatch.setattr(_transport, "compress", counted)
+    plane.fail(503, times=2)
+    handler = make_handler()
+    log(wire(handler))
+    assert handler.flush(20)
+    assert len(bodies) == len(plane.requests) == handler.stats().requests
+
+
+def test_an_event_on_the_disk_is_one_write(
+    make_handler: MakeHandler, wire: Wire, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a whole line, with no other call that the disk has to answer."""
+    handler = make_handler(queue=f"file://{tmp_path}", upload_interval=60, upload_size=EVENTS * 10)
+    logger = wire(handler)
+    log(logger, 1)  # makes the directory and the first segment
+    calls = Counter[str]()
+
+    def counting(name: str) -> Any:
+        original = getattr(os, name)
+
+        def counted(*args: Any, **kwargs: Any) -> Any:
+            calls[name] += 1
+            return original(*args, **kwargs)
+
+        return counted
+
+    for name in ("write", "fsync", "open", "pwrite"):
+        monkeypatch.setattr(os, name, counting(name))
+    log(logger)
+    monkeypatch.undo()
+    assert calls == {"write": EVENTS}
+    assert handler.flush(20)
+
+
+def test_a_queued_event_takes_little_more_than_its_bytes(
+    make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane
+) -> None:
+    """The buffer that it was written in is not kept with it, nor the record."""
+    handler = make_handler(upload_interval=60, upload_size=EVENTS * 10, max_queue_size=EVENTS * 10)
+    logger = wire(handler)
+    log(logger)
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0], handler.stats().pending_bytes
+        log(logger)
+        after = tracemalloc.get_traced_memory()[0], handler.stats().pending_bytes
+    finally:
+        tracemalloc.stop()
+    memory, messages = after[0] - before[0], after[1] - before[1]
+    assert 0 < messages <= memory < messages + 60 * EVENTS
+    assert handler.flush(20)
+    assert len(plane.events) == 2 * EVENTS
+
+
+def test_taking_a_batch_does_not_copy_the_backlog() -> None:
+    """A backlog of any length costs each upload the same."""
+    queue = MemoryQueue(max_events=200_000, max_bytes=2**30)
+    for _ in range(100_000):
+        queue.put(b"message")
+    tracemalloc.start()
+    try:
+        assert queue.get(max_bytes=700) == [b"message"] * 100
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 100_000  # of the 800,000 that the references alone would take
+
+
+def test_importing_the_package_loads_nothing_that_only_delivery_needs() -> None:
+    """What takes the time comes with the first handler."""
+    program = "import sys, rudder_logging; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    ).stdout.split()
+    dear = {
+        "requests",
+        "urllib3",
+        "ssl",
+        "socket",
+        "logging.handlers",
+        "random",
+        "email",
+        "asyncio",
+    }
+    assert not dear & set(loaded)
