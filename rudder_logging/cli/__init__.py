@@ -1,0 +1,29 @@
+"""The command `rudder-logging`. Needs the extra `cli`; nothing else in the package imports it.
+
+- `_group.py`: the sub-commands, each loaded when it is called
+- `_common.py`: what they share: exit codes, errors, options of the package's table
+- `_serve.py`, `_send.py`, `_replay.py`, `_doctor.py`, `_spool.py`: one each
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+__all__ = ["main"]
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit code (`ExitCode`).
+
+    Args:
+        words: The arguments; by default those of the process.
+    """
+    try:
+        from ._group import run  # noqa: PLC0415 - to say what is missing in our words
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] not in ("click", "rich"):
+            raise
+        sys.stderr.write("Error: the command needs an extra: pip install 'rudder-logging[cli]'\n")
+        return 2
+    return run(words)
