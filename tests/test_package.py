@@ -55,6 +55,7 @@ ORDER = [
     "queues.base",
     "queues._urls",
     "_warehouse",
+    "_plan",
     "_events",
     "_fields",
     "_ids",
