@@ -58,7 +58,7 @@ class LivePlane(LocalDataPlane):
     def _state(self) -> Mapping[str, Any]:
         """What the page's switches show."""
         return {
-            "url": self.url,
+            "key": DEFAULT_KEY if self.write_key is None else None,
             "shares": [[status, share] for status, share in self._faults.shares.items()],
             "latency": self.latency,
             "limit": self.max_request_bytes,
