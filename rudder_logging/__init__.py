@@ -22,7 +22,8 @@ The files, in the order in which an event meets them:
 - `config.py`: every option; `_parsers.py`: how they are read; `exceptions.py`: every error
 - `_warehouse.py`: what a warehouse would drop or rename, for the tools below
 - `_plan.py`: a tracking plan, which says what events have to look like
-- `dataplane/`: a data plane for tests and local work; `cli/`: the command `rudder-logging`
+- `__main__.py`, `cli/`: the command `rudder-logging`
+- `dataplane/`: a data plane for tests and local work, also with a live page
 """
 
 from __future__ import annotations

@@ -17,7 +17,22 @@ PACKAGE = Path(rudder_logging.__file__).parent
 
 # Who may import whom: a module imports only what stands further down.
 ORDER = [
+    "__main__",
+    "cli.__init__",
+    "cli._group",
+    "cli._serve",
+    "cli._send",
+    "cli._shipper",
+    "cli._common",
     "__init__",
+    "dataplane.live.__init__",
+    "dataplane.live.plane",
+    "dataplane.live.routes",
+    "dataplane.live.guards",
+    "dataplane.live.stream",
+    "dataplane.live.feed",
+    "dataplane.live.judges",
+    "dataplane.live.entries",
     "dataplane.__init__",
     "dataplane.server",
     "dataplane.inbox",

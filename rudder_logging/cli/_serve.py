@@ -31,6 +31,7 @@ _PERIOD = 0.1
 _UNITS = {"": 1.0, "s": 1.0, "ms": 0.001}
 _SIZES = {"": 1, "b": 1, "kb": 1024, "mb": 1024 * 1024}  # the gateway's own kB has 1,024
 _LONGEST_LATENCY = 600
+_LARGEST = 1000 * 1024 * 1024 + 1
 
 
 def _share(text: str) -> tuple[int, float]:
@@ -56,10 +57,10 @@ def _latency(text: str) -> float:
 
 def _size(text: str) -> int:
     match = re.fullmatch(r"(\d+(?:\.\d+)?)(b|kb|mb|)", text.strip().lower())
-    size = int(float(match[1]) * _SIZES[match[2]]) if match else 0
-    if not 0 < size < 2**40:
-        raise ValueError(f"must be a number of bytes, like 100kb or 4mb; not {text!r}")
-    return size
+    size = float(match[1]) * _SIZES[match[2]] if match else 0
+    if not 1 <= size < _LARGEST:
+        raise ValueError(f"must be up to 1000mb, like 100kb or 4mb; not {text!r}")
+    return int(size)
 
 
 def _read(
@@ -144,6 +145,8 @@ def serve(
     It answers as RudderStack's gateway does, and sends nothing anywhere. Its page shows the last
     10,000 events, as they arrive. Point an app at it with RUDDER_DATA_PLANE_URL. Ctrl-C ends it.
     """
+    if not host:
+        raise BadInputError("--host is empty; give an address of this machine")
     if len({status for status, _ in shares}) < len(shares):
         raise BadInputError("--fail names a status twice; give it once")
     if sum(share for _, share in shares) > 1:
@@ -251,18 +254,18 @@ def _is_loopback(host: str) -> bool:
 
 def _print(plane: LivePlane, ended: threading.Event) -> None:
     """Events as lines, until the end; what came before that is printed still."""
+    output = sys.stdout.buffer  # JSON is UTF-8, whatever the terminal takes
     place = lost = 0
-    while True:
+    is_over = False
+    while not is_over:
         is_over = ended.wait(_PERIOD)
         is_last = False
         while not is_last:
             batch = plane.feed.after(place)
             lost += batch.skipped
             place, is_last = batch.next, batch.is_last
-            lines = [f"{entry.message}\n" for entry in batch.entries if entry.message]
-            sys.stdout.write("".join(lines))
-        sys.stdout.flush()
-        if is_over:
-            break
+            lines = (f"{entry.message}\n" for entry in batch.entries if entry.message)
+            output.write("".join(lines).encode())
+        output.flush()
     if lost:
         click.echo(f"Warning: {lost:,} events came too fast to be printed", err=True)

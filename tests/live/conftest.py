@@ -25,7 +25,9 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-_seen = {"version": "", "ran": 0}
+_versions: list[str] = []
+_ran: list[str] = []
+_measured: list[str] = []
 
 Event = dict[str, Any]
 
@@ -58,6 +60,12 @@ def served(*flags: str) -> Iterator[str]:
 
 
 @pytest.fixture
+def measured() -> list[str]:
+    """Where a measurement is left for the summary."""
+    return _measured
+
+
+@pytest.fixture
 def live() -> Iterator[LivePlane]:
     """A plane with its page."""
     with LivePlane() as plane:
@@ -71,7 +79,7 @@ def browser() -> Iterator[Browser]:
         pytest.skip("no browser: install Debian's chromium to run the page's tests")
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        _seen["version"] = started.version
+        _versions[:] = [started.version]
         yield started
         started.close()
 
@@ -83,7 +91,7 @@ def faults() -> list[str]:
 
 
 @pytest.fixture
-def page(browser: Browser, faults: list[str]) -> Iterator[Page]:
+def page(request: pytest.FixtureRequest, browser: Browser, faults: list[str]) -> Iterator[Page]:
     """An empty page; what it loads must come from loopback, and nothing may fail in it."""
     context = browser.new_context(viewport={"width": 1280, "height": 760})
     context.set_default_timeout(8_000)
@@ -103,14 +111,15 @@ def page(browser: Browser, faults: list[str]) -> Iterator[Page]:
     context.close()
     assert faults == []
     assert hosts <= {"127.0.0.1", "localhost", ""}
-    _seen["ran"] = int(_seen["ran"]) + 1
+    _ran.append(request.node.name)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say whether the page was seen in a browser: a skipped test is easily overlooked."""
     if CHROMIUM is None:
         terminalreporter.write_line("The live page was seen in no browser: there is no chromium.")
-    elif _seen["ran"]:
+    elif _ran:
         terminalreporter.write_line(
-            f"The live page was seen in Chromium {_seen['version']} by {_seen['ran']} tests."
+            f"The live page was seen in Chromium {_versions[0]} by {len(_ran)} tests"
+            + "".join(f"; {words}" for words in _measured)
         )
