@@ -22,11 +22,13 @@ export function layOut(text) {
   const newLine = () => {
     plain += `\n${"  ".repeat(Math.min(depth, 40))}`;
   };
-  TOKEN.lastIndex = 0;
-  let token;
+  const head = text.slice(0, LONGEST);
   let before = "";
-  while ((token = TOKEN.exec(text)) !== null && TOKEN.lastIndex < LONGEST) {
+  let end = 0;
+  for (const token of head.matchAll(TOKEN)) {
     const [whole, string, mark, word] = token;
+    if (head.slice(end, token.index).trim()) break; // a string that was cut
+    end = token.index + whole.length;
     if (mark === "}" || mark === "]") {
       depth -= 1;
       if (before !== "{" && before !== "[") newLine();
@@ -37,12 +39,12 @@ export function layOut(text) {
       else if (mark) plain += mark;
       if (mark === ",") newLine();
       if (mark === "{" || mark === "[") depth += 1;
-      if (string) span(text[TOKEN.lastIndex] === ":" ? "key" : "string", string);
+      if (string) span(head[end] === ":" ? "key" : "string", string);
       if (word) span(/^[tfn]/.test(word) ? "word" : "number", word);
     }
     before = whole;
   }
   flush();
-  if (token !== null) span("note", `\n… ${text.length.toLocaleString()} characters; copy it to see all`);
+  if (text.length > LONGEST) span("note", `\n… ${text.length.toLocaleString()} characters; copy it to see all`);
   return fragment;
 }

@@ -7,6 +7,7 @@ const TIME = new Intl.DateTimeFormat(undefined, {
   hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3, hour12: false,
 });
 const VERDICTS = { ok: "stored", warn: "warning", plan: "off plan", lost: "lost later" };
+const SELF_TOLD = new Set(["warn", "plan"]);
 
 export function timeOf(row) {
   return TIME.format(row.time);
@@ -105,8 +106,9 @@ export class List {
     root.dataset.kind = row.kind;
     root.dataset.verdict = row.verdict;
     const verdict = verdictOf(row);
-    const [first = ""] = row.words;
-    const words = first.startsWith(verdict) ? first : [verdict, first].filter(Boolean).join(" · ");
+    const [first = verdict] = row.words; // a warning's words say by whom
+    const isPlain = SELF_TOLD.has(row.verdict) || first.startsWith(verdict);
+    const words = isPlain ? first : `${verdict} · ${first}`;
     const more = row.words.length > 1 ? ` (+${row.words.length - 1})` : "";
     const isRefused = row.kind === "refused";
     const type = isRefused ? `refused ${row.count || ""}` : row.type || "no type";

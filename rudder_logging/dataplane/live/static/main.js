@@ -22,7 +22,7 @@ const detail = new Detail({
 const kinds = new Kinds($("kinds"), (chosen, findings) => filter({ kinds: chosen, findings }));
 const faults = new Faults(
   {
-    form: $("faults"), status: $("fault-status"), share: $("fault-share"), shares: $("fault-shares"),
+    form: $("fault-form"), status: $("fault-status"), share: $("fault-share"), shares: $("fault-shares"),
     latency: $("fault-latency"), limit: $("fault-limit"), disabled: $("fault-disabled"),
     heal: $("fault-heal"), words: $("fault-words"),
   },
@@ -115,6 +115,7 @@ function open(number) {
 }
 
 function close() {
+  if ($("detail").contains(document.activeElement)) $("scroller").focus({ preventScroll: true });
   detail.close();
   list.draw();
 }
