@@ -85,15 +85,22 @@ Examples:
 )
 @click.option(
     "--host",
+    metavar="ADDRESS",
     default="127.0.0.1",
     show_default=True,
     help="Where to listen. Beyond loopback, anybody who reaches it reads what it received.",
 )
 @click.option(
-    "--port", default=8080, show_default=True, type=click.IntRange(0, 65535), help="0: a free one."
+    "--port",
+    metavar="PORT",
+    default=8080,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    help="0: a free one.",
 )
 @click.option(
     "--write-key",
+    metavar="KEY",
     callback=partial(_read, _parsers.write_key),
     help="The only key to accept. Left out, any will do.",
 )

@@ -219,7 +219,6 @@ def test_counts_by_type_and_per_second(page: Page, live: LivePlane) -> None:
         expect(page.locator(f"#kinds [data-kind={kind}] b")).to_have_text(count)
     expect(page.locator("#kinds [data-kind=merge]")).to_be_hidden()
     expect(page.locator("#rate")).to_have_text("3")  # six within two seconds
-    expect(page.locator("#rate")).to_have_text("0")
 
 
 def test_pause_and_go_on(page: Page, live: LivePlane) -> None:
@@ -276,6 +275,27 @@ def test_copy_as_curl(page: Page, live: LivePlane) -> None:
     )
     assert done.stdout == "ok"
     assert live.events == [sent, sent]
+
+
+def test_copy_as_curl_of_what_is_no_json(page: Page, live: LivePlane) -> None:
+    """The same bytes, in characters that a terminal shows and does not obey."""
+    sent = "{'100%':\x1b[2J\r\n\x03 \\n ü €}"
+    post(live, sent)
+    look(page, live, 1)
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"], origin=live.url)
+    page.keyboard.press("j")
+    page.keyboard.press("Enter")
+    page.keyboard.press("c")
+    expect(page.locator("#toast")).to_have_text("Command copied")
+    command = page.evaluate("navigator.clipboard.readText()")
+    assert command.replace("\n", "").isprintable()
+    assert command.isascii()
+    environment = {"PATH": "/usr/bin:/bin", "RUDDER_WRITE_KEY": CURL_KEY}
+    subprocess.run(["sh", "-c", command], env=environment, capture_output=True, check=True)
+    expect(page.locator("#shown")).to_contain_text("2 shown")
+    page.keyboard.press("Home")
+    page.locator("#canvas .row").first.click()
+    expect(page.locator("#detail pre")).to_have_text(sent.replace("\r", ""), use_inner_text=False)
 
 
 def test_export_is_json_lines(page: Page, live: LivePlane) -> None:
@@ -454,9 +474,9 @@ def test_two_thousand_events_a_second(page: Page, measured: list[str]) -> None:
         page.goto(url)
         expect(page.locator("#status")).to_have_text("live")
         with subprocess.Popen([*FLOOD, url, "2000", "6"]) as flood:
-            expect(page.locator("#rate")).not_to_have_text("0")
-            page.wait_for_timeout(2_000)  # the number is the mean of two seconds
-            seen: dict[str, Any] = page.evaluate(SMOOTHNESS, 2.5)
+            # The number is the mean of two seconds.
+            expect(page.locator("#rate")).to_have_text(re.compile(r"1,[5-9]|2,"), timeout=8_000)
+            seen: dict[str, Any] = page.evaluate(SMOOTHNESS, 2)
         assert flood.returncode == 0
         expect(page.locator("#shown")).to_have_text("10,000 shown · 10,000 held · 12,000 came")
         assert page.evaluate("document.querySelectorAll('#canvas .row').length") == seen["rows"]

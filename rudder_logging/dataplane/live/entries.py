@@ -60,7 +60,7 @@ def entries_of(
         judges: What else to say of each event.
         now: When it came, in seconds since 1970.
     """
-    common = {"time": round(now * 1000), "path": request.path}
+    common = {"time": round(now * 1000), "path": _label(request.path)}
     if not events:
         return [_refused(request, common)]
     if request.status is None:

@@ -18,13 +18,25 @@ export function jsonOf(row) {
 export function curlOf(row) {
   const isBatch = row.path === "/v1/batch" || row.kind !== "refused";
   const messages = messagesOf(row);
-  const body = row.body || (isBatch ? `{"batch":[${messages.join(",")}]}` : (messages[0] ?? ""));
-  const safe = row.body ? body : body.replace(UNSEEN, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`);
-  const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
-  const url = location.origin + (isBatch ? "/v1/batch" : row.path);
+  const url = location.origin + (isBatch ? "/v1/batch" : encodeURI(row.path));
   const head = `curl -u "$RUDDER_WRITE_KEY:" -H 'Content-Type: application/json' \\\n  ${quoted(url)} \\\n  --data-binary `;
-  if (safe.length < LONGEST_ARGUMENT || safe.includes("\n")) return head + quoted(safe);
-  return `${head}@- <<'END'\n${safe}\nEND`;
+  if (row.body) return `printf ${quoted(printable(row.body))} | ${head}@-`;
+  const body = isBatch ? `{"batch":[${messages.join(",")}]}` : (messages[0] ?? "");
+  const json = body.replace(UNSEEN, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`);
+  if (json.length < LONGEST_ARGUMENT) return head + quoted(json);
+  return `${head}@- <<'END'\n${json}\nEND`;
+}
+
+function quoted(text) {
+  return `'${text.replaceAll("'", "'\\''")}'`;
+}
+
+// Any text as a format of printf, in ASCII that a terminal shows and does not obey.
+function printable(text) {
+  const octal = (byte) => `\\${byte.toString(8).padStart(3, "0")}`;
+  return text
+    .replace(/[\\%]/g, (char) => char + char)
+    .replace(/[^ -~]|^-/gu, (char) => Array.from(new TextEncoder().encode(char), octal).join(""));
 }
 
 export async function copy(text) {
