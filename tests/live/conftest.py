@@ -65,11 +65,17 @@ def measured() -> list[str]:
     return _measured
 
 
-@pytest.fixture
-def live() -> Iterator[LivePlane]:
-    """A plane with its page."""
+@pytest.fixture(scope="session")
+def _live() -> Iterator[LivePlane]:
     with LivePlane() as plane:
         yield plane
+
+
+@pytest.fixture
+def live(_live: LivePlane) -> LivePlane:
+    """A plane with its page, which has received nothing yet and is well."""
+    _live.clear()
+    return _live
 
 
 @pytest.fixture(scope="module")

@@ -198,20 +198,20 @@ def test_a_reader_goes_on_where_it_was(live: LivePlane) -> None:
     post(live, event(3))
     with stream(live, Last_Event_ID=first["id"]) as messages:
         again = batch(messages)
-    assert (again["first"], len(again["rows"]), again["skipped"]) == (2, 1, 0)
+    assert [json.loads(row["json"])["messageId"] for row in again["rows"]] == ["m3"]
+    assert (again["first"], again["skipped"]) == (first["first"] + 2, 0)
     for unknown in ("00000000.2", "nonsense"):
         with stream(live, Last_Event_ID=unknown) as messages:
             assert len(batch(messages)["rows"]) == 3
 
 
-def test_a_reader_that_is_done_frees_the_server(live: LivePlane) -> None:
-    """Pages that were closed cost nothing any more, and open ones do not keep it from ending."""
-    for _ in range(3):
-        with stream(live) as messages:
-            batch(messages)
+def test_an_open_page_does_not_keep_the_server(live: LivePlane) -> None:
+    """When it ends, so do the streams; one that was closed before is forgotten at once."""
     with stream(live) as messages:
         batch(messages)
-        live.stop()
+    with LivePlane() as ending, stream(ending) as messages:
+        batch(messages)
+        ending.stop()
         assert list(messages) == []
 
 
@@ -251,6 +251,16 @@ def test_the_feed_holds_the_last_events() -> None:
     assert [each["messageId"] for each in feed.events] == ["m2", "m3", "m4"]
     assert found.counts["track"] == 5
     assert feed.after(5).entries == []
+
+
+def test_what_was_cleared_was_not_missed() -> None:
+    """A reader that was behind when all was forgotten is told of that, and of no gap."""
+    feed = Feed()
+    feed.add(received(), (event(0), event(1), event(2)))
+    feed.clear()
+    feed.add(received(), (event(3),))
+    found = feed.after(1)
+    assert (found.first, found.skipped, found.cleared, found.counts["track"]) == (3, 0, 1, 1)
 
 
 def test_the_feed_is_bounded_in_bytes() -> None:
