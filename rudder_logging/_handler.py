@@ -82,7 +82,6 @@ class RudderHandler(logging.Handler):
         from ._transport import HttpTransport, check_files  # noqa: PLC0415
 
         check_files(self.config)
-        self._upload_size = self.config.upload_size_within_queue
         self._open(Pipeline.open(self.config, HttpTransport))
         # Only now does logging know the handler: one that could not be made must not stay in
         # logging's list, where the next dictConfig would try to close it.
@@ -315,10 +314,8 @@ class RudderHandler(logging.Handler):
             raise
         if listener.retired or self._is_synchronous or _lifecycle.ending_since is not None:
             self._have_delivered()
-        elif waiting == 1:
-            listener.signal(monotonic())
-        elif waiting == self._upload_size:
-            listener.signal()
+        elif waiting >= listener.wake_at:
+            listener.wake()
 
     def _edited(self, message: bytes) -> bytes | None:
         """What `before_send` makes of a message; None: it is dropped, and counted."""
@@ -334,7 +331,7 @@ class RudderHandler(logging.Handler):
 
     def _put_by_force(self, message: bytes) -> int:
         """Put a message as `overflow` says; 0: it was dropped."""
-        self._listener.signal()
+        self._listener.wake()
         while self._make_room(len(message)):
             with contextlib.suppress(QueueFullError):
                 return self._queue.put(message)
@@ -362,7 +359,7 @@ class RudderHandler(logging.Handler):
         elif policy == "block" and not self._listener.is_deliverer():
             if self._delivers_itself() or not self._listener.ensure_running():
                 return self._listener.drain(self._deadline(self.config.block_timeout))
-            self._listener.signal()
+            self._listener.wake()
             return self._queue.wait_for_room(size, self.config.block_timeout)
         return False
 
