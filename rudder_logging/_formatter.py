@@ -10,10 +10,11 @@ from typing import Any
 
 from pythonjsonlogger.orjson import OrjsonFormatter
 
-from ._compiled import ENCODERS
+from ._compiled import ENCODERS, compile_encoder
 from ._context import bound_fields
-from ._encoding import dumps, utc_milliseconds
+from ._encoding import dumps
 from ._events import CONTEXT, INTEGRATIONS, build, merge
+from ._ids import MOMENTS
 from ._version import __version__
 
 __all__ = ["Defaults", "RudderFormatter", "event_of"]
@@ -108,17 +109,19 @@ class RudderFormatter(OrjsonFormatter):
         fields = record.__dict__.get("rudder")
         bound = bound_fields()
         if type(fields) is dict and not bound:
-            shape = (fields.get("type"), *fields)
+            shape = (fields["type"], *fields) if "type" in fields else (*fields,)
             try:
                 encoder = ENCODERS[shape]
+            except KeyError:
+                encoder = compile_encoder(shape)
             except TypeError:  # a type that has no hash
                 encoder = None
             if encoder is not None:
-                queued = encoder(fields, record.msg, created)
+                queued = encoder(fields, record.msg, created, defaults.ending)
                 if queued is not None:
-                    return queued + defaults.ending
+                    return queued
         message = build(fields, template=record.msg, bound=bound, now=created)
-        message["originalTimestamp"] = utc_milliseconds(created)
+        message["originalTimestamp"] = MOMENTS.at(created)[2]
         if "context" not in message and "integrations" not in message:
             return dumps(message)[:-1] + defaults.ending
         message["context"] = merge(defaults.context, message.get("context", {}))

@@ -23,6 +23,7 @@ from ._formatter import Defaults, RudderFormatter
 from ._ledger import Stats
 from ._parsers import LONGEST_WAIT
 from ._stdlib import (
+    OWN_LOGGERS,
     NoLock,
     complaint,
     filtered,
@@ -90,6 +91,7 @@ class RudderHandler(logging.Handler):
         # Records alive that have been here: one may come twice, by a child logger and by root.
         # The references leave by themselves, so an address used again is not mistaken.
         self._seen: set[weakref.ref[logging.LogRecord]] = set()
+        self._forget = self._seen.discard
         tell_of_setup(
             debug=self.config.debug,
             without_threads=not self.config.sync_mode and not _lifecycle.threads_run(),
@@ -278,16 +280,18 @@ class RudderHandler(logging.Handler):
 
     def _has_seen(self, record: logging.LogRecord) -> bool:
         """Whether this very record has been here; it has from now on."""
-        reference = weakref.ref(record, self._seen.discard)
+        reference = weakref.ref(record, self._forget)
         if reference in self._seen:
             return True
         self._seen.add(reference)
         return False
 
     def _accept(self, record: logging.LogRecord) -> None:
-        # a method more costs a call 0.7 %, and there would be six.
         listener = self._listener
-        if record.__dict__.get("rudder") is None or is_feedback(record, listener.is_deliverer):
+        if record.__dict__.get("rudder") is None:
+            return
+        # Before the exact look: most loggers have other names.
+        if str(record.name).startswith(OWN_LOGGERS) and is_feedback(record, listener.is_deliverer):
             return
         try:
             message = self._formatter.encode(record, self._defaults)

@@ -6,7 +6,7 @@ import contextlib
 import sys
 import threading
 from collections import deque
-from itertools import accumulate, islice, repeat, takewhile
+from itertools import accumulate, islice, takewhile
 from time import monotonic
 
 from ..exceptions import QueueFullError
@@ -105,10 +105,7 @@ class MemoryQueue:
         """See `EventQueue.ack`."""
         with self._lock:
             count = min(count, self._handed_out)
-            size = 0
-            for _ in repeat(None, count):
-                size += len(self._messages.popleft())
-            self._bytes -= size
+            self._pop(count)
             self._handed_out -= count
             self._head += count
             if not self._handed_out:
@@ -116,6 +113,13 @@ class MemoryQueue:
                 self._evicted_behind = 0
             self._settled.notify_all()
             return count
+
+    def _pop(self, count: int) -> list[bytes]:
+        # One by one, because `put` may append meanwhile.
+        popped = [self._messages.popleft() for _ in range(count)]
+        size = sum(map(len, popped))
+        self._bytes -= size
+        return popped
 
     def evict(self) -> bytes | None:
         """See `EventQueue.evict`."""
@@ -174,10 +178,7 @@ class MemoryQueue:
     def abandon(self) -> list[bytes]:
         """See `EventQueue.abandon`."""
         with self._lock:
-            # One by one: a `put` meanwhile must not be forgotten with those that were there.
-            left = [self._messages.popleft() for _ in range(len(self._messages))]
-            size = sum(map(len, left))
-            self._bytes -= size
+            left = self._pop(len(self._messages))
             self._head += len(left) + self._evicted_behind
             self._handed_out = self._evicted_behind = 0
             self._settled.notify_all()
