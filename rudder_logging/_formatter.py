@@ -88,15 +88,21 @@ class RudderFormatter(OrjsonFormatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The record's line, without a line end."""
-        if event_of(record) is None:
+        fields = event_of(record)
+        if fields is None:
             return super().format(record)
-        return (self.encode(record, self.event_defaults) + b"}").decode()
+        message = self.encode(fields, record.msg, record.created, self.event_defaults)
+        return (message + b"}").decode()
 
-    def encode(self, record: logging.LogRecord, defaults: Defaults) -> bytes:
-        """The message of a record that carries an event, as UTF-8 JSON.
+    def encode(
+        self, fields: Mapping[str, Any], template: object, created: float, defaults: Defaults
+    ) -> bytes:
+        """The message of an event, as UTF-8 JSON.
 
         Args:
-            record: It is read, not changed.
+            fields: What the app gave, for example as `extra["rudder"]`. It is not changed.
+            template: The log line's, `record.msg`.
+            created: When it was logged, in seconds since the epoch.
             defaults: The formatter's own, or others instead.
 
         Returns:
@@ -105,8 +111,6 @@ class RudderFormatter(OrjsonFormatter):
         Raises:
             InvalidEventError: The data plane would refuse the event, or lose it.
         """
-        created = record.created
-        fields = record.__dict__.get("rudder")
         bound = bound_fields()
         if type(fields) is dict and not bound:
             shape = (fields["type"], *fields) if "type" in fields else (*fields,)
@@ -117,10 +121,10 @@ class RudderFormatter(OrjsonFormatter):
             except TypeError:  # a type that has no hash
                 encoder = None
             if encoder is not None:
-                queued = encoder(fields, record.msg, created, defaults.ending)
+                queued = encoder(fields, template, created, defaults.ending)
                 if queued is not None:
                     return queued
-        message = build(fields, template=record.msg, bound=bound, now=created)
+        message = build(fields, template=template, bound=bound, now=created)
         message["originalTimestamp"] = MOMENTS.at(created)[2]
         if "context" not in message and "integrations" not in message:
             return dumps(message)[:-1] + defaults.ending

@@ -66,7 +66,7 @@ def filtered(record: logging.LogRecord, passed: object) -> logging.LogRecord:
 
 def is_feedback(record: logging.LogRecord, is_sender: Callable[[], bool]) -> bool:
     """Whether a filter of the app's has made an event of what the sender itself logs."""
-    package = record.name.partition(".")[0]
+    package = str(record.name).partition(".")[0]
     return package in OWN_LOGGERS and (package == "rudder_logging" or is_sender())
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections import defaultdict
 from enum import Enum
 from types import MappingProxyType
@@ -31,10 +30,10 @@ class Name(str, Enum):
 
 def encoded(fields: object, template: object) -> bytes | InvalidEventError:
     """What a formatter makes of an event, or what it says of it."""
-    record = logging.makeLogRecord({"msg": template, "rudder": fields, "created": 1_700_000_000.5})
     formatter = RudderFormatter()
+    given: Any = fields
     try:
-        return formatter.encode(record, formatter.event_defaults)
+        return formatter.encode(given, template, 1_700_000_000.5, formatter.event_defaults)
     except InvalidEventError as error:
         return error
 

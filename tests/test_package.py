@@ -26,6 +26,7 @@ ORDER = [
     "dataplane.faults",
     "dataplane.gateway",
     "analytics",
+    "_dispatch",
     "_serverless",
     "_settings",
     "_handler",
