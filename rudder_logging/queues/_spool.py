@@ -39,7 +39,9 @@ class Spool:
         self._report = report
         name = hashlib.sha256(source.encode()).hexdigest()[:32]
         self._path = os.path.join(url.path, name)  # noqa: PTH118
+        self._syncs = url.fsync != "never"
         self._segment_bytes = min(_LARGEST_SEGMENT, url.max_bytes // _SEGMENTS)
+        self._max_bytes = url.max_bytes
         self.size = 0
         """Bytes of all segments, other processes' as of the last look."""
         self._adopted: list[Claim] = []
@@ -83,7 +85,7 @@ class Spool:
 
     def has_room(self, size: int) -> bool:
         """Whether so many bytes more are within the bound."""
-        return self.size + size <= self._url.max_bytes
+        return self.size + size <= self._max_bytes
 
     @property
     def has_adopted(self) -> bool:
@@ -112,8 +114,8 @@ class Spool:
         if is_gone:
             raise FileNotFoundError(None, "the spool's files were removed", self._path)
 
-    def append(self, line: bytes) -> tuple[Claim, Position]:
-        """Write one whole line, or nothing. Returns where it ends.
+    def append(self, line: bytes) -> Claim:
+        """Write one whole line, or nothing. Returns whose it is.
 
         Raises:
             OSError, ConfigError: It was not written.
@@ -123,9 +125,9 @@ class Spool:
             self.prepare()
             writer = self._writer = Claim.make(self._path)
             self._own.append(writer)
-        end = writer.append(line, self._segment_bytes, sync=self._url.fsync != "never")
+        writer.append(line, self._segment_bytes, sync=self._syncs)
         self.size += len(line)
-        return writer, end
+        return writer
 
     def duplicate(self) -> int | None:
         """A descriptor of the segment that is being written; the caller closes it."""
