@@ -140,7 +140,7 @@ def test_an_event_on_the_disk_is_one_write(
 
         return counted
 
-    for name in ("write", "fsync", "open", "pwrite"):
+    for name in ("write", "fsync", "open", "pwrite", "lseek"):
         monkeypatch.setattr(os, name, counting(name))
     log(logger)
     monkeypatch.undo()

@@ -101,6 +101,17 @@ def test_a_put_that_interrupts_another_leaves_it_no_room() -> None:
     assert queue.abandon() == [b"sooner"]
 
 
+def test_while_there_is_ample_room_no_put_waits_for_another_thread() -> None:
+    """Not even for one that holds the queue's lock."""
+    queue = MemoryQueue(max_events=10_000, max_bytes=2**30)
+    thread = threading.Thread(target=queue.put, args=(b"x",))
+    with queue._lock:
+        thread.start()
+        thread.join(10)
+        assert not thread.is_alive()
+    assert queue.pending() == (1, 1)
+
+
 def test_without_a_gil_every_put_takes_the_lock(monkeypatch: pytest.MonkeyPatch) -> None:
     """Statements without a call are no protection there."""
     monkeypatch.setattr(sys, "_is_gil_enabled", lambda: False, raising=False)
