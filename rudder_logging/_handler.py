@@ -154,8 +154,13 @@ class RudderHandler(logging.Handler):
 
         Never raises: what a filter raises goes to `handleError`, and counts in `Stats.invalid`.
         """
-        if record.__dict__.get("rudder") is None or self._has_seen(record):
+        if record.__dict__.get("rudder") is None:
             return False
+        # `_has_seen`, written out: a call more in here costs the whole one 3 %.
+        reference = weakref.ref(record, self._forget)
+        if reference in self._seen:
+            return False
+        self._seen.add(reference)
         if not self.filters:
             self.emit(record)
             return True
