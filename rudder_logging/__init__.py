@@ -20,6 +20,7 @@ The files, in the order in which an event meets them:
 - `_transport.py`: one upload over HTTP; `_gzip.py`: compressed
 - `_ledger.py`: what became of each event; `_reports.py`: who is told
 - `config.py`: every option; `_parsers.py`: how they are read; `exceptions.py`: every error
+- `_warehouse.py`: what a warehouse would drop or rename, for the tools below
 - `dataplane/`: a data plane for tests and local work; `cli/`: the command `rudder-logging`
 """
 
@@ -68,6 +69,7 @@ from .exceptions import (
     StaleConnectionError,
     TransportError,
     UnknownOptionError,
+    WarehouseWarning,
 )
 
 if TYPE_CHECKING:
@@ -130,6 +132,7 @@ __all__ = [
     "Stats",
     "TransportError",
     "UnknownOptionError",
+    "WarehouseWarning",
     "__version__",
     "alias",
     "bind",
