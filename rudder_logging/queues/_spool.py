@@ -67,6 +67,11 @@ class Spool:
         self._candidates: list[str] = []  # owners not tried since the last look, the oldest last
         self._untouchable: set[str] = set()  # owners that can't be tried again
 
+    @property
+    def path(self) -> str:
+        """The source's own directory."""
+        return self._path
+
     def prepare(self) -> None:
         """Make the directory, if it is not there.
 

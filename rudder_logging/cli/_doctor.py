@@ -1,0 +1,121 @@
+"""`rudder-logging doctor`: would events leave, would they arrive, and what stops them if not."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+from ..exceptions import ConfigError
+from . import _doctor_messages
+from ._common import BadInputError, ExitCode, config_options
+from ._doctor_config import apply
+from ._doctor_findings import Finding, Severity
+from ._doctor_report import as_json, show
+from ._doctor_visit import Visit
+
+__all__ = ["doctor"]
+
+
+@click.command()
+@click.argument("loggers", metavar="[LOGGER]...", nargs=-1)
+@click.option(
+    "--config",
+    "source",
+    metavar="FILE|MODULE:NAME",
+    help="The app's logging configuration, put in force first: a JSON file for dictConfig, an INI "
+    "file for fileConfig, or a dict (or a function) in a module, like mysite.settings:LOGGING.",
+)
+@config_options("write_key", "data_plane_url")
+@click.option(
+    "--messages",
+    type=click.File("rb"),
+    metavar="FILE|-",
+    help="Look at events in a file instead: JSON Lines of a spool, of dead letters, or of a "
+    "RudderFormatter. Says what would be refused, and what a warehouse would drop or rename.",
+)
+@click.option("--offline", is_flag=True, help="Leave the network out.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    default=5.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Wait for each step on the network.",
+)
+@click.option("--json", "is_json", is_flag=True, help="Print one JSON object.")
+def doctor(
+    loggers: tuple[str, ...],
+    source: str | None,
+    messages: Any,
+    timeout: float,
+    *,
+    offline: bool,
+    is_json: bool,
+    **given: Any,
+) -> int:
+    """Say whether events would leave and arrive, what stops them if not, and the cure.
+
+    Walks the logging tree from each LOGGER (by default those that have a RudderHandler, and the
+    package's own calls), as --config leaves it. Then checks name, proxy, connection, TLS, /health,
+    clock and write key of each data plane, and the spool directory. No event is sent: only an
+    empty batch, which stores nothing.
+
+    Exit code: 0 all is well (there may be warnings), 1 something stops events, 2 bad input.
+    """
+    visit = Visit(loggers, given)
+    if messages is not None:
+        try:
+            visit.findings += _doctor_messages.examine(messages, messages.name)
+        except OSError as error:
+            raise BadInputError(f"--messages can't be read: {error.strerror}") from None
+    if messages is None or source is not None or loggers:
+        _look_at_app(visit, source, None if offline else timeout)
+    if is_json:
+        click.echo(as_json(visit.passages, visit.findings))
+    else:
+        show(visit.passages, visit.findings)
+    stops = any(finding.severity is Severity.STOPS for finding in visit.findings)
+    return ExitCode.FAILED if stops else ExitCode.OK
+
+
+def _look_at_app(visit: Visit, source: str | None, timeout: float | None) -> None:
+    with _overheard() as said:
+        if source is not None:
+            apply(source)
+    try:
+        # What filters of the app's print is no result of ours.
+        with contextlib.redirect_stdout(sys.stderr):
+            visit.look_at_logging()
+        visit.look_at_disk()
+        if timeout is not None:
+            visit.look_at_network(timeout)
+    except ConfigError as error:
+        raise BadInputError(str(error)) from None
+    texts = [finding.text for finding in visit.findings]
+    for line in dict.fromkeys(said):
+        if not any(line.startswith(text) for text in texts):
+            text, _, cure = line.partition("; ")
+            found = Finding(Severity.WARNING, "logging", "the configuration", text, cure)
+            visit.findings.append(found)
+
+
+@contextlib.contextmanager
+def _overheard() -> Iterator[list[str]]:
+    """What the package has to say while handlers are made, of a wrong formatter, say."""
+    said: list[str] = []
+
+    class Listener(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            said.append(record.getMessage())
+
+    listener, own = Listener(logging.WARNING), logging.getLogger("rudder_logging")
+    own.addHandler(listener)
+    try:
+        yield said
+    finally:
+        own.removeHandler(listener)
