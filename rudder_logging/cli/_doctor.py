@@ -33,7 +33,6 @@ __all__ = ["doctor"]
 @config_options("write_key", "data_plane_url")
 @click.option(
     "--messages",
-    type=click.File("rb"),
     metavar="FILE|-",
     help="Look at events in a file instead: JSON Lines of a spool, of dead letters, or of a "
     "RudderFormatter. Says what would be refused, and what a warehouse would drop or rename.",
@@ -51,7 +50,7 @@ __all__ = ["doctor"]
 def doctor(
     loggers: tuple[str, ...],
     source: str | None,
-    messages: Any,
+    messages: str | None,
     timeout: float,
     *,
     offline: bool,
@@ -70,9 +69,10 @@ def doctor(
     visit = Visit(loggers, given)
     if messages is not None:
         try:
-            visit.findings += _doctor_messages.examine(messages, messages.name)
+            with click.open_file(messages, "rb") as stream:
+                visit.findings += _doctor_messages.examine(stream, messages)
         except OSError as error:
-            raise BadInputError(f"--messages can't be read: {error.strerror}") from None
+            raise BadInputError(f"--messages: {messages} can't be read: {error.strerror}") from None
     if messages is None or source is not None or loggers:
         _look_at_app(visit, source, None if offline else timeout)
     if is_json:

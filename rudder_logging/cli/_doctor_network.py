@@ -28,6 +28,7 @@ __all__ = ["examine", "masked"]
 
 _EMPTY_BATCH = b'{"batch":[]}'
 _EMPTY = "empty batch payload"  # what the gateway says to that once key and route are right
+_GATEWAY_SECONDS = 10  # its own time-out
 _SKEW = 30  # seconds; an HTTP date has whole ones
 _DAYS_BEFORE_EXPIRY = 14
 _DAY = 86_400
@@ -49,6 +50,10 @@ def examine(config: Config, subject: str, timeout: float) -> Iterator[Finding]:
     if config.is_in_clear:
         text = "events and write key go over the network unencrypted: data_plane_url is http://"
         yield Finding(Severity.WARNING, "network", subject, text, "use https://")
+    if config.timeout < _GATEWAY_SECONDS:
+        text = f"the option timeout is {config.timeout:g} s, and a data plane may answer later"
+        cure = f"set it over {_GATEWAY_SECONDS} s: after a time-out, events are sent twice"
+        yield Finding(Severity.WARNING, "network", subject, text, cure)
     transport = HttpTransport(config)
     try:
         for finding in _of_way(config, transport, timeout):
@@ -83,7 +88,7 @@ def _of_way(config: Config, transport: HttpTransport, timeout: float) -> Iterato
     try:
         look = transport.look("/health", timeout)
     except (TransportError, HeldError) as error:
-        yield _of_failure(error, config, timeout, proxy)
+        yield _of_failure(error, config, proxy)
         return
     elapsed = time.perf_counter() - begun
     yield from _of_certificate(look)
@@ -123,9 +128,7 @@ def _of_name(url: str, what: str) -> Finding:
     )
 
 
-def _of_failure(
-    error: TransportError | HeldError, config: Config, timeout: float, proxy: str | None
-) -> Finding:
+def _of_failure(error: TransportError | HeldError, config: Config, proxy: str | None) -> Finding:
     parts = urlsplit(config.data_plane_url)
     place = masked(proxy) if proxy else f"{parts.hostname}:{parts.port or _PORTS[parts.scheme]}"
     text = str(error)
@@ -134,11 +137,10 @@ def _of_failure(
     if isinstance(error, HeldError):
         return _found(Severity.STOPS, text, "correct the option proxies, or the environment's")
     if isinstance(error, OutcomeUnknownError):
-        return _found(
-            Severity.STOPS,
-            f"{place} is connected, and gives no answer in {timeout:g} s: {text}",
-            "see whether it is a data plane, and overloaded",
-        )
+        cure = "see whether it is a data plane, and not overloaded"
+        if parts.scheme == "https" and not config.client_cert:  # TLS 1.3 tells so late, or never
+            cure += "; if it wants a client certificate, name that in the option client_cert"
+        return _found(Severity.STOPS, f"{place} is connected, but gives no answer: {text}", cure)
     if "SSLError" in text:
         cure = "correct the port, or use http://, if it has no TLS"
         return _found(Severity.STOPS, f"{place} does not speak TLS", cure)
@@ -233,7 +235,7 @@ def _of_key(config: Config, transport: HttpTransport, timeout: float) -> Iterato
                 )
                 answer = plain
     except (TransportError, HeldError) as error:
-        yield _of_failure(error, config, timeout, transport.way()[0])
+        yield _of_failure(error, config, transport.way()[0])
         return
     milliseconds = 1_000 * (time.perf_counter() - begun)
     yield _of_verdict(answer)

@@ -61,11 +61,8 @@ def describe(handler: logging.Handler) -> str:
 def all_loggers() -> list[logging.Logger]:
     """Every logger that exists, root first, then by name."""
     known = logging.Logger.manager.loggerDict
-    # By type: a class of the app's may pretend to be another.
-    loggers = [
-        known[name] for name in sorted(known) if issubclass(type(known[name]), logging.Logger)
-    ]
-    return [root, *(logger for logger in loggers if isinstance(logger, logging.Logger))]
+    made = [known[name] for name in sorted(known)]
+    return [root, *(logger for logger in made if isinstance(logger, logging.Logger))]
 
 
 def way(logger: logging.Logger) -> Iterator[logging.Logger]:

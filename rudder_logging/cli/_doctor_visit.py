@@ -15,7 +15,7 @@ from ..exceptions import ConfigError
 from . import _doctor_disk, _doctor_network
 from ._doctor_findings import Finding, Severity
 from ._doctor_logging import Passage, examine
-from ._doctor_tree import Reached, all_loggers, named, reached, root, way
+from ._doctor_tree import Reached, all_loggers, describe, named, reached, root, way
 
 __all__ = ["Visit"]
 
@@ -37,13 +37,12 @@ class Visit:
 
     def look_at_logging(self) -> None:
         """Ask about each logger, then look at what concerns them all."""
-        self.passages = [
-            examine(logger, by_call=logger.name == _CALLS) for logger in self._loggers()
-        ]
-        made = [passage for passage in self.passages if passage.leaves and not passage.leaves_by]
-        for passage in made:
-            self._settle(passage)
-        for passage in self.passages:
+        for logger in self._loggers():
+            by_call = logger.name == _CALLS
+            passage = examine(logger, by_call=by_call)
+            if by_call and passage.leaves and not passage.leaves_by:
+                passage = self._with_settings(passage)
+            self.passages.append(passage)
             self.findings += passage.findings
         self.findings += _of_process()
         if not self.names:
@@ -66,52 +65,50 @@ class Visit:
         owners = [found.owner for found in _everywhere() if found.owner.name != _CALLS]
         return [*dict.fromkeys(owners), logging.getLogger(_CALLS)]
 
-    def _settle(self, passage: Passage) -> None:
+    def _with_settings(self, passage: Passage) -> Passage:
         """No handler is on the way of the calls: they make one of the settings, if they can."""
         try:
-            config = self._settings()
+            if self._settings().send:
+                return passage
+            text = "the option send is off: events are checked and counted, and go nowhere"
+            cure = "leave it out (or the variable RUDDER_SEND)"
         except ConfigError as error:
             text, _, cure = str(error).partition("; ")
-            is_needed = bool(self.names) or not _everywhere()
-            finding = Finding(
-                Severity.STOPS if is_needed else Severity.WARNING,
-                "logging",
-                "the package's settings",
-                f"calls like track() raise ConfigError: {text}",
-                cure,
-            )
-            passage = replace(passage, leaves=False, findings=(*passage.findings, finding))
-        else:
-            if not config.send:
-                finding = Finding(
-                    Severity.STOPS,
-                    "logging",
-                    "the package's settings",
-                    "the option send is off: events are checked and counted, and go nowhere",
-                    "leave it out (or the variable RUDDER_SEND)",
-                )
-                passage = replace(passage, leaves=False, findings=(*passage.findings, finding))
-        self.passages = [passage if old.by_call else old for old in self.passages]
+            text = f"calls like track() raise ConfigError: {text}"
+        is_all_there_is = bool(self.names) or not _everywhere()
+        severity = Severity.STOPS if is_all_there_is else Severity.WARNING
+        finding = Finding(severity, "logging", "the package's settings", text, cure)
+        return replace(passage, leaves=False, findings=(*passage.findings, finding))
 
     def _settings(self) -> Config:
         own = {name: settings[name] for name in OPTIONS}
-        return Config.load(**{**own, **{k: v for k, v in self.given.items() if v is not None}})
+        return Config.load(**own | {name: value for name, value in self.given.items() if value})
 
     def _sources(self) -> Iterator[tuple[Config, str]]:
         """Each configuration of which a handler is made, or would be, and how to call it."""
+        sources = [(found.handler.config, describe(found.handler)) for found in _everywhere()]
+        by_settings = any(passage.leaves and not passage.leaves_by for passage in self.passages)
+        if by_settings or any(self.given.values()):
+            config = self._settings()
+            sources.append((config, f"the package's settings, to {config.data_plane_url}"))
         seen = set()
-        for found in _everywhere():
-            config = found.handler.config
-            key = (config.write_key, config.data_plane_url, str(config.queue), config.ca_bundle)
+        for config, subject in sources:
+            key = tuple(str(getattr(config, name)) for name in _TOLD_APART_BY)
             if config.send and key not in seen:
                 seen.add(key)
-                yield config, config.data_plane_url
-        is_asked = any(passage.leaves and not passage.leaves_by for passage in self.passages)
-        if is_asked or any(value is not None for value in self.given.values()):
-            config = self._settings()
-            key = (config.write_key, config.data_plane_url, str(config.queue), config.ca_bundle)
-            if key not in seen:
-                yield config, config.data_plane_url
+                yield config, subject
+
+
+_TOLD_APART_BY = (
+    "write_key",
+    "data_plane_url",
+    "queue",
+    "dead_letter",
+    "proxies",
+    "ca_bundle",
+    "client_cert",
+    "gzip",
+)
 
 
 def _everywhere() -> list[Reached]:
@@ -143,10 +140,13 @@ def _of_process() -> Iterator[Finding]:
         )
     own = logging.getLogger(_OWN)
     if own.disabled or not own.isEnabledFor(logging.WARNING):
-        how = "is disabled" if own.disabled else "shows no warnings"
+        if own.disabled:
+            how = "is disabled, like any made before the configuration that it does not name"
+        else:
+            how = "shows no warnings"
         yield _warn(
             named(own),
-            f"{how}: what the package has to say, of events that wait or are dropped, is lost",
+            f"{how}; what it has to say of events that wait, or are dropped, is lost",
             'configure with "disable_existing_loggers": False, and leave it at WARNING or below',
         )
 
