@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
 from types import TracebackType
+from typing import Any
 
 import click
 
@@ -38,7 +40,27 @@ Completion of commands and flags, in bash, zsh or fish:
   _RUDDER_LOGGING_COMPLETE=fish_source rudder-logging | source"""
 
 
+class _EndedError(Exception):
+    """Ctrl-C, or a closed pipe, on its way past click, which would make an exit code of its own."""
+
+
+@contextlib.contextmanager
+def _past_click() -> Iterator[None]:
+    try:
+        yield
+    except (KeyboardInterrupt, BrokenPipeError) as end:
+        raise _EndedError from end
+
+
 class _Group(NearestGroup):
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        with _past_click():
+            return super().make_context(*args, **kwargs)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with _past_click():
+            return super().invoke(ctx)
+
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return list(COMMANDS)
 
@@ -95,7 +117,7 @@ def group() -> None:
     """
 
 
-def run(words: Sequence[str] | None = None) -> int:
+def run(words: Sequence[str] | None = None) -> int:  # noqa: PLR0911 - one return an end
     """Run a sub-command; return the exit code, whatever happened."""
     try:
         code = group.main(words, prog_name="rudder-logging", standalone_mode=False)
@@ -104,12 +126,14 @@ def run(words: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         tell(_line(error))
         return error.exit_code
-    except (click.Abort, KeyboardInterrupt):
+    except _EndedError as end:
+        if isinstance(end.__cause__, BrokenPipeError):
+            return _without_output(end.__cause__)
         tell("interrupted")
         return ExitCode.INTERRUPTED
-    except SystemExit as end:  # click's own: of completion, and when nobody reads its output
-        if isinstance(end.__context__, BrokenPipeError):
-            return _without_output(end.__context__)
+    except click.Abort:  # no answer to a question
+        return ExitCode.FAILED
+    except SystemExit as end:  # of completion
         code = end.code
     except OSError as error:  # what a command reads and writes by name, it looks after itself
         return _without_output(error)

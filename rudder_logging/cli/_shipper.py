@@ -7,7 +7,7 @@ reads on only then. Retries, splits and refusals are delivery's.
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from time import monotonic
 from typing import Any
@@ -33,10 +33,14 @@ class Shipper:
         config: Where to. Its queue, retries and callbacks are not used: what can't be delivered
             in time is the caller's again.
         patience: Seconds without a success after which it gives up.
+        on_wait: Called with what is wrong when it has to wait for the data plane.
     """
 
-    def __init__(self, config: Config, *, patience: float) -> None:
+    def __init__(
+        self, config: Config, *, patience: float, on_wait: Callable[[str], object] | None = None
+    ) -> None:
         quiet()
+        self._on_wait = on_wait
         self._config = replace(
             config, queue="memory://", max_retries=None, on_error=self._note_refusal, on_drop=None
         )
@@ -115,6 +119,8 @@ class Shipper:
             return False  # a configuration fault: somebody has to mend it
         if monotonic() + seconds > self._gives_up_at:
             return False
+        if self._on_wait is not None and seconds:
+            self._on_wait(self.fault)
         return self.wait(seconds)
 
     def time_left(self) -> float | None:
