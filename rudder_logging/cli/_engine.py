@@ -9,21 +9,19 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from time import monotonic
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from .._before_send import before_send
 from .._delivery import FRAME, MESSAGE_OVERHEAD
+from .._plan import TrackingPlan
 from .._reports import DeadLetters
-from ..exceptions import InvalidEventError
+from ..exceptions import ConfigError, InvalidEventError
 from ._common import FailedError
 from ._display import Display
 from ._progress import Mark, Progress, Tally
 from ._shipper import Shipper
 from ._sources import Line, Source
 from ._stored import Stored, UnsendableError, as_text, read_stored
-
-if TYPE_CHECKING:
-    from .._plan import TrackingPlan
 
 __all__ = ["EVENTS_PER_UPLOAD", "Input", "Replay", "Rules"]
 
@@ -119,6 +117,8 @@ class Replay:
                     self._replay(one)
             except (KeyboardInterrupt, _StoppedError):
                 self.is_interrupted = True
+            except ConfigError as error:  # the plan refers to what it does not have
+                raise FailedError(str(error)) from None
 
     def _replay(self, one: Input) -> None:
         self._items, self._bytes, self._ready = [], 0, 0

@@ -6,10 +6,10 @@ import os
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from time import time
-from typing import Any
 
 import click
 
+from .._plan import TrackingPlan
 from ..config import OPTIONS, Config
 from ..exceptions import ConfigError
 from ._common import (
@@ -197,9 +197,16 @@ def _conclude(
 ) -> int:
     """Print the counts; return the exit code, or raise what ended it."""
     tally = sum((one.mark.tally for one in inputs), Tally())
-    is_complete = fault is None and not run.is_interrupted
     if is_json:
-        show_json({**asdict(tally), "arrived_now": run.sent, "complete": is_complete})
+        is_finished = fault is None and not run.is_interrupted
+        show_json(
+            {
+                **asdict(tally),
+                "arrived_now": run.sent,
+                "finished": is_finished,
+                "all_arrived": is_finished and tally.all_arrived and not dry_run,
+            }
+        )
     else:
         click.echo(_summary(tally, run.sent, dry_run=dry_run))
     can_go_on = all(one.progress is not None for one in inputs)
@@ -231,16 +238,8 @@ def _summary(tally: Tally, now: int, *, dry_run: bool) -> str:
     )
 
 
-def _plan(path: str) -> Any:
-    try:
-        from .._plan import TrackingPlan  # noqa: PLC0415 - it needs another extra
-    except ModuleNotFoundError as error:
-        if error.name != "jsonschema":
-            raise
-        raise BadInputError(
-            "--plan needs an extra: pip install 'rudder-logging[cli,plan]'"
-        ) from None
+def _plan(path: str) -> TrackingPlan:
     try:
         return TrackingPlan.load(path)
-    except ConfigError as error:
+    except (ConfigError, ImportError) as error:
         raise BadInputError(str(error)) from None
