@@ -155,8 +155,39 @@ def _inputs(files: Sequence[str], resume: str | None, *, again: bool, keeps: boo
         if progress is None and source.is_file:
             progress = Progress(source.key + _SUFFIX, again=again)
         mark = Mark() if progress is None else progress.mark_of(source)
+        if source.is_file:
+            mark = _behind_settled(source, mark)
         inputs.append(Input(source, mark, progress if keeps else None))
     return inputs
+
+
+def _behind_settled(source: Source, mark: Mark) -> Mark:
+    """The mark; of a segment in its spool, behind what its process has delivered.
+
+    Raises:
+        BadInputError: It is being delivered.
+    """
+    try:
+        from ._holdings import settled_before  # noqa: PLC0415 - only where there are POSIX locks
+    except ModuleNotFoundError:
+        return mark
+    found = settled_before(source.key)
+    if found is None:
+        return mark
+    offset, is_held = found
+    if is_held:
+        raise BadInputError(
+            f"{source.name} is held by a living process, which delivers it; "
+            "copy it, if it is to go elsewhere, too"
+        )
+    tell(
+        f"{source.name} is part of a spool: the next process that uses that will send it again, "
+        "unless it is purged (rudder-logging spool purge)"
+    )
+    if offset <= mark.offset:
+        return mark
+    source.skip_settled(offset)
+    return replace(mark, offset=offset, line=source.position[1])
 
 
 def _check_writable(inputs: Sequence[Input], rejects: str | None) -> None:

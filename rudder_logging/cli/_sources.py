@@ -82,6 +82,11 @@ class Source:
             self._head = os.pread(self._file, _HEAD, 0)
         return self._head[:length]
 
+    @property
+    def position(self) -> tuple[int, int]:
+        """The offset up to which it was read, and how many lines that were."""
+        return self._offset, self._number
+
     def skip_to(self, offset: int, number: int) -> None:
         """Go on behind a line that was read before."""
         if self.is_file:
@@ -92,6 +97,13 @@ class Source:
                 self._keep_head(chunk)
                 left -= len(chunk)
         self._offset, self._number = offset, number
+
+    def skip_settled(self, offset: int) -> None:
+        """Go on behind so many bytes, and count the lines in them."""
+        number = 0
+        for start in range(0, offset, _CHUNK):
+            number += os.pread(self._file, min(_CHUNK, offset - start), start).count(b"\n")
+        self.skip_to(offset, number)
 
     def lines(self) -> Iterator[Line | None]:
         """The lines from there on; None: a pipe has nothing more to give, for now.
