@@ -26,6 +26,7 @@ __all__ = [
     "NearestGroup",
     "as_json",
     "config_options",
+    "events",
     "load_config",
     "quiet",
     "show_json",
@@ -150,6 +151,11 @@ def quiet() -> None:
     logger = logging.getLogger("rudder_logging")
     logger.addHandler(logging.NullHandler())
     logger.propagate = False
+
+
+def events(number: int) -> str:
+    """How many."""
+    return f"{number:,} event" if number == 1 else f"{number:,} events"
 
 
 def tell(line: str) -> None:

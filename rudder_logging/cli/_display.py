@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -69,7 +70,7 @@ class Display:
             rate = self._events / elapsed if elapsed else 0.0
             self._bar.update(
                 self._task,
-                description=escape(name),
+                description=escape(os.path.basename(name)),  # noqa: PTH119
                 advance=size,
                 events=self._events,
                 rate=rate,

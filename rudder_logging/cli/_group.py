@@ -30,7 +30,12 @@ The words are the first line of its own help (a test compares): here, because he
 of the group must not have to import what other commands need.
 """
 
-EXTRAS: Mapping[str, str] = {"starlette": "dataplane", "uvicorn": "dataplane", "jsonschema": "plan"}
+EXTRAS: Mapping[str, str] = {
+    "rich": "cli",
+    "starlette": "dataplane",
+    "uvicorn": "dataplane",
+    "jsonschema": "plan",
+}
 """Which extra installs what a command may miss."""
 
 _SHELLS = """\b
@@ -87,7 +92,8 @@ def _lacking(name: str, extra: str) -> click.Command:
     """What stands in for a command that can't be loaded, and says so when it is called."""
 
     def complain() -> None:
-        raise BadInputError(f"{name} needs an extra: pip install 'rudder-logging[cli,{extra}]'")
+        extras = ",".join(dict.fromkeys(["cli", extra]))
+        raise BadInputError(f"{name} needs an extra: pip install 'rudder-logging[{extras}]'")
 
     anything = {"ignore_unknown_options": True, "allow_extra_args": True}
     return click.Command(

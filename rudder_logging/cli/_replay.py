@@ -18,6 +18,7 @@ from ._common import (
     ExitCode,
     FailedError,
     config_options,
+    events,
     load_config,
     show_json,
     tell,
@@ -245,9 +246,9 @@ def _conclude(
         "the same command goes on from there" if can_go_on else "--resume FILE would have kept it"
     )
     if fault is not None:
-        raise FailedError(f"{fault}; {run.sent:,} events arrived in this run; {cure}")
+        raise FailedError(f"{fault}; {events(run.sent)} arrived in this run; {cure}")
     if run.is_interrupted:
-        tell(f"interrupted; {run.sent:,} events arrived in this run; {cure}")
+        tell(f"interrupted; {events(run.sent)} arrived in this run; {cure}")
         return ExitCode.INTERRUPTED
     return ExitCode.OK if tally.all_arrived else ExitCode.FAILED
 
@@ -258,10 +259,10 @@ def _summary(tally: Tally, now: int, *, dry_run: bool) -> str:
         "unsendable": "can't be sent",
         "withheld": "withheld by before_send",
         "older": "from before --since",
-        "ordinary": "ordinary lines",
+        "ordinary": "ordinary lines of a log",
     }
     counts = asdict(tally)
-    text = f"{tally.arrived:,} events " + ("would be sent" if dry_run else "arrived")
+    text = f"{events(tally.arrived)} " + ("would be sent" if dry_run else "arrived")
     if now < tally.arrived:
         text += f" ({tally.arrived - now:,} of them before this run)"
     return ", ".join(

@@ -10,7 +10,7 @@ from typing import Any
 import click
 import orjson
 
-from ._common import BadInputError, ExitCode, FailedError, NearestGroup, show_json, tell
+from ._common import BadInputError, ExitCode, FailedError, NearestGroup, events, show_json, tell
 from ._erasure import Matches, concerns, count, erase
 from ._holdings import Holding, holdings, spool_directory
 from ._moments import moment_of
@@ -68,7 +68,7 @@ def list_(*, directory: str | None, is_json: bool) -> None:
         for row in _aligned(rows):
             click.echo(row)
     total = sum(one["events"] for one in found)
-    click.echo(f"{total:,} events, {sum(one['bytes'] for one in found):,} bytes")
+    click.echo(f"{events(total)}, {sum(one['bytes'] for one in found):,} bytes")
 
 
 @spool.command()
@@ -122,12 +122,12 @@ def purge(
         by_pid = [{"holder": holding.holder, "events": number} for holding, number in held]
         show_json({"erased": erased, "left": left, "held": by_pid})
     else:
-        click.echo(f"{erased:,} events erased")
+        click.echo(f"{events(erased)} erased")
     if not held:
         return ExitCode.OK
     who = ", ".join(f"{number:,} by {_name_of(holding)}" for holding, number in held)
     raise FailedError(
-        f"{left:,} events are held by living processes, and may be sent ({who}); "
+        f"{events(left)} held by living processes are left, and may be sent ({who}); "
         "stop them, and purge again"
     )
 
@@ -141,7 +141,7 @@ def _purge(found: Sequence[Holding], matches: Matches) -> tuple[int, list[tuple[
         except OSError as error:
             where = error.filename or holding.directory
             raise FailedError(
-                f"{where} can't be rewritten: {error.strerror}; {erased:,} events were erased"
+                f"{where} can't be rewritten: {error.strerror}; {events(erased)} erased before"
             ) from None
         if number is not None:
             erased += number
@@ -160,7 +160,7 @@ def _name_of(holding: Holding) -> str:
 def _ask(number: int) -> None:
     if not (sys.stdin is not None and sys.stdin.isatty()):
         raise BadInputError("nobody can be asked here: give --yes")
-    if not click.confirm(f"Erase {number:,} events for good?", err=True):
+    if not click.confirm(f"Erase {events(number)} for good?", err=True):
         raise FailedError("nothing was erased")
 
 
