@@ -12,11 +12,12 @@ import click
 
 from ..exceptions import ConfigError
 from . import _doctor_messages
-from ._common import BadInputError, ExitCode, config_options
+from ._common import CONNECTION, BadInputError, ExitCode, config_options, show_json
 from ._doctor_config import apply
 from ._doctor_findings import Finding, Severity
-from ._doctor_report import as_json, show
+from ._doctor_report import as_document, show
 from ._doctor_visit import Visit
+from ._sources import Source
 
 __all__ = ["doctor"]
 
@@ -30,7 +31,7 @@ __all__ = ["doctor"]
     help="The app's logging configuration, put in force first: a JSON file for dictConfig, an INI "
     "file for fileConfig, or a dict (or a function) in a module, like mysite.settings:LOGGING.",
 )
-@config_options("write_key", "data_plane_url")
+@config_options(*(name for name in CONNECTION if name != "timeout"))
 @click.option(
     "--messages",
     metavar="FILE|-",
@@ -57,26 +58,30 @@ def doctor(
     is_json: bool,
     **given: Any,
 ) -> int:
-    """Say whether events would leave and arrive, what stops them if not, and the cure.
+    """Find out what keeps events from arriving.
+
+    Says whether an event would leave and arrive, what stops it if not, and the cure.
 
     Walks the logging tree from each LOGGER (by default those that have a RudderHandler, and the
     package's own calls), as --config leaves it. Then checks name, proxy, connection, TLS, /health,
     clock and write key of each data plane, and the spool directory. No event is sent: only an
     empty batch, which stores nothing.
 
-    Exit code: 0 all is well (there may be warnings), 1 something stops events, 2 bad input.
+    Exit code 1 means that something stops events; warnings alone leave it 0.
     """
     visit = Visit(loggers, given)
     if messages is not None:
+        source_of_messages = Source(messages)
         try:
-            with click.open_file(messages, "rb") as stream:
-                visit.findings += _doctor_messages.examine(stream, messages)
+            visit.findings += _doctor_messages.examine(source_of_messages)
         except OSError as error:
-            raise BadInputError(f"--messages: {messages} can't be read: {error.strerror}") from None
+            raise BadInputError(f"{messages} can't be read: {error.strerror}") from None
+        finally:
+            source_of_messages.close()
     if messages is None or source is not None or loggers:
         _look_at_app(visit, source, None if offline else timeout)
     if is_json:
-        click.echo(as_json(visit.passages, visit.findings))
+        show_json(as_document(visit.passages, visit.findings))
     else:
         show(visit.passages, visit.findings)
     stops = any(finding.severity is Severity.STOPS for finding in visit.findings)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -13,15 +12,15 @@ import click
 from ._doctor_findings import Finding, Severity
 from ._doctor_logging import Passage
 
-__all__ = ["as_json", "show"]
+__all__ = ["as_document", "show"]
 
 _STYLES = {Severity.WELL: "green", Severity.WARNING: "yellow", Severity.STOPS: "bold red"}
 _ORDER = (Severity.STOPS, Severity.WARNING, Severity.WELL)
 
 
-def as_json(passages: Sequence[Passage], findings: Sequence[Finding]) -> str:
-    """One JSON object: `ok`, `loggers`, `findings`."""
-    document: dict[str, Any] = {
+def as_document(passages: Sequence[Passage], findings: Sequence[Finding]) -> dict[str, Any]:
+    """What `--json` shows: `ok`, `loggers`, `findings`."""
+    return {
         "ok": not any(finding.severity is Severity.STOPS for finding in findings),
         "loggers": [
             {
@@ -43,7 +42,6 @@ def as_json(passages: Sequence[Passage], findings: Sequence[Finding]) -> str:
             for finding in findings
         ],
     }
-    return json.dumps(document, indent=2, ensure_ascii=False)
 
 
 def show(passages: Sequence[Passage], findings: Sequence[Finding]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import subprocess
 import sys
@@ -363,15 +362,17 @@ def test_messages_of_a_file(
     ]
     code, out, err = doctor("--messages", "-", at=tmp_path, stdin=b"\n".join(lines))
     assert (code, err) == (1, "")
-    assert out.splitlines() == [
-        "stops    messages -: 1 of 5 events, first in line 5: would be refused, or lost: "
-        "track: no id (give 'user_id' or 'anonymous_id').",
-        "warning  messages -: 2 of 5 events, first in line 3: properties.userId is dropped: the "
-        "column user_id is RudderStack's own; rename it.",
-        "warning  messages -: 1 of 5 events, first in line 7: event names that differ only in "
-        "values, like 'Order … Paid', become a table each; give one name, and the value as a "
-        "property.",
-        "well     messages -: 5 events were looked at, 4 other lines skipped.",
+    dead_letter, reserved, names, *rest = out.splitlines()
+    assert dead_letter.startswith(
+        "stops    messages stdin: 1 of 5 events, first in line 5: can't be"
+    )
+    assert "track: no id (give 'user_id' or 'anonymous_id')" in dead_letter
+    assert reserved.startswith(
+        "warning  messages stdin: 2 of 5 events, first in line 3: properties"
+    )
+    assert "first in line 7: event names that differ only in values, like 'Order … Paid'" in names
+    assert rest == [
+        "well     messages stdin: 5 events were looked at, 4 other lines skipped.",
         "1 finding stops events, 2 warnings.",
     ]
 
@@ -396,7 +397,6 @@ def test_a_spools_own_lines_are_read(
     code, out, _ = doctor("--messages", str(segment), at=tmp_path)
     assert code == 0
     assert "1 events were looked at" in out
-    logging.getLogger("x")
 
 
 def test_closed_pipe(plane: LocalDataPlane, tmp_path: Path) -> None:
