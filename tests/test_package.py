@@ -18,6 +18,17 @@ PACKAGE = Path(rudder_logging.__file__).parent
 # Who may import whom: a module imports only what stands further down.
 ORDER = [
     "__init__",
+    "cli._doctor",
+    "cli._doctor_visit",
+    "cli._doctor_report",
+    "cli._doctor_config",
+    "cli._doctor_messages",
+    "cli._doctor_network",
+    "cli._doctor_disk",
+    "cli._doctor_logging",
+    "cli._doctor_remarks",
+    "cli._doctor_tree",
+    "cli._doctor_findings",
     "dataplane.__init__",
     "dataplane.server",
     "dataplane.inbox",

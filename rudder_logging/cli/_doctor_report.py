@@ -88,12 +88,13 @@ def _show_table(passages: Sequence[Passage], ordered: Sequence[Finding]) -> None
     for passage in passages:
         style = "green" if passage.leaves else "bold red"
         console.print(Text(_printable(_verdict(passage)), style))
-    table = Table(expand=False)
-    for column in ("", "where", "what", "cure"):
+    table = Table(show_lines=True)
+    for column in ("", "finding", "cure"):
         table.add_column(column, overflow="fold")
     for finding in ordered:
         mark = Text(finding.severity.value, _STYLES[finding.severity])
-        where, what = f"{finding.area}: {finding.subject}", finding.text
-        table.add_row(mark, *(Text(_printable(text)) for text in (where, what, finding.cure)))
+        where = (_printable(f"{finding.area}, {finding.subject}:"), "dim")
+        what = Text.assemble(where, "\n", _printable(finding.text))
+        table.add_row(mark, what, Text(_printable(finding.cure)))
     console.print(table)
     console.print(Text(_summary(ordered)))
