@@ -339,9 +339,8 @@ def test_an_outage_in_the_middle(slow: LocalDataPlane, log: Path, status: int) -
 
 def test_an_unreachable_server(log: Path) -> None:
     """It says that it waits, then that it gives up, and why."""
-    url = "http://127.0.0.1:9"
-    more = {"RUDDER_WRITE_KEY": WRITE_KEY, "RUDDER_DATA_PLANE_URL": url}
-    done = run("replay", "--give-up-after", 0.6, log, **more)
+    words = ("--write-key", WRITE_KEY, "--data-plane-url", "http://127.0.0.1:9")
+    done = run("replay", "--give-up-after", 0.6, *words, log)
     assert done.returncode == ExitCode.FAILED
     assert done.stdout == "0 events arrived\n"
     last = done.stderr.splitlines()[-1]
