@@ -140,10 +140,12 @@ def _of_process() -> Iterator[Finding]:
         )
     own = logging.getLogger(_OWN)
     if own.disabled or not own.isEnabledFor(logging.WARNING):
+        how = "shows no warnings"
         if own.disabled:
-            how = "is disabled, like any made before the configuration that it does not name"
-        else:
-            how = "shows no warnings"
+            how = (
+                "is disabled, like every logger that was made before the configuration and is not "
+                "named in it"
+            )
         yield _warn(
             named(own),
             f"{how}; what it has to say of events that wait, or are dropped, is lost",
