@@ -16,6 +16,7 @@ from ._common import CONNECTION, BadInputError, ExitCode, config_options, show_j
 from ._doctor_config import apply
 from ._doctor_findings import Finding, Severity
 from ._doctor_report import as_document, show
+from ._doctor_tree import all_loggers
 from ._doctor_visit import Visit
 from ._sources import Source
 
@@ -69,7 +70,7 @@ def doctor(
 
     Exit code 1 means that something stops events; warnings alone leave it 0.
     """
-    visit = Visit(loggers, given)
+    visit = Visit(loggers, given, [logger.name for logger in all_loggers()])
     if messages is not None:
         source_of_messages = Source(messages)
         try:

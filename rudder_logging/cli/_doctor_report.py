@@ -75,8 +75,8 @@ def _verdict(passage: Passage) -> str:
 def _summary(findings: Sequence[Finding]) -> str:
     counts = Counter(finding.severity for finding in findings)
     stops, warnings = counts[Severity.STOPS], counts[Severity.WARNING]
-    what = f"{stops or 'no'} {'finding stops' if stops == 1 else 'findings stop'} events"
-    return f"{what}, {warnings or 'no'} {'warning' if warnings == 1 else 'warnings'}."
+    what = f"{stops} finding{'s stop' if stops > 1 else ' stops'}" if stops else "nothing stops"
+    return f"{what} events, {warnings or 'no'} warning{'' if warnings == 1 else 's'}."
 
 
 def _show_table(passages: Sequence[Passage], ordered: Sequence[Finding]) -> None:

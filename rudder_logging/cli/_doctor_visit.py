@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -32,6 +32,8 @@ class Visit:
     """Loggers to ask about; none: those that have a RudderHandler, and the package's calls."""
     given: Mapping[str, Any] = field(default_factory=dict)
     """Options from the command line, which win over the package's settings."""
+    not_the_apps: Collection[str] = ()
+    """Loggers that were there before its configuration."""
     passages: list[Passage] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
 
@@ -46,7 +48,7 @@ class Visit:
             self.findings += passage.findings
         self.findings += _of_process()
         if not self.names:
-            self.findings += _of_others(_everywhere())
+            self.findings += _of_others(self.not_the_apps)
         self.findings = list(dict.fromkeys(self.findings))
 
     def look_at_network(self, timeout: float) -> None:
@@ -153,16 +155,13 @@ def _of_process() -> Iterator[Finding]:
         )
 
 
-def _of_others(everywhere: list[Reached]) -> Iterator[Finding]:
+def _of_others(not_the_apps: Collection[str]) -> Iterator[Finding]:
     """Loggers that nobody asked about, and whose events would not leave."""
-    if not everywhere:
+    owners = {found.owner for found in _everywhere()}
+    if not owners:
         return
-    others = [
-        logger
-        for logger in all_loggers()
-        if logger is not root and logger.name.partition(".")[0] not in (_CALLS, _OWN)
-    ]
-    owners = {found.owner for found in everywhere}
+    ignored = {root.name, _CALLS, _OWN, *not_the_apps}
+    others = [logger for logger in all_loggers() if logger.name not in ignored]
     disabled = [logger.name for logger in others if logger.disabled]
     if disabled:
         yield _warn(

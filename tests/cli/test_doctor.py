@@ -76,7 +76,7 @@ def test_all_is_well(plane: LocalDataPlane, tmp_path: Path) -> None:
     )
     assert second.startswith("An event by a call of the package, like track(): leaves, by ")
     assert all(line.startswith("well     network  RudderHandler 'events'") for line in lines)
-    assert last == "no findings stop events, no warnings."
+    assert last == "nothing stops events, no warnings."
     assert "\x1b" not in out
     assert plane.events == []
 
@@ -157,7 +157,7 @@ def test_disabled_loggers_are_found(plane: LocalDataPlane, tmp_path: Path) -> No
     (tmp_path / "app.py").write_text(APP.format(settings=content))
     code, out, _ = doctor("--config", "app:LOGGING", "--offline", at=tmp_path)
     assert code == 0
-    assert "warning  logging  loggers 'app.early'" in out
+    assert "warning  logging  loggers 'app.early', 'other.early': disabled" in out
     assert "logger 'rudder_logging': is disabled" in out
     code, out, _ = doctor("--config", "app:LOGGING", "--offline", "app.early", at=tmp_path)
     assert code == 1
