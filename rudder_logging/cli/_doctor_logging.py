@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from logging.handlers import MemoryHandler, QueueHandler
@@ -137,8 +138,8 @@ def _filtered(
                 _stop(whose, f"its filter {name} raises {type(error).__name__}", "mend the filter")
             )
             continue
-        if isinstance(passed, logging.LogRecord):
-            record = passed
+        if sys.version_info >= (3, 12) and isinstance(passed, logging.LogRecord):
+            record = passed  # before, that was just a true value
         if not passed:
             found.append(
                 _stop(

@@ -126,6 +126,17 @@ def test_without_a_configuration(plane: LocalDataPlane, tmp_path: Path) -> None:
     assert "write_key is missing" in out
 
 
+def test_the_installed_script_looks_into_the_current_directory(
+    plane: LocalDataPlane, tmp_path: Path
+) -> None:
+    """A console script, unlike `python -m`, does not do so by itself."""
+    (tmp_path / "site_settings.py").write_text(APP.format(settings=settings(plane)))
+    script = Path(sys.executable).with_name("rudder-logging")
+    words = ["doctor", "--offline", "--config", "site_settings:LOGGING"]
+    done = subprocess.run([script, *words], cwd=tmp_path, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 APP = """
 import logging, logging.config
 print("what the app prints")

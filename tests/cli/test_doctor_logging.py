@@ -200,6 +200,12 @@ def test_filters_are_asked(
     assert "logger 'shop.orders'" in finding.subject
 
 
+def test_filter_that_replaces_the_record(logger: logging.Logger) -> None:
+    """From Python 3.12 the one that it returns goes on; before, it is just a true value."""
+    logger.addFilter(lambda _record: logging.makeLogRecord({"msg": "another"}))  # type: ignore[arg-type,return-value]
+    assert examine(logger).leaves is (sys.version_info < (3, 12))
+
+
 def test_everything_that_stops_is_told_at_once(logger: logging.Logger) -> None:
     """Not one thing a run."""
     logger.disabled = True
@@ -303,7 +309,7 @@ class Wrapper(logging.Handler):
 
     def __init__(self, inner: logging.Handler) -> None:
         super().__init__()
-        self.inner = [inner, "and what else there is"]
+        self.inner: list[object] = [inner, "and what else there is"]
 
 
 def test_wrapper_of_the_apps(make_handler: MakeHandler, wire: Wire) -> None:
@@ -320,6 +326,9 @@ def test_adapter_that_throws_extra_away(logger: logging.Logger) -> None:
     finding = only_warning(examine(logger))
     assert "a LoggerAdapter throws the `extra` of its calls away" in finding.text
     assert "EventLogger" in finding.cure
+    assert examine(logging.getLogger("shop")).findings == tuple(
+        stops(examine(logging.getLogger("shop")))
+    )
     del adapter, kept
 
 
@@ -333,6 +342,20 @@ def test_calls_heed_no_level(make_handler: MakeHandler, wire: Wire) -> None:
     assert examine(rudder, by_call=True).leaves
     handler.addFilter(NoOrders())
     assert "NoOrders" in only_stop(examine(rudder, by_call=True)).text
+
+
+def test_calls_find_no_handler_inside_another(make_handler: MakeHandler, wire: Wire) -> None:
+    """They look at loggers' own handlers only, and make one of the settings."""
+    passage = examine(wire(MemoryHandler(1, target=make_handler()), name="rudder"), by_call=True)
+    assert passage.leaves
+    assert passage.leaves_by == ()
+
+
+def test_handlers_inside_each_other(wire: Wire) -> None:
+    """A circle has an end."""
+    outer = Wrapper(logging.NullHandler())
+    outer.inner.append(Wrapper(outer))
+    assert not examine(wire(outer)).leaves
 
 
 def test_calls_make_a_handler_of_the_settings(
