@@ -21,6 +21,9 @@ The files, in the order in which an event meets them:
 - `_transport.py`: one upload over HTTP; `_gzip.py`: compressed
 - `_ledger.py`: what became of each event; `_reports.py`: who is told
 - `config.py`: every option; `_parsers.py`: how they are read; `exceptions.py`: every error
+- `_warehouse.py`: what a warehouse would drop or rename, for the tools below
+- `_plan.py`: a tracking plan, which says what events have to look like
+- `__main__.py`, `cli/`: the command `rudder-logging`
 - `dataplane/`: a data plane for tests and local work
 """
 
@@ -69,6 +72,7 @@ from .exceptions import (
     StaleConnectionError,
     TransportError,
     UnknownOptionError,
+    WarehouseWarning,
 )
 
 if TYPE_CHECKING:
@@ -131,6 +135,7 @@ __all__ = [
     "Stats",
     "TransportError",
     "UnknownOptionError",
+    "WarehouseWarning",
     "__version__",
     "alias",
     "bind",

@@ -15,7 +15,7 @@ from ..exceptions import ConfigError
 from ._segments import Claim, Line, Position, parse_name
 from ._urls import SpoolUrl
 
-__all__ = ["SPOOL_ERRORS", "Spool"]
+__all__ = ["SPOOL_ERRORS", "Spool", "check_directory"]
 
 SPOOL_ERRORS = (OSError, ConfigError)
 """What the disk may raise: it fails, or the directory has become unsafe."""
@@ -23,6 +23,25 @@ SPOOL_ERRORS = (OSError, ConfigError)
 _LARGEST_SEGMENT = 4 * 1024 * 1024
 _SEGMENTS = 16  # of a full spool, at least: room comes by removing one
 _CLAIMS_AT_ONCE = 16  # each keeps a file open
+
+
+def check_directory(path: str, *, follow_symlinks: bool) -> None:
+    """Check a directory of a spool, which is there.
+
+    Raises:
+        ConfigError: It is no directory, another user's, or others can write to it.
+        OSError: It can't be looked at.
+    """
+    found = os.stat(path, follow_symlinks=follow_symlinks)  # noqa: PTH116
+    if not stat.S_ISDIR(found.st_mode):
+        raise ConfigError(f"queue names something that is no directory: {path}")
+    if os.geteuid() not in (0, found.st_uid):
+        raise ConfigError(f"queue names a directory of another user: {path}; use one of your own")
+    if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise ConfigError(
+            f"queue names a directory that others can write to: {path} "
+            f"(mode {stat.S_IMODE(found.st_mode):o}); chmod it to 700"
+        )
 
 
 class Spool:
@@ -50,6 +69,11 @@ class Spool:
         self._candidates: list[str] = []  # owners not tried since the last look, the oldest last
         self._untouchable: set[str] = set()  # owners that can't be tried again
 
+    @property
+    def path(self) -> str:
+        """The source's own directory."""
+        return self._path
+
     def prepare(self) -> None:
         """Make the directory, if it is not there.
 
@@ -62,18 +86,7 @@ class Spool:
                 os.makedirs(path, mode=0o700, exist_ok=True)  # noqa: PTH103
             except (FileExistsError, NotADirectoryError):
                 raise ConfigError(f"queue names something that is no directory: {path}") from None
-            found = os.stat(path, follow_symlinks=path == self._url.path)  # noqa: PTH116
-            if not stat.S_ISDIR(found.st_mode):
-                raise ConfigError(f"queue names something that is no directory: {path}")
-            if os.geteuid() not in (0, found.st_uid):
-                raise ConfigError(
-                    f"queue names a directory of another user: {path}; use one of your own"
-                )
-            if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-                raise ConfigError(
-                    f"queue names a directory that others can write to: {path} "
-                    f"(mode {stat.S_IMODE(found.st_mode):o}); chmod it to 700"
-                )
+            check_directory(path, follow_symlinks=path == self._url.path)
 
     def begin_anew(self) -> None:
         """In a forked child: what the parent writes and has taken over stays the parent's."""

@@ -1,0 +1,136 @@
+"""How far files have been replayed: a small JSON file, replaced whole after each upload."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import orjson
+
+from ._common import BadInputError
+from ._sources import Source
+
+__all__ = ["Mark", "Progress", "Tally"]
+
+_KIND = "rudder-logging replay, version 1"
+_HEAD = 4096
+
+
+@dataclass
+class Tally:
+    """What became of lines."""
+
+    arrived: int = 0
+    """Events that the data plane has acknowledged."""
+    refused: int = 0
+    """Events that it has refused for good."""
+    unsendable: int = 0
+    """Damaged ones, and those that it would refuse or lose."""
+    withheld: int = 0
+    """Events for which `before_send` returned None."""
+    older: int = 0
+    """Events from before `--since`."""
+    ordinary: int = 0
+    """Lines of a log that are no events."""
+
+    def __add__(self, other: Tally) -> Tally:
+        return Tally(**{name: count + getattr(other, name) for name, count in asdict(self).items()})
+
+    @property
+    def all_arrived(self) -> bool:
+        """Whether no event failed."""
+        return not self.refused and not self.unsendable
+
+
+@dataclass
+class Mark:
+    """How far one input is settled."""
+
+    offset: int = 0
+    line: int = 0
+    tally: Tally = field(default_factory=Tally)
+
+
+class Progress:
+    """Marks of inputs, by their names.
+
+    Args:
+        path: The file, which need not be there.
+        again: Forget what it says.
+
+    Raises:
+        BadInputError: It is something else, or can't be read.
+    """
+
+    def __init__(self, path: str, *, again: bool = False) -> None:
+        self.path = path
+        self._inputs: dict[str, Any] = {}
+        try:
+            with open(path, "rb") as file:  # noqa: PTH123 - as all files of the user's
+                content = orjson.loads(file.read(1_000_000))
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise BadInputError(f"{path} can't be read: {error.strerror}") from None
+        except orjson.JSONDecodeError:
+            content = None
+        if not isinstance(content, Mapping) or content.get("kind") != _KIND:
+            raise BadInputError(f"{path} is no progress of a replay; name another with --resume")
+        if not again:
+            self._inputs = dict(content["inputs"])
+
+    def mark_of(self, source: Source) -> Mark:
+        """How far an input was settled, the last time.
+
+        Raises:
+            BadInputError: It is not the same any more.
+        """
+        found = self._inputs.get(source.key)
+        if found is None:
+            return Mark()
+        mark = Mark(found["offset"], found["line"], Tally(**found["tally"]))
+        source.skip_to(mark.offset, mark.line)
+        size = source.size
+        is_shorter = size is not None and size < mark.offset
+        if is_shorter or _hash(source.head(found["head_bytes"])) != found["head"]:
+            raise BadInputError(
+                f"{source.name} is not what it was when {self.path} was written "
+                "(rotated?); give --again to send all of it, or another --resume"
+            )
+        return mark
+
+    def save(self, source: Source, mark: Mark) -> None:
+        """Keep a mark, in a way that a crash leaves the old one or the new one.
+
+        Raises:
+            OSError: It can't be written.
+        """
+        head = source.head(min(mark.offset, _HEAD))
+        self._inputs[source.key] = {
+            "offset": mark.offset,
+            "line": mark.line,
+            "head_bytes": len(head),
+            "head": _hash(head),
+            "tally": asdict(mark.tally),
+        }
+        content = orjson.dumps({"kind": _KIND, "inputs": self._inputs}, option=orjson.OPT_INDENT_2)
+        temporary = f"{self.path}.{os.getpid()}.new"
+        file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        try:
+            os.write(file, content + b"\n")
+            os.fsync(file)
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)  # noqa: PTH108
+            raise
+        finally:
+            os.close(file)
+        os.replace(temporary, self.path)  # noqa: PTH105
+
+
+def _hash(head: bytes) -> str:
+    return hashlib.sha256(head).hexdigest()

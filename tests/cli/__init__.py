@@ -1,0 +1,1 @@
+"""The command, through its real entry point."""
