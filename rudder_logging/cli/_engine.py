@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from time import monotonic
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .._before_send import before_send
 from .._delivery import FRAME, MESSAGE_OVERHEAD
@@ -19,9 +19,11 @@ from ..exceptions import ConfigError, InvalidEventError
 from ._common import FailedError
 from ._display import Display
 from ._progress import Mark, Progress, Tally
-from ._shipper import Shipper
 from ._sources import Line, Source
 from ._stored import Stored, UnsendableError, as_text, read_stored
+
+if TYPE_CHECKING:  # it imports requests, which a dry run need not
+    from ._shipper import Shipper
 
 __all__ = ["EVENTS_PER_UPLOAD", "Input", "Replay", "Rules"]
 
@@ -198,6 +200,8 @@ class Replay:
 
     def _settle(self, one: Input) -> None:
         """Send what was read, and note how far it is settled."""
+        if not self._items:
+            return
         messages = [item.queued for item in self._items if item.kind == "arrived"]
         self._keep_pace(len(messages))
         self._is_shipping = True

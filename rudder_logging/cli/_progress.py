@@ -7,6 +7,7 @@ import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from time import monotonic
 from typing import Any
 
 import orjson
@@ -18,6 +19,7 @@ __all__ = ["Mark", "Progress", "Tally"]
 
 _KIND = "rudder-logging replay, version 1"
 _HEAD = 4096
+_SECONDS_BETWEEN_SYNCS = 1.0
 
 
 @dataclass
@@ -69,6 +71,7 @@ class Progress:
     def __init__(self, path: str, *, again: bool = False) -> None:
         self.path = path
         self._inputs: dict[str, Any] = {}
+        self._sync_at = 0.0
         try:
             with open(path, "rb") as file:  # noqa: PTH123 - as all files of the user's
                 content = orjson.loads(file.read(1_000_000))
@@ -92,11 +95,15 @@ class Progress:
         found = self._inputs.get(source.key)
         if found is None:
             return Mark()
-        mark = Mark(found["offset"], found["line"], Tally(**found["tally"]))
+        try:
+            mark = Mark(int(found["offset"]), int(found["line"]), Tally(**found["tally"]))
+            length, head = int(found["head_bytes"]), found["head"]
+        except (KeyError, TypeError, ValueError):
+            raise BadInputError(f"{self.path} is damaged; give --again, or another") from None
         source.skip_to(mark.offset, mark.line)
         size = source.size
         is_shorter = size is not None and size < mark.offset
-        if is_shorter or _hash(source.head(found["head_bytes"])) != found["head"]:
+        if is_shorter or _hash(source.head(length)) != head:
             raise BadInputError(
                 f"{source.name} is not what it was when {self.path} was written "
                 "(rotated?); give --again to send all of it, or another --resume"
@@ -104,7 +111,7 @@ class Progress:
         return mark
 
     def save(self, source: Source, mark: Mark) -> None:
-        """Keep a mark, in a way that a crash leaves the old one or the new one.
+        """Keep a mark: a kill leaves the old one or the new one, power loss one of the last second.
 
         Raises:
             OSError: It can't be written.
@@ -122,7 +129,9 @@ class Progress:
         file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         try:
             os.write(file, content + b"\n")
-            os.fsync(file)
+            if monotonic() >= self._sync_at:  # it takes longer than an upload
+                os.fsync(file)
+                self._sync_at = monotonic() + _SECONDS_BETWEEN_SYNCS
         except OSError:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)  # noqa: PTH108

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pty
@@ -378,6 +379,21 @@ def test_ctrl_c_while_it_waits(plane: LocalDataPlane) -> None:
     stdout, stderr = process.communicate(timeout=20)
     assert (process.returncode, stdout) == (ExitCode.INTERRUPTED, "1 event arrived\n")
     assert "--resume FILE would have kept it" in stderr
+
+
+def test_a_second_ctrl_c_does_not_wait(log: Path) -> None:
+    """A server that never answers can't keep it: a second Ctrl-C ends it at once."""
+    with LocalDataPlane(WRITE_KEY) as plane:
+        plane.hang(times=None)
+        process = start("replay", "--timeout", 600, log, plane=plane)
+        plane.wait_for_requests(1, timeout=20)
+        for _ in range(2):
+            process.send_signal(signal.SIGINT)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(1)
+        _, stderr = process.communicate(timeout=20)
+    assert process.returncode == ExitCode.INTERRUPTED
+    assert "interrupted; 0 events arrived" in stderr
 
 
 def test_kill_9(slow: LocalDataPlane, log: Path) -> None:

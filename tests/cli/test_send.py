@@ -130,6 +130,14 @@ def test_bad_input_is_one_line(
     assert plane.requests == []
 
 
+def test_what_is_switched_off_sends_nothing(plane: LocalDataPlane) -> None:
+    """Where the environment says that nothing may leave (`RUDDER_SEND=off`), nothing does."""
+    words = ("send", "track", "--user-id", "1", "--event", "e")
+    line = complaint(run(*words, plane=plane, RUDDER_SEND="off"), ExitCode.BAD_INPUT)
+    assert "RUDDER_SEND" in line
+    assert plane.requests == []
+
+
 def test_a_missing_write_key_is_told() -> None:
     """Without a write key, the line names the flag's option and the variable."""
     line = complaint(run("send", "track", "--user-id", "1", "--event", "e"), ExitCode.BAD_INPUT)
