@@ -75,7 +75,10 @@ def list_(*, directory: str | None, is_json: bool) -> None:
 @_directory
 @_users
 def show(*, directory: str | None, user_ids: tuple[str, ...]) -> int:
-    """Print the events that wait, as JSON Lines: the oldest process of a source first."""
+    """Print the events that wait, as JSON Lines.
+
+    Those of the oldest process of a source come first. What is damaged is told on stderr.
+    """
     matches = concerns(user_ids) if user_ids else None
     damaged = 0
     for holding in holdings(spool_directory(directory)):

@@ -338,6 +338,21 @@ def test_an_outage_in_the_middle(slow: LocalDataPlane, log: Path, status: int) -
     assert ids(slow.events) == [f"m{number}" for number in range(2_500)]
 
 
+def test_an_outage_in_the_middle_of_an_upload(slow: LocalDataPlane, log: Path) -> None:
+    """Of an upload that was split, what the server has taken is not sent again."""
+    slow.max_request_bytes = 90_000
+    process = start("replay", "--give-up-after", 0, log, plane=slow)
+    slow.wait_for(1, timeout=20)
+    slow.fail(503, times=None)
+    stdout, _ = process.communicate(timeout=30)
+    assert process.returncode == ExitCode.FAILED
+    assert 0 < len(slow.events) < EVENTS_PER_UPLOAD
+    assert stdout == f"{len(slow.events):,} events arrived\n"
+    slow.heal()
+    assert run("replay", log, plane=slow).returncode == ExitCode.OK
+    assert ids(slow.events) == [f"m{number}" for number in range(2_500)]
+
+
 def test_an_unreachable_server(log: Path) -> None:
     """It says that it waits, then that it gives up, and why."""
     words = ("--write-key", WRITE_KEY, "--data-plane-url", "http://127.0.0.1:9")
@@ -399,7 +414,7 @@ def test_a_second_ctrl_c_does_not_wait(log: Path) -> None:
 def test_kill_9(slow: LocalDataPlane, log: Path) -> None:
     """Killed by force, it sends at most one upload twice, with the same ids, and loses nothing."""
     process = start("replay", log, plane=slow)
-    slow.wait_for(EVENTS_PER_UPLOAD, timeout=20)
+    slow.wait_for(2 * EVENTS_PER_UPLOAD, timeout=20)
     process.kill()
     process.communicate(timeout=20)
     slow.heal()

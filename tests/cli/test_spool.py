@@ -233,6 +233,17 @@ def test_purge_behind_what_is_delivered(
     assert deliver_as(segment.parent, spool, make_handler, plane) == ["12", "16"]
 
 
+def test_purge_of_what_is_delivered(app: App, spool: Path) -> None:
+    """A delivered event whose text is still there is no pending one, but its text goes, too."""
+    app(PEOPLE[:2])
+    (segment,) = segments(spool)
+    (progress,) = spool.glob("*/*.progress")
+    progress.write_bytes(b"%08d %020d\n" % (1, segment.read_bytes().index(b"\n") + 1))
+    assert run("spool", "purge", "--user-id", "ada", "--yes", spool).stdout == "0 events erased\n"
+    assert b"ada" not in segment.read_bytes()
+    assert shown(spool) == ["2"]
+
+
 def test_purge_of_all_segments_leaves_no_file(app: App, spool: Path) -> None:
     """`--all` erases what processes have left, with their files."""
     app(PEOPLE)
