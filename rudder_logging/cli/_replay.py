@@ -147,7 +147,7 @@ def _rules(
 
 
 def _inputs(files: Sequence[str], resume: str | None, *, again: bool, keeps: bool) -> list[Input]:
-    shared = Progress(resume, again=again) if resume is not None else None
+    shared = Progress(resume, again=again, keeps=keeps) if resume is not None else None
     inputs: list[Input] = []
     for path in files:
         source = Source(path)
@@ -155,7 +155,7 @@ def _inputs(files: Sequence[str], resume: str | None, *, again: bool, keeps: boo
             raise BadInputError(f"{source.name} is given twice")
         progress = shared
         if progress is None and source.is_file:
-            progress = Progress(source.path + _SUFFIX, again=again)
+            progress = Progress(source.path + _SUFFIX, again=again, keeps=keeps)
         mark = Mark() if progress is None else progress.mark_of(source)
         if source.is_file:
             mark = _behind_settled(source, mark)

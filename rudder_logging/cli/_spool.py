@@ -11,7 +11,7 @@ import click
 import orjson
 
 from ._common import BadInputError, ExitCode, FailedError, NearestGroup, events, show_json, tell
-from ._erasure import Matches, concerns, count, erase
+from ._erasure import Matches, concerns, count, erase, sweep
 from ._holdings import Holding, holdings, spool_directory
 from ._moments import moment_of
 
@@ -138,8 +138,12 @@ def purge(
 def _purge(found: Sequence[Holding], matches: Matches) -> tuple[int, list[tuple[Holding, int]]]:
     """How many were erased, and how many there are that living processes hold."""
     erased, held = 0, []
+    swept = set()
     for holding in found:
         try:
+            if holding.directory not in swept:
+                swept.add(holding.directory)
+                sweep(holding.directory)
             number = None if holding.is_alive else erase(holding, matches)
         except OSError as error:
             where = error.filename or holding.directory

@@ -108,6 +108,17 @@ def test_what_the_formatter_wrote_arrives(plane: LocalDataPlane, tmp_path: Path)
     assert [event["event"] for event in plane.events] == ["Product Viewed"]
 
 
+def test_what_a_collector_puts_before_an_event_is_left_out(
+    plane: LocalDataPlane, tmp_path: Path
+) -> None:
+    """Times and names before each line, or a byte order mark, do not hide the events."""
+    lines = [f"2026-01-31T12:00:00Z stdout F {json.dumps(message(1))}", "shop-1  | starting"]
+    file = written(tmp_path / "f", ["\ufeff" + json.dumps(message(0)), *lines])
+    done = run("replay", file, plane=plane)
+    assert done.stdout == "2 events arrived, 1 ordinary lines of a log\n"
+    assert ids(plane.events) == ["m0", "m1"]
+
+
 def test_a_pipe_is_not_kept_waiting(plane: LocalDataPlane) -> None:
     """What comes through a pipe is sent soon, while the pipe stays open."""
     process = start("replay", "-", plane=plane, stdin=subprocess.PIPE)
@@ -195,6 +206,8 @@ UNSENDABLE = [
     (message(1, userId=None), "no id; give 'user_id' or 'anonymous_id'"),
     (message(1, type="secret"), "'type' is unknown"),
     (message(1, properties="secret"), "'properties' must be a mapping, not str"),
+    ("secret".encode("utf-16").decode("latin-1"), "damaged: no JSON"),
+    ('shop-1  | {"messageId": "secret', "damaged: no JSON"),
     (dead_letter("secret"), "a dead letter without an event"),
     (message(1, properties={"a": "secret" * 700_000}), "too large for an upload"),
     (message(1, properties={"a": "secret" * 900_000}), "longer than any event"),
@@ -394,6 +407,17 @@ def test_ctrl_c_while_it_waits(plane: LocalDataPlane) -> None:
     stdout, stderr = process.communicate(timeout=20)
     assert (process.returncode, stdout) == (ExitCode.INTERRUPTED, "1 event arrived\n")
     assert "--resume FILE would have kept it" in stderr
+
+
+def test_two_at_once(slow: LocalDataPlane, log: Path) -> None:
+    """A second replay of a file does not send what the first one is sending."""
+    process = start("replay", log, plane=slow)
+    slow.wait_for(1, timeout=20)
+    line = complaint(run("replay", log, plane=slow), ExitCode.BAD_INPUT)
+    assert "another replay is at it" in line
+    assert run("replay", "--dry-run", log).returncode == ExitCode.OK
+    process.communicate(timeout=20)
+    assert ids(slow.events) == [f"m{number}" for number in range(2_500)]
 
 
 def test_a_second_ctrl_c_does_not_wait(log: Path) -> None:

@@ -251,6 +251,17 @@ def test_purge_of_all_segments_leaves_no_file(app: App, spool: Path) -> None:
     assert [path for path in spool.rglob("*") if path.is_file()] == []
 
 
+def test_purge_sweeps_what_a_killed_one_has_left(app: App, spool: Path) -> None:
+    """Events do not stay in the temporary file of a purge that was killed."""
+    app(PEOPLE)
+    (segment,) = segments(spool)
+    left = segment.with_name(f".{segment.name}.erasure")
+    left.write_text("ada")
+    assert run("spool", "purge", "--user-id", "nobody", "--yes", spool).returncode == ExitCode.OK
+    assert not left.exists()
+    assert len(shown(spool)) == 6
+
+
 def test_purge_takes_damaged_lines_with_the_id(app: App, spool: Path) -> None:
     """A line that is no JSON any more is erased if it names the user."""
     app(PEOPLE[:2])
