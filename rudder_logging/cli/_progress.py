@@ -109,7 +109,7 @@ class Progress:
         Raises:
             BadInputError: It is not the same any more.
         """
-        found = self._inputs.get(source.key)
+        found = self._inputs.get(source.key) or self._renamed(source)
         if found is None:
             return Mark()
         try:
@@ -123,9 +123,18 @@ class Progress:
         if is_shorter or _hash(source.head(length)) != head:
             raise BadInputError(
                 f"{source.name} is not what it was when {self.path} was written "
-                "(rotated?); give --again to send all of it, or another --resume"
+                "(rotated? then rename that along with it); --again sends all of it"
             )
         return mark
+
+    def _renamed(self, source: Source) -> Any:
+        """The entry of a file that had another name then; None: there is none."""
+        for found in self._inputs.values() if source.is_file else ():
+            if not isinstance(found, Mapping) or not found.get("head_bytes"):
+                continue
+            if _hash(source.head(found["head_bytes"])) == found.get("head"):
+                return found
+        return None
 
     def save(self, source: Source, mark: Mark) -> None:
         """Keep a mark: a kill leaves the old one or the new one, power loss one of the last second.
@@ -142,7 +151,7 @@ class Progress:
             "tally": asdict(mark.tally),
         }
         content = orjson.dumps({"kind": _KIND, "inputs": self._inputs}, option=orjson.OPT_INDENT_2)
-        temporary = f"{self.path}.{os.getpid()}.new"
+        temporary = f"{self.path}.new"
         file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         try:
             _locks(file)

@@ -333,6 +333,39 @@ def test_another_file_of_the_same_name_is_noticed(plane: LocalDataPlane, log: Pa
     assert "--again" in line
 
 
+def test_a_rotated_file_goes_on_with_its_progress(
+    plane: LocalDataPlane, log: Path, tmp_path: Path
+) -> None:
+    """Renamed together with its progress, a file is not sent again but for what is new."""
+    assert run("replay", log, plane=plane).returncode == ExitCode.OK
+    with log.open("a") as file:
+        file.write(json.dumps(message(2_500)) + "\n")
+    rotated = log.rename(tmp_path / "events.jsonl.1")
+    Path(f"{log}.replayed").rename(f"{rotated}.replayed")
+    written(log, [message(2_501)])
+    assert run("replay", rotated, log, plane=plane).returncode == ExitCode.OK
+    assert ids(plane.events) == [f"m{number}" for number in range(2_502)]
+
+
+def test_nobody_listening_is_no_reason_to_send_twice(plane: LocalDataPlane, log: Path) -> None:
+    """Where stderr is closed in the middle, what arrived is noted before that is noticed."""
+    with log.open("r+") as file:
+        file.write("{damaged")
+    reading, writing = os.pipe()
+    os.close(reading)
+    process = subprocess.Popen(
+        [*COMMAND, "replay", str(log)],
+        env=environment(plane),
+        stdout=subprocess.DEVNULL,
+        stderr=writing,
+    )
+    os.close(writing)
+    assert process.wait(timeout=20) == ExitCode.CLOSED_PIPE
+    assert len(plane.events) == EVENTS_PER_UPLOAD
+    run("replay", log, plane=plane)
+    assert ids(plane.events) == [f"m{number}" for number in range(1, 2_500)]
+
+
 @pytest.mark.parametrize("status", [401, 503])
 def test_an_outage_in_the_middle(slow: LocalDataPlane, log: Path, status: int) -> None:
     """One line more, exit code 1, and the same command goes on; nothing comes twice."""
