@@ -136,11 +136,12 @@ def load_config(**given: Any) -> Config:
     Raises:
         BadInputError: One is missing, or can't be right.
     """
-    from .._transport import check_files  # noqa: PLC0415 - it imports requests
-
     try:
         config = Config.load(**given)
-        check_files(config)
+        if config.ca_bundle or config.client_cert:
+            from .._transport import check_files  # noqa: PLC0415 - it imports requests
+
+            check_files(config)
     except ConfigError as error:
         raise BadInputError(str(error)) from None
     return config

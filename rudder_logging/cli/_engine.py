@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from time import monotonic
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .._before_send import before_send
 from .._delivery import FRAME, MESSAGE_OVERHEAD
@@ -19,9 +19,11 @@ from ..exceptions import ConfigError, InvalidEventError
 from ._common import FailedError
 from ._display import Display
 from ._progress import Mark, Progress, Tally
-from ._shipper import Shipper
 from ._sources import Line, Source
 from ._stored import Stored, UnsendableError, as_text, read_stored
+
+if TYPE_CHECKING:  # it imports requests, which a dry run need not
+    from ._shipper import Shipper
 
 __all__ = ["EVENTS_PER_UPLOAD", "Input", "Replay", "Rules"]
 
@@ -198,16 +200,18 @@ class Replay:
 
     def _settle(self, one: Input) -> None:
         """Send what was read, and note how far it is settled."""
+        if not self._items:
+            return
         messages = [item.queued for item in self._items if item.kind == "arrived"]
         self._keep_pace(len(messages))
         self._is_shipping = True
-        shipper = self._shipper
+        shipper, refused = self._shipper, {}
         try:
-            settled = shipper.ship(messages) if shipper and messages else len(messages)
-            self._note(one, settled, shipper.refused if shipper and messages else {})
-        except OSError as error:
-            where = error.filename or (one.progress.path if one.progress else "the file of rejects")
-            raise FailedError(f"{where} can't be written: {error.strerror}") from None
+            settled = len(messages)
+            if shipper is not None and messages:
+                settled = shipper.ship(messages)
+                refused = shipper.refused
+            self._note(one, settled, refused)
         finally:
             self._is_shipping = False
         if shipper is not None and shipper.is_stopped:
@@ -216,9 +220,11 @@ class Replay:
             raise FailedError(f"the data plane took no more: {shipper.fault}")
 
     def _note(self, one: Input, settled: int, refused: dict[str, str]) -> None:
+        """Count the oldest items, and tell of them once that is kept: nobody may be listening."""
         before, tally = one.mark, Tally()
         torn: Tally | None = None
         offset, number = before.offset, before.line
+        problems, rejects = [], []
         for item in self._items:
             kind, reason = item.kind, item.reason
             if kind == "arrived":
@@ -233,17 +239,30 @@ class Replay:
                 offset, number = item.line.end, item.line.number
             setattr(tally, kind, getattr(tally, kind) + 1)
             if reason:
-                self._display.problem(f"{one.source.name}:{item.line.number}: {reason}")
-            if kind == "unsendable" and self._rejects is not None:
-                self._rejects.append(item.kept, 0, reason)
-        else:
-            self._items, self._bytes, self._ready = [], 0, 0
-        self._display.advance(one.source.name, offset - before.offset, tally.arrived)
+                problems.append(f"{one.source.name}:{item.line.number}: {reason}")
+            if kind == "unsendable":
+                rejects.append(item)
+        self._items, self._bytes, self._ready = [], 0, 0
         self.sent += tally.arrived
         one.mark = Mark(offset, number, before.tally + tally)
-        if one.progress is not None:
-            kept = one.mark if torn is None else replace(one.mark, tally=before.tally + torn)
-            one.progress.save(one.source, kept)
+        kept = one.mark if torn is None else replace(one.mark, tally=before.tally + torn)
+        self._keep(one, kept, rejects)
+        self._display.advance(one.source.name, offset - before.offset, tally.arrived)
+        for problem in problems:
+            self._display.problem(problem)
+
+    def _keep(self, one: Input, mark: Mark, rejects: Sequence[_Item]) -> None:
+        """Write down how far it is settled, and what is not to be sent."""
+        where = "the file of rejects"
+        try:
+            if self._rejects is not None:
+                for item in rejects:
+                    self._rejects.append(item.kept, 0, item.reason)
+            if one.progress is not None:
+                where = one.progress.path
+                one.progress.save(one.source, mark)
+        except OSError as error:
+            raise FailedError(f"{where} can't be written: {error.strerror}") from None
 
     def _keep_pace(self, events: int) -> None:
         rate = self._rules.rate

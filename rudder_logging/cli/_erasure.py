@@ -14,11 +14,13 @@ from collections.abc import Callable, Collection
 
 import orjson
 
-from ..queues._segments import Claim
+from ..queues._segments import Claim, parse_name
 from ._holdings import Holding, is_locked, look_at
 from ._sources import Source
 
-__all__ = ["concerns", "count", "erase"]
+__all__ = ["Matches", "concerns", "count", "erase", "sweep"]
+
+_TEMPORARY = ".erasure"
 
 Matches = Callable[[bytes], bool]
 """Whether a line is to be erased."""
@@ -79,6 +81,23 @@ def erase(holding: Holding, matches: Matches) -> int | None:
     return erased
 
 
+def sweep(directory: str) -> None:
+    """Remove what an erasure has left that was killed: it has events that are nobody's.
+
+    Raises:
+        OSError: The directory does not let us.
+    """
+    for name in os.listdir(directory):  # noqa: PTH208
+        parsed = parse_name(name[1 : -len(_TEMPORARY)]) if name.endswith(_TEMPORARY) else None
+        if parsed is None:
+            continue
+        # Under way, an erasure has the lock of the process whose events they are.
+        progress = os.path.join(directory, f"{parsed[0]}.progress")  # noqa: PTH118
+        if not is_locked(progress):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(os.path.join(directory, name))  # noqa: PTH108, PTH118
+
+
 def _rewrite(holding: Holding, number: int, matches: Matches) -> int:
     """Replace one segment by what is to stay. Returns how many pending events are gone.
 
@@ -112,7 +131,7 @@ def _rewrite(holding: Holding, number: int, matches: Matches) -> int:
 def _replace(path: str, content: bytes) -> None:
     """Either all of it is there afterwards, or what was."""
     directory, name = os.path.split(path)
-    temporary = os.path.join(directory, f".{name}.erasure")  # noqa: PTH118 - no name of a segment
+    temporary = os.path.join(directory, f".{name}{_TEMPORARY}")  # noqa: PTH118 - no name of a segment
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
     file = os.open(temporary, flags, 0o600)
     try:

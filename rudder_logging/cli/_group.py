@@ -137,7 +137,8 @@ def run(words: Sequence[str] | None = None) -> int:  # noqa: PLR0911 - one retur
             return _without_output(end.__cause__)
         tell("interrupted")
         return ExitCode.INTERRUPTED
-    except click.Abort:  # no answer to a question
+    except click.Abort:
+        tell("Error: no answer; nothing was done")
         return ExitCode.FAILED
     except SystemExit as end:  # of completion
         code = end.code
@@ -152,7 +153,7 @@ def run(words: Sequence[str] | None = None) -> int:  # noqa: PLR0911 - one retur
 def _line(error: click.ClickException) -> str:
     """An error as one line; where the words of the command are wrong, with whom to ask."""
     text = " ".join(error.format_message().split())
-    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+    if isinstance(error, getattr(click.exceptions, "NoArgsIsHelpError", ())):  # not in click 8.1
         return error.format_message()
     if isinstance(error, click.UsageError) and error.ctx is not None:
         return f"Error: {text.rstrip('.')} (see {error.ctx.command_path} --help)"

@@ -86,11 +86,12 @@ def replay(
 
     Reads JSON Lines: segments of a spool, files of dead letters, logs that a RudderFormatter
     wrote (ordinary lines among them are skipped and counted), or stdin (`-`). Events keep their
-    ids and the time at which they happened.
+    ids and the time at which they happened; `sentAt` is that of the replay.
 
     How far it got is kept in FILE.replayed, after each upload. After Ctrl-C, an outage or a crash,
-    the same command goes on there, and sends only what is new; killed by force, it may send up to
-    1,000 events twice, with the same ids. Of stdin that is kept only with --resume.
+    the same command goes on there, and sends only what is new. Killed by force, it may send up to
+    1,000 events twice, with the same ids. Of stdin, that is kept only with --resume. Ctrl-C waits
+    for the answer to what is under way; a second one does not.
 
     Events that can't be sent are told by file and line, never by content. The exit code is 0 only
     if all have arrived.
@@ -146,7 +147,7 @@ def _rules(
 
 
 def _inputs(files: Sequence[str], resume: str | None, *, again: bool, keeps: bool) -> list[Input]:
-    shared = Progress(resume, again=again) if resume is not None else None
+    shared = Progress(resume, again=again, keeps=keeps) if resume is not None else None
     inputs: list[Input] = []
     for path in files:
         source = Source(path)
@@ -154,7 +155,7 @@ def _inputs(files: Sequence[str], resume: str | None, *, again: bool, keeps: boo
             raise BadInputError(f"{source.name} is given twice")
         progress = shared
         if progress is None and source.is_file:
-            progress = Progress(source.key + _SUFFIX, again=again)
+            progress = Progress(source.path + _SUFFIX, again=again, keeps=keeps)
         mark = Mark() if progress is None else progress.mark_of(source)
         if source.is_file:
             mark = _behind_settled(source, mark)
@@ -172,7 +173,7 @@ def _behind_settled(source: Source, mark: Mark) -> Mark:
         from ._holdings import settled_before  # noqa: PLC0415 - only where there are POSIX locks
     except ModuleNotFoundError:
         return mark
-    found = settled_before(source.key)
+    found = settled_before(source.path)
     if found is None:
         return mark
     offset, is_held = found

@@ -21,7 +21,7 @@ from .._transport import Answer, HttpTransport
 from ..config import Config
 from ..exceptions import OutcomeUnknownError, RefusedError, TransportError
 from ..queues import MemoryQueue
-from ._common import quiet
+from ._common import BadInputError, quiet
 
 __all__ = ["Shipper"]
 
@@ -34,11 +34,16 @@ class Shipper:
             in time is the caller's again.
         patience: Seconds without a success after which it gives up.
         on_wait: Called with what is wrong when it has to wait for the data plane.
+
+    Raises:
+        BadInputError: The option `send` is off: nothing is to leave from here.
     """
 
     def __init__(
         self, config: Config, *, patience: float, on_wait: Callable[[str], object] | None = None
     ) -> None:
+        if not config.send:
+            raise BadInputError("the option send is off (RUDDER_SEND): nothing may leave from here")
         quiet()
         self._on_wait = on_wait
         self._config = replace(

@@ -46,8 +46,7 @@ class Source:
 
     def __init__(self, path: str) -> None:
         self.name = "stdin" if path == "-" else path
-        self.key = "-" if path == "-" else os.path.abspath(path)  # noqa: PTH100 - links stay
-        """Its name in a file of progress."""
+        self.path = "-" if path == "-" else os.path.abspath(path)  # noqa: PTH100 - links stay
         try:
             if path == "-":
                 self._file = sys.stdin.fileno() if sys.stdin is not None else -1
@@ -76,10 +75,15 @@ class Source:
         found = os.fstat(self._file)
         return found.st_dev, found.st_ino
 
+    @property
+    def key(self) -> str:
+        """Its name in a file of progress, which is UTF-8 whatever the path is."""
+        return os.fsencode(self.path).decode("utf-8", "backslashreplace")
+
     def head(self, length: int) -> bytes:
         """Its first bytes, as far as they are kept: what tells it from another of its name."""
         if self.is_file and len(self._head) < min(length, _HEAD):
-            self._head = os.pread(self._file, _HEAD, 0)
+            self._head = self._read_at(0, _HEAD)
         return self._head[:length]
 
     @property
@@ -102,7 +106,7 @@ class Source:
         """Go on behind so many bytes, and count the lines in them."""
         number = 0
         for start in range(0, offset, _CHUNK):
-            number += os.pread(self._file, min(_CHUNK, offset - start), start).count(b"\n")
+            number += self._read_at(start, min(_CHUNK, offset - start)).count(b"\n")
         self.skip_to(offset, number)
 
     def lines(self) -> Iterator[Line | None]:
@@ -145,8 +149,17 @@ class Source:
 
     def close(self) -> None:
         """Close it, unless it is stdin."""
-        if self.key != "-":
+        if self.path != "-":
             os.close(self._file)
+
+    def _read_at(self, offset: int, size: int) -> bytes:
+        """Read somewhere else, and come back: there is no `pread` on Windows."""
+        back = os.lseek(self._file, 0, os.SEEK_CUR)
+        os.lseek(self._file, offset, os.SEEK_SET)
+        try:
+            return os.read(self._file, size)
+        finally:
+            os.lseek(self._file, back, os.SEEK_SET)
 
     def _keep_head(self, chunk: bytes) -> None:
         if len(self._head) < _HEAD:

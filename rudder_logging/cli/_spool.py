@@ -11,7 +11,7 @@ import click
 import orjson
 
 from ._common import BadInputError, ExitCode, FailedError, NearestGroup, events, show_json, tell
-from ._erasure import Matches, concerns, count, erase
+from ._erasure import Matches, concerns, count, erase, sweep
 from ._holdings import Holding, holdings, spool_directory
 from ._moments import moment_of
 
@@ -75,7 +75,10 @@ def list_(*, directory: str | None, is_json: bool) -> None:
 @_directory
 @_users
 def show(*, directory: str | None, user_ids: tuple[str, ...]) -> int:
-    """Print the events that wait, as JSON Lines: the oldest process of a source first."""
+    """Print the events that wait, as JSON Lines.
+
+    Those of the oldest process of a source come first. What is damaged is told on stderr.
+    """
     matches = concerns(user_ids) if user_ids else None
     damaged = 0
     for holding in holdings(spool_directory(directory)):
@@ -135,8 +138,12 @@ def purge(
 def _purge(found: Sequence[Holding], matches: Matches) -> tuple[int, list[tuple[Holding, int]]]:
     """How many were erased, and how many there are that living processes hold."""
     erased, held = 0, []
+    swept = set()
     for holding in found:
         try:
+            if holding.directory not in swept:
+                swept.add(holding.directory)
+                sweep(holding.directory)
             number = None if holding.is_alive else erase(holding, matches)
         except OSError as error:
             where = error.filename or holding.directory

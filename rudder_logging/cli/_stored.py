@@ -16,6 +16,9 @@ from ._moments import moment_of
 __all__ = ["Stored", "UnsendableError", "as_text", "read_stored"]
 
 _DEAD_LETTER = frozenset({"message", "status", "reason", "refusedAt"})
+_BEGINNING = b'{"messageId":'
+"""Of each message that a RudderFormatter or a RudderHandler writes."""
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 class Stored(NamedTuple):
@@ -49,19 +52,22 @@ def read_stored(text: bytes) -> Stored | None:
     """The message in a line; None: it is an ordinary line of a log.
 
     A line of text that does not begin like JSON is ordinary, and so is JSON that is not an event:
-    without an id and without a type, or with a log line's `message`.
+    without an id and without a type, or with a log line's `message`. What a collector of logs has
+    put before an event (a time, a container's name) is left out.
 
     Raises:
         UnsendableError: It is damaged, or the data plane would refuse or lose it.
     """
+    text = text.removeprefix(_BYTE_ORDER_MARK)
+    if not text.startswith(b"{"):
+        prefix, event, rest = text.partition(_BEGINNING)
+        if not event and _is_text(prefix):
+            return None
+        text = event + rest or text
     try:
         found = orjson.loads(text)
     except orjson.JSONDecodeError:
-        if not text.startswith(b"{"):
-            return None
         raise UnsendableError("damaged: no JSON", as_text(text)) from None
-    if type(found) is not dict:
-        return None
     if found.keys() == _DEAD_LETTER:
         found = found["message"]
         text = orjson.dumps(found)
@@ -75,6 +81,14 @@ def read_stored(text: bytes) -> Stored | None:
 def as_text(line: bytes) -> bytes:
     """What is no JSON, as JSON."""
     return orjson.dumps(line.decode("utf-8", "replace"))
+
+
+def _is_text(line: bytes) -> bool:
+    """Not so: UTF-16, or the zeros that a file has after a loss of power."""
+    try:
+        return "\0" not in line.decode()
+    except UnicodeDecodeError:
+        return False
 
 
 def _is_event(found: Mapping[str, Any]) -> bool:

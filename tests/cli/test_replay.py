@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pty
@@ -107,6 +108,17 @@ def test_what_the_formatter_wrote_arrives(plane: LocalDataPlane, tmp_path: Path)
     assert [event["event"] for event in plane.events] == ["Product Viewed"]
 
 
+def test_what_a_collector_puts_before_an_event_is_left_out(
+    plane: LocalDataPlane, tmp_path: Path
+) -> None:
+    """Times and names before each line, or a byte order mark, do not hide the events."""
+    lines = [f"2026-01-31T12:00:00Z stdout F {json.dumps(message(1))}", "shop-1  | starting"]
+    file = written(tmp_path / "f", ["\ufeff" + json.dumps(message(0)), *lines])
+    done = run("replay", file, plane=plane)
+    assert done.stdout == "2 events arrived, 1 ordinary lines of a log\n"
+    assert ids(plane.events) == ["m0", "m1"]
+
+
 def test_a_pipe_is_not_kept_waiting(plane: LocalDataPlane) -> None:
     """What comes through a pipe is sent soon, while the pipe stays open."""
     process = start("replay", "-", plane=plane, stdin=subprocess.PIPE)
@@ -194,6 +206,8 @@ UNSENDABLE = [
     (message(1, userId=None), "no id; give 'user_id' or 'anonymous_id'"),
     (message(1, type="secret"), "'type' is unknown"),
     (message(1, properties="secret"), "'properties' must be a mapping, not str"),
+    ("secret".encode("utf-16").decode("latin-1"), "damaged: no JSON"),
+    ('shop-1  | {"messageId": "secret', "damaged: no JSON"),
     (dead_letter("secret"), "a dead letter without an event"),
     (message(1, properties={"a": "secret" * 700_000}), "too large for an upload"),
     (message(1, properties={"a": "secret" * 900_000}), "longer than any event"),
@@ -319,6 +333,39 @@ def test_another_file_of_the_same_name_is_noticed(plane: LocalDataPlane, log: Pa
     assert "--again" in line
 
 
+def test_a_rotated_file_goes_on_with_its_progress(
+    plane: LocalDataPlane, log: Path, tmp_path: Path
+) -> None:
+    """Renamed together with its progress, a file is not sent again but for what is new."""
+    assert run("replay", log, plane=plane).returncode == ExitCode.OK
+    with log.open("a") as file:
+        file.write(json.dumps(message(2_500)) + "\n")
+    rotated = log.rename(tmp_path / "events.jsonl.1")
+    Path(f"{log}.replayed").rename(f"{rotated}.replayed")
+    written(log, [message(2_501)])
+    assert run("replay", rotated, log, plane=plane).returncode == ExitCode.OK
+    assert ids(plane.events) == [f"m{number}" for number in range(2_502)]
+
+
+def test_nobody_listening_is_no_reason_to_send_twice(plane: LocalDataPlane, log: Path) -> None:
+    """Where stderr is closed in the middle, what arrived is noted before that is noticed."""
+    with log.open("r+") as file:
+        file.write("{damaged")
+    reading, writing = os.pipe()
+    os.close(reading)
+    process = subprocess.Popen(
+        [*COMMAND, "replay", str(log)],
+        env=environment(plane),
+        stdout=subprocess.DEVNULL,
+        stderr=writing,
+    )
+    os.close(writing)
+    assert process.wait(timeout=20) == ExitCode.CLOSED_PIPE
+    assert len(plane.events) == EVENTS_PER_UPLOAD
+    run("replay", log, plane=plane)
+    assert ids(plane.events) == [f"m{number}" for number in range(1, 2_500)]
+
+
 @pytest.mark.parametrize("status", [401, 503])
 def test_an_outage_in_the_middle(slow: LocalDataPlane, log: Path, status: int) -> None:
     """One line more, exit code 1, and the same command goes on; nothing comes twice."""
@@ -332,6 +379,21 @@ def test_an_outage_in_the_middle(slow: LocalDataPlane, log: Path, status: int) -
     last = stderr.splitlines()[-1]
     assert str(status) in last
     assert f"{arrived:,} events arrived in this run; the same command goes on" in last
+    slow.heal()
+    assert run("replay", log, plane=slow).returncode == ExitCode.OK
+    assert ids(slow.events) == [f"m{number}" for number in range(2_500)]
+
+
+def test_an_outage_in_the_middle_of_an_upload(slow: LocalDataPlane, log: Path) -> None:
+    """Of an upload that was split, what the server has taken is not sent again."""
+    slow.max_request_bytes = 90_000
+    process = start("replay", "--give-up-after", 0, log, plane=slow)
+    slow.wait_for(1, timeout=20)
+    slow.fail(503, times=None)
+    stdout, _ = process.communicate(timeout=30)
+    assert process.returncode == ExitCode.FAILED
+    assert 0 < len(slow.events) < EVENTS_PER_UPLOAD
+    assert stdout == f"{len(slow.events):,} events arrived\n"
     slow.heal()
     assert run("replay", log, plane=slow).returncode == ExitCode.OK
     assert ids(slow.events) == [f"m{number}" for number in range(2_500)]
@@ -380,10 +442,36 @@ def test_ctrl_c_while_it_waits(plane: LocalDataPlane) -> None:
     assert "--resume FILE would have kept it" in stderr
 
 
+def test_two_at_once(slow: LocalDataPlane, log: Path) -> None:
+    """A second replay of a file does not send what the first one is sending."""
+    process = start("replay", log, plane=slow)
+    slow.wait_for(1, timeout=20)
+    line = complaint(run("replay", log, plane=slow), ExitCode.BAD_INPUT)
+    assert "another replay is at it" in line
+    assert run("replay", "--dry-run", log).returncode == ExitCode.OK
+    process.communicate(timeout=20)
+    assert ids(slow.events) == [f"m{number}" for number in range(2_500)]
+
+
+def test_a_second_ctrl_c_does_not_wait(log: Path) -> None:
+    """A server that never answers can't keep it: a second Ctrl-C ends it at once."""
+    with LocalDataPlane(WRITE_KEY) as plane:
+        plane.hang(times=None)
+        process = start("replay", "--timeout", 600, log, plane=plane)
+        plane.wait_for_requests(1, timeout=20)
+        for _ in range(2):
+            process.send_signal(signal.SIGINT)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(1)
+        _, stderr = process.communicate(timeout=20)
+    assert process.returncode == ExitCode.INTERRUPTED
+    assert "interrupted; 0 events arrived" in stderr
+
+
 def test_kill_9(slow: LocalDataPlane, log: Path) -> None:
     """Killed by force, it sends at most one upload twice, with the same ids, and loses nothing."""
     process = start("replay", log, plane=slow)
-    slow.wait_for(EVENTS_PER_UPLOAD, timeout=20)
+    slow.wait_for(2 * EVENTS_PER_UPLOAD, timeout=20)
     process.kill()
     process.communicate(timeout=20)
     slow.heal()

@@ -130,6 +130,14 @@ def test_bad_input_is_one_line(
     assert plane.requests == []
 
 
+def test_what_is_switched_off_sends_nothing(plane: LocalDataPlane) -> None:
+    """Where the environment says that nothing may leave (`RUDDER_SEND=off`), nothing does."""
+    words = ("send", "track", "--user-id", "1", "--event", "e")
+    line = complaint(run(*words, plane=plane, RUDDER_SEND="off"), ExitCode.BAD_INPUT)
+    assert "RUDDER_SEND" in line
+    assert plane.requests == []
+
+
 def test_a_missing_write_key_is_told() -> None:
     """Without a write key, the line names the flag's option and the variable."""
     line = complaint(run("send", "track", "--user-id", "1", "--event", "e"), ExitCode.BAD_INPUT)
@@ -157,21 +165,29 @@ def test_an_unreachable_server_is_told(json_too: bool) -> None:
 FAULTS: list[tuple[dict[str, Any], str]] = [
     ({"status": 401}, "401 'invalid write key'; check write_key"),
     ({"status": 404}, "source is disabled"),
-    ({"status": 503}, "503 'Service Unavailable'"),
     ({"status": 302, "text": "secret"}, "302"),
 ]
 
 
 @pytest.mark.parametrize(("fault", "expected"), FAULTS)
-def test_a_server_that_takes_nothing_is_told(
+def test_a_configuration_fault_is_told_at_once(
     plane: LocalDataPlane, fault: dict[str, Any], expected: str
 ) -> None:
-    """A wrong key, a disabled source, an outage: one line with the server's words; exit code 1."""
+    """A wrong key, a disabled source, a strange answer: one line, exit code 1, and no waiting."""
     plane.fail(**fault, times=None)
-    words = ("--user-id", "1", "--event", "e", "--shutdown-timeout", "0.2")
-    line = complaint(run("send", "track", *words, plane=plane), ExitCode.FAILED)
+    done = run("send", "track", "--user-id", "1", "--event", "e", plane=plane)
+    line = complaint(done, ExitCode.FAILED)
     assert expected in line
     assert "secret" not in line
+    assert len(plane.requests) == 1
+
+
+def test_an_outage_is_told(plane: LocalDataPlane) -> None:
+    """A server that stays away for `--shutdown-timeout` is told with its words; exit code 1."""
+    plane.fail(503, times=None)
+    words = ("--user-id", "1", "--event", "e", "--shutdown-timeout", "0.2")
+    line = complaint(run("send", "track", *words, plane=plane), ExitCode.FAILED)
+    assert "503 'Service Unavailable'" in line
 
 
 def test_a_short_outage_does_not_matter(plane: LocalDataPlane) -> None:

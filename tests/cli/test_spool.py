@@ -233,11 +233,33 @@ def test_purge_behind_what_is_delivered(
     assert deliver_as(segment.parent, spool, make_handler, plane) == ["12", "16"]
 
 
+def test_purge_of_what_is_delivered(app: App, spool: Path) -> None:
+    """A delivered event whose text is still there is no pending one, but its text goes, too."""
+    app(PEOPLE[:2])
+    (segment,) = segments(spool)
+    (progress,) = spool.glob("*/*.progress")
+    progress.write_bytes(b"%08d %020d\n" % (1, segment.read_bytes().index(b"\n") + 1))
+    assert run("spool", "purge", "--user-id", "ada", "--yes", spool).stdout == "0 events erased\n"
+    assert b"ada" not in segment.read_bytes()
+    assert shown(spool) == ["2"]
+
+
 def test_purge_of_all_segments_leaves_no_file(app: App, spool: Path) -> None:
     """`--all` erases what processes have left, with their files."""
     app(PEOPLE)
     assert run("spool", "purge", "--all", "--yes", spool).stdout == "6 events erased\n"
     assert [path for path in spool.rglob("*") if path.is_file()] == []
+
+
+def test_purge_sweeps_what_a_killed_one_has_left(app: App, spool: Path) -> None:
+    """Events do not stay in the temporary file of a purge that was killed."""
+    app(PEOPLE)
+    (segment,) = segments(spool)
+    left = segment.with_name(f".{segment.name}.erasure")
+    left.write_text("ada")
+    assert run("spool", "purge", "--user-id", "nobody", "--yes", spool).returncode == ExitCode.OK
+    assert not left.exists()
+    assert len(shown(spool)) == 6
 
 
 def test_purge_takes_damaged_lines_with_the_id(app: App, spool: Path) -> None:
