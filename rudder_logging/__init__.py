@@ -4,8 +4,7 @@
 
 The files, in the order in which an event meets them:
 
-- `analytics.py`: the seven calls, `EventLogger`; `_dispatch.py`: from them to the handlers;
-  `_settings.py`: the default handler's settings
+- `analytics.py`: the seven calls, `EventLogger`; `_settings.py`: the default handler's settings
 - `_serverless.py`: `flushing`, for functions whose process is frozen when they return
 - `_handler.py`: `RudderHandler`, from record to queue; `_pipeline.py`: what stands behind it;
   `_lifecycle.py`: exits and forks; `_stdlib.py`: what logging itself asks of it
@@ -24,7 +23,7 @@ The files, in the order in which an event meets them:
 - `_warehouse.py`: what a warehouse would drop or rename, for the tools below
 - `_plan.py`: a tracking plan, which says what events have to look like
 - `__main__.py`, `cli/`: the command `rudder-logging`
-- `dataplane/`: a data plane for tests and local work
+- `dataplane/`: a data plane for tests and local work, also with a live page
 """
 
 from __future__ import annotations
