@@ -1,0 +1,213 @@
+"""Tracking plans: their file, and what they say of a message."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rudder_logging import ConfigError
+from rudder_logging._plan import TrackingPlan
+
+PLAN = {
+    "events": [
+        {
+            "type": "track",
+            "name": "Order Completed",
+            "schema": {
+                "properties": {
+                    "revenue": {"type": "number", "minimum": 0},
+                    "currency": {"$ref": "#/$defs/currency"},
+                    "products": {
+                        "type": "array",
+                        "items": {"required": ["sku"], "properties": {"sku": {"type": "string"}}},
+                    },
+                },
+                "required": ["revenue"],
+                "additionalProperties": False,
+                "$defs": {"currency": {"enum": ["EUR", "USD"]}},
+            },
+        },
+        {"type": "identify", "schema": {"properties": {"email": {"type": "string"}}}},
+        {"type": "page", "rules": {"required": ["category"]}},
+        {"name": "Coupon Used"},
+    ]
+}
+
+# As RudderStack's API and dashboard hand them out.
+EXPORT = {
+    "name": "shop",
+    "version": 3,
+    "rules": {
+        "events": [
+            {
+                "id": "ev_1",
+                "name": "Order Completed",
+                "eventType": "track",
+                "rules": {
+                    "$schema": "http://json-schema.org/draft-07/schema#",
+                    "type": "object",
+                    "required": ["properties"],
+                    "properties": {
+                        "properties": {
+                            "type": "object",
+                            "required": ["revenue"],
+                            "properties": {"revenue": {"type": ["number", "null"]}},
+                        }
+                    },
+                },
+            },
+            {"id": "ev_2", "name": "", "eventType": "group", "rules": {"required": ["traits"]}},
+        ],
+        "identify": {"properties": {"traits": {"required": ["email"]}}},
+    },
+}
+
+
+def order(**properties: Any) -> dict[str, Any]:
+    """A message as it is on the wire."""
+    return {
+        "type": "track",
+        "event": "Order Completed",
+        "userId": "1",
+        "properties": {"revenue": 5, **properties},
+    }
+
+
+@pytest.mark.parametrize(
+    ("message", "verdict"),
+    [
+        (order(), None),
+        (order(currency="EUR", products=[{"sku": "a"}]), None),
+        ({"type": "track", "event": "Coupon Used", "properties": {"any": 1}}, None),
+        ({"type": "identify", "userId": "1"}, None),
+        ({"type": "page", "name": "Home", "category": "x"}, None),
+        (order(revenue="SECRET"), "properties.revenue must be a number, and is a string"),
+        (order(revenue=True), "properties.revenue must be a number, and is true or false"),
+        (order(revenue=-7), "properties.revenue breaks the rule minimum: 0"),
+        (order(currency="SECRET"), 'properties.currency must be one of ["EUR", "USD"]'),
+        (order(products=[{"sku": "a"}, {}]), "properties.products[1] lacks 'sku'"),
+        (order(revnue="SECRET"), "properties has 'revnue', which the plan does not have"),
+        (
+            order(revenue="SECRET", currency="SECRET"),
+            'properties.currency must be one of ["EUR", "USD"] (and 1 more)',
+        ),
+        ({"type": "track", "event": "Order Completed"}, "the message lacks 'properties'"),
+        ({"type": "page", "name": "SECRET"}, "the message lacks 'category'"),
+        ({"type": "identify", "traits": {"email": 5}}, "traits.email must be a string, and is an"),
+        (
+            {"type": "track", "event": "Order Complete"},
+            "the plan has no track event of that name; did you mean 'Order Completed'?",
+        ),
+        ({"type": "track", "event": "SECRET"}, "the plan has no track event of that name"),
+        ({"type": "alias"}, "the plan has no alias events"),
+        ({"type": "SECRET"}, "type is none of RudderStack's event types"),
+        ({}, "type is none of RudderStack's event types"),
+    ],
+)
+def test_verdict_names_the_path_and_no_value(message: dict[str, Any], verdict: str | None) -> None:
+    """What breaks the plan is told by its path and the rule, never with the event's values."""
+    found = TrackingPlan(PLAN).verdict(message)
+    if verdict is None:
+        assert found is None
+    else:
+        assert found is not None
+        assert found.startswith(verdict)
+        assert "SECRET" not in found
+
+
+def test_unplanned_events_may_be_allowed() -> None:
+    """A plan may speak of some events only."""
+    plan = TrackingPlan({**PLAN, "unplanned": "allow"})
+    assert plan.verdict({"type": "track", "event": "Anything"}) is None
+    assert plan.verdict(order(revenue="x")) is not None
+
+
+def test_exports_of_rudderstack_are_taken_as_they_are() -> None:
+    """`rules`, `eventType`, the list inside `rules`, and rules by type."""
+    plan = TrackingPlan(EXPORT)
+    assert plan.verdict(order()) is None
+    assert plan.verdict(order(revenue="x")) == (
+        "properties.revenue must be a number or null, and is a string"
+    )
+    assert plan.verdict({"type": "group", "groupId": "1"}) == "the message lacks 'traits'"
+    assert plan.verdict({"type": "identify", "traits": {}}) == "traits lacks 'email'"
+    events = EXPORT["rules"]["events"]  # type: ignore[index]
+    assert TrackingPlan(events).verdict(order(revenue="x")) is not None
+
+
+def test_plan_is_read_from_a_file(tmp_path: Path) -> None:
+    """As UTF-8 JSON, with or without the mark that some editors put first."""
+    path = tmp_path / "plan.json"
+    path.write_text(json.dumps(PLAN), encoding="utf-8-sig")
+    assert TrackingPlan.load(path).verdict(order()) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("{", "is not JSON: Expecting property name enclosed in double quotes at line 1, column 2"),
+        ("5", "must be a JSON object with 'events'"),
+        ("[" * 100_000, "is nested too deeply"),
+        ("{}", "must have a list 'events'"),
+        ('{"events": 5}', "must have a list 'events'"),
+        ('{"unplanned": "no", "events": []}', '\'unplanned\' must be "allow" or "refuse"'),
+        ('{"events": [5]}', "events[0] must be an object"),
+        ('{"events": [{"type": "trak"}]}', "events[0].type must be one of identify, track"),
+        ('{"events": [{"type": "trak"}]}', "did you mean 'track'?"),
+        ('{"events": [{"name": 5}]}', "events[0].name must be a string"),
+        ('{"events": [{"type": "group", "name": "x"}]}', "group events have no name"),
+        ('{"events": [{"name": "x"}, {"name": "x"}]}', "events[1] is planned twice"),
+        ('{"events": [{"schema": {}, "rules": {}}]}', "has both 'schema' and 'rules'"),
+        ('{"events": [{"type": "merge", "schema": {}}]}', "no properties; use 'rules'"),
+        ('{"events": [{"schema": 5}]}', "events[0].schema must be a JSON Schema"),
+        (
+            '{"events": [{"schema": {"properties": {"a": {"type": "strin"}}}}]}',
+            "events[0].schema.properties.a.type is not valid JSON Schema: 'strin'",
+        ),
+        ('{"events": [{"rules": {"$ref": "#/$defs/x"}}]}', "'/$defs/x' is not in it"),
+        ('{"events": [{"rules": {"$ref": "http://127.0.0.1:9/x"}}]}', "nothing is fetched"),
+    ],
+)
+def test_bad_file_is_told_with_its_place(tmp_path: Path, text: str, complaint: str) -> None:
+    """A plan that can't be right is one clear error, when it is read."""
+    path = tmp_path / "plan.json"
+    path.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        TrackingPlan.load(path)
+    assert str(caught.value).startswith(str(path))
+    assert complaint in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_unreadable_file_is_told(tmp_path: Path) -> None:
+    """What the operating system says, and which file."""
+    with pytest.raises(ConfigError, match=r"none\.json can't be read: No such file"):
+        TrackingPlan.load(tmp_path / "none.json")
+    (tmp_path / "latin").write_bytes(b'{"\xe9": 1}')
+    with pytest.raises(ConfigError, match=r"latin is not UTF-8"):
+        TrackingPlan.load(tmp_path / "latin")
+
+
+def test_schema_that_never_ends_is_told() -> None:
+    """A schema that refers to itself at the same place can't be answered."""
+    plan = TrackingPlan([{"name": "x", "rules": {"$ref": "#"}}])
+    with pytest.raises(ConfigError, match="leads to itself"):
+        plan.verdict({"type": "track", "event": "x"})
+
+
+def test_missing_extra_says_what_to_install() -> None:
+    """Without jsonschema, the error has the command that mends it."""
+    code = (
+        "import sys; sys.modules['jsonschema'] = None\n"
+        "from rudder_logging._plan import TrackingPlan\n"
+        "TrackingPlan({'events': []})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "ImportError: a tracking plan needs an extra: pip install 'rudder-logging[plan]'" in (
+        done.stderr
+    )
