@@ -20,6 +20,7 @@ The files, in the order in which an event meets them:
 - `_transport.py`: one upload over HTTP; `_gzip.py`: compressed
 - `_ledger.py`: what became of each event; `_reports.py`: who is told
 - `config.py`: every option; `_parsers.py`: how they are read; `exceptions.py`: every error
+- `_plan.py`: a tracking plan, which says what events have to look like
 - `dataplane/`: a data plane for tests and local work; `cli/`: the command `rudder-logging`
 """
 

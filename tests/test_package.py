@@ -54,6 +54,7 @@ ORDER = [
     "queues._segments",
     "queues.base",
     "queues._urls",
+    "_plan",
     "_events",
     "_fields",
     "_ids",
