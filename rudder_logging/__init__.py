@@ -21,6 +21,7 @@ The files, in the order in which an event meets them:
 - `_ledger.py`: what became of each event; `_reports.py`: who is told
 - `config.py`: every option; `_parsers.py`: how they are read; `exceptions.py`: every error
 - `_plan.py`: a tracking plan, which says what events have to look like
+- `_warehouse.py`: what a warehouse would drop or rename, for the tools below
 - `dataplane/`: a data plane for tests and local work; `cli/`: the command `rudder-logging`
 """
 
@@ -69,6 +70,7 @@ from .exceptions import (
     StaleConnectionError,
     TransportError,
     UnknownOptionError,
+    WarehouseWarning,
 )
 
 if TYPE_CHECKING:
@@ -131,6 +133,7 @@ __all__ = [
     "Stats",
     "TransportError",
     "UnknownOptionError",
+    "WarehouseWarning",
     "__version__",
     "alias",
     "bind",

@@ -1,4 +1,4 @@
-"""Every error that this package raises or hands to `on_error`.
+"""Every error that this package raises or hands to `on_error`, and its one warning.
 
 ```text
 RudderError
@@ -18,6 +18,8 @@ RudderError
         ├── OutcomeUnknownError          sent, perhaps stored, no answer came
         │   └── StaleConnectionError     ... because the server had closed an idle connection
         └── CertificateError             TLS verification failed
+UserWarning
+└── WarehouseWarning                     a warehouse would silently drop or rename something
 ```
 
 Messages name what is wrong and the cure. None holds a write key or a payload.
@@ -43,6 +45,7 @@ __all__ = [
     "StaleConnectionError",
     "TransportError",
     "UnknownOptionError",
+    "WarehouseWarning",
 ]
 
 
@@ -131,3 +134,12 @@ class StaleConnectionError(OutcomeUnknownError):
 
 class CertificateError(TransportError):
     """TLS verification of the data plane, or of the proxy, failed."""
+
+
+class WarehouseWarning(UserWarning):
+    """A warehouse would silently drop or rename something of an event that is well otherwise.
+
+    Given by the tools for tests, never in an app.
+
+    .. versionadded:: 0.1.0
+    """

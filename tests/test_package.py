@@ -55,6 +55,7 @@ ORDER = [
     "queues.base",
     "queues._urls",
     "_plan",
+    "_warehouse",
     "_events",
     "_fields",
     "_ids",
@@ -123,9 +124,10 @@ def test_all_names_are_there_and_documented() -> None:
 
 def test_all_exceptions_are_exported_and_drawn() -> None:
     """The tree at the top of exceptions.py shows every class, and the package exports each."""
-    drawn = set(re.findall(r"\b([A-Z]\w+Error)\b", exceptions.__doc__ or "")) - {
+    drawn = set(re.findall(r"\b([A-Z]\w+(?:Error|Warning))\b", exceptions.__doc__ or "")) - {
         "ValueError",
         "TypeError",
+        "UserWarning",
     }
     assert drawn == set(exceptions.__all__)
     assert drawn <= set(rudder_logging.__all__)

@@ -1,0 +1,246 @@
+"""What a warehouse would silently drop or rename."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from rudder_logging import EVENT_TYPES, WarehouseWarning
+from rudder_logging._events import build
+from rudder_logging._warehouse import EventNames, column_of, findings
+
+
+def track(properties: Mapping[str, Any], event: str = "Article Read") -> list[str]:
+    """Findings for a track event with these properties."""
+    return findings({"type": "track", "userId": "1", "event": event, "properties": properties})
+
+
+@pytest.mark.parametrize(
+    ("name", "column"),
+    [
+        ("productId", "product_id"),
+        ("Product ID", "product_id"),
+        ("XMLHttpRequest", "xml_http_request"),
+        ("HTTPServer2", "http_server2"),
+        ("abc123def", "abc123_def"),
+        ("1stPlace", "_1st_place"),
+        ("12ABc", "_12ab_c"),
+        ("2024", "_2024"),
+        ("_hidden", "_hidden"),
+        ("__camelCase", "__camel_case"),
+        ("a.b-c", "a_b_c"),
+        ("größe", "gr_e"),
+        ("名前", ""),
+        ("", ""),
+        ("___", ""),
+        ("A", "a"),
+        ("ABC", "abc"),
+    ],
+)
+def test_names_become_columns_as_the_server_makes_them(name: str, column: str) -> None:
+    """Words of ASCII letters and digits in lower case, joined by underscores."""
+    assert column_of(name) == column
+
+
+def test_usual_events_are_well() -> None:
+    """Nothing is said of names in camelCase, snake_case or words, nested or blank ones included."""
+    values = {"productId": 1, "unit_price": 2, "Order Total": 3, "address": {"city": "Rome"}}
+    assert track({**values, "id": None, "user_id": "", "tags": [], "_kept": 1}) == []
+    message = build({"type": "identify", "user_id": "1", "traits": {"email": "a@b.c", "x" * 60: 1}})
+    assert findings(message) == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "id",
+        "userId",
+        "anonymous_id",
+        "sentAt",
+        "timestamp",
+        "receivedAt",
+        "original_timestamp",
+        "Channel",
+        "context_ip",
+        "contextRequestIp",
+        "context_passed_ip",
+        "event",
+        "eventText",
+        "record_id",
+    ],
+)
+def test_reserved_columns_are_named(name: str) -> None:
+    """A property whose column is RudderStack's own is lost; the sentence names both."""
+    (sentence,) = track({name: "a secret value"})
+    assert sentence.startswith(f"properties.{name} is dropped: the column {column_of(name)} is")
+    assert "rename" in sentence
+    assert "secret" not in sentence
+
+
+@pytest.mark.parametrize(
+    ("event_type", "place", "name"),
+    [
+        ("page", "properties", "name"),
+        ("screen", "properties", "name"),
+        ("group", "traits", "groupId"),
+        ("alias", "traits", "previousId"),
+        ("identify", "traits", "id"),
+    ],
+)
+def test_each_type_has_columns_of_its_own(event_type: str, place: str, name: str) -> None:
+    """What is reserved in one table is free in others."""
+    message = {"type": event_type, "userId": "1", "name": "Home", place: {name: 7}}
+    assert [text.partition(" ")[0] for text in findings(message)] == [f"{place}.{name}"]
+    if name != "id":
+        assert track({name: 7}) == []
+
+
+@pytest.mark.parametrize("root", [{}, {"name": "Home"}])
+def test_a_page_may_be_named_by_its_properties(root: dict[str, str]) -> None:
+    """It fills the column, unless another name stands at the root."""
+    assert findings({"type": "page", "properties": {"name": "Home"}, **root}) == []
+
+
+def test_context_has_columns_too() -> None:
+    """`context.ip` fills its column; what only looks like RudderStack's own is lost."""
+    message = {"type": "identify", "context": {"ip": "::1", "request_ip": "::2", "größe": 1}}
+    dropped, renamed = findings(message)
+    assert dropped.startswith("context.request_ip is dropped: the column context_request_ip is")
+    assert renamed.startswith("context.größe becomes context_gr_e: only ASCII letters and digits")
+
+
+def test_two_names_for_one_column() -> None:
+    """Case, separators and nesting all come to one column, which keeps one value."""
+    values = {"productId": 1, "product_id": 2, "address_city": 3, "address": {"city": 4}}
+    flat, nested = track(values)
+    assert flat == (
+        "properties.product_id and properties.productId are one column, product_id, which keeps "
+        "only one of the values; rename one"
+    )
+    assert nested.startswith("properties.address.city and properties.address_city are one column")
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("x" * 64, "cut to 63 characters"),
+        ("preis_€", "becomes preis: only ASCII"),
+        ("2nd choice", "becomes _2nd_choice: none begins with a digit"),
+        ("名前", "is dropped"),
+    ],
+)
+def test_names_that_are_changed(name: str, words: str) -> None:
+    """Longer than Postgres takes, other than ASCII, or beginning with a digit."""
+    (sentence,) = track({name: 1})
+    assert words in sentence
+    assert len(sentence) < 150
+
+
+def test_nested_names_are_measured_together() -> None:
+    """The names on the way are part of the column's."""
+    (sentence,) = track({"a" * 40: {"b" * 30: 1}})
+    assert "cut to 63 characters" in sentence
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("Users", "table is _users, because users is RudderStack's own"),
+        ("tracks", "table is _tracks"),
+        ("!!!", "no table of its own"),
+        ("购买", "no table of its own"),
+        ("Zahlung bestätigt", "becomes zahlung_best_tigt"),
+        ("404 Seen", "becomes _404_seen"),
+        ("x" * 64, "cut to 63"),
+    ],
+)
+def test_event_names_become_tables(name: str, words: str) -> None:
+    """A name that can't be a table, or is a table already."""
+    (sentence,) = track({}, event=name)
+    assert words in sentence
+
+
+def test_too_many_columns() -> None:
+    """Over 1600 columns, the whole event fails."""
+    assert track({f"p{number}x": 1 for number in range(1500)}) == []
+    (sentence,) = track({f"p{number}x": 1 for number in range(1600)})
+    assert "1614 columns, over 1600" in sentence
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {},
+        {"type": "merge", "mergeProperties": []},
+        {"type": 7},
+        {"type": []},
+        {"type": "track", "event": 7, "properties": [], "context": "x"},
+        {"type": "page", "properties": None},
+    ],
+)
+def test_what_is_no_proper_message_is_none_of_this(message: dict[str, Any]) -> None:
+    """That is `validate`'s to say."""
+    assert findings(message) == []
+    assert EventNames().finding(message) is None
+
+
+def test_every_event_type_is_known() -> None:
+    """A new row of the table needs its columns here."""
+    for name in EVENT_TYPES:
+        message = {"type": name, "properties": {"id": 1}, "traits": {"id": 1}}
+        assert bool(findings(message)) is (name != "merge"), name
+
+
+def test_deep_nesting_is_walked() -> None:
+    """A message from elsewhere may be nested deeper than Python calls."""
+    values: dict[str, Any] = {"leaf": 1}
+    for _ in range(5_000):
+        values = {"n": values}
+    (sentence,) = track(values)
+    assert "cut to 63" in sentence
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("Order 123 paid", "Order 124 paid"),
+        (f"User {uuid.uuid4()} left", f"User {uuid.uuid4()} left"),
+        ("Commit 3f9c2ab1", "Commit 77e0d91c"),
+        ("Paid 1,234.50 EUR", "Paid 7 EUR"),
+        ("user_17_seen", "user_18_seen"),
+    ],
+)
+def test_event_names_that_differ_in_values(first: str, second: str) -> None:
+    """The second one gives it away; the sentence shows the shape, not the values."""
+    names = EventNames()
+    assert names.finding({"type": "track", "event": first}) is None
+    assert names.finding({"type": "track", "event": first}) is None
+    sentence = names.finding({"type": "track", "event": second})
+    assert sentence is not None
+    assert "become a table each" in sentence
+    assert "…" in sentence
+    assert second not in sentence
+
+
+def test_names_of_words_are_well() -> None:
+    """Words differ in meaning, even those whose letters hexadecimal digits could be."""
+    names = EventNames()
+    for name in ("Article Read", "Article Shared", "decade added", "facade faded", "Step 1"):
+        assert names.finding({"type": "track", "event": name}) is None
+    assert names.finding({"type": "page", "name": "Order 1", "event": "Step 2"}) is None
+
+
+def test_only_so_many_kinds_of_names_are_remembered() -> None:
+    """An app that makes names up can't fill the memory."""
+    names = EventNames(limit=1)
+    for event in ("a 1", "b 1", "b 2"):
+        assert names.finding({"type": "track", "event": event}) is None
+    assert names.finding({"type": "track", "event": "a 2"}) is not None
+
+
+def test_the_warning_is_a_user_warning() -> None:
+    """So that it is shown by default, and `pytest.warns` finds it."""
+    assert issubclass(WarehouseWarning, UserWarning)
