@@ -18,6 +18,11 @@ PACKAGE = Path(rudder_logging.__file__).parent
 # Who may import whom: a module imports only what stands further down.
 ORDER = [
     "__init__",
+    "pytest_plugin",
+    "_watch",
+    "testing",
+    "_recorder",
+    "_matching",
     "dataplane.__init__",
     "dataplane.server",
     "dataplane.inbox",
@@ -40,6 +45,7 @@ ORDER = [
     "_delivery",
     "_outcomes",
     "_transport",
+    "_guard",
     "_gzip",
     "config",
     "_parsers",
