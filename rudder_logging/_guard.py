@@ -1,7 +1,7 @@
 """Under pytest, no event leaves for another host: what the plugin asks of the transport.
 
 The plugin can't import this package, which would cost every run that does not use it. So it is
-looked up here, by the name under which it makes itself known.
+looked up here, by the names under which it may be loaded.
 """
 
 from __future__ import annotations
@@ -13,17 +13,16 @@ from urllib.parse import urlsplit
 
 from .exceptions import KeptBackError
 
-__all__ = ["PLUGIN", "check_url", "kept_back"]
+__all__ = ["check_url", "kept_back"]
 
-PLUGIN = "_rudder_logging_pytest"
-"""The plugin's module. A test holds it to the name that it is installed under."""
+_PLUGINS = ("_rudder_logging_pytest", "rudder_logging.pytest_plugin")
 
 
 class _Network(Protocol):
     """What the plugin knows of the network."""
 
-    is_allowed: bool
-    """Whether the test that runs is marked."""
+    keeps_events: bool
+    """Whether it runs in pytest, and the test at hand is not marked."""
 
     def keep(self, host: str, events: int) -> None:
         """Told of each request that was not made, and how many events are dropped by that."""
@@ -31,13 +30,17 @@ class _Network(Protocol):
 
 
 def _network() -> _Network | None:
-    return cast("_Network | None", getattr(sys.modules.get(PLUGIN), "network", None))
+    for name in _PLUGINS:
+        network = getattr(sys.modules.get(name), "network", None)
+        if network is not None:
+            return cast("_Network", network)
+    return None
 
 
 def check_url(url: str) -> None:
     """Raises: KeptBackError: Under pytest, which keeps requests from that URL's host."""
     network = _network()
-    if network is not None and not network.is_allowed:
+    if network is not None and network.keeps_events:
         host = urlsplit(url).hostname or ""
         if not _is_loopback(host):
             raise KeptBackError(host or "a host without a name")

@@ -257,6 +257,7 @@ class _Warning:
             _inside.warnings = []
 
     def __exit__(self, *exc_info: object) -> None:
+        __tracebackhide__ = True
         _inside.depth -= 1
         if _inside.depth == 0 and exc_info[0] is None:
             for text, record in _inside.warnings:
@@ -289,6 +290,7 @@ def _asked_for_an_event() -> bool:
 
 
 def _handle(self: logging.Logger, record: logging.LogRecord) -> None:
+    __tracebackhide__ = True
     if record.__dict__.get("rudder") is None:
         # A plain LoggerAdapter may have thrown away the event that the call was let in for.
         called_by_logging = sys._getframe(1).f_globals is logging.__dict__  # noqa: SLF001

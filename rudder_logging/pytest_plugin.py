@@ -11,7 +11,7 @@ import sys
 import warnings
 from collections import Counter
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
@@ -31,7 +31,7 @@ class Network:
     """Which events may leave, and what did not: see `_guard`, which asks and tells."""
 
     def __init__(self) -> None:
-        self.is_allowed = False
+        self.keeps_events = False
         self._kept: Counter[str] = Counter()
 
     def keep(self, host: str, events: int) -> None:
@@ -54,33 +54,39 @@ class Network:
                 )
 
 
-network = Network()
-_NAME = "_rudder_logging_pytest"
-sys.modules.setdefault(_NAME, sys.modules[__name__])
-if sys.modules[_NAME] is not sys.modules[__name__]:  # loaded by both of its names
-    network = sys.modules[_NAME].network
+_NAMES = ("_rudder_logging_pytest", "rudder_logging.pytest_plugin")
+
+
+def _shared_network() -> Network:
+    """One for both names, in case both are loaded."""
+    for name in _NAMES:
+        found = getattr(sys.modules.get(name), "network", None)
+        if found is not None:
+            return cast("Network", found)
+    return Network()
+
+
+network = _shared_network()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the markers known."""
+    """Keep events from now on; make the markers known."""
+    network.keeps_events = True
     for line in _MARKERS:
         config.addinivalue_line("markers", line)
 
 
-@pytest.hookimpl(wrapper=True, tryfirst=True)
+@pytest.hookimpl(hookwrapper=True, tryfirst=True)  # which the oldest pytest still alive takes
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     """Let a test that is marked reach other hosts, its fixtures included."""
-    network.is_allowed = item.get_closest_marker("rudder_network") is not None
-    try:
-        return (yield)
-    finally:
-        network.is_allowed = False
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_teardown() -> Iterator[None]:
-    """Tell in the test's own warnings what did not leave."""
+    network.keeps_events = item.get_closest_marker("rudder_network") is None
     yield
+    network.keeps_events = True
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown() -> None:
+    """Tell in the test's own warnings what did not leave."""
     network.warn()
 
 
