@@ -171,7 +171,8 @@ class Delivery:
             self._reports.failed(error, left)
         else:
             self._hold(error, part)
-            patience.pause(_UNTIL_ALLOWED)
+            if patience.time_left() is None:
+                patience.pause(_UNTIL_ALLOWED)
 
     def close(self) -> None:
         """Let go of connections; the next upload opens new ones."""

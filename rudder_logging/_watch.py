@@ -7,11 +7,10 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from . import _lifecycle
-from ._guard import check_url
 from ._handler import RudderHandler
 from ._matching import listed
 from ._stdlib import complaint
-from .exceptions import KeptBackError
+from .exceptions import KEPT_BACK
 
 if TYPE_CHECKING:
     from .dataplane import LocalDataPlane
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["Watch", "settle", "told"]
 
 _SECONDS_TO_SETTLE = 5.0
+_SECONDS_FOR_A_HOLD = 0.5
 _SECONDS_AT_THE_END = 0.5
 
 
@@ -66,7 +66,7 @@ class Watch:
         if plane is not None:
             plane.heal()
             for handler in self._to(plane):
-                if not handler.flush(_SECONDS_TO_SETTLE):
+                if not _settles(handler):
                     stats = handler.stats()
                     why = f": {stats.holding}" if stats.holding else ""
                     found.append(f"{_events(stats.pending)} of {handler!r} did not arrive{why}")
@@ -95,18 +95,31 @@ class Watch:
         return [one for one in self._handlers if one.config.data_plane_url == plane.url]
 
 
-def settle() -> None:
-    """At the end of the session: have tried what waits for other hosts, and let go of the rest.
+def _settles(handler: RudderHandler) -> bool:
+    """Whether all of a handler's events are settled soon; those that are held will not be."""
+    deadline = monotonic() + _SECONDS_TO_SETTLE
+    while not handler.flush(_SECONDS_FOR_A_HOLD):
+        if monotonic() > deadline or handler.stats().holding:
+            return False
+    return True
 
-    That is what durable queues have; the end of the process would wait for it.
+
+def settle() -> None:
+    """At the end of the session: have tried what waits, while what is kept back can be told.
+
+    Of handlers that are forgotten, too. Where a durable queue keeps its events, the end of the
+    process would wait for them: it is let go.
     """
-    for handler in _lifecycle.forkables():
-        if isinstance(handler, RudderHandler) and handler.stats().pending:
-            try:
-                check_url(handler.config.data_plane_url)
-            except KeptBackError:
-                if not handler.flush(_SECONDS_AT_THE_END):
-                    handler._listener.finish(monotonic())  # noqa: SLF001
+    deadline = monotonic() + _SECONDS_AT_THE_END
+    waiting = [listener for listener in _lifecycle.listeners() if listener.queue.pending()[0]]
+    for listener in waiting:
+        if listener.ensure_running():
+            listener.hurry()
+    for listener in waiting:
+        queue = listener.queue
+        settled = queue.wait_until_settled(queue.mark(), max(0.0, deadline - monotonic()))
+        if not settled and (listener.holding or "").startswith(KEPT_BACK):
+            listener.finish(monotonic())
 
 
 def told(faults: list[str]) -> str:

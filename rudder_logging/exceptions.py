@@ -112,6 +112,10 @@ class HeldError(DeliveryError):
     """A configuration fault. Events wait, and leave by themselves once it is mended."""
 
 
+KEPT_BACK = "pytest keeps events from "
+"""What a KeptBackError begins with."""
+
+
 class KeptBackError(HeldError):
     """Under pytest, nothing leaves for a host that is not loopback, unless a test is marked so.
 
@@ -123,7 +127,7 @@ class KeptBackError(HeldError):
 
     def __init__(self, host: str) -> None:
         super().__init__(
-            f"pytest keeps events from {host}, which is not loopback; "
+            f"{KEPT_BACK}{host}, which is not loopback; "
             "mark the test with rudder_network if it is to reach it"
         )
         self.host = host
