@@ -144,15 +144,45 @@ class Events(Sequence[RecordedEvent]):
             )
         near = closest(wanted, events)
         if near is None:
-            of_what = f"; {self!r}" if self._wanted else ""
-            raise AssertionError(f"no {words}: no event was recorded{of_what}")
+            told = repr(self) if self._wanted else "no event was recorded"
+            raise AssertionError(f"no {words}: {told}{self._refusals()}")
         event, differs = near
         others = [str(other) for other in events if other is not event]
         raise AssertionError(
             f"no {words}. The nearest of {len(events)}:\n  {event}"
             + listed(f"  {difference}" for difference in differs)
             + (f"\nThe others:{listed(others)}" if others else "")
+            + self._refusals()
         )
+
+    def would_leave(self) -> Self:
+        """Assert that a handler would send each of them, as logging is set up at the call.
+
+        That is for tests that set logging up as production does: without any RudderHandler there
+        is nothing to judge by.
+
+        Returns:
+            The same events.
+
+        Raises:
+            AssertionError: Something would keep one from leaving; the text says what.
+        """
+        __tracebackhide__ = True
+        events = self.all
+        stopped = [
+            f"{describe(event)}, at {event.place}: {event.stopped_by}"
+            for event in events
+            if event.stopped_by
+        ]
+        if stopped:
+            raise AssertionError(
+                f"{len(stopped)} of {len(events)} events would not leave:{listed(stopped)}"
+            )
+        return self
+
+    def _refusals(self) -> str:
+        """What was refused at the call, for a failure that it may explain."""
+        return self._among._refusals() if self._among is not None else ""  # noqa: SLF001
 
     def conforms_to(self, plan: str | os.PathLike[str] | Mapping[str, Any]) -> Self:
         """Assert that each event is as a tracking plan has it. Needs the extra `plan`.
@@ -257,6 +287,10 @@ class CapturedEvents(Events):
         others = [str(one) for one in expected if match and not re.search(match, one.reason)]
         if others:
             raise AssertionError(f"refused, but not for {match!r}:{listed(others)}")
+
+    def _refusals(self) -> str:
+        refused = self.refused
+        return f"\nRefused at the call:{listed(map(str, refused))}" if refused else ""
 
     def complaint(self) -> str | None:
         """What `check` raises; None: nothing."""

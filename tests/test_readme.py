@@ -115,8 +115,18 @@ def test_checkout_example_passes(plane: LocalDataPlane) -> None:
     assert "2 passed" in printed
 
 
+def test_shop_example_passes(plane: LocalDataPlane) -> None:
+    """The sample app's tests show each helper, and pass; `test_shop_example.py` breaks the app."""
+    printed = run(plane, "-m", "pytest", "-p", "no:cacheprovider", "examples/shop")
+    assert "9 passed" in printed
+    assert "warning" not in printed
+    assert plane.events == []
+
+
 def test_every_example_is_run_here() -> None:
-    """A new example needs a test in this module."""
+    """A new example, or a new directory of them, needs a test in this module."""
     source = Path(__file__).read_text()
-    for example in (ROOT / "examples").glob("*.py"):
-        assert f"examples/{example.name}" in source
+    for example in (ROOT / "examples").rglob("*.py"):
+        path = example.relative_to(ROOT)
+        shown = path if path.parent.name == "examples" else path.parent
+        assert f'"{shown.as_posix()}"' in source

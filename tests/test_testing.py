@@ -166,6 +166,23 @@ def test_level_of_the_handler_hides_no_event(make_handler: MakeHandler, wire: Wi
     assert events[0].stopped_by == "the level of its RudderHandler is WARNING"
 
 
+def test_would_leave_asserts_it(make_handler: MakeHandler, wire: Wire) -> None:
+    """Of all, or of some; the text has each with what stops it."""
+    logger = wire(make_handler())
+    with capture_events() as events:
+        event(logger, "A")
+        assert events.would_leave() is events
+        logger.setLevel(logging.WARNING)
+        event(logger, "B")
+    events.track("A").would_leave()
+    with pytest.raises(AssertionError) as caught:
+        events.would_leave()
+    assert str(caught.value) == (
+        "1 of 2 events would not leave:\n"
+        f"  track 'B' by '1', at {events[1].place}: the level of logger {logger.name!r} is WARNING"
+    )
+
+
 def test_option_send_off_hides_no_event(make_handler: MakeHandler, wire: Wire) -> None:
     """Tests are often configured not to send."""
     with capture_events() as events:
@@ -461,8 +478,22 @@ def test_none_at_all_is_told() -> None:
         pass
     with pytest.raises(AssertionError, match="no page event: no event was recorded"):
         events.one(type="page")
-    with pytest.raises(AssertionError, match="no event was recorded; <no track event among 0"):
+    with pytest.raises(AssertionError, match=r"^no event: <no track event among 0 events>$"):
         events.track().one()
+
+
+def test_refused_event_is_told_where_it_is_missed() -> None:
+    """It most likely is the one that was expected."""
+    with capture_events() as events:
+        with events.expect_invalid():
+            rudder_logging.track(event="X")
+        logging.getLogger("x").info("X", extra={"rudder": {}})
+        for found in (events, events.track()):
+            with pytest.raises(AssertionError, match=r"\nRefused at the call:\n  .*: no id;"):
+                found.one(event="X")
+        with events.expect_invalid():
+            rudder_logging.track(event="X")
+        del events._recorder.refusals[:]
 
 
 def test_unknown_field_is_a_typing_error() -> None:
