@@ -13,7 +13,7 @@ from .conftest import MakeHandler, Wire
 
 
 @pytest.mark.parametrize(
-    "host",
+    "host", ["localhost", "app.localhost", "127.0.0.1", "127.8.9.1:8080", "[::1]"]
 )
 def test_loopback_may_be_reached(host: str) -> None:
     """By any of its names."""

@@ -59,6 +59,15 @@ def test_blocks_run(plane: LocalDataPlane, tmp_path: Path, number: int) -> None:
     assert plane.problems == []
 
 
+@pytest.mark.parametrize("code", [code for code in PYTHON_BLOCKS if "def test_" in code])
+def test_tests_in_blocks_pass(plane: LocalDataPlane, tmp_path: Path, code: str) -> None:
+    """A block that shows a user's tests is run as such, too."""
+    block = tmp_path / "test_block.py"
+    block.write_text(code)
+    printed = run(plane, "-m", "pytest", "-p", "no:cacheprovider", str(block))
+    assert f"{code.count('def test_')} passed" in printed
+
+
 def test_set_up_has_exactly_two_commands_of_one_line() -> None:
     """The first runs the quickstart, the second the tests, in the section's only fences."""
     section = README.read_text().split("## Set up")[1].split("\n## ")[0]
