@@ -26,6 +26,7 @@ __all__ = [
     "ending_since",
     "finish_with_worker",
     "forkables",
+    "listeners",
     "thread_delivers",
     "threads_run",
     "wind_up",
@@ -87,6 +88,11 @@ def _watch_forks_of(uwsgi: ModuleType) -> None:
 def forkables() -> list[Forkable]:
     """All of them that are alive."""
     return list(_forkables)
+
+
+def listeners() -> list[BatchListener]:
+    """All of them that are alive."""
+    return list(_listeners)
 
 
 def finish_with_worker() -> None:

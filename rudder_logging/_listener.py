@@ -87,6 +87,11 @@ class BatchListener(QueueListener):
         self._drains = 0
         self._drains_when_taken = 0
 
+    @property
+    def holding(self) -> str | None:
+        """Why events are held at present; None: they are not."""
+        return self._ledger.holding
+
     # What callers say.
 
     def ensure_running(self) -> bool:

@@ -22,6 +22,7 @@ import requests
 import requests.adapters
 import urllib3.exceptions
 
+from ._guard import check_url
 from ._gzip import compress
 from ._version import __version__
 from .config import Config
@@ -192,6 +193,14 @@ class _Session(requests.Session):
 
 
 class _Adapter(requests.adapters.HTTPAdapter):
+    def send(self, request: Any, *args: Any, **kwargs: Any) -> requests.Response:
+        """Refuse, under pytest, to reach another host, be it the proxy."""
+        check_url(request.url)
+        proxy = requests.utils.select_proxy(request.url, kwargs.get("proxies"))
+        if proxy:
+            check_url(proxy if "://" in proxy else f"http://{proxy}")
+        return super().send(request, *args, **kwargs)
+
     def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
         """The hook that sees each pool, of whatever kind of proxy, before it is used."""
         super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]

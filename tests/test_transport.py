@@ -160,6 +160,7 @@ def test_nobody_listens() -> None:
         transport.send(BODY)
 
 
+@pytest.mark.rudder_network
 def test_unknown_host() -> None:
     """A name that does not resolve: nothing was sent."""
     with transport_to("http://no-such-host.invalid") as transport:
@@ -192,6 +193,7 @@ def test_no_answer_in_time(plane: LocalDataPlane) -> None:
         transport.send(BODY, timeout=0.05)
 
 
+@pytest.mark.rudder_network
 def test_proxy_that_is_down_or_wants_a_password() -> None:
     """A dead proxy means nothing was sent; one that wants a password is a configuration fault."""
     with (
@@ -212,6 +214,7 @@ def test_proxy_that_is_down_or_wants_a_password() -> None:
                 transport.send(BODY)
 
 
+@pytest.mark.rudder_network
 def test_malformed_proxy_is_a_configuration_fault() -> None:
     """A proxy URL that makes no sense is held and named, not retried as if it might pass."""
     with transport_to("http://127.0.0.1:9", proxies={"http": "nonsense://x"}) as transport:
