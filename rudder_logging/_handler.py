@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from . import _lifecycle
 from ._before_send import before_send
 from ._events import check_size
-from ._formatter import Defaults, RudderFormatter, event_of
+from ._formatter import Defaults, RudderFormatter
 from ._ledger import Stats
 from ._parsers import LONGEST_WAIT
 from ._stdlib import (
@@ -176,14 +176,7 @@ class RudderHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Queue a record's event, if it has one. Never raises."""
         try:
-            fields = record.__dict__.get("rudder")
-            # Before the exact look: most loggers have other names.
-            if fields is None or (
-                str(record.name).startswith(OWN_LOGGERS)
-                and is_feedback(record, self._listener.is_deliverer)
-            ):
-                return
-            self.accept(fields, record.msg, record.created)
+            self._accept(record)
         except Exception:  # noqa: BLE001 - a value's conversion may raise anything
             self.handleError(record)
 
@@ -263,15 +256,23 @@ class RudderHandler(logging.Handler):
         if not self._has_seen(record):
             passed = self._filter(record)
             if passed:
-                record = filtered(record, passed)
-                fields = event_of(record)
-                if fields is not None and not is_feedback(record, self._listener.is_deliverer):
-                    self.accept(fields, record.msg, record.created)
+                self._accept(filtered(record, passed))
 
     @property
     def looks_at_records(self) -> bool:
         """Whether it filters records: if not, `accept` alone does what `deliver` does."""
         return bool(self.filters) or type(self).filter is not logging.Handler.filter
+
+    def _accept(self, record: logging.LogRecord) -> None:
+        fields = record.__dict__.get("rudder")
+        if fields is None:
+            return
+        # Before the exact look: most loggers have other names.
+        if str(record.name).startswith(OWN_LOGGERS) and is_feedback(
+            record, self._listener.is_deliverer
+        ):
+            return
+        self.accept(fields, record.msg, record.created)
 
     def accept(self, fields: Mapping[str, Any], template: object, created: float) -> None:
         """Queue an event, whether a record carries it or not.
