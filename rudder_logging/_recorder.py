@@ -24,7 +24,7 @@ from ._matching import describe
 from ._settings import Settings, settings
 from ._stdlib import complaint, filtered
 from ._warehouse import EventNames, findings
-from .analytics import rudder_handlers
+from ._dispatch import rudder_handlers
 from .exceptions import WarehouseWarning
 
 __all__ = ["RecordedEvent", "Recorder", "Refusal"]
@@ -218,7 +218,7 @@ class _Diverted:
     ) -> None:
         self._handler, self._record = handler, record
         self._stopped_by, self._exact = stopped_by, exact
-        self._queue = self._listener = self
+        self._queue = self._listener = self._pipeline = self
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._handler, name)
@@ -231,8 +231,8 @@ class _Diverted:
         self._keep(message)
         return 0  # neither the first nor enough of them: nobody is woken
 
-    def _drop(self, message: bytes, reason: str) -> None:
-        self._handler._drop(message, reason)  # noqa: SLF001
+    def drop(self, message: bytes, reason: str) -> None:
+        self._handler._pipeline.drop(message, reason)  # noqa: SLF001
         if reason == "send_off":
             self._stopped_by = self._stopped_by or "the option send is off"
             self._keep(message)
