@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from rudder_logging import EventLogger, RudderHandler
+from rudder_logging._dispatch import want_records
 from rudder_logging.dataplane import LocalDataPlane
 
 from .conftest import MakeHandler, Wire
@@ -128,6 +129,21 @@ def test_whoever_may_look_at_a_record_gets_one(
     assert record.__dict__["rudder"]["event"] == "Article Read"
     assert (record.pathname, record.funcName) == (__file__, "call_and_flush")
     assert len(plane.events) == 1
+
+
+def test_whoever_looks_at_records_in_tests_can_have_them(
+    logger: logging.Logger,
+    hidden: Callable[[], None],
+    handler: RudderHandler,
+    made: list[logging.LogRecord],
+) -> None:
+    """Until they no longer want them."""
+    hidden()
+    want_records(1)
+    call_and_flush(logger, handler)
+    want_records(-1)
+    call_and_flush(logger, handler)
+    assert len(made) == 1
 
 
 def test_a_filter_in_a_subclass_of_the_handler_is_asked(plane: LocalDataPlane, wire: Wire) -> None:
