@@ -18,13 +18,13 @@ from typing import Any
 
 import orjson
 
+from ._dispatch import rudder_handlers, want_records
 from ._events import EVENT_TYPES
 from ._handler import RudderHandler
 from ._matching import describe
 from ._settings import Settings, settings
 from ._stdlib import complaint, filtered
 from ._warehouse import EventNames, findings
-from ._dispatch import rudder_handlers
 from .exceptions import WarehouseWarning
 
 __all__ = ["RecordedEvent", "Recorder", "Refusal"]
@@ -99,6 +99,7 @@ class Recorder:
         with _lock:
             _recorders.append(self)
             if len(_recorders) == 1:
+                want_records(1)
                 for cls, name, method in _METHODS:
                     _originals[name] = cls.__dict__[name]
                     setattr(cls, name, method)
@@ -108,6 +109,7 @@ class Recorder:
         with _lock:
             _recorders.remove(self)
             if not _recorders:
+                want_records(-1)
                 for cls, name, _method in _METHODS:
                     setattr(cls, name, _originals[name])
                 _stand_in.close()
@@ -212,6 +214,7 @@ class _Diverted:
 
     _is_synchronous = False
     retired = False
+    wake_at = 1
 
     def __init__(
         self, handler: RudderHandler, record: logging.LogRecord, stopped_by: str | None, exact: bool
@@ -223,13 +226,16 @@ class _Diverted:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._handler, name)
 
+    def accept(self, fields: Mapping[str, Any], template: object, created: float) -> None:
+        RudderHandler.accept(self, fields, template, created)  # type: ignore[arg-type]
+
     def is_deliverer(self) -> bool:
         return self._handler._listener.is_deliverer()  # noqa: SLF001 - it stands for it
 
     def put(self, message: bytes) -> int:
         self._handler._ledger.drop(1, "captured")  # noqa: SLF001
         self._keep(message)
-        return 0  # neither the first nor enough of them: nobody is woken
+        return 0  # fewer than `wake_at`: nobody is woken
 
     def drop(self, message: bytes, reason: str) -> None:
         self._handler._pipeline.drop(message, reason)  # noqa: SLF001

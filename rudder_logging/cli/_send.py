@@ -6,8 +6,8 @@ There is one sub-command per row of the table of event types; its flags are the 
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Callable
+from time import time
 from typing import Any
 
 import click
