@@ -44,7 +44,7 @@ def rudder_handlers(logger: logging.Logger) -> list[RudderHandler]:
 
 
 def want_records(by: int) -> None:
-    """Have every call make a record, for tests that look at them: by one more, or by one less (-1)."""
+    """Have every call make a record, because one more (-1: one less) looks at them in tests."""
     global _wanted
     _wanted += by
 
