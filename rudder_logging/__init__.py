@@ -4,7 +4,8 @@
 
 The files, in the order in which an event meets them:
 
-- `analytics.py`: the seven calls, `EventLogger`; `_settings.py`: the default handler's settings
+- `analytics.py`: the seven calls, `EventLogger`; `_dispatch.py`: from them to the handlers;
+  `_settings.py`: the default handler's settings
 - `_serverless.py`: `flushing`, for functions whose process is frozen when they return
 - `_handler.py`: `RudderHandler`, from record to queue; `_pipeline.py`: what stands behind it;
   `_lifecycle.py`: exits and forks; `_stdlib.py`: what logging itself asks of it
