@@ -4,7 +4,8 @@
 
 The files, in the order in which an event meets them:
 
-- `analytics.py`: the seven calls, `EventLogger`; `_settings.py`: the default handler's settings
+- `analytics.py`: the seven calls, `EventLogger`; `_dispatch.py`: from them to the handlers;
+  `_settings.py`: the default handler's settings
 - `_serverless.py`: `flushing`, for functions whose process is frozen when they return
 - `_handler.py`: `RudderHandler`, from record to queue; `_pipeline.py`: what stands behind it;
   `_lifecycle.py`: exits and forks; `_stdlib.py`: what logging itself asks of it
@@ -17,11 +18,13 @@ The files, in the order in which an event meets them:
 - `queues/`: where messages wait: `base.py` is the protocol, `memory.py` and `file.py` keep it
 - `_listener.py`: `BatchListener`, from queue to batches
 - `_delivery.py`: from a batch to its outcome; `_outcomes.py`: the table; `_retry.py`: when again
-- `_transport.py`: one upload over HTTP; `_gzip.py`: compressed
+- `_transport.py`: one upload over HTTP; `_gzip.py`: compressed; `_guard.py`: not from tests
 - `_ledger.py`: what became of each event; `_reports.py`: who is told
 - `config.py`: every option; `_parsers.py`: how they are read; `exceptions.py`: every error
 - `_warehouse.py`: what a warehouse would drop or rename, for the tools below
 - `_plan.py`: a tracking plan, which says what events have to look like
+- `testing.py`: what an app's tests see; `_recorder.py`: how; `_matching.py`: and what differs;
+  `pytest_plugin.py`: as fixtures; `_watch.py`: and whether all was accounted for
 - `__main__.py`, `cli/`: the command `rudder-logging`
 - `dataplane/`: a data plane for tests and local work, also with a live page
 """
@@ -62,6 +65,8 @@ from .exceptions import (
     InvalidEventError,
     InvalidTypeError,
     InvalidValueError,
+    KeptBackError,
+    KeptBackWarning,
     OutcomeUnknownError,
     QueueFullError,
     RefusedError,
@@ -122,6 +127,8 @@ __all__ = [
     "InvalidEventError",
     "InvalidTypeError",
     "InvalidValueError",
+    "KeptBackError",
+    "KeptBackWarning",
     "OutcomeUnknownError",
     "QueueFullError",
     "RefusedError",

@@ -10,6 +10,7 @@ from time import monotonic, time
 from typing import TYPE_CHECKING, Protocol
 
 from ._encoding import utc_milliseconds
+from ._guard import kept_back
 from ._ledger import Ledger
 from ._outcomes import BAD_EVENT, CURES, SETTLING, Result, Verdict, judge, shown
 from ._reports import Reports
@@ -18,6 +19,7 @@ from .exceptions import (
     CertificateError,
     DeliveryError,
     HeldError,
+    KeptBackError,
     OutcomeUnknownError,
     RefusedError,
     RetriesExhaustedError,
@@ -50,6 +52,9 @@ def body_of(messages: Sequence[bytes], now: float) -> bytes:
     return _OPENING + (end + b",").join(messages) + end + _CLOSING
 
 
+_UNTIL_ALLOWED = 86_400.0
+"""Seconds until a durable queue looks again, under pytest, whether its events may leave. A flush
+makes it look at once, and so does the end."""
 _NEIGHBOURS = 15  # that are tried at the most, behind an event that may be to blame
 _WITNESSES, _TRIES_A_WITNESS = 5, 3
 _TRIES_WITH_FEW_WITNESSES = 60
@@ -117,6 +122,9 @@ class Delivery:
                 if not self._settle(part, result):
                     return False
                 continue
+            if isinstance(result.error, KeptBackError):
+                self._keep_back(result.error, part, patience)
+                return False
             if len(part) > 1 and (result.splits or result.is_suspicious(failures)):
                 parts += reversed(self._halves(part, result.verdict))
                 if result.splits:
@@ -153,6 +161,18 @@ class Delivery:
         if size < len(part):
             parts.append(part[size:])
         return part[:size]
+
+    def _keep_back(self, error: KeptBackError, part: Sequence[bytes], patience: Patience) -> None:
+        """Under pytest: nobody is to wait for what will not leave. A durable queue keeps it."""
+        left = self._ledger.abandon(self._queue, "kept_back")
+        kept_back(error.host, len(left))
+        if left:
+            self._reports.dropped(left, "kept_back")
+            self._reports.failed(error, left)
+        else:
+            self._hold(error, part)
+            if patience.time_left() is None:
+                patience.pause(_UNTIL_ALLOWED)
 
     def close(self) -> None:
         """Let go of connections; the next upload opens new ones."""

@@ -34,7 +34,8 @@ class Stats:
     """By reason: `queue_full`, `before_send`, `before_send_failed`, `send_off`,
     `retries_exhausted`, `shutdown`, `queue_failed` (a queue object of yours raised); of a durable
     queue `expired` (older than `max_age`), `spool_torn` (a process was killed while it wrote it),
-    `spool_damaged` (it is no JSON any more) and `spool_lost` (somebody removed the file)."""
+    `spool_damaged` (it is no JSON any more) and `spool_lost` (somebody removed the file); in tests
+    `captured` (see `testing`) and `kept_back` (it was for a host that is not loopback)."""
     pending: int = 0
     """In the queue, or being sent."""
     pending_bytes: int = 0

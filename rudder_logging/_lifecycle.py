@@ -15,7 +15,7 @@ from time import monotonic
 from types import ModuleType
 from typing import TYPE_CHECKING, Protocol
 
-from . import _ids
+from ._ids import MOMENTS
 
 if TYPE_CHECKING:  # it imports logging.handlers, which importing the package need not
     from ._listener import BatchListener
@@ -26,6 +26,7 @@ __all__ = [
     "ending_since",
     "finish_with_worker",
     "forkables",
+    "listeners",
     "thread_delivers",
     "threads_run",
     "wind_up",
@@ -87,6 +88,11 @@ def _watch_forks_of(uwsgi: ModuleType) -> None:
 def forkables() -> list[Forkable]:
     """All of them that are alive."""
     return list(_forkables)
+
+
+def listeners() -> list[BatchListener]:
+    """All of them that are alive."""
+    return list(_listeners)
 
 
 def finish_with_worker() -> None:
@@ -177,7 +183,7 @@ def _at_worker_exit(**_details: object) -> None:
 
 
 def _after_fork_in_child() -> None:
-    _ids.begin_anew()
+    MOMENTS.begin_anew()
     _listeners.clear()
     for forkable in list(_forkables):
         # Not logged: logging's locks may be held by a thread that this process does not have.

@@ -26,7 +26,7 @@ __all__ = ["DeadLetters", "Reports", "decode", "message_id"]
 _log = logging.getLogger("rudder_logging")
 
 _SECONDS_BETWEEN_LINES = 10.0
-_EXPECTED = frozenset({"before_send", "send_off", "shutdown"})
+_EXPECTED = frozenset({"before_send", "captured", "send_off", "shutdown"})
 """Drops that the app asked for, or that have a line of their own."""
 
 

@@ -1,4 +1,4 @@
-"""Every error that this package raises or hands to `on_error`, and its one warning.
+"""Every error that this package raises or hands to `on_error`, and its warnings.
 
 ```text
 RudderError
@@ -11,6 +11,7 @@ RudderError
 └── DeliveryError                        handed to on_error, never raised in the app
     ├── RefusedError                     the data plane refuses this event for good
     ├── HeldError                        a configuration fault: events wait until it is mended
+    │   └── KeptBackError                under pytest: the host is not this one
     ├── RetriesExhaustedError            max_retries attempts failed
     ├── ShutdownError                    the process ended first
     └── TransportError
@@ -19,6 +20,7 @@ RudderError
         │   └── StaleConnectionError     ... because the server had closed an idle connection
         └── CertificateError             TLS verification failed
 UserWarning
+├── KeptBackWarning                      under pytest, events did not leave for another host
 └── WarehouseWarning                     a warehouse would silently drop or rename something
 ```
 
@@ -36,6 +38,8 @@ __all__ = [
     "InvalidEventError",
     "InvalidTypeError",
     "InvalidValueError",
+    "KeptBackError",
+    "KeptBackWarning",
     "OutcomeUnknownError",
     "QueueFullError",
     "RefusedError",
@@ -108,6 +112,30 @@ class HeldError(DeliveryError):
     """A configuration fault. Events wait, and leave by themselves once it is mended."""
 
 
+KEPT_BACK = "pytest keeps events from "
+"""What a KeptBackError begins with."""
+
+
+class KeptBackError(HeldError):
+    """Under pytest, nothing leaves for a host that is not loopback, unless a test is marked so.
+
+    Attributes:
+        host: Which.
+
+    .. versionadded:: 0.1.0
+    """
+
+    def __init__(self, host: str) -> None:
+        super().__init__(
+            f"{KEPT_BACK}{host}, which is not loopback; "
+            "mark the test with rudder_network if it is to reach it"
+        )
+        self.host = host
+
+    def __reduce__(self) -> tuple[type[KeptBackError], tuple[str]]:
+        return type(self), (self.host,)
+
+
 class RetriesExhaustedError(DeliveryError):
     """`max_retries` attempts failed, and the events were dropped."""
 
@@ -134,6 +162,13 @@ class StaleConnectionError(OutcomeUnknownError):
 
 class CertificateError(TransportError):
     """TLS verification of the data plane, or of the proxy, failed."""
+
+
+class KeptBackWarning(UserWarning):
+    """Under pytest, events did not leave for a host that is not loopback. Says how many.
+
+    .. versionadded:: 0.1.0
+    """
 
 
 class WarehouseWarning(UserWarning):

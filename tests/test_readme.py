@@ -59,6 +59,15 @@ def test_blocks_run(plane: LocalDataPlane, tmp_path: Path, number: int) -> None:
     assert plane.problems == []
 
 
+@pytest.mark.parametrize("code", [code for code in PYTHON_BLOCKS if "def test_" in code])
+def test_tests_in_blocks_pass(plane: LocalDataPlane, tmp_path: Path, code: str) -> None:
+    """A block that shows a user's tests is run as such, too."""
+    block = tmp_path / "test_block.py"
+    block.write_text(code)
+    printed = run(plane, "-m", "pytest", "-p", "no:cacheprovider", str(block))
+    assert f"{code.count('def test_')} passed" in printed
+
+
 def test_set_up_has_exactly_two_commands_of_one_line() -> None:
     """The first runs the quickstart, the second the tests, in the section's only fences."""
     section = README.read_text().split("## Set up")[1].split("\n## ")[0]
@@ -115,8 +124,18 @@ def test_checkout_example_passes(plane: LocalDataPlane) -> None:
     assert "2 passed" in printed
 
 
+def test_shop_example_passes(plane: LocalDataPlane) -> None:
+    """The sample app's tests show each helper, and pass; `test_shop_example.py` breaks the app."""
+    printed = run(plane, "-m", "pytest", "-p", "no:cacheprovider", "examples/shop")
+    assert "9 passed" in printed
+    assert "warning" not in printed
+    assert plane.events == []
+
+
 def test_every_example_is_run_here() -> None:
-    """A new example needs a test in this module."""
+    """A new example, or a new directory of them, needs a test in this module."""
     source = Path(__file__).read_text()
-    for example in (ROOT / "examples").glob("*.py"):
-        assert f"examples/{example.name}" in source
+    for example in (ROOT / "examples").rglob("*.py"):
+        path = example.relative_to(ROOT)
+        shown = path if path.parent.name == "examples" else path.parent
+        assert f'"{shown.as_posix()}"' in source

@@ -26,6 +26,7 @@ __all__ = [
     "NearestGroup",
     "as_json",
     "config_options",
+    "events",
     "load_config",
     "quiet",
     "show_json",
@@ -135,11 +136,12 @@ def load_config(**given: Any) -> Config:
     Raises:
         BadInputError: One is missing, or can't be right.
     """
-    from .._transport import check_files  # noqa: PLC0415 - it imports requests
-
     try:
         config = Config.load(**given)
-        check_files(config)
+        if config.ca_bundle or config.client_cert:
+            from .._transport import check_files  # noqa: PLC0415 - it imports requests
+
+            check_files(config)
     except ConfigError as error:
         raise BadInputError(str(error)) from None
     return config
@@ -150,6 +152,11 @@ def quiet() -> None:
     logger = logging.getLogger("rudder_logging")
     logger.addHandler(logging.NullHandler())
     logger.propagate = False
+
+
+def events(number: int) -> str:
+    """How many."""
+    return f"{number:,} event" if number == 1 else f"{number:,} events"
 
 
 def tell(line: str) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
 from types import TracebackType
+from typing import Any
 
 import click
 
@@ -28,7 +30,12 @@ The words are the first line of its own help (a test compares): here, because he
 of the group must not have to import what other commands need.
 """
 
-EXTRAS: Mapping[str, str] = {"starlette": "dataplane", "uvicorn": "dataplane", "jsonschema": "plan"}
+EXTRAS: Mapping[str, str] = {
+    "rich": "cli",
+    "starlette": "dataplane",
+    "uvicorn": "dataplane",
+    "jsonschema": "plan",
+}
 """Which extra installs what a command may miss."""
 
 _SHELLS = """\b
@@ -38,7 +45,27 @@ Completion of commands and flags, in bash, zsh or fish:
   _RUDDER_LOGGING_COMPLETE=fish_source rudder-logging | source"""
 
 
+class _EndedError(Exception):
+    """Ctrl-C, or a closed pipe, on its way past click, which would make an exit code of its own."""
+
+
+@contextlib.contextmanager
+def _past_click() -> Iterator[None]:
+    try:
+        yield
+    except (KeyboardInterrupt, BrokenPipeError) as end:
+        raise _EndedError from end
+
+
 class _Group(NearestGroup):
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        with _past_click():
+            return super().make_context(*args, **kwargs)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with _past_click():
+            return super().invoke(ctx)
+
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return list(COMMANDS)
 
@@ -65,7 +92,8 @@ def _lacking(name: str, extra: str) -> click.Command:
     """What stands in for a command that can't be loaded, and says so when it is called."""
 
     def complain() -> None:
-        raise BadInputError(f"{name} needs an extra: pip install 'rudder-logging[cli,{extra}]'")
+        extras = ",".join(dict.fromkeys(["cli", extra]))
+        raise BadInputError(f"{name} needs an extra: pip install 'rudder-logging[{extras}]'")
 
     anything = {"ignore_unknown_options": True, "allow_extra_args": True}
     return click.Command(
@@ -95,7 +123,7 @@ def group() -> None:
     """
 
 
-def run(words: Sequence[str] | None = None) -> int:
+def run(words: Sequence[str] | None = None) -> int:  # noqa: PLR0911 - one return an end
     """Run a sub-command; return the exit code, whatever happened."""
     try:
         code = group.main(words, prog_name="rudder-logging", standalone_mode=False)
@@ -104,12 +132,15 @@ def run(words: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         tell(_line(error))
         return error.exit_code
-    except (click.Abort, KeyboardInterrupt):
+    except _EndedError as end:
+        if isinstance(end.__cause__, BrokenPipeError):
+            return _without_output(end.__cause__)
         tell("interrupted")
         return ExitCode.INTERRUPTED
-    except SystemExit as end:  # click's own: of completion, and when nobody reads its output
-        if isinstance(end.__context__, BrokenPipeError):
-            return _without_output(end.__context__)
+    except click.Abort:
+        tell("Error: no answer; nothing was done")
+        return ExitCode.FAILED
+    except SystemExit as end:  # of completion
         code = end.code
     except OSError as error:  # what a command reads and writes by name, it looks after itself
         return _without_output(error)
@@ -122,7 +153,7 @@ def run(words: Sequence[str] | None = None) -> int:
 def _line(error: click.ClickException) -> str:
     """An error as one line; where the words of the command are wrong, with whom to ask."""
     text = " ".join(error.format_message().split())
-    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+    if isinstance(error, getattr(click.exceptions, "NoArgsIsHelpError", ())):  # not in click 8.1
         return error.format_message()
     if isinstance(error, click.UsageError) and error.ctx is not None:
         return f"Error: {text.rstrip('.')} (see {error.ctx.command_path} --help)"

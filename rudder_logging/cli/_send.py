@@ -6,8 +6,8 @@ There is one sub-command per row of the table of event types; its flags are the 
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Callable
+from time import time
 from typing import Any
 
 import click
@@ -160,11 +160,10 @@ def _encode(row: EventType, fields: dict[str, Any], config: Config) -> bytes:
     """The message as a handler would queue it."""
     fields = {name: value for name, value in fields.items() if value is not None}
     fields.setdefault("message_id", new_message_id())
-    record = logging.makeLogRecord({"rudder": {"type": row.name, **fields}})
     formatter = RudderFormatter()
     defaults = formatter.event_defaults.under(Defaults(config.context, config.integrations))
     try:
-        queued = formatter.encode(record, defaults)
+        queued = formatter.encode({"type": row.name, **fields}, "", time(), defaults)
         check_size(len(queued) + 1, config.max_event_bytes)
     except InvalidEventError as error:
         raise BadInputError(str(error)) from None

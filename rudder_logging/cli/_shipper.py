@@ -7,7 +7,7 @@ reads on only then. Retries, splits and refusals are delivery's.
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from time import monotonic
 from typing import Any
@@ -21,7 +21,7 @@ from .._transport import Answer, HttpTransport
 from ..config import Config
 from ..exceptions import OutcomeUnknownError, RefusedError, TransportError
 from ..queues import MemoryQueue
-from ._common import quiet
+from ._common import BadInputError, quiet
 
 __all__ = ["Shipper"]
 
@@ -33,10 +33,19 @@ class Shipper:
         config: Where to. Its queue, retries and callbacks are not used: what can't be delivered
             in time is the caller's again.
         patience: Seconds without a success after which it gives up.
+        on_wait: Called with what is wrong when it has to wait for the data plane.
+
+    Raises:
+        BadInputError: The option `send` is off: nothing is to leave from here.
     """
 
-    def __init__(self, config: Config, *, patience: float) -> None:
+    def __init__(
+        self, config: Config, *, patience: float, on_wait: Callable[[str], object] | None = None
+    ) -> None:
+        if not config.send:
+            raise BadInputError("the option send is off (RUDDER_SEND): nothing may leave from here")
         quiet()
+        self._on_wait = on_wait
         self._config = replace(
             config, queue="memory://", max_retries=None, on_error=self._note_refusal, on_drop=None
         )
@@ -115,6 +124,8 @@ class Shipper:
             return False  # a configuration fault: somebody has to mend it
         if monotonic() + seconds > self._gives_up_at:
             return False
+        if self._on_wait is not None and seconds:
+            self._on_wait(self.fault)
         return self.wait(seconds)
 
     def time_left(self) -> float | None:

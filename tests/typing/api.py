@@ -8,6 +8,7 @@ from typing import Any
 
 import rudder_logging as rudder_analytics
 from rudder_logging import Config, EventLogger, RudderFormatter, RudderHandler, Stats, bind
+from rudder_logging.testing import CapturedEvents, Events, RecordedEvent, capture_events
 
 rudder_analytics.write_key = "key"
 rudder_analytics.data_plane_url = "https://example.com"
@@ -32,6 +33,25 @@ config = Config.load(write_key="key", data_plane_url="https://example.com")
 with bind(user_id="u"):
     pass
 
+with capture_events() as captured:
+    pass
+recorded: RecordedEvent = captured.one(type="track", properties={"a": 1})
+selected: Events = captured.track("Event", user_id="u").by_user(123)
+every: list[RecordedEvent] = selected.all
+leaves: bool = recorded.would_leave
+user: str = recorded["userId"]
+captured.conforms_to("plan.json").would_leave()
+with captured.expect_invalid("no id"):
+    rudder_analytics.track(event="Event")
+
+
+def test_of_an_app(rudder_events: CapturedEvents) -> None:
+    """A fixture with the type that it has."""
+    assert not rudder_events
+    rudder_events.wait_for(1, timeout=0.5)
+
+
+captured.track(5)  # type: ignore[arg-type]
 RudderHandler(uplod_size=5)  # type: ignore[call-arg]
 rudder_analytics.uplod_size = 5  # type: ignore[attr-defined]
 rudder_analytics.track("user", 5)  # type: ignore[arg-type]

@@ -1,0 +1,137 @@
+"""What the pytest plugin asks of handlers: that they lost nothing, and that none waits in vain."""
+
+from __future__ import annotations
+
+import logging
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from . import _lifecycle
+from ._dispatch import want_records
+from ._handler import RudderHandler
+from ._matching import listed
+from ._stdlib import complaint
+from .exceptions import KEPT_BACK
+
+if TYPE_CHECKING:
+    from .dataplane import LocalDataPlane
+
+__all__ = ["Watch", "settle", "told"]
+
+_SECONDS_TO_SETTLE = 5.0
+_SECONDS_FOR_A_HOLD = 0.5
+_SECONDS_AT_THE_END = 0.5
+
+
+class Watch:
+    """Keeps an eye on handlers, from `start` to `stop`."""
+
+    def __init__(self) -> None:
+        self._handlers: list[RudderHandler] = []  # held: a closed one may be forgotten meanwhile
+        self._before: dict[int, int] = {}
+        self._invalid: list[str] = []
+        self._original: Any = None
+
+    def start(self) -> None:
+        """Look at each handler that gets an event from now on."""
+        want_records(1)
+        original = self._original = RudderHandler.__dict__["_accept"]
+        watch = self
+
+        def accept(self: RudderHandler, record: logging.LogRecord) -> None:
+            watch._look_at(self)
+            try:
+                original(self, record)
+            except Exception as error:
+                text = complaint(record, error).removeprefix("rudder_logging: ").strip()
+                watch._invalid.append(text)
+                raise
+
+        RudderHandler._accept = accept  # type: ignore[method-assign]  # noqa: SLF001
+
+    def stop(self) -> None:
+        """Look no more."""
+        want_records(-1)
+        RudderHandler._accept = self._original  # type: ignore[method-assign]  # noqa: SLF001
+
+    def _look_at(self, handler: Any) -> None:
+        if id(handler) not in self._before and isinstance(handler, RudderHandler):
+            self._handlers.append(handler)
+            self._before[id(handler)] = handler.stats().refused
+
+    def faults(self, plane: LocalDataPlane | None = None) -> list[str]:
+        """What was lost, or is not accounted for; empty: nothing.
+
+        Args:
+            plane: What it was sent to; what waits for it is delivered first.
+        """
+        found = []
+        if plane is not None:
+            plane.heal()
+            for handler in self._to(plane):
+                if not _settles(handler):
+                    stats = handler.stats()
+                    why = f": {stats.holding}" if stats.holding else ""
+                    found.append(f"{_events(stats.pending)} of {handler!r} did not arrive{why}")
+        found += [f"refused at the call, and lost: {text}" for text in self._invalid]
+        for handler in self._handlers:
+            stats = handler.stats()
+            refused = stats.refused - self._before[id(handler)]
+            if refused:
+                found.append(f"the data plane refused {_events(refused)} of {handler!r}")
+            if not stats.balanced:
+                found.append(f"the ledger of {handler!r} does not balance: {stats}")
+        if plane is not None:
+            words = {
+                f"{request.status} {request.text!r}"
+                for request in plane.requests
+                if request.status in (400, 413)
+            }
+            if words and any("data plane refused" in fault for fault in found):
+                found.append(f"the data plane's words: {', '.join(sorted(words))}")
+            found += [
+                f"stored, but lost behind the gateway: {problem}" for _, problem in plane.problems
+            ]
+        return found
+
+    def _to(self, plane: LocalDataPlane) -> list[RudderHandler]:
+        return [one for one in self._handlers if one.config.data_plane_url == plane.url]
+
+
+def _settles(handler: RudderHandler) -> bool:
+    """Whether all of a handler's events are settled soon; those that are held will not be."""
+    deadline = monotonic() + _SECONDS_TO_SETTLE
+    while not handler.flush(_SECONDS_FOR_A_HOLD):
+        if monotonic() > deadline or handler.stats().holding:
+            return False
+    return True
+
+
+def settle() -> None:
+    """At the end of the session: have tried what waits, while what is kept back can be told.
+
+    Of handlers that are forgotten, too. Where a durable queue keeps its events, the end of the
+    process would wait for them: it is let go.
+    """
+    deadline = monotonic() + _SECONDS_AT_THE_END
+    waiting = [listener for listener in _lifecycle.listeners() if listener.queue.pending()[0]]
+    for listener in waiting:
+        if listener.ensure_running():
+            listener.hurry()
+    for listener in waiting:
+        queue = listener.queue
+        settled = queue.wait_until_settled(queue.mark(), max(0.0, deadline - monotonic()))
+        if not settled and (listener.holding or "").startswith(KEPT_BACK):
+            listener.finish(monotonic())
+
+
+def told(faults: list[str]) -> str:
+    """Faults as the text of a failure."""
+    return (
+        f"events were lost, or are not accounted for:{listed(faults)}\n"
+        "If that is meant, mark the test with rudder_unchecked."
+    )
+
+
+def _events(number: int) -> str:
+    return f"{number} event{'s' * (number != 1)}"

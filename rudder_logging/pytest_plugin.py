@@ -1,0 +1,160 @@
+"""What pytest loads: fixtures over `testing` and `dataplane`, and no upload to another host.
+
+It is installed a second time outside the package, as the module that the entry point names: to
+import the package would cost each run 30 ms, and a coverage measurement its first lines. So it
+imports nothing of the package but where that is used.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections import Counter
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, cast
+
+import pytest
+
+if TYPE_CHECKING:
+    from rudder_logging.dataplane import LocalDataPlane
+    from rudder_logging.testing import CapturedEvents
+
+__all__ = ["Network", "network", "rudder_data_plane", "rudder_events"]
+
+_MARKERS = (
+    "rudder_network: the test's events may leave for hosts that are not loopback",
+    "rudder_unchecked: events that are refused, or a ledger that does not balance, do not fail it",
+)
+
+
+class Network:
+    """Which events may leave, and what did not: see `_guard`, which asks and tells."""
+
+    def __init__(self) -> None:
+        self.keeps_events = False
+        self._kept: Counter[str] = Counter()
+
+    def keep(self, host: str, events: int) -> None:
+        """Events that were for a host were dropped; none of them: a durable queue keeps them."""
+        self._kept[host] += events
+
+    def warn(self) -> None:
+        """Tell of what was kept back since the last time."""
+        kept, self._kept = self._kept, Counter()
+        if kept:
+            from rudder_logging import KeptBackWarning  # noqa: PLC0415
+
+            for host, events in sorted(kept.items()):
+                what = f"kept {events} event{'s' * (events != 1)}" if events else "a queue is kept"
+                warnings.warn(
+                    f"rudder_logging: {what} from {host}, which is not loopback. Look at events "
+                    "with the fixture rudder_events, or mark the test with rudder_network",
+                    KeptBackWarning,
+                    stacklevel=1,
+                )
+
+
+_NAMES = ("_rudder_logging_pytest", "rudder_logging.pytest_plugin")
+
+
+def _shared_network() -> Network:
+    """One for both names, in case both are loaded."""
+    for name in _NAMES:
+        found = getattr(sys.modules.get(name), "network", None)
+        if found is not None:
+            return cast("Network", found)
+    return Network()
+
+
+network = _shared_network()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep events from now on; make the markers known."""
+    network.keeps_events = True
+    for line in _MARKERS:
+        config.addinivalue_line("markers", line)
+
+
+@pytest.hookimpl(hookwrapper=True, tryfirst=True)  # which the oldest pytest still alive takes
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Let a test that is marked reach other hosts, its fixtures included."""
+    network.keeps_events = item.get_closest_marker("rudder_network") is None
+    yield
+    network.keeps_events = True
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown() -> None:
+    """Tell in the test's own warnings what did not leave."""
+    network.warn()
+
+
+def pytest_sessionfinish() -> None:
+    """Settle what is for other hosts: the end of the process would wait for it."""
+    if "rudder_logging._handler" in sys.modules:
+        from rudder_logging._watch import settle  # noqa: PLC0415
+
+        settle()
+    try:
+        network.warn()
+    except UserWarning as warning:  # made an error, which would be pytest's own here
+        sys.stderr.write(f"{warning}\n")
+
+
+@pytest.fixture
+def rudder_events(request: pytest.FixtureRequest) -> Iterator[CapturedEvents]:
+    """The RudderStack events of the test, as they would be sent; nothing is sent.
+
+    The test fails if an event was refused at the call, unless `expect_invalid` was there for it,
+    or the test is marked with `rudder_unchecked`. See `rudder_logging.testing`.
+    """
+    from rudder_logging.testing import CapturedEvents  # noqa: PLC0415
+
+    events = CapturedEvents(plans_in=request.path.parent)
+    with events.recording():
+        yield events
+    complaint = events.complaint()
+    if complaint and not _is_unchecked(request):
+        pytest.fail(complaint, pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def _rudder_data_plane() -> Iterator[LocalDataPlane]:
+    try:
+        from rudder_logging.dataplane import LocalDataPlane  # noqa: PLC0415
+    except ImportError as error:
+        pytest.fail(str(error), pytrace=False)
+    with LocalDataPlane(write_key="test-write-key") as plane:
+        yield plane
+
+
+@pytest.fixture
+def rudder_data_plane(
+    _rudder_data_plane: LocalDataPlane, request: pytest.FixtureRequest
+) -> Iterator[LocalDataPlane]:
+    """A local data plane that has received nothing yet, and is well. Needs the extra `dataplane`.
+
+    Handlers reach it by its `url` and `write_key`. At the end it is well again, and gets what they
+    still have for it. Then the test fails if an event was refused, at the call or by the data
+    plane, or is not accounted for, unless it is marked with `rudder_unchecked`.
+    """
+    from rudder_logging._watch import Watch, told  # noqa: PLC0415
+
+    _rudder_data_plane.clear()
+    if _is_unchecked(request):
+        yield _rudder_data_plane
+        return
+    watch = Watch()
+    watch.start()
+    try:
+        yield _rudder_data_plane
+    finally:
+        watch.stop()
+    faults = watch.faults(_rudder_data_plane)
+    if faults:
+        pytest.fail(told(faults), pytrace=False)
+
+
+def _is_unchecked(request: pytest.FixtureRequest) -> bool:
+    return request.node.get_closest_marker("rudder_unchecked") is not None

@@ -1,0 +1,547 @@
+"""The pytest plugin, as users' suites see it: each run is a process of its own."""
+
+from __future__ import annotations
+
+import importlib
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from rudder_logging import (
+    pytest_plugin,
+    testing,  # noqa: F401 - or a run in this process would import it a second time
+)
+from rudder_logging.dataplane import LocalDataPlane
+
+from .conftest import WRITE_KEY
+
+pytest_plugins = ["pytester"]
+
+Run = Callable[..., pytest.RunResult]
+
+HEAD = """
+import logging
+import os
+import pytest
+import rudder_logging
+from rudder_logging import RudderHandler
+
+def event(name="Order Completed", **fields):
+    logging.getLogger("shop").info(name, extra={"rudder": {"user_id": "1", **fields}})
+
+def lines(*handlers):
+    shop = logging.getLogger("shop")
+    shop.setLevel(logging.INFO)
+    for handler in handlers:
+        shop.addHandler(handler)
+    return shop
+"""
+
+
+# The package's own module, so that what it executes is measured.
+OWN = ("-p", "no:rudder_logging", "-p", "rudder_logging.pytest_plugin", "-p", "no:cacheprovider")
+
+
+@pytest.fixture
+def run(pytester: pytest.Pytester) -> Run:
+    """Run pytest on a file of tests, in a process of its own."""
+
+    def run(code: str, *arguments: str, head: str = HEAD) -> pytest.RunResult:
+        pytester.makepyfile(test_app=head + code)
+        return pytester.runpytest_subprocess(*OWN, *arguments, timeout=50)
+
+    return run
+
+
+@pytest.fixture
+def run_here(pytester: pytest.Pytester) -> Run:
+    """Run it in this process, which takes a fraction of the time: where no state is in question."""
+
+    def run(code: str, *arguments: str) -> pytest.RunResult:
+        pytester.makepyfile(test_app=HEAD + code)
+        return pytester.runpytest_inprocess(*OWN, *arguments)
+
+    return run
+
+
+def test_unused_it_imports_nothing(pytester: pytest.Pytester) -> None:
+    """As installed: whoever does not use it pays for its own small module only."""
+    pytester.makepyfile(
+        """
+        import sys
+
+        def test_nothing_is_imported():
+            assert "_rudder_logging_pytest" in sys.modules
+            ours = {name.partition(".")[0] for name in sys.modules} & {
+                "rudder_logging", "orjson", "pythonjsonlogger", "requests", "urllib3"
+            }
+            assert ours == set()
+        """
+    )
+    pytester.runpytest_subprocess("-p", "no:cacheprovider").assert_outcomes(passed=1)
+
+
+def test_installed_module_is_the_packages() -> None:
+    """It is a copy, made when the package is installed: if this fails, install it again."""
+    installed = importlib.import_module("_rudder_logging_pytest")
+    assert Path(str(installed.__file__)).read_text() == Path(pytest_plugin.__file__).read_text()
+
+
+def test_it_can_be_loaded_by_both_names(pytester: pytest.Pytester) -> None:
+    """As somebody does who does not know that it loads itself: there is still one guard."""
+    pytester.makepyfile(
+        test_app="""
+        import sys
+
+        def test_one_guard():
+            names = ("_rudder_logging_pytest", "rudder_logging.pytest_plugin")
+            one, other = (sys.modules[name].network for name in names)
+            assert one is other
+        """
+    )
+    done = pytester.runpytest_subprocess("-p", "rudder_logging.pytest_plugin")
+    done.assert_outcomes(passed=1)
+
+
+def test_events_are_recorded_whatever_logging_does(run: Run) -> None:
+    """Levels, `propagate`, `dictConfig`, `logging.disable`; calls, tasks and TestCases; caplog."""
+    done = run(
+        """
+import logging.config, unittest
+
+@pytest.fixture(params=["quiet", "mute", "disable", "config"])
+def change(request):
+    shop, root = logging.getLogger("shop"), logging.getLogger()
+    before = shop.level, shop.propagate, root.level
+    if request.param == "quiet":
+        root.setLevel(logging.WARNING)
+    elif request.param == "mute":
+        shop.propagate = False
+    elif request.param == "disable":
+        logging.disable(logging.CRITICAL)
+    yield request.param
+    logging.disable(logging.NOTSET)
+    shop.level, shop.propagate, root.level = before
+    shop.disabled = False
+
+def test_seen(rudder_events, change):
+    if change == "config":
+        logging.config.dictConfig({"version": 1, "root": {"level": "WARNING"}})
+    event()
+    rudder_logging.track("2", "Article Read")
+    rudder_events.one(event="Order Completed", user_id="1")
+    rudder_events.one(type="track", event="Article Read")
+
+def test_caplog(rudder_events, caplog):
+    caplog.set_level(logging.INFO)
+    event()
+    assert caplog.messages == ["Order Completed"]
+    assert caplog.records[0].rudder == {"user_id": "1"}
+    assert len(rudder_events) == 1
+
+@pytest.mark.anyio
+async def test_task(rudder_events):
+    event()
+    assert len(rudder_events) == 1
+
+class TestShop(unittest.TestCase):
+    @pytest.fixture(autouse=True)
+    def record(self, rudder_events):
+        self.events = rudder_events
+
+    def test_case(self):
+        event()
+        self.assertEqual(len(self.events), 1)
+
+def test_sent_again():
+    handler = RudderHandler("key", "http://127.0.0.1:9", send=False)
+    lines(handler)
+    event()
+    assert handler.stats().dropped == {"send_off": 1}
+
+def test_nothing_was_left_behind(rudder_events):
+    assert not rudder_events
+""",
+        "-W",
+        "error",
+    )
+    done.assert_outcomes(passed=9)
+
+
+def test_failures_are_readable(run_here: Run) -> None:
+    """What differs is in the text, and in one line where there is one."""
+    done = run_here(
+        """
+def test_nearest(rudder_events):
+    event(properties={"total": 4.9})
+    rudder_events.one(type="track", event="Order Completed", properties={"total": 5})
+
+def test_selection(rudder_events):
+    event()
+    assert rudder_events.track("Order Cancelled")
+
+def test_none(rudder_events):
+    event()
+    assert not rudder_events
+
+def test_plan(rudder_events):
+    event(properties={"total": "5"})
+    rudder_events.conforms_to("plan.json")
+""",
+        "--tb=short",
+    )
+    done.assert_outcomes(failed=4)
+    done.stdout.fnmatch_lines(
+        [
+            "E   AssertionError: no track event with event='Order Completed', properties=*5}.*",
+            "E     track 'Order Completed' by '1', at test_app.py:8",
+            "E       properties.total is 4.9, not 5",
+            "E   AssertionError: assert <no track event with event='Order Cancelled' among 1*",
+            "E   AssertionError: assert not <1 event: track 'Order Completed' by '1' at test_app*>",
+            "E   *ConfigError: plan.json can't be read: No such file or directory",
+        ]
+    )
+    done.stdout.no_fnmatch_line("*testing.py:*")  # the way inside is of no interest
+
+
+def test_plan_may_stand_beside_the_test(pytester: pytest.Pytester, run_here: Run) -> None:
+    """Wherever pytest is started."""
+    below = pytester.mkdir("below")
+    (below / "plan.json").write_text(
+        '{"events": [{"name": "A", "schema": {"properties": {"n": {"type": "integer"}}}}]}'
+    )
+    (below / "test_below.py").write_text(
+        f"""{HEAD}
+def test_conforms(rudder_events):
+    event("A", properties={{"n": 1}})
+    rudder_events.track("A").conforms_to("plan.json")
+
+def test_breaks(rudder_events):
+    event("A", properties={{"n": "1"}})
+    rudder_events.conforms_to("plan.json")
+"""
+    )
+    done = run_here("")
+    done.assert_outcomes(passed=1, failed=1)
+    done.stdout.fnmatch_lines(
+        [
+            "E * 1 of 1 events does not conform to *plan.json:",
+            "E * track 'A' by '1', at *: properties.n must be an integer, and is a string",
+        ]
+    )
+
+
+def test_refused_event_fails_the_test_at_its_end(run_here: Run) -> None:
+    """With the reason; unless it was expected, or the test is marked."""
+    done = run_here(
+        """
+def test_refused(rudder_events):
+    event(usr="SECRET")
+
+def test_swallowed(rudder_events):
+    try:
+        rudder_logging.track(event="X")
+    except Exception:
+        pass
+
+def test_expected(rudder_events):
+    with rudder_events.expect_invalid("unknown field"):
+        event(usr="SECRET")
+
+@pytest.mark.rudder_unchecked
+def test_unchecked(rudder_events):
+    event(usr="SECRET")
+""",
+        "--strict-markers",
+        "--show-capture=no",
+    )
+    done.assert_outcomes(passed=4, errors=2)
+    done.stdout.fnmatch_lines(
+        [
+            "*ERROR at teardown of test_refused*",
+            "1 event was refused at the call, and would be lost:",
+            "  event refused at */test_app.py:*: track: unknown field 'usr'; did you mean *",
+            "If that is meant, put the call into a block `with events.expect_invalid():`.",
+            "*ERROR at teardown of test_swallowed*",
+            "  event refused at */test_app.py:*: track: no id; give 'user_id' or 'anonymous_id'",
+        ]
+    )
+    done.stdout.no_fnmatch_line("*Traceback*")
+    done.stdout.no_fnmatch_line("During handling*")
+
+
+def test_data_plane_is_shared_and_cleared(run: Run) -> None:
+    """One per session, with nothing of the test before; what waits is delivered first."""
+    done = run(
+        """
+ports = []
+
+@pytest.fixture
+def handler(rudder_data_plane):
+    handler = RudderHandler(rudder_data_plane.write_key, rudder_data_plane.url)
+    lines(handler)
+    yield handler
+    logging.getLogger("shop").removeHandler(handler)
+
+@pytest.mark.parametrize("number", range(2))
+def test_arrives(rudder_data_plane, handler, number):
+    ports.append(rudder_data_plane.port)
+    assert rudder_data_plane.events == []
+    event(properties={"n": number})
+    (arrived,) = rudder_data_plane.wait_for(1)
+    assert arrived["properties"] == {"n": number}
+
+def test_fails_and_waits(rudder_data_plane, handler):
+    rudder_data_plane.fail(503, times=None)
+    event()  # and is delivered at the end, when the plane is well again
+
+def test_same_plane_and_well(rudder_data_plane, handler):
+    assert set(ports) == {rudder_data_plane.port}
+    event()
+    assert handler.flush()
+    assert len(rudder_data_plane.events) == 1
+"""
+    )
+    done.assert_outcomes(passed=4)
+
+
+def test_lost_event_fails_the_test(run: Run) -> None:
+    """Refused at the call, refused by the data plane, lost behind it, or not accounted for."""
+    done = run(
+        """
+@pytest.fixture
+def handler(rudder_data_plane):
+    handler = RudderHandler(rudder_data_plane.write_key, rudder_data_plane.url)
+    lines(handler)
+    yield handler
+    logging.getLogger("shop").removeHandler(handler)
+    handler.close()
+
+def poison(plane):
+    plane.fail_for(lambda event: True, 400, "event is not a valid rudder event")
+
+def test_call(handler):
+    event(usr="SECRET")
+
+def test_refused(handler, rudder_data_plane):
+    poison(rudder_data_plane)
+    event()
+
+@pytest.mark.rudder_unchecked
+def test_unchecked(handler, rudder_data_plane):
+    poison(rudder_data_plane)
+    event()
+
+def test_unbalanced(handler):
+    event()
+    handler._ledger.accept()
+
+def test_held(rudder_data_plane):
+    handler = RudderHandler("another-key", rudder_data_plane.url, shutdown_timeout=0.2)
+    shop = lines(handler)
+    event()
+    handler.flush(0.5)
+    shop.removeHandler(handler)
+
+def test_well(handler):
+    event()
+""",
+        "--show-capture=no",
+    )
+    done.assert_outcomes(passed=6, errors=4)
+    done.stdout.fnmatch_lines(
+        [
+            "*ERROR at teardown of test_call*",
+            "events were lost, or are not accounted for:",
+            "  refused at the call, and lost: event refused at */test_app.py:*: *field 'usr'*",
+            "If that is meant, mark the test with rudder_unchecked.",
+            "*ERROR at teardown of test_refused*",
+            "  the data plane refused 1 event of <RudderHandler to http://127.0.0.1:*>",
+            "  the data plane's words: 400 'event is not a valid rudder event'",
+            "*ERROR at teardown of test_unbalanced*",
+            "  the ledger of <RudderHandler to *> does not balance: Stats(accepted=2, delivered=1*",
+            "*ERROR at teardown of test_held*",
+            "  1 event of <RudderHandler to *> did not arrive: 401 'invalid write key'; check *",
+        ]
+    )
+
+
+NAMES = """
+import socket
+
+ask = socket.getaddrinfo
+# A name that is not this machine's, as far as its name says.
+socket.getaddrinfo = lambda host, *rest, **options: ask(
+    "127.0.0.1" if host == "hosted.example.com" else host, *rest, **options
+)
+"""
+
+
+def test_events_for_other_hosts_stay_unless_marked(run: Run, plane: LocalDataPlane) -> None:
+    """Nothing leaves for a host that is not loopback, and that is told; nobody waits for it."""
+    url = plane.url.replace("127.0.0.1", "hosted.example.com")
+    done = run(
+        f"""{NAMES}
+import time
+
+@pytest.fixture
+def shop():
+    handler = RudderHandler({WRITE_KEY!r}, {url!r})
+    yield handler, lines(handler)
+    logging.getLogger("shop").removeHandler(handler)
+
+def test_kept(shop):
+    handler, _ = shop
+    started = time.monotonic()
+    event("Kept")
+    assert handler.flush()
+    assert time.monotonic() - started < 5
+    assert handler.stats().dropped == {{"kept_back": 1}}
+    assert handler.stats().balanced
+
+@pytest.mark.rudder_network
+def test_marked(shop):
+    handler, _ = shop
+    event("Marked")
+    assert handler.flush()
+    assert handler.stats().delivered == 1
+
+def test_by_proxy():
+    handler = RudderHandler("key", "http://localhost:9", proxies={{"http": {url!r}}})
+    shop = lines(handler)
+    event("Proxied")
+    assert handler.flush()
+    assert handler.stats().dropped == {{"kept_back": 1}}
+    shop.removeHandler(handler)
+
+def test_last(shop):
+    event("At the end, of a handler that is forgotten")
+""",
+        "--strict-markers",
+    )
+    done.assert_outcomes(passed=4, warnings=3)
+    assert [event["event"] for event in plane.events] == ["Marked"]
+    done.stdout.fnmatch_lines(
+        [
+            "test_app.py::test_kept",
+            "  *KeptBackWarning: rudder_logging: kept 1 event from hosted.example.com, which is *",
+        ]
+    )
+
+
+def test_session_ends_with_a_queue_that_is_kept(
+    run: Run, plane: LocalDataPlane, tmp_path: Path
+) -> None:
+    """A durable queue keeps its events for whoever may send them; the end does not wait for it."""
+    url = plane.url.replace("127.0.0.1", "hosted.example.com")
+    spool = tmp_path / "spool"
+    done = run(
+        f"""{NAMES}
+def test_kept():
+    handler = RudderHandler(
+        {WRITE_KEY!r}, {url!r}, queue="file://{spool}", upload_interval=0.01
+    )
+    lines(handler)
+    event("Spooled")
+""",
+        "-W",
+        "error",
+    )
+    assert done.duration < 8  # in spite of the machine's load: `shutdown_timeout` is 10 s
+    done.assert_outcomes(passed=1)
+    done.stderr.fnmatch_lines(["rudder_logging: a queue is kept from hosted.example.com, *"])
+    assert plane.events == []
+    code = f"""{NAMES}
+from rudder_logging import RudderHandler
+handler = RudderHandler({WRITE_KEY!r}, {url!r}, queue="file://{spool}")
+assert handler.flush()
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=50)
+    assert [event["event"] for event in plane.events] == ["Spooled"]
+
+
+def test_lint_warns_as_pytest_users_expect(run: Run) -> None:
+    """`pytest.warns`, the summary with the app's own line, and warnings that are errors."""
+    done = run(
+        """
+from rudder_logging import WarehouseWarning
+
+def test_expected(rudder_events):
+    with pytest.warns(WarehouseWarning, match="properties.userId is dropped"):
+        event(properties={"userId": 1})
+
+def test_told(rudder_events):
+    event(properties={"userId": 1})
+
+@pytest.mark.filterwarnings("error")
+def test_error(rudder_events):
+    event(properties={"userId": 1})
+"""
+    )
+    done.assert_outcomes(passed=2, failed=1, warnings=1)
+    done.stdout.fnmatch_lines(
+        [
+            "E * track 'Order Completed': properties.userId is dropped*",
+            "*test_app.py:*: WarehouseWarning: track 'Order Completed': properties.userId is drop*",
+        ]
+    )
+
+
+def test_works_under_xdist(run: Run) -> None:
+    """Each worker has a plane and a guard of its own; what they tell arrives."""
+    pytest.importorskip("xdist")
+    done = run(
+        """
+@pytest.mark.parametrize("number", range(2))
+def test_recorded(rudder_events, number):
+    event(properties={"n": number})
+    rudder_events.one(properties={"n": number})
+
+@pytest.mark.parametrize("number", range(2))
+def test_sent(rudder_data_plane, number):
+    handler = RudderHandler(rudder_data_plane.write_key, rudder_data_plane.url)
+    shop = lines(handler)
+    event(properties={"n": number})
+    assert [one["properties"]["n"] for one in rudder_data_plane.wait_for(1)] == [number]
+    shop.removeHandler(handler)
+
+def test_kept():
+    handler = RudderHandler("key", "https://hosted.example.com")
+    shop = lines(handler)
+    event()
+    assert handler.flush()
+    shop.removeHandler(handler)
+""",
+        "-n",
+        "2",
+    )
+    done.assert_outcomes(passed=5, warnings=1)
+    done.stdout.fnmatch_lines(["*KeptBackWarning: rudder_logging: kept 1 event from hosted*"])
+
+
+def test_missing_extra_says_what_to_install(run: Run) -> None:
+    """Only whoever asks for the data plane needs it."""
+    done = run(
+        """
+def test_recorded(rudder_events):
+    event()
+    assert rudder_events
+
+def test_sent(rudder_data_plane):
+    pass
+""",
+        head="import sys\nsys.modules['uvicorn'] = None\n" + HEAD,
+    )
+    done.assert_outcomes(passed=1, errors=1)
+    done.stdout.fnmatch_lines(["*needs an extra: pip install 'rudder-logging[[]dataplane]'"])
+
+
+def test_fixtures_and_markers_are_listed(pytester: pytest.Pytester) -> None:
+    """With a line each that says what they are."""
+    listed = pytester.runpytest_inprocess("--fixtures", "-p", "no:cacheprovider")
+    listed.stdout.fnmatch_lines(["*The RudderStack events of the test, as they would be sent*"])
+    listed = pytester.runpytest_inprocess("--markers", "-p", "no:cacheprovider")
+    listed.stdout.fnmatch_lines(["@pytest.mark.rudder_network: *", "@pytest.mark.rudder_unch*"])

@@ -1,0 +1,612 @@
+"""`capture_events`: what would be sent, whatever logging is set up to; and texts of failures."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import logging.config
+import logging.handlers
+import queue
+import threading
+import unittest
+import warnings
+from collections.abc import Callable
+from datetime import date, datetime, timezone
+from decimal import Decimal
+from typing import Any
+from unittest import mock
+
+import pytest
+
+import rudder_logging
+from rudder_logging import (
+    EVENT_TYPES,
+    EventLogger,
+    InvalidValueError,
+    RudderHandler,
+    WarehouseWarning,
+    analytics,
+    bind,
+)
+from rudder_logging._recorder import _METHODS
+from rudder_logging.dataplane import LocalDataPlane
+from rudder_logging.testing import Events, capture_events
+
+from .conftest import MakeHandler, Wire
+
+OWN: dict[str, dict[str, Any]] = {
+    "identify": {"traits": {"plan": "pro"}},
+    "track": {"event": "Order Completed", "properties": {"total": Decimal("4.90")}},
+    "page": {"name": "Home", "category": "Docs", "properties": {"path": "/"}},
+    "screen": {"name": "Home", "properties": {"n": 2**60}},
+    "group": {"group_id": "g1", "traits": {"size": 7}},
+    "alias": {"previous_id": "old", "traits": {"a": None}},
+    "merge": {"merge_properties": [{"type": "a", "value": "b"}, {"type": "c", "value": "d"}]},
+}
+
+
+def methods() -> list[Any]:
+    """What `capture_events` replaces."""
+    return [cls.__dict__[name] for cls, name, _method in _METHODS]
+
+
+def event(logger: logging.Logger, name: str = "Order Completed", **fields: Any) -> None:
+    """Log one as an app does, at INFO."""
+    logger.info(name, extra={"rudder": {"user_id": "1", **fields}})
+
+
+# What is recorded.
+
+
+@pytest.mark.parametrize("event_type", EVENT_TYPES)
+def test_recorded_is_what_is_sent(
+    event_type: str, make_handler: MakeHandler, plane: LocalDataPlane, wire: Wire
+) -> None:
+    """The message is the one in the upload's body, but for `sentAt`: options and hook included."""
+
+    def hook(message: dict[str, Any]) -> dict[str, Any]:
+        message["context"]["hooked"] = True
+        return message
+
+    handler = make_handler(context={"app": {"name": "shop"}}, before_send=hook)
+    records: list[logging.LogRecord] = []
+    keep = logging.Handler()
+    keep.emit = records.append  # type: ignore[method-assign, assignment]
+    fields = {"type": event_type, "user_id": 7, "message_id": "m1", **OWN[event_type]}
+    with bind(context={"ip": "1.2.3.4"}):
+        wire(keep).info("Template %s", "x", extra={"rudder": fields})
+        (record,) = records
+        with capture_events() as events:
+            handler.emit(record)
+        assert plane.events == []
+        handler.emit(record)
+    assert handler.flush()
+    (sent,) = plane.events
+    assert sent.pop("sentAt")
+    assert events.all == [sent]
+    assert events[0]["context"]["hooked"]
+
+
+def quiet(logger: logging.Logger) -> None:
+    """The app runs at WARNING."""
+    logger.setLevel(logging.WARNING)
+
+
+def mute(logger: logging.Logger) -> None:
+    """The way up to the handlers is cut."""
+    logger.propagate = False
+
+
+def disable(logger: logging.Logger) -> None:
+    """As dictConfig leaves loggers that existed."""
+    logger.disabled = True
+
+
+def disable_all(logger: logging.Logger) -> None:
+    """No logger does anything any more."""
+    logging.disable(logging.CRITICAL)
+
+
+def reconfigure(logger: logging.Logger) -> None:
+    """The app sets logging up anew."""
+    logging.config.dictConfig({"version": 1, "disable_existing_loggers": True})
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (quiet, "the level of logger 'shop' is WARNING"),
+        (mute, "no RudderHandler is on the way from logger 'shop' up"),
+        (disable, "the logger 'shop' is disabled"),
+        (disable_all, r"logging.disable(CRITICAL) is in force"),
+        (reconfigure, "the logger 'shop' is disabled"),
+    ],
+)
+def test_no_configuration_hides_an_event(
+    change: Callable[[logging.Logger], None],
+    reason: str,
+    make_handler: MakeHandler,
+    wire: Wire,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """It is recorded, with what would keep it from leaving; other handlers don't get to see it."""
+    handler = make_handler(context={"app": {"name": "shop"}})
+    logging.getLogger("elsewhere").addHandler(handler)
+    logger = wire(name="shop")
+    logging.getLogger().addHandler(handler)
+    try:
+        with capture_events() as events:
+            event(logger, "Before")
+            change(logger)
+            if change is reconfigure:  # which has taken it off
+                logging.getLogger().addHandler(handler)
+            caplog.clear()
+            event(logger, "After")
+            logger.debug("no event")
+        assert [(one["event"], one.stopped_by) for one in events] == [
+            ("Before", None),
+            ("After", reason),
+        ]
+        assert events[1]["context"]["app"] == {"name": "shop"}
+        assert (events[0].would_leave, events[1].would_leave) == (True, False)
+        assert f"(would not leave: {reason})" in str(events[1])
+        assert caplog.messages == []
+    finally:
+        logging.getLogger().removeHandler(handler)
+        logging.getLogger("elsewhere").removeHandler(handler)
+        logger.disabled, logger.propagate = False, True
+
+
+def test_level_of_the_handler_hides_no_event(make_handler: MakeHandler, wire: Wire) -> None:
+    """A handler at WARNING would not send it, and says so."""
+    handler = make_handler()
+    handler.setLevel(logging.WARNING)
+    with capture_events() as events:
+        event(wire(handler))
+    assert events[0].stopped_by == "the level of its RudderHandler is WARNING"
+
+
+def test_would_leave_asserts_it(make_handler: MakeHandler, wire: Wire) -> None:
+    """Of all, or of some; the text has each with what stops it."""
+    logger = wire(make_handler())
+    with capture_events() as events:
+        event(logger, "A")
+        assert events.would_leave() is events
+        logger.setLevel(logging.WARNING)
+        event(logger, "B")
+    events.track("A").would_leave()
+    with pytest.raises(AssertionError) as caught:
+        events.would_leave()
+    assert str(caught.value) == (
+        "1 of 2 events would not leave:\n"
+        f"  track 'B' by '1', at {events[1].place}: the level of logger {logger.name!r} is WARNING"
+    )
+
+
+def test_option_send_off_hides_no_event(make_handler: MakeHandler, wire: Wire) -> None:
+    """Tests are often configured not to send."""
+    with capture_events() as events:
+        event(wire(make_handler(send=False)))
+    assert events[0].stopped_by == "the option send is off"
+
+
+def test_nothing_needs_to_be_configured(caplog: pytest.LogCaptureFixture) -> None:
+    """By logging, by the package's calls, by EventLogger: without a handler, key or URL."""
+    logger = logging.getLogger("unconfigured")
+    with capture_events() as events:
+        event(logger)
+        rudder_logging.track("2", "Article Read")
+        EventLogger(logger, user_id="3").info("Bound", extra={"rudder": {}})
+        EventLogger(logger, user_id="4").identify(traits={"a": 1})
+        logging.LoggerAdapter(logger, {"rudder": {"user_id": "5"}}).info("Adapted")
+    assert [one["userId"] for one in events] == ["1", "2", "3", "4", "5"]
+    assert all(one.would_leave for one in events)
+    assert analytics.settings.handlers() == []
+
+
+def test_settings_of_the_package_shape_its_calls() -> None:
+    """Also where they were changed meanwhile; and nothing is made of them."""
+    with capture_events() as events:
+        rudder_logging.context = {"app": {"name": "one"}}
+        rudder_logging.track("1", "A")
+        rudder_logging.context = {"app": {"name": "two"}}
+        rudder_logging.track("1", "B")
+    assert [one["context"]["app"]["name"] for one in events] == ["one", "two"]
+
+
+def test_what_the_app_drops_is_not_recorded(make_handler: MakeHandler, wire: Wire) -> None:
+    """Filters, of loggers and handlers, and `before_send` are the app's own code."""
+    handler = make_handler(before_send=lambda message: None)
+    logger = wire(handler)
+    with capture_events() as events:
+        event(logger)
+        handler.addFilter(lambda record: False)
+        event(logger)
+        logger.setLevel(logging.ERROR)
+        event(logger)
+        logger.addFilter(lambda record: False)
+        event(logger)
+    logger.filters.clear()
+    assert not events
+
+
+def test_one_record_is_one_event(make_handler: MakeHandler, wire: Wire) -> None:
+    """Also where two handlers get it."""
+    with capture_events() as events:
+        event(wire(make_handler(), make_handler()))
+    assert len(events) == 1
+
+
+def test_handler_behind_a_queue_makes_the_message(make_handler: MakeHandler, wire: Wire) -> None:
+    """Logging's QueueHandler passes a copy on: it is the same event, made as that handler does."""
+    passed: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    listener = logging.handlers.QueueListener(passed, make_handler(context={"a": 1}))
+    logger = wire(logging.handlers.QueueHandler(passed))
+    fields = {"user_id": "1"}
+    with capture_events() as events:
+        listener.start()
+        for _ in range(2):
+            logger.info("Same", extra={"rudder": fields})
+        listener.stop()
+    assert [one["context"]["a"] for one in events] == [1, 1]
+
+
+def test_threads_and_tasks_are_heard() -> None:
+    """Events come from wherever; `wait_for` waits for them."""
+    logger = logging.getLogger("threads")
+
+    async def task() -> None:
+        event(logger, "Task")
+
+    with capture_events() as events:
+        threads = [threading.Thread(target=event, args=(logger, "Thread")) for _ in range(5)]
+        for thread in threads:
+            thread.start()
+        events.wait_for(5)
+        for thread in threads:
+            thread.join()
+        asyncio.run(task())
+        assert len(events.track("Thread")) == 5
+        assert len(events.track("Task")) == 1
+        with pytest.raises(TimeoutError, match="waited 0 s for 7 events: <6 events: track"):
+            events.wait_for(7, timeout=0)
+
+
+def test_everything_is_restored(make_handler: MakeHandler, wire: Wire) -> None:
+    """Methods, levels, the ledger: afterwards an app is as it was, and sends again."""
+    before = methods()
+    handler = make_handler()
+    logger = wire(handler)
+    known = list(logging._handlerList)  # type: ignore[attr-defined]
+    with capture_events() as outer:
+        event(logger, "Outer")
+        with capture_events() as inner:
+            event(logger, "Both")
+        assert methods() != before
+        event(logger, "Outer again")
+    assert methods() == before
+    assert [one["event"] for one in outer] == ["Outer", "Both", "Outer again"]
+    assert [one["event"] for one in inner] == ["Both"]
+    assert handler.stats().dropped == {"captured": 3}
+    assert handler.stats().balanced
+    assert logging._handlerList == known  # type: ignore[attr-defined]
+    event(logger)
+    assert handler.flush()
+    assert handler.stats().delivered == 1
+
+
+def test_everything_is_restored_after_a_failure() -> None:
+    """An error in the block goes on as it is, even if an event was refused too."""
+    before = methods()
+    with pytest.raises(ZeroDivisionError):  # noqa: PT012 - what the block does is the point
+        with capture_events():
+            logging.getLogger("x").info("No id", extra={"rudder": {}})
+            raise ZeroDivisionError
+    assert methods() == before
+
+
+def test_plain_calls_are_not_changed(caplog: pytest.LogCaptureFixture) -> None:
+    """Records without an event come and go by the levels, as ever; `isEnabledFor` is honest."""
+    logger = logging.getLogger("plain")
+    caplog.set_level(logging.INFO, logger="plain")
+    with capture_events() as events:
+        logger.debug("too low")
+        logger.info("seen")
+        assert not logger.isEnabledFor(logging.DEBUG)
+        # A plain LoggerAdapter throws the call's extra away: what is left is below the level.
+        logging.LoggerAdapter(logger, {}).debug("lost", extra={"rudder": {"user_id": "1"}})
+        event(logger, "Event")
+    assert caplog.messages == ["seen", "Event"]
+    assert [one["event"] for one in events] == ["Event"]
+
+
+def test_clear_forgets() -> None:
+    """What set-up code logged need not disturb."""
+    with capture_events() as events:
+        event(logging.getLogger("x"))
+        events.clear()
+        assert not events
+        event(logging.getLogger("x"), "Second")
+        assert [one["event"] for one in events] == ["Second"]
+
+
+# Refused ones.
+
+
+def test_refused_event_fails_the_block(capsys: pytest.CaptureFixture[str]) -> None:
+    """By a log call it would only be a line on stderr: the reason is told, and no value."""
+    with pytest.raises(AssertionError) as caught:  # noqa: PT012 - raised at the block's end
+        with capture_events() as events:
+            logging.getLogger("x").info("X", extra={"rudder": {"user_id": "SECRET", "usr": 1}})
+            with pytest.raises(InvalidValueError):
+                rudder_logging.track(event="X")
+            assert len(events.refused) == 2
+    text = str(caught.value)
+    assert text.startswith("2 events were refused at the call, and would be lost:\n")
+    assert "test_testing.py" in text
+    assert "track: unknown field 'usr'; did you mean 'userId'?" in text
+    assert "track: no id; give 'user_id' or 'anonymous_id'" in text
+    assert "expect_invalid" in text
+    assert "SECRET" not in text
+
+
+def test_refused_event_can_be_expected() -> None:
+    """By logging and by a call; for the right reason; and not without any."""
+    logger = logging.getLogger("x")
+    with capture_events() as events:
+        with events.expect_invalid("no id"):
+            logger.info("X", extra={"rudder": {}})
+        with events.expect_invalid():
+            rudder_logging.track(event="X")
+        with pytest.raises(AssertionError, match="no event was refused, and one was expected"):
+            with events.expect_invalid():
+                event(logger)
+        with pytest.raises(AssertionError, match=r"refused, but not for 'size':\n.*no id"):
+            with events.expect_invalid("size"):
+                logger.info("X", extra={"rudder": {}})
+        with pytest.raises(InvalidValueError):
+            with events.expect_invalid():
+                EventLogger(logger, user="1")
+    assert len(events) == 1
+
+
+# Matching.
+
+
+@pytest.mark.parametrize(
+    "expected",
+    [
+        {"type": "track", "event": "Order Completed"},
+        {"user_id": "1", "userId": "1"},
+        {"properties": {"total": Decimal("4.90")}},
+        {"properties": {"total": 4.9, "when": date(2026, 1, 31)}},
+        {"properties": {"items": [{"sku": "a"}, mock.ANY]}},
+        {"properties": {"items": ({"n": 1}, {})}},
+        {"properties": {"total": pytest.approx(4.9000001)}},
+        {"properties": {"nothing": None, "null": None}, "anonymous_id": None},
+        {"properties": {"flag": True}},
+        {"timestamp": datetime(2026, 1, 31, tzinfo=timezone.utc)},
+        {"user_id": "1", "context": {"library": {"name": "rudder-logging"}}},
+    ],
+)
+def test_one_takes_what_the_app_gives(expected: dict[str, Any]) -> None:
+    """Some fields suffice, at any depth, and values need not be in the wire's form."""
+    with capture_events() as events:
+        event(
+            logging.getLogger("x"),
+            timestamp=datetime(2026, 1, 31, tzinfo=timezone.utc),
+            properties={
+                "total": Decimal("4.90"),
+                "when": date(2026, 1, 31),
+                "items": [{"sku": "a", "n": 1}, {"sku": "b"}],
+                "null": None,
+                "flag": True,
+            },
+        )
+        rudder_logging.identify("2")
+    assert events.one(**expected) is events[0]
+    assert list(events.matching(**expected)) == [events[0]]
+
+
+NEAREST = """\
+no track event with event='Order Completed', userId='1', properties={'total': 5, 'items': \
+[{'sku': 'b'}], 'currency': 'EUR', 'flag': 1}. The nearest of 3:
+  track 'Order Completed' by '1', at {place}
+    properties.total is 4.9, not 5
+    properties.items has 2 items, not 1
+    properties.items[0].sku is 'a', not 'b'
+    properties.currency is missing, not 'EUR'; there is 'curency'
+    properties.flag is True, not 1
+The others:
+  identify by '1', at {other}
+  track 'Order Cancelled' by '2', at {last}"""
+
+
+def test_failure_shows_the_nearest_event_and_what_differs() -> None:
+    """The text is to spare a debugger."""
+    properties = {
+        "total": 4.9,
+        "items": [{"sku": "a"}, {}],
+        "curency": "EUR",
+        "flag": True,
+    }
+    with capture_events() as events:
+        rudder_logging.identify("1")
+        event(logging.getLogger("x"), properties=properties)
+        rudder_logging.track("2", "Order Cancelled", properties)
+    with pytest.raises(AssertionError) as caught:
+        events.one(
+            type="track",
+            event="Order Completed",
+            user_id="1",
+            properties={"total": 5, "items": [{"sku": "b"}], "currency": "EUR", "flag": 1},
+        )
+    other, place, last = (one.place for one in events)
+    expected = NEAREST
+    for name, value in {"place": place, "other": other, "last": last}.items():
+        expected = expected.replace(f"{{{name}}}", value)
+    # The expectation itself is cut.
+    assert str(caught.value).partition(". The nearest")[2] == expected.partition(". The nearest")[2]
+    assert str(caught.value).startswith("no track event with event='Order Completed', userId='1', ")
+
+
+def test_long_texts_are_shown_where_they_differ() -> None:
+    """Not from their beginning, which is the same."""
+    with capture_events() as events:
+        event(logging.getLogger("x"), properties={"text": "a" * 500 + "b" * 500})
+    with pytest.raises(AssertionError) as caught:
+        events.one(properties={"text": "a" * 500 + "c" * 500})
+    assert f"...'{'a' * 20}{'b' * 60}'..., not ...'{'a' * 20}{'c' * 60}'..." in str(caught.value)
+
+
+def test_several_matches_are_all_shown() -> None:
+    """One was expected."""
+    with capture_events() as events:
+        for number in range(12):
+            rudder_logging.track(number, "X")
+    with pytest.raises(AssertionError) as caught:
+        events.one(event="X")
+    lines = str(caught.value).splitlines()
+    assert lines[0] == "12 events match, not one: event with event='X'"
+    assert lines[1].startswith("  track 'X' by '0', at ")
+    assert lines[-1] == "  ... and 2 more"
+
+
+def test_none_at_all_is_told() -> None:
+    """Nothing near can be shown."""
+    with capture_events() as events:
+        pass
+    with pytest.raises(AssertionError, match="no page event: no event was recorded"):
+        events.one(type="page")
+    with pytest.raises(AssertionError, match=r"^no event: <no track event among 0 events>$"):
+        events.track().one()
+
+
+def test_refused_event_is_told_where_it_is_missed() -> None:
+    """It most likely is the one that was expected."""
+    with capture_events() as events:
+        with events.expect_invalid():
+            rudder_logging.track(event="X")
+        logging.getLogger("x").info("X", extra={"rudder": {}})
+        for found in (events, events.track()):
+            with pytest.raises(AssertionError, match=r"\nRefused at the call:\n  .*: no id;"):
+                found.one(event="X")
+        with events.expect_invalid():
+            rudder_logging.track(event="X")
+        del events._recorder.refusals[:]
+
+
+def test_unknown_field_is_a_typing_error() -> None:
+    """Or a misspelt expectation would be a misleading failure."""
+    with capture_events() as events:
+        with pytest.raises(TypeError, match="no field 'usr_id'; did you mean 'user_id'"):
+            events.one(usr_id="1")
+
+
+@pytest.mark.parametrize("event_type", EVENT_TYPES)
+def test_each_type_has_its_selection(event_type: str) -> None:
+    """From the table of types: by type, by what tells them apart, and by user."""
+    first = {
+        "track": "Order Completed",
+        "page": "Home",
+        "screen": "Home",
+        "group": "g1",
+        "alias": "old",
+    }.get(event_type, 7)
+    with capture_events() as events:
+        for name, own in OWN.items():
+            fields = {"type": name, "user_id": 7, **own}
+            logging.getLogger("x").info("X", extra={"rudder": fields})
+        logging.getLogger("x").info("X", extra={"rudder": {"user_id": 8}})
+    select: Callable[..., Events] = getattr(events, event_type)
+    (found,) = select(first)
+    assert found["type"] == event_type
+    assert not select("another")
+    assert select(user_id="7").by_user(7).all == [found]
+    assert len(events.by_user("7")) == len(EVENT_TYPES)
+    assert events.by_user(8).one(type="track") is events[-1]
+    assert events[:2] == events.all[:2]
+
+
+def test_repr_is_what_a_failed_assertion_shows() -> None:
+    """`assert not events` and `assert events.track(...)` explain themselves."""
+    with capture_events() as events:
+        assert repr(events) == "<0 events>"
+        event(logging.getLogger("x"))
+    place = events[0].place
+    assert repr(events) == f"<1 event: track 'Order Completed' by '1' at {place}>"
+    assert repr(events.page("Home")) == f"<no page event with name='Home' among {repr(events)[1:]}"
+
+
+# Tracking plan, lint.
+
+
+def test_conforms_to_names_event_path_and_reason() -> None:
+    """A plan's verdict on each event that breaks it."""
+    schema = {"properties": {"total": {"type": "number"}}}
+    plan = {"events": [{"name": "Order Completed", "schema": schema}]}
+    with capture_events() as events:
+        event(logging.getLogger("x"), properties={"total": 5})
+        assert events.conforms_to(plan) is events
+        event(logging.getLogger("x"), properties={"total": "5"})
+        event(logging.getLogger("x"), "Order Complete")
+    with pytest.raises(AssertionError) as caught:
+        events.conforms_to(plan)
+    assert str(caught.value) == (
+        "2 of 3 events do not conform to the tracking plan:\n"
+        f"  {events[1]}: properties.total must be a number, and is a string\n"
+        f"  {events[2]}: the plan has no track event of that name; did you mean 'Order Completed'?"
+    )
+
+
+def test_warehouse_lint_warns_once_an_event_name() -> None:
+    """Where the app logs it; reserved columns, and names that differ only in values."""
+    logger = logging.getLogger("x")
+    with capture_events(), warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for _ in range(3):
+            event(logger, properties={"userId": 1})
+        event(logger, "Another", properties={"userId": 1})
+        event(logger, "Order 1 paid")
+        event(logger, "Order 2 paid")
+    assert [(one.category, one.filename) for one in caught] == [(WarehouseWarning, __file__)] * 3
+    texts = [str(one.message) for one in caught]
+    assert texts[0].startswith("track 'Order Completed': properties.userId is dropped")
+    assert texts[1].startswith("track 'Another': properties.userId is dropped")
+    assert "differ only in values" in texts[2]
+
+
+def test_warning_made_an_error_reaches_the_call(make_handler: MakeHandler, wire: Wire) -> None:
+    """And the event is recorded, and counted, all the same."""
+    handler = make_handler()
+    logger = wire(handler)
+    with capture_events() as events:
+        with pytest.raises(WarehouseWarning):
+            event(logger, properties={"userId": 1})
+        with pytest.raises(WarehouseWarning):
+            EventLogger(logger).track("1", "Called", {"userId": 1})
+    assert len(events) == 2
+    assert handler.stats().balanced
+
+
+class AppTest(unittest.TestCase):
+    """Without pytest: the context manager in an ordinary TestCase."""
+
+    def test_with_unittest(self) -> None:
+        """Its failures are unittest's own."""
+        with capture_events() as events:
+            event(logging.getLogger("x"))
+        self.assertEqual(len(events), 1)  # noqa: PT009 - as unittest's users write it
+        with self.assertRaises(self.failureException):  # noqa: PT027
+            events.one(user_id="2")
+
+
+def test_captured_is_a_handlers_drop_that_nobody_is_told_of(
+    make_handler: MakeHandler, wire: Wire, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is in the ledger; no line speaks of a loss."""
+    handler: RudderHandler = make_handler()
+    with capture_events():
+        event(wire(handler))
+    handler.close()
+    assert "dropped" not in caplog.text
