@@ -14,9 +14,11 @@ import requests
 
 import rudder_logging
 from rudder_logging._plan import TrackingPlan
+from rudder_logging.cli import _serve
 from rudder_logging.dataplane import LocalDataPlane
+from rudder_logging.dataplane.faults import DEFAULT_TEXTS
 from rudder_logging.dataplane.inbox import ReceivedRequest
-from rudder_logging.dataplane.live import LivePlane
+from rudder_logging.dataplane.live import LivePlane, plane
 from rudder_logging.dataplane.live.feed import Feed
 from rudder_logging.dataplane.live.guards import HEADERS
 
@@ -327,6 +329,14 @@ def test_odd_events_are_shown() -> None:
     assert (odd["kind"], odd["type"], odd["event"]) == ("other", "7", '["x"]')
     assert json.loads(odd["json"])["n"] == 2**70
     assert cut["words"] == ["stored, but the connection was cut before the answer"]
+
+
+def test_the_page_and_the_flags_offer_what_the_server_knows() -> None:
+    """The statuses that it has words for; latency up to the same length by switch and by flag."""
+    html = (STATIC / "index.html").read_text()
+    offered = re.findall(r"<option(?: selected)?>(\d+)</option>", html)
+    assert list(map(int, offered)) == list(DEFAULT_TEXTS)
+    assert _serve._LONGEST_LATENCY == plane._LONGEST_LATENCY
 
 
 def test_shares_of_requests_fail(live: LivePlane, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -66,7 +66,7 @@ class Feed(Inbox):
     ) -> None:
         super().__init__()
         self._judges = judges
-        self._max_entries, self._max_bytes = max_entries, max_bytes
+        self.max_entries, self.max_bytes = max_entries, max_bytes
         self._held: deque[Entry] = deque()
         self._bytes = 0
         self._next = 0
@@ -92,8 +92,8 @@ class Feed(Inbox):
                 self._bytes += len(entry.shown)
                 self._counts[entry.kind] += 1
             self._next += len(entries)
-            while len(self._held) > self._max_entries or (
-                self._bytes > self._max_bytes and len(self._held) > 1
+            while len(self._held) > self.max_entries or (
+                self._bytes > self.max_bytes and len(self._held) > 1
             ):
                 self._bytes -= len(self._held.popleft().shown)
 

@@ -68,6 +68,7 @@ class Stream:
             "skipped": batch.skipped,
             "cleared": batch.cleared,
             "counts": batch.counts,
+            "most": {"entries": self._feed.max_entries, "bytes": self._feed.max_bytes},
         }
         rows = b",".join(entry.shown for entry in batch.entries)
         data = orjson.dumps(head)[:-1] + b',"rows":[' + rows + b"]}"

@@ -1,29 +1,31 @@
 // Counts by type, which are filters as well.
 
-const KINDS = ["track", "identify", "page", "screen", "group", "alias", "merge", "other", "refused"];
+const ALWAYS = ["track", "identify"]; // the others are shown once there are any
 
 export class Kinds {
   #chips = new Map();
   #findings;
+  #onChange;
 
   // `onChange` gets the kinds that are chosen (none: all), and whether only findings are wanted.
   constructor(group, onChange) {
-    const chosen = () => new Set(KINDS.filter((kind) => this.#chips.get(kind).ariaPressed === "true"));
-    const tell = () => onChange(chosen(), this.#findings.ariaPressed === "true");
-    for (const kind of KINDS) {
-      const chip = this.#chip(kind, `Only ${kind} events; choose several to see all of those`);
-      chip.append(document.createElement("b"));
-      this.#chips.set(kind, chip);
-    }
-    this.#chips.get("refused").title = "Only requests that were refused";
+    this.#onChange = onChange;
     this.#findings = this.#chip("findings", "Only what has a warning, is off the plan, or was refused");
-    for (const chip of [...this.#chips.values(), this.#findings]) {
-      chip.addEventListener("click", () => {
-        chip.ariaPressed = String(chip.ariaPressed !== "true");
-        tell();
-      });
-      group.append(chip);
-    }
+    group.append(this.#findings);
+  }
+
+  #tell() {
+    const chosen = [...this.#chips].filter(([, chip]) => chip.ariaPressed === "true");
+    this.#onChange(new Set(chosen.map(([kind]) => kind)), this.#findings.ariaPressed === "true");
+  }
+
+  #add(kind) {
+    const what = kind === "refused" ? "requests that were refused" : `${kind} events`;
+    const chip = this.#chip(kind, `Only ${what}; choose several to see all of those`);
+    chip.append(document.createElement("b"));
+    this.#chips.set(kind, chip);
+    this.#findings.before(chip);
+    return chip;
   }
 
   #chip(kind, title) {
@@ -33,13 +35,18 @@ export class Kinds {
     chip.ariaPressed = "false";
     chip.title = title;
     chip.append(kind);
+    chip.addEventListener("click", () => {
+      chip.ariaPressed = String(chip.ariaPressed !== "true");
+      this.#tell();
+    });
     return chip;
   }
 
+  // The counts by kind, all kinds there are.
   show(counts) {
-    for (const [kind, chip] of this.#chips) {
-      const count = counts[kind] ?? 0;
-      chip.hidden = !count && chip.ariaPressed !== "true" && !["track", "identify"].includes(kind);
+    for (const [kind, count] of Object.entries(counts)) {
+      const chip = this.#chips.get(kind) ?? this.#add(kind);
+      chip.hidden = !count && chip.ariaPressed !== "true" && !ALWAYS.includes(kind);
       const text = count.toLocaleString();
       if (chip.lastChild.textContent !== text) chip.lastChild.textContent = text;
     }

@@ -1,8 +1,5 @@
 // The last events, as many as the server holds, and which of them are shown.
 
-const CAPACITY = 10_000;
-const MOST_CHARACTERS = 64 * 1024 * 1024;
-
 // All of a row that can be searched.
 function textOf(row) {
   if (row.json !== undefined) return row.json;
@@ -54,7 +51,7 @@ export class Store {
       this.#size += sizeOf(row);
       this.rows.push(row);
     });
-    this.#trim();
+    this.#trim(batch.most);
     if (this.paused) {
       this.fresh += batch.rows.length;
       return 0;
@@ -77,10 +74,10 @@ export class Store {
     if (this.paused) this.#frozen = [];
   }
 
-  #trim() {
-    let gone = Math.max(0, this.rows.length - CAPACITY);
+  #trim({ entries, bytes }) {
+    let gone = Math.max(0, this.rows.length - entries);
     for (let index = 0; index < gone; index += 1) this.#size -= sizeOf(this.rows[index]);
-    while (this.#size > MOST_CHARACTERS && gone < this.rows.length - 1) {
+    while (this.#size > bytes && gone < this.rows.length - 1) {
       this.#size -= sizeOf(this.rows[gone]);
       gone += 1;
     }
