@@ -432,6 +432,24 @@ def test_phone_width(page: Page, live: LivePlane) -> None:
     expect(page.locator("#detail")).to_be_hidden()
 
 
+@pytest.mark.parametrize("width", [1400, 900, 620])
+def test_no_column_is_cut(page: Page, live: LivePlane, width: int) -> None:
+    """At any width, with an event open beside the list or over it, all of a row is there."""
+    page.set_viewport_size({"width": width, "height": 640})
+    post(live, event(userId="u" * 60, event="e" * 100, properties={"id": 1}), event())
+    look(page, live, 2)
+    for _ in range(2):
+        right = page.evaluate("document.querySelector('#scroller').getBoundingClientRect().right")
+        for cell in page.locator("#canvas .row >> nth=0 >> span").all():
+            box = cell.bounding_box()
+            assert box is not None
+            assert box["width"] > 20
+            assert box["x"] + box["width"] <= right
+        page.keyboard.press("j")
+        page.keyboard.press("Enter")
+        expect(page.locator("#detail")).to_be_visible()
+
+
 def test_a_server_that_comes_back(page: Page) -> None:
     """The page waits for it, and then shows what the new one has, and no more of the old one."""
     with LivePlane() as first:

@@ -52,12 +52,14 @@ class LivePlane(LocalDataPlane):
         plan: TrackingPlan | None = None,
     ) -> None:
         super().__init__(write_key, port, host=host)
+        self._switched = 0
         self.feed = self._inbox = Feed(judges(plan))
         self._routes = Routes(Stream(self.feed, self._state), host, self.feed.clear, self._switch)
 
     def _state(self) -> Mapping[str, Any]:
         """What the page's switches show."""
         return {
+            "version": self._switched,
             "key": DEFAULT_KEY if self.write_key is None else None,
             "shares": [[status, share] for status, share in self._faults.shares.items()],
             "latency": self.latency,
@@ -66,8 +68,8 @@ class LivePlane(LocalDataPlane):
             "enabled": self.source_enabled,
         }
 
-    def _switch(self, body: bytes) -> None:
-        """Set faults as the page asks; what it leaves out stays as it is."""
+    def _switch(self, body: bytes) -> Mapping[str, Any]:
+        """Set faults as the page asks, and say how they stand; what it leaves out stays."""
         try:
             wanted = json.loads(body)
             shares = {int(status): float(share) for status, share in wanted.get("shares", [])}
@@ -83,6 +85,8 @@ class LivePlane(LocalDataPlane):
         if "shares" in wanted:
             self.fail_at_random(shares)
         self.latency, self.max_request_bytes, self.source_enabled = latency, limit, enabled
+        self._switched += 1
+        return self._state()
 
     async def _respond(self, request: Request) -> Response | None:
         assert self._released is not None  # noqa: S101 - for the type checker

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from importlib.resources import files
+from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from .. import gateway
 from ..responses import text
@@ -31,7 +32,8 @@ class Routes:
         stream: What it reads.
         host: Where the server was told to listen.
         clear: Forgets what has come.
-        switch: Sets faults as the page's switches say; raises ValueError in plain words.
+        switch: Sets faults as the page's switches say, and tells how they stand; raises
+            ValueError in plain words.
     """
 
     def __init__(
@@ -39,7 +41,7 @@ class Routes:
         stream: Stream,
         host: str,
         clear: Callable[[], object],
-        switch: Callable[[bytes], object],
+        switch: Callable[[bytes], Mapping[str, Any]],
     ) -> None:
         self._stream = stream
         self._host = host
@@ -85,10 +87,10 @@ class Routes:
 
     async def _post_faults(self, request: Request) -> Response:
         try:
-            self._switch(await request.body())
+            state = self._switch(await request.body())
         except ValueError as error:
             return text(gateway.Verdict(400, str(error)), HEADERS)
-        return Response(status_code=204, headers=HEADERS)
+        return JSONResponse(state, headers=HEADERS)
 
 
 def _page() -> dict[str, tuple[str, bytes]]:

@@ -2,7 +2,9 @@
 
 async function post(path, body) {
   const answer = await fetch(path, { method: "POST", body: body && JSON.stringify(body) });
-  if (!answer.ok) throw new Error((await answer.text()).trim());
+  const words = (await answer.text()).trim();
+  if (!answer.ok) throw new Error(words);
+  return words;
 }
 
 export function clear() {
@@ -11,6 +13,8 @@ export function clear() {
 
 export class Faults {
   #state = { shares: [] };
+  #version = 0;
+  #pending = 0;
   #parts;
   #open;
 
@@ -35,16 +39,27 @@ export class Faults {
   async #send(change) {
     const { words } = this.#parts;
     words.textContent = "";
+    let state = this.#state;
+    this.#pending += 1;
     try {
-      await post("/live/faults", change);
+      state = JSON.parse(await post("/live/faults", change));
     } catch (error) {
       words.textContent = error.message;
-      this.show(this.#state);
     }
+    this.#pending -= 1;
+    this.show(state);
+  }
+
+  // What the server told before is no longer to be compared: it may be another one.
+  restart() {
+    this.#version = 0;
   }
 
   show(state) {
+    if (state.version < this.#version) return; // overtaken by the answer to a switch
+    this.#version = state.version;
     this.#state = state;
+    if (this.#pending) return; // what the reader switches now is not to be switched back
     const { latency, limit, disabled, shares } = this.#parts;
     if (document.activeElement !== latency) latency.value = Math.round(state.latency * 1e6) / 1e3;
     if (document.activeElement !== limit) limit.value = Math.round((state.limit / 1024) * 1e3) / 1e3;

@@ -1,6 +1,6 @@
 // Counts by type, which are filters as well.
 
-const ALWAYS = ["track", "identify"]; // the others are shown once there are any
+const ALWAYS = "track"; // the others are shown once there are any
 
 export class Kinds {
   #chips = new Map();
@@ -46,7 +46,7 @@ export class Kinds {
   show(counts) {
     for (const [kind, count] of Object.entries(counts)) {
       const chip = this.#chips.get(kind) ?? this.#add(kind);
-      chip.hidden = !count && chip.ariaPressed !== "true" && !ALWAYS.includes(kind);
+      chip.hidden = !count && chip.ariaPressed !== "true" && kind !== ALWAYS;
       const text = count.toLocaleString();
       if (chip.lastChild.textContent !== text) chip.lastChild.textContent = text;
     }

@@ -1,7 +1,7 @@
 // The list of events: only as many elements as the window has room for, whatever the list holds.
 
 const SPARE = 6; // rows beyond the window's edges
-const NARROW = matchMedia("(max-width: 640px)");
+const NARROW = 620; // pixels, up to which a row has two lines; list.css has the same
 const CELLS = ["time", "type", "event", "user", "verdict"];
 const TIME = new Intl.DateTimeFormat(undefined, {
   hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3, hour12: false,
@@ -24,21 +24,30 @@ export class List {
   #canvas;
   #pool = [];
   #height = -1;
+  #rowHeight = 34;
 
   constructor(store, scroller, canvas, onOpen) {
     this.#store = store;
     this.#scroller = scroller;
     this.#canvas = canvas;
     scroller.addEventListener("scroll", () => this.draw(), { passive: true });
-    new ResizeObserver(() => this.draw()).observe(scroller);
+    new ResizeObserver(() => this.#fit()).observe(scroller.parentElement);
     canvas.addEventListener("click", (event) => {
       const element = event.target.closest(".row");
       if (element) onOpen(Number(element.dataset.number));
     });
   }
 
-  get #rowHeight() {
-    return NARROW.matches ? 58 : 34;
+  // Rows of another height, with the same one on top.
+  #fit() {
+    const height = this.#scroller.parentElement.clientWidth <= NARROW ? 58 : 34;
+    const top = (this.#scroller.scrollTop / this.#rowHeight) * height;
+    if (height !== this.#rowHeight) {
+      this.#rowHeight = height;
+      this.#stretch();
+      this.#scroller.scrollTop = top;
+    }
+    this.draw();
   }
 
   // Rows were added on top: a reader who is further down keeps what he reads.

@@ -90,6 +90,7 @@ listen({
   },
   onStatus(status) {
     connection = status;
+    if (status === "live") faults.restart();
     draw();
   },
 });
