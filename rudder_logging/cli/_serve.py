@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import re
 import signal
 import socket
@@ -201,12 +202,15 @@ def _plane(host: str, port: int, write_key: str | None, plan: TrackingPlan | Non
 
 @contextmanager
 def _ended() -> Iterator[threading.Event]:
-    """Set by Ctrl-C and by SIGTERM, which both end a server well."""
+    """Set by Ctrl-C and by SIGTERM, which both end a server well; the second time, at once."""
     ended = threading.Event()
-    before = {
-        number: signal.signal(number, lambda *_: ended.set())
-        for number in (signal.SIGINT, signal.SIGTERM)
-    }
+
+    def end(*_: object) -> None:
+        if ended.is_set():  # and nobody reads what is to be printed still
+            raise KeyboardInterrupt
+        ended.set()
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield ended
     finally:
@@ -261,7 +265,6 @@ def _is_loopback(host: str) -> bool:
 
 def _print(plane: LivePlane, ended: threading.Event) -> None:
     """Events as lines, until the end; what came before that is printed still."""
-    output = sys.stdout.buffer  # JSON is UTF-8, whatever the terminal takes
     place = lost = 0
     is_over = False
     while not is_over:
@@ -272,7 +275,13 @@ def _print(plane: LivePlane, ended: threading.Event) -> None:
             lost += batch.skipped
             place, is_last = batch.next, batch.is_last
             lines = (f"{entry.message}\n" for entry in batch.entries if entry.message)
-            output.write("".join(lines).encode())
-        output.flush()
+            _write("".join(lines).encode())
     if lost:
         click.echo(f"Warning: {lost:,} events came too fast to be printed", err=True)
+
+
+def _write(lines: bytes) -> None:
+    """Past Python's buffers, which would be written at exit, and keep it, if nobody reads them."""
+    rest = memoryview(lines)
+    while rest:
+        rest = rest[os.write(sys.stdout.fileno(), rest) :]

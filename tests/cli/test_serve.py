@@ -203,6 +203,17 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
         assert "Error" not in server.stderr.read()
 
 
+def test_a_reader_that_stalls_does_not_keep_it() -> None:
+    """With a pipe that is full, the second Ctrl-C ends it."""
+    with serving("--json") as (server, url):
+        post(url, *(EVENT | {"properties": {"long": "x" * 1_000}} for _ in range(500)))
+        server.send_signal(signal.SIGINT)
+        with pytest.raises(subprocess.TimeoutExpired):
+            server.wait(0.5)
+        server.send_signal(signal.SIGINT)
+        assert server.wait(10) == ExitCode.INTERRUPTED
+
+
 def test_a_missing_extra_is_named() -> None:
     """Without starlette, the exact command that installs it."""
     code = (
