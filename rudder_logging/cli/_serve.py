@@ -157,10 +157,11 @@ def serve(
         raise BadInputError("--host is empty; give an address of this machine")
     if len({status for status, _ in shares}) < len(shares):
         raise BadInputError("--fail names a status twice; give it once")
-    if sum(share for _, share in shares) > 1:
-        raise BadInputError("--fail has shares that make more than 1 together")
     plane = _plane(host, port, write_key, _plan(plan_path))
-    plane.fail_at_random(dict(shares))
+    try:
+        plane.fail_at_random(dict(shares))
+    except ValueError as error:
+        raise BadInputError(f"--fail: {error}") from None
     plane.latency = latency or 0.0
     plane.max_request_bytes = limit or plane.max_request_bytes
     with _ended() as ended, _listening(plane, host, port):

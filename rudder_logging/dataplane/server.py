@@ -238,7 +238,8 @@ class LocalDataPlane:
         Raises:
             ValueError: A share is not within 0 and 1, or they make more than 1 together.
         """
-        if not all(0 <= share <= 1 for share in shares.values()) or sum(shares.values()) > 1:
+        total = round(sum(shares.values()), 9)
+        if not all(0 <= share <= 1 for share in shares.values()) or total > 1:
             raise ValueError("shares of requests must be from 0 to 1, and at most 1 together")
         self._faults.shares = dict(shares)
 

@@ -19,6 +19,7 @@ from rudder_logging import RudderHandler
 from rudder_logging.cli._common import ExitCode
 
 COMMAND = [sys.executable, "-m", "rudder_logging", "serve"]
+ROOT = Path(__file__).parents[2]
 EVENT = {"type": "track", "event": "Paid", "userId": "ä1", "messageId": "m1"}
 
 
@@ -132,9 +133,9 @@ def test_plan(tmp_path: Path) -> None:
 
 
 def run(*flags: str) -> subprocess.CompletedProcess[str]:
-    """The command, which is expected to end by itself."""
+    """The command, which is expected to end by itself, where the README stands."""
     return subprocess.run(
-        [*COMMAND, *flags], capture_output=True, text=True, timeout=20, check=False
+        [*COMMAND, *flags], capture_output=True, text=True, timeout=20, check=False, cwd=ROOT
     )
 
 
@@ -152,7 +153,10 @@ def run(*flags: str) -> subprocess.CompletedProcess[str]:
         (["--fail", "200:1"], "--fail must have a status from 400 to 599, not 200"),
         (["--fail", "503:20"], "--fail must have a share of the requests from 0 to 1, not 20"),
         (["--fail", "503:nan"], "--fail must have a share"),
-        (["--fail", "503:1", "--fail", "429:1"], "--fail has shares that make more than 1"),
+        (
+            ["--fail", "503:1", "--fail", "429:1"],
+            "--fail: shares of requests must be from 0 to 1, and",
+        ),
         (["--fail", "503:0.1", "--fail", "503:0.1"], "--fail names a status twice"),
         (["--latency", "soon"], "--latency must be up to 600s, like 200ms or 1.5s; not 'soon'"),
         (["--latency", "11m"], "--latency must be"),
