@@ -43,6 +43,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("rudder_unchecked")
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say that the live page was seen in a browser; `-ra` lists its tests if there was none."""
+    passed = terminalreporter.stats.get("passed", [])
+    properties = [pair for report in passed for pair in report.user_properties]
+    browsers = [value for name, value in properties if name == "browser"]
+    measured = [value for name, value in properties if name == "measured"]
+    if browsers:
+        seen = f"{len(browsers)} tests looked at the live page in {browsers[0]}"
+        terminalreporter.write_line("; ".join([seen, *measured]))
+
+
 @pytest.fixture
 def plane(rudder_data_plane: LocalDataPlane) -> LocalDataPlane:
     """A data plane that has received nothing yet and is well: the one of our own plugin."""

@@ -25,9 +25,6 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-_versions: list[str] = []
-_ran: list[str] = []
-_measured: list[str] = []
 
 Event = dict[str, Any]
 
@@ -59,12 +56,6 @@ def served(*flags: str) -> Iterator[str]:
     assert server.returncode == 0
 
 
-@pytest.fixture
-def measured() -> list[str]:
-    """Where a measurement is left for the summary."""
-    return _measured
-
-
 @pytest.fixture(scope="session")
 def _live() -> Iterator[LivePlane]:
     with LivePlane() as plane:
@@ -85,7 +76,6 @@ def browser() -> Iterator[Browser]:
         pytest.skip("no browser: install Debian's chromium to run the page's tests")
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        _versions[:] = [started.version]
         yield started
         started.close()
 
@@ -113,19 +103,8 @@ def page(request: pytest.FixtureRequest, browser: Browser, faults: list[str]) ->
     made.on("pageerror", lambda error: faults.append(str(error)))
     made.on("dialog", lambda dialog: faults.append(f"dialog: {dialog.message}"))
     made.on("request", lambda request: hosts.add(request.url.split("/")[2].split(":")[0]))
+    request.node.user_properties.append(("browser", f"Chromium {browser.version}"))
     yield made
     context.close()
     assert faults == []
     assert hosts <= {"127.0.0.1", "localhost", ""}
-    _ran.append(request.node.name)
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say whether the page was seen in a browser: a skipped test is easily overlooked."""
-    if CHROMIUM is None:
-        terminalreporter.write_line("The live page was seen in no browser: there is no chromium.")
-    elif _ran:
-        terminalreporter.write_line(
-            f"The live page was seen in Chromium {_versions[0]} by {len(_ran)} tests"
-            + "".join(f"; {words}" for words in _measured)
-        )

@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -486,26 +487,44 @@ SMOOTHNESS = """async seconds => {
 }"""
 
 
-def test_two_thousand_events_a_second(page: Page, measured: list[str]) -> None:
+def test_two_thousand_events_a_second(
+    page: Page, record_property: Callable[[str, str], None]
+) -> None:
     """It stays smooth, and of 14,000 events it holds the last 10,000 with a few elements."""
+    meter = page.context.new_cdp_session(page)
+    meter.send("Performance.enable", {"timeDomain": "threadTicks"})
+
+    def used() -> float:
+        """Seconds of CPU that the page's thread has taken, whatever else the machine does."""
+        metrics = meter.send("Performance.getMetrics")["metrics"]
+        return float(next(each["value"] for each in metrics if each["name"] == "TaskDuration"))
+
     with served() as url:
         page.goto(url)
         expect(page.locator("#status")).to_have_text("live")
-        with subprocess.Popen([*FLOOD, url, "2000", "5"]) as flood:
+        before = used()
+        with subprocess.Popen(
+            [*FLOOD, url, "2000", "5"], stdout=subprocess.PIPE, text=True
+        ) as flood:
             # The number is the mean of two seconds.
-            expect(page.locator("#rate")).to_have_text(re.compile(r"1,[5-9]|2,"), timeout=8_000)
-            seen: dict[str, Any] = page.evaluate(SMOOTHNESS, 2)
-        assert flood.returncode == 0
-        subprocess.run([*FLOOD, url, "1000000", "0.004"], check=True)  # 4,000 more, at once
+            expect(page.locator("#rate")).to_have_text(re.compile(r"\d,\d|[5-9]\d\d"))
+            page.wait_for_timeout(1_000)
+            seen: dict[str, Any] = page.evaluate(SMOOTHNESS, 1.5)
+            sent = int(flood.communicate(timeout=30)[0])
+        expect(page.locator("#shown")).to_have_text("10,000 shown")
+        seen["cpu"] = (used() - before) / 5
+        subprocess.run([*FLOOD, url, "1000000", "0.004"], check=True, capture_output=True)
         expect(page.locator("#shown")).to_have_text("10,000 shown · 10,000 held · 14,000 came")
         assert page.evaluate("document.querySelectorAll('#canvas .row').length") == seen["rows"]
-    words = "{frames:.0f} frames/s at {rate:,} events/s, the longest took {most:.0f} ms"
-    measured.append(words.format(**seen))
-    assert 1_500 < seen["rate"] < 2_500
-    assert seen["frames"] > 20  # 60 where nothing else runs
-    assert seen["late"] < 0.25  # of the time, in frames that took over 100 ms
+    words = "{frames:.0f} frames/s at {rate:,} events/s, the longest {most:.0f} ms, {cpu:.0%} CPU"
+    record_property("measured", words.format(**seen))
+    assert seen["cpu"] < 0.3  # of one core, at 2,000 events/s; it takes about a tenth
     assert seen["rows"] < 60
     assert seen["elements"] < 600
+    if sent > 1_900:  # else the machine is too busy for the sender, and so for frames
+        assert 1_500 < seen["rate"] < 2_500
+        assert seen["frames"] > 20  # 60 where nothing else runs
+        assert seen["late"] < 0.25  # of the time, in frames that took over 100 ms
 
 
 def test_a_page_that_opens_late_gets_the_last_ten_thousand(page: Page, live: LivePlane) -> None:
