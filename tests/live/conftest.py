@@ -15,7 +15,8 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
 from rudder_logging.dataplane.live import LivePlane
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+_NAMES = ("chromium", "chromium-browser", "google-chrome")
+CHROMIUM = next(filter(None, map(shutil.which, _NAMES)), None)
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -71,7 +72,7 @@ def live(_live: LivePlane) -> LivePlane:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Debian's Chromium; of the module, because Playwright occupies the thread's event loop."""
+    """Of the module, because Playwright occupies the thread's event loop while it runs."""
     if CHROMIUM is None:
         pytest.skip("no browser: install Debian's chromium to run the page's tests")
     with sync_playwright() as playwright:

@@ -299,6 +299,20 @@ def test_copy_as_curl_of_what_is_no_json(page: Page, live: LivePlane) -> None:
     expect(page.locator("#detail pre")).to_have_text(sent.replace("\r", ""), use_inner_text=False)
 
 
+def test_copies_where_browsers_forbid_it(page: Page, live: LivePlane) -> None:
+    """Beyond loopback, a page over HTTP has no clipboard's interface; it copies all the same."""
+    page.add_init_script("Object.defineProperty(navigator, 'clipboard', {value: undefined})")
+    sent = event()
+    post(live, sent)
+    look(page, live, 1)
+    page.click("#canvas .row")
+    page.click("#copy-json")
+    expect(page.locator("#toast")).to_have_text("JSON copied")
+    page.focus("#search")
+    page.keyboard.press("Control+V")
+    assert json.loads(page.input_value("#search")) == sent
+
+
 def test_export_is_json_lines(page: Page, live: LivePlane) -> None:
     """What is shown, oldest first, a line each, as `replay` takes it; refusals are no events."""
     post(live, event(1, event="Paid"), event(2, event="Read"), event(3, event="Paid"))
