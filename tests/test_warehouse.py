@@ -194,6 +194,12 @@ def test_every_event_type_is_known() -> None:
         assert bool(findings(message)) is (name != "merge"), name
 
 
+def test_only_what_becomes_columns_is_looked_at() -> None:
+    """A track event's traits, and an identify's properties, are in no table."""
+    assert findings({"type": "track", "traits": {"id": 1}}) == []
+    assert findings({"type": "identify", "properties": {"id": 1}}) == []
+
+
 def test_deep_nesting_is_walked() -> None:
     """A message from elsewhere may be nested deeper than Python calls."""
     values: dict[str, Any] = {"leaf": 1}

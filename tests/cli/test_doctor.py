@@ -212,6 +212,13 @@ def test_wrong_formatter_is_overheard(plane: LocalDataPlane, tmp_path: Path) -> 
     assert "RudderHandler keeps its RudderFormatter: Formatter can't make messages" in out
 
 
+def test_one_thing_is_told_once(tmp_path: Path, plane: LocalDataPlane) -> None:
+    """The handler warns of it when it is made, and the network's check finds it, too."""
+    content = settings(plane, data_plane_url="http://data-plane.invalid")
+    _, out, _ = doctor("--config", write(tmp_path, content), at=tmp_path)
+    assert out.count("unencrypted") == 1
+
+
 BROKEN = {
     "raises.py": "import nothing_of_that_name",
     "fails.py": "LOGGING = {}\nraise RuntimeError('the settings are\\nnot well')",
@@ -383,9 +390,17 @@ def test_messages_of_a_file(
     )
     assert "first in line 7: event names that differ only in values, like 'Order … Paid'" in names
     assert rest == [
-        "well     messages stdin: 5 events were looked at, 4 other lines skipped.",
+        "well     messages stdin: events looked at: 5; other lines skipped: 4.",
         "1 finding stops events, 2 warnings.",
     ]
+
+
+def test_names_can_not_command_a_terminal(tmp_path: Path) -> None:
+    """What stands in a file may come from anybody."""
+    event = {"type": "track", "messageId": "m", "userId": "1", "event": "Paid"}
+    write(tmp_path, {**event, "properties": {"\x1b[2J\u202e": 1}}, "events.jsonl")
+    _, out, _ = doctor("--messages", "events.jsonl", at=tmp_path)
+    assert "properties.\ufffd[2J\ufffd becomes _2j" in out
 
 
 def test_messages_that_are_none(tmp_path: Path) -> None:
@@ -407,7 +422,7 @@ def test_a_spools_own_lines_are_read(
     (segment,) = (tmp_path / "spool").rglob("*.jsonl")
     code, out, _ = doctor("--messages", str(segment), at=tmp_path)
     assert code == 0
-    assert "1 events were looked at" in out
+    assert "events looked at: 1;" in out
 
 
 def test_closed_pipe(plane: LocalDataPlane, tmp_path: Path) -> None:
