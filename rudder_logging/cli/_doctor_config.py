@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import importlib.metadata
 import json
 import logging
 import logging.config
+import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
@@ -24,14 +26,7 @@ from ._common import BadInputError
 
 __all__ = ["apply", "disarmed"]
 
-_EXTRAS = {
-    "click": "cli",
-    "rich": "cli",
-    "starlette": "dataplane",
-    "uvicorn": "dataplane",
-    "jsonschema": "plan",
-    "isal": "fast",
-}
+_FOR_DEVELOPERS = frozenset({"test", "dev", "bench"})
 
 
 def apply(source: str) -> None:
@@ -161,9 +156,9 @@ def _in_words(error: BaseException) -> str:
     text = ": ".join(words) or type(error).__name__
     for cause in causes:
         if isinstance(cause, ModuleNotFoundError) and cause.name:
-            package = cause.name.partition(".")[0]
-            if package in _EXTRAS:
-                return f"{text}; pip install 'rudder-logging[{_EXTRAS[package]}]'"
+            extra = _extra_with(cause.name.partition(".")[0])
+            if extra is not None:
+                return f"{text}; pip install 'rudder-logging[{extra}]'"
             return f"{text}; install the package that has it, or start in the app's directory"
     own = [
         frame
@@ -172,3 +167,12 @@ def _in_words(error: BaseException) -> str:
         and "rudder_logging" not in Path(frame.filename).parts
     ]
     return f"{text} ({own[-1].filename}:{own[-1].lineno})" if own else text
+
+
+def _extra_with(package: str) -> str | None:
+    """The extra of ours that installs a package."""
+    for requirement in importlib.metadata.requires("rudder-logging") or ():
+        found = re.fullmatch(r"([\w-]+).*extra == ['\"](\w+)['\"]", requirement)
+        if found and found[1] == package and found[2] not in _FOR_DEVELOPERS:
+            return found[2]
+    return None

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -221,6 +223,7 @@ def test_one_thing_is_told_once(tmp_path: Path, plane: LocalDataPlane) -> None:
 
 BROKEN = {
     "raises.py": "import nothing_of_that_name",
+    "extra.py": "raise ModuleNotFoundError(\"No module named 'uvicorn'\", name='uvicorn')",
     "fails.py": "LOGGING = {}\nraise RuntimeError('the settings are\\nnot well')",
     "exits.py": "raise SystemExit('wrong usage')",
     "syntax.py": "LOGGING = {",
@@ -229,7 +232,6 @@ BROKEN = {
     "list.json": "[]",
     "version.json": "{}",
     "class.json": '{"version": 1, "handlers": {"a": {"class": "shop.Handler"}}}',
-    "extra.json": '{"version": 1, "handlers": {"a": {"class": "rudder_logging.dataplane.X"}}}',
     "option.json": json.dumps(
         {
             "version": 1,
@@ -260,6 +262,7 @@ BROKEN = {
         ("odd:broken", "Permission denied"),
         (":LOGGING", "is not module:NAME"),
         ("raises:LOGGING", "No module named 'nothing_of_that_name'"),
+        ("extra:LOGGING", "No module named 'uvicorn'; pip install 'rudder-logging[dataplane]'"),
         ("fails:LOGGING", "RuntimeError: the settings are"),
         ("exits:LOGGING", "SystemExit: wrong usage"),
         ("syntax:LOGGING", "SyntaxError"),
@@ -423,6 +426,29 @@ def test_a_spools_own_lines_are_read(
     code, out, _ = doctor("--messages", str(segment), at=tmp_path)
     assert code == 0
     assert "events looked at: 1;" in out
+
+
+def test_a_table_on_a_terminal(plane: LocalDataPlane, tmp_path: Path) -> None:
+    """With colours, and no wider than the terminal."""
+    config = write(tmp_path, settings(plane, level="ERROR"))
+    ours, terminal = os.openpty()
+    done = subprocess.Popen(
+        [sys.executable, "-m", "rudder_logging", "doctor", "--offline", "--config", config],
+        stdout=terminal,
+        cwd=tmp_path,
+        env={**os.environ, "COLUMNS": "90", "TERM": "xterm"},
+    )
+    os.close(terminal)
+    shown = b""
+    with contextlib.suppress(OSError):  # how Linux says that the other side has closed
+        while piece := os.read(ours, 65_536):
+            shown += piece
+    os.close(ours)
+    assert done.wait(timeout=30) == 1
+    lines = re.sub(r"\x1b\[[\d;]*m", "", shown.decode()).splitlines()
+    assert "\x1b[1;31mstops" in shown.decode()
+    assert any("finding" in line and "cure" in line for line in lines)
+    assert max(map(len, (line for line in lines if line[:1] in "┏│"))) <= 90
 
 
 def test_closed_pipe(plane: LocalDataPlane, tmp_path: Path) -> None:
