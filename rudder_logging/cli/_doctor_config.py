@@ -12,6 +12,7 @@ import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -116,11 +117,7 @@ def _apply_name(module: str, name: str) -> None:
     whole = f"{module}:{name}"
     if not module or not name:
         raise BadInputError(f"--config: {whole} is not module:NAME")
-    found: Any = _in_force(whole, lambda: importlib.import_module(module))
-    for part in name.split("."):
-        if not hasattr(found, part):
-            raise BadInputError(f"--config: {module} has no {name}")
-        found = getattr(found, part)
+    found = _in_force(whole, lambda: attrgetter(name)(importlib.import_module(module)))
     if callable(found):
         found = _in_force(whole, found)
         if found is None:
@@ -131,7 +128,7 @@ def _apply_name(module: str, name: str) -> None:
 def _apply_settings(source: str, settings: object) -> None:
     if not isinstance(settings, Mapping):
         kind = type(settings).__name__
-        raise BadInputError(f"--config: {source} is no dict for logging.config.dictConfig: {kind}")
+        raise BadInputError(f"--config: {source} must be a dict for dictConfig, not {kind}")
     _in_force(source, lambda: logging.config.dictConfig(dict(settings)))
 
 
@@ -144,13 +141,11 @@ def _in_force(source: str, act: Callable[[], Any]) -> Any:
 
 def _in_words(error: BaseException) -> str:
     """What went wrong, innermost, in one line; and where, if in the app's own code."""
-    causes = [error]
-    while (cause := causes[-1].__cause__ or causes[-1].__context__) and cause not in causes:
-        causes.append(cause)
-    words = [line for line in str(error).splitlines() if line.strip()][:1]
+    causes = _causes(error)
     inner = causes[-1]
-    if inner is not error:
-        words += [line for line in str(inner).splitlines() if line.strip()][:1]
+    words = [first for cause in (error, inner) for first in str(cause).strip().splitlines()[:1]]
+    if words[1:] and words[1] in words[0]:
+        words.pop()
     if not isinstance(inner, (RudderError, ValueError)):
         words.insert(-1 if words else 0, type(inner).__name__)
     text = ": ".join(words) or type(error).__name__
@@ -167,6 +162,17 @@ def _in_words(error: BaseException) -> str:
         and "rudder_logging" not in Path(frame.filename).parts
     ]
     return f"{text} ({own[-1].filename}:{own[-1].lineno})" if own else text
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    """The error, and what led to it, as a traceback would show it."""
+    causes = [error]
+    while True:
+        last = causes[-1]
+        cause = last.__cause__ or (None if last.__suppress_context__ else last.__context__)
+        if cause is None or cause in causes:
+            return causes
+        causes.append(cause)
 
 
 def _extra_with(package: str) -> str | None:

@@ -227,7 +227,11 @@ BROKEN = {
     "fails.py": "LOGGING = {}\nraise RuntimeError('the settings are\\nnot well')",
     "exits.py": "raise SystemExit('wrong usage')",
     "syntax.py": "LOGGING = {",
-    "odd.py": "LOGGING = 7\ndef broken(): raise OSError(13, 'Permission denied')",
+    "odd.py": "LOGGING = 7\n"
+    "def broken(): raise OSError(13, 'Permission denied')\n"
+    "class Lazy:\n"
+    "    def __getattr__(self, name): raise RuntimeError('not now')\n"
+    "lazy = Lazy()",
     "not.json": "{'version': 1}",
     "list.json": "[]",
     "version.json": "{}",
@@ -249,7 +253,7 @@ BROKEN = {
     [
         ("nowhere.json", "names no file: nowhere.json; give a JSON or INI file, or module:NAME"),
         ("not.json", "not.json is not valid JSON: Expecting property name"),
-        ("list.json", "is no dict"),
+        ("list.json", "list.json must be a dict for dictConfig, not list"),
         ("version.json", "dictionary doesn't specify a version"),
         ("class.json", "No module named 'shop'"),
         ("option.json", "did you mean 'upload_size'"),
@@ -257,8 +261,9 @@ BROKEN = {
         ("empty.ini", "empty.ini"),
         ("log.yaml", "is YAML"),
         ("nothing_there:LOGGING", "No module named 'nothing_there'"),
-        ("odd:MISSING", "odd has no MISSING"),
-        ("odd:LOGGING", "is no dict for logging.config.dictConfig: int"),
+        ("odd:MISSING", "module 'odd' has no attribute 'MISSING'"),
+        ("odd:LOGGING", "odd:LOGGING must be a dict for dictConfig, not int"),
+        ("odd:lazy.LOGGING", "RuntimeError: not now"),
         ("odd:broken", "Permission denied"),
         (":LOGGING", "is not module:NAME"),
         ("raises:LOGGING", "No module named 'nothing_of_that_name'"),
