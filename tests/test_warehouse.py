@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rudder_logging import EVENT_TYPES, WarehouseWarning
 from rudder_logging._events import build
@@ -207,6 +209,27 @@ def test_deep_nesting_is_walked() -> None:
         values = {"n": values}
     (sentence,) = track(values)
     assert "cut to 63" in sentence
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=10,
+)
+KEYS = ("event", "name", "properties", "traits", "context", "userId")
+
+
+@given(
+    st.fixed_dictionaries(
+        {"type": st.sampled_from([*EVENT_TYPES, "other"])},
+        optional=dict.fromkeys(KEYS, JSON),
+    )
+)
+def test_any_json_is_looked_at(message: dict[str, Any]) -> None:
+    """Whatever arrives, the lint has words for it, or none."""
+    for sentence in findings(message):
+        assert sentence
+    EventNames().finding(message)
 
 
 @pytest.mark.parametrize(

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import trustme
 
 from rudder_logging import RudderHandler
 from rudder_logging.dataplane import LocalDataPlane
 
 from ..conftest import WRITE_KEY, MakeHandler, Wire
+from .test_doctor_network import secure_plane
 
 
 def doctor(*words: str, at: Path, stdin: bytes = b"", **environment: str) -> tuple[int, str, str]:
@@ -343,21 +343,52 @@ def test_what_the_app_logs_meanwhile_is_not_sent(plane: LocalDataPlane, tmp_path
     assert plane.events == []
 
 
-def test_tls_through_the_entry_point(tmp_path: Path) -> None:
-    """A private CA: refused without it, and accepted with it, from the environment."""
-    authority = trustme.CA()
-    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
-    authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(
-        str(tmp_path / "server.pem")
-    )
-    with LocalDataPlane(WRITE_KEY, certfile=str(tmp_path / "server.pem")) as plane:
+@pytest.mark.parametrize(
+    ("state", "value", "words"),
+    [
+        ("source_enabled", False, "404 'source is disabled'. Cure: enable the source"),
+        ("overloaded", True, "503 'Service Unavailable'. Cure: wait: events are kept"),
+    ],
+)
+def test_data_planes_that_take_nothing(
+    plane: LocalDataPlane, tmp_path: Path, state: str, value: object, words: str
+) -> None:
+    """In the gateway's words, with a cure."""
+    setattr(plane, state, value)
+    code, out, _ = doctor("--config", write(tmp_path, settings(plane)), at=tmp_path)
+    assert code == 1
+    assert words in out
+
+
+def test_a_private_ca(tmp_path: Path) -> None:
+    """Refused without its file, and accepted with it, from the environment."""
+    trusted = str(tmp_path / "ca.pem")
+    with secure_plane(tmp_path) as plane:
         config = write(tmp_path, settings(plane))
         code, out, _ = doctor("--config", config, at=tmp_path)
         assert code == 1
         assert "unable to get local issuer certificate. Cure: name the file of the CA" in out
-        trusted = str(tmp_path / "ca.pem")
         code, out, _ = doctor("--config", config, at=tmp_path, RUDDER_CA_BUNDLE=trusted)
     assert code == 0, out
+
+
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ({"days": -1}, "certificate has expired. Cure: have the server's certificate renewed"),
+        ({"host": "other.example"}, "Cure: use the host name that the certificate is for"),
+    ],
+    ids=["expired", "wrong host"],
+)
+def test_certificates_through_the_entry_point(
+    tmp_path: Path, how: dict[str, Any], words: str
+) -> None:
+    """What is wrong with them, and the cure."""
+    with secure_plane(tmp_path, **how) as plane:
+        config = write(tmp_path, settings(plane, ca_bundle=str(tmp_path / "ca.pem")))
+        code, out, _ = doctor("--config", config, at=tmp_path)
+    assert code == 1
+    assert words in out
 
 
 def test_passwords_of_proxies_are_not_shown(plane: LocalDataPlane, tmp_path: Path) -> None:
