@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 
 from rudder_logging import RudderHandler
+from rudder_logging.cli import _doctor_messages
+from rudder_logging.cli._sources import Source
 from rudder_logging.dataplane import LocalDataPlane
 
 from ..conftest import WRITE_KEY, MakeHandler, Wire
@@ -284,6 +286,14 @@ def test_bad_configuration_is_one_clear_line(tmp_path: Path, source: str, words:
     assert words in err
 
 
+def test_a_file_of_something_else(tmp_path: Path) -> None:
+    """Neither JSON nor INI: not even text."""
+    (tmp_path / "logging.json").write_bytes(b"\xff\xfe")
+    code, out, err = doctor("--config", "logging.json", at=tmp_path)
+    assert (code, out) == (2, "")
+    assert err == "Error: --config: logging.json can't be read: it is not UTF-8 text\n"
+
+
 def test_the_line_of_the_apps_own_code_is_named(tmp_path: Path) -> None:
     """Where to look."""
     (tmp_path / "fails.py").write_text(BROKEN["fails.py"])
@@ -440,6 +450,20 @@ def test_names_can_not_command_a_terminal(tmp_path: Path) -> None:
     write(tmp_path, {**event, "properties": {"\x1b[2J\u202e": 1}}, "events.jsonl")
     _, out, _ = doctor("--messages", "events.jsonl", at=tmp_path)
     assert "properties.\ufffd[2J\ufffd becomes _2j" in out
+
+
+def test_kinds_of_findings_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file in which each event has a fault of its own does not fill the memory."""
+    monkeypatch.setattr(_doctor_messages, "_MOST_KINDS", 3)
+    event = {"type": "track", "messageId": "m", "userId": "1", "event": "Paid"}
+    lines = [json.dumps({**event, "properties": {f"€{n}x": 1}}) for n in range(10)]
+    (tmp_path / "events.jsonl").write_text("\n".join([*lines, "", "a line"]))
+    source = Source(str(tmp_path / "events.jsonl"))
+    *kinds, beyond, looked_at = _doctor_messages.examine(source)
+    source.close()
+    assert len(kinds) == 3
+    assert beyond.text.startswith("7 findings of more kinds")
+    assert looked_at.text == "events looked at: 10; other lines skipped: 1"
 
 
 def test_messages_that_are_none(tmp_path: Path) -> None:
