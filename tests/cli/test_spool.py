@@ -290,6 +290,31 @@ def test_purge_beside_a_living_process(app: App, spool: Path, away: LocalDataPla
     assert shown(spool) == OTHERS
 
 
+def test_purge_beside_processes_that_take_over(app: App, spool: Path, away: LocalDataPlane) -> None:
+    """Whoever is first, each event is erased or delivered once, and none of the others is lost."""
+    for number in range(4):
+        users = ("ada", "bob", "eve")
+        app([{"user_id": users[n % 3], "message_id": f"{number}-{n}"} for n in range(60)])
+    away.heal()
+    queue = {"RUDDER_QUEUE": f"file://{spool}", "RUDDER_MAX_EVENT_BYTES": "1000"}
+    script = "from rudder_logging import RudderHandler; h = RudderHandler(); h.flush(20); h.close()"
+
+    def taker() -> subprocess.Popen[bytes]:
+        more = environment(away, **queue, RUDDER_MAX_BATCH_BYTES="3000")
+        return subprocess.Popen([sys.executable, "-c", script], env=more)
+
+    takers = [taker(), taker()]
+    done = run("spool", "purge", "--user-id", "ada", "--yes", "--json", spool)
+    erased = json.loads(done.stdout)["erased"]
+    # The last one takes what the purge held while the others looked.
+    assert [process.wait(timeout=30) for process in (*takers, taker())] == [0, 0, 0]
+    assert listed(spool) == []
+    users_delivered = [event["userId"] for event in away.events]
+    assert len(set(ids(away.events))) == len(away.events)
+    assert (users_delivered.count("bob"), users_delivered.count("eve")) == (80, 80)
+    assert users_delivered.count("ada") + erased == 80
+
+
 def test_purge_asks(app: App, spool: Path) -> None:
     """Without `--yes` it asks on a terminal; where nobody can be asked it does nothing."""
     app(PEOPLE)
