@@ -90,7 +90,7 @@ def app(spool: Path, away: LocalDataPlane) -> Iterator[App]:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
         if not stays:
-            assert process.wait(timeout=20) == -signal.SIGKILL
+            assert process.wait(timeout=40) == -signal.SIGKILL
         return process
 
     yield start
@@ -285,7 +285,7 @@ def test_purge_beside_a_living_process(app: App, spool: Path, away: LocalDataPla
     if Path("/proc/locks").exists():
         assert f"process {living.pid}" in line
     assert [path.read_bytes() for path in segments(spool)] == before
-    living.communicate(timeout=20)
+    living.communicate(timeout=40)
     assert run("spool", "purge", "--user-id", "ada", "--yes", spool).stdout == "4 events erased\n"
     assert shown(spool) == OTHERS
 
@@ -307,7 +307,7 @@ def test_purge_beside_processes_that_take_over(app: App, spool: Path, away: Loca
     done = run("spool", "purge", "--user-id", "ada", "--yes", "--json", spool)
     erased = json.loads(done.stdout)["erased"]
     # The last one takes what the purge held while the others looked.
-    assert [process.wait(timeout=30) for process in (*takers, taker())] == [0, 0, 0]
+    assert [process.wait(timeout=40) for process in (*takers, taker())] == [0, 0, 0]
     assert listed(spool) == []
     users_delivered = [event["userId"] for event in away.events]
     assert len(set(ids(away.events))) == len(away.events)
@@ -332,7 +332,7 @@ def test_purge_asks(app: App, spool: Path) -> None:
         )
         os.close(secondary)
         os.write(main, answer)
-        _, stderr = process.communicate(timeout=20)
+        _, stderr = process.communicate(timeout=40)
         os.close(main)
         assert process.returncode == code, stderr
         assert "Erase 6 events for good?" in stderr
