@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rudder_logging.dataplane import LocalDataPlane
@@ -39,21 +40,26 @@ def run(
     )
 
 
-def start(
+@contextlib.contextmanager
+def started(
     *words: object,
     plane: LocalDataPlane | None = None,
     stdin: Any = subprocess.DEVNULL,
     **more: str,
-) -> subprocess.Popen[str]:
-    """Start it."""
-    return subprocess.Popen(
+) -> Iterator[subprocess.Popen[str]]:
+    """Start it; at the end of the block it ends, if it has not."""
+    with subprocess.Popen(
         [*COMMAND, *map(str, words)],
         env=environment(plane, **more),
         stdin=stdin,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-    )
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def complaint(done: subprocess.CompletedProcess[str], code: int) -> str:

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,9 @@ from rudder_logging.cli._engine import EVENTS_PER_UPLOAD
 from rudder_logging.dataplane import LocalDataPlane
 
 from ..conftest import WRITE_KEY
-from .command import COMMAND, complaint, environment, ids, run, start
+from .command import COMMAND, complaint, environment, ids, run, started
+
+Start = Callable[..., "subprocess.Popen[str]"]
 
 STAMP = "2026-01-31T12:00:00.000Z"
 
@@ -57,9 +59,16 @@ def log(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def start() -> Iterator[Start]:
+    """Start the command, which ends with the test."""
+    with contextlib.ExitStack() as stack:
+        yield lambda *words, **more: stack.enter_context(started(*words, **more))
+
+
+@pytest.fixture
 def slow(plane: LocalDataPlane) -> Iterator[LocalDataPlane]:
     """A data plane that takes its time, so that a replay can be met in the middle."""
-    plane.latency = 0.3
+    plane.latency = 0.6
     yield plane
     plane.heal()
 
@@ -119,14 +128,14 @@ def test_what_a_collector_puts_before_an_event_is_left_out(
     assert ids(plane.events) == ["m0", "m1"]
 
 
-def test_a_pipe_is_not_kept_waiting(plane: LocalDataPlane) -> None:
+def test_a_pipe_is_not_kept_waiting(plane: LocalDataPlane, start: Start) -> None:
     """What comes through a pipe is sent soon, while the pipe stays open."""
     process = start("replay", "-", plane=plane, stdin=subprocess.PIPE)
     assert process.stdin is not None
     process.stdin.write(json.dumps(message(1)) + "\n")
     process.stdin.flush()
-    plane.wait_for(1, timeout=20)
-    stdout, _ = process.communicate(json.dumps(message(2)) + "\n", timeout=20)
+    plane.wait_for(1, timeout=40)
+    stdout, _ = process.communicate(json.dumps(message(2)) + "\n", timeout=40)
     assert stdout == "2 events arrived\n"
     assert ids(plane.events) == ["m1", "m2"]
 
@@ -360,19 +369,22 @@ def test_nobody_listening_is_no_reason_to_send_twice(plane: LocalDataPlane, log:
         stderr=writing,
     )
     os.close(writing)
-    assert process.wait(timeout=20) == ExitCode.CLOSED_PIPE
+    with process:
+        assert process.wait(timeout=40) == ExitCode.CLOSED_PIPE
     assert len(plane.events) == EVENTS_PER_UPLOAD
     run("replay", log, plane=plane)
     assert ids(plane.events) == [f"m{number}" for number in range(1, 2_500)]
 
 
 @pytest.mark.parametrize("status", [401, 503])
-def test_an_outage_in_the_middle(slow: LocalDataPlane, log: Path, status: int) -> None:
+def test_an_outage_in_the_middle(
+    slow: LocalDataPlane, log: Path, status: int, start: Start
+) -> None:
     """One line more, exit code 1, and the same command goes on; nothing comes twice."""
     process = start("replay", "--give-up-after", 1, log, plane=slow)
-    slow.wait_for(EVENTS_PER_UPLOAD, timeout=20)
+    slow.wait_for(EVENTS_PER_UPLOAD, timeout=40)
     slow.fail(status, times=None)
-    stdout, stderr = process.communicate(timeout=30)
+    stdout, stderr = process.communicate(timeout=40)
     assert process.returncode == ExitCode.FAILED
     arrived = len(slow.events)
     assert stdout == f"{arrived:,} events arrived\n"
@@ -384,13 +396,15 @@ def test_an_outage_in_the_middle(slow: LocalDataPlane, log: Path, status: int) -
     assert ids(slow.events) == [f"m{number}" for number in range(2_500)]
 
 
-def test_an_outage_in_the_middle_of_an_upload(slow: LocalDataPlane, log: Path) -> None:
+def test_an_outage_in_the_middle_of_an_upload(
+    slow: LocalDataPlane, log: Path, start: Start
+) -> None:
     """Of an upload that was split, what the server has taken is not sent again."""
     slow.max_request_bytes = 90_000
     process = start("replay", "--give-up-after", 0, log, plane=slow)
-    slow.wait_for(1, timeout=20)
+    slow.wait_for(1, timeout=40)
     slow.fail(503, times=None)
-    stdout, _ = process.communicate(timeout=30)
+    stdout, _ = process.communicate(timeout=40)
     assert process.returncode == ExitCode.FAILED
     assert 0 < len(slow.events) < EVENTS_PER_UPLOAD
     assert stdout == f"{len(slow.events):,} events arrived\n"
@@ -410,12 +424,12 @@ def test_an_unreachable_server(log: Path) -> None:
     assert WRITE_KEY not in done.stderr
 
 
-def test_ctrl_c(slow: LocalDataPlane, log: Path) -> None:
+def test_ctrl_c(slow: LocalDataPlane, log: Path, start: Start) -> None:
     """Ctrl-C settles what is under way, says how many arrived and how to go on; exit code 130."""
     process = start("replay", log, plane=slow)
-    slow.wait_for(EVENTS_PER_UPLOAD, timeout=20)
+    slow.wait_for(EVENTS_PER_UPLOAD, timeout=40)
     process.send_signal(signal.SIGINT)
-    stdout, stderr = process.communicate(timeout=20)
+    stdout, stderr = process.communicate(timeout=40)
     assert process.returncode == ExitCode.INTERRUPTED
     arrived = len(slow.events)
     assert 0 < arrived < 2_500
@@ -429,51 +443,53 @@ def test_ctrl_c(slow: LocalDataPlane, log: Path) -> None:
     assert ids(slow.events) == [f"m{number}" for number in range(2_500)]
 
 
-def test_ctrl_c_while_it_waits(plane: LocalDataPlane) -> None:
+def test_ctrl_c_while_it_waits(plane: LocalDataPlane, start: Start) -> None:
     """A pipe that gives nothing does not keep it."""
     process = start("replay", "-", plane=plane, stdin=subprocess.PIPE)
     assert process.stdin is not None
     process.stdin.write(json.dumps(message(1)) + "\n")
     process.stdin.flush()
-    plane.wait_for(1, timeout=20)
+    plane.wait_for(1, timeout=40)
     process.send_signal(signal.SIGINT)
-    stdout, stderr = process.communicate(timeout=20)
+    stdout, stderr = process.communicate(timeout=40)
     assert (process.returncode, stdout) == (ExitCode.INTERRUPTED, "1 event arrived\n")
     assert "--resume FILE would have kept it" in stderr
 
 
-def test_two_at_once(slow: LocalDataPlane, log: Path) -> None:
+def test_two_at_once(plane: LocalDataPlane, log: Path, start: Start) -> None:
     """A second replay of a file does not send what the first one is sending."""
-    process = start("replay", log, plane=slow)
-    slow.wait_for(1, timeout=20)
-    line = complaint(run("replay", log, plane=slow), ExitCode.BAD_INPUT)
+    plane.fail(503, times=None)
+    process = start("replay", log, plane=plane)
+    plane.wait_for_requests(1, timeout=40)
+    line = complaint(run("replay", log, plane=plane), ExitCode.BAD_INPUT)
     assert "another replay is at it" in line
     assert run("replay", "--dry-run", log).returncode == ExitCode.OK
-    process.communicate(timeout=20)
-    assert ids(slow.events) == [f"m{number}" for number in range(2_500)]
+    plane.heal()
+    process.communicate(timeout=40)
+    assert ids(plane.events) == [f"m{number}" for number in range(2_500)]
 
 
-def test_a_second_ctrl_c_does_not_wait(log: Path) -> None:
+def test_a_second_ctrl_c_does_not_wait(log: Path, start: Start) -> None:
     """A server that never answers can't keep it: a second Ctrl-C ends it at once."""
     with LocalDataPlane(WRITE_KEY) as plane:
         plane.hang(times=None)
         process = start("replay", "--timeout", 600, log, plane=plane)
-        plane.wait_for_requests(1, timeout=20)
+        plane.wait_for_requests(1, timeout=40)
         for _ in range(2):
             process.send_signal(signal.SIGINT)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(1)
-        _, stderr = process.communicate(timeout=20)
+        _, stderr = process.communicate(timeout=40)
     assert process.returncode == ExitCode.INTERRUPTED
     assert "interrupted; 0 events arrived" in stderr
 
 
-def test_kill_9(slow: LocalDataPlane, log: Path) -> None:
+def test_kill_9(slow: LocalDataPlane, log: Path, start: Start) -> None:
     """Killed by force, it sends at most one upload twice, with the same ids, and loses nothing."""
     process = start("replay", log, plane=slow)
-    slow.wait_for(2 * EVENTS_PER_UPLOAD, timeout=20)
+    slow.wait_for(2 * EVENTS_PER_UPLOAD, timeout=40)
     process.kill()
-    process.communicate(timeout=20)
+    process.communicate(timeout=40)
     slow.heal()
     assert run("replay", log, plane=slow).returncode == ExitCode.OK
     assert set(ids(slow.events)) == {f"m{number}" for number in range(2_500)}
@@ -536,7 +552,7 @@ def test_a_bar_on_a_terminal_only(plane: LocalDataPlane, log: Path) -> None:
         pass
     finally:
         os.close(main)
-    stdout, _ = process.communicate(timeout=20)
+    stdout, _ = process.communicate(timeout=40)
     assert (process.returncode, stdout) == (ExitCode.OK, "2,500 events arrived\n")
     assert b"2,500 events" in shown
     assert b"100%" in shown

@@ -90,7 +90,7 @@ def app(spool: Path, away: LocalDataPlane) -> Iterator[App]:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
         if not stays:
-            assert process.wait(timeout=20) == -signal.SIGKILL
+            assert process.wait(timeout=40) == -signal.SIGKILL
         return process
 
     yield start
@@ -285,9 +285,34 @@ def test_purge_beside_a_living_process(app: App, spool: Path, away: LocalDataPla
     if Path("/proc/locks").exists():
         assert f"process {living.pid}" in line
     assert [path.read_bytes() for path in segments(spool)] == before
-    living.communicate(timeout=20)
+    living.communicate(timeout=40)
     assert run("spool", "purge", "--user-id", "ada", "--yes", spool).stdout == "4 events erased\n"
     assert shown(spool) == OTHERS
+
+
+def test_purge_beside_processes_that_take_over(app: App, spool: Path, away: LocalDataPlane) -> None:
+    """Whoever is first, each event is erased or delivered once, and none of the others is lost."""
+    for number in range(4):
+        users = ("ada", "bob", "eve")
+        app([{"user_id": users[n % 3], "message_id": f"{number}-{n}"} for n in range(60)])
+    away.heal()
+    queue = {"RUDDER_QUEUE": f"file://{spool}", "RUDDER_MAX_EVENT_BYTES": "1000"}
+    script = "from rudder_logging import RudderHandler; h = RudderHandler(); h.flush(20); h.close()"
+
+    def taker() -> subprocess.Popen[bytes]:
+        more = environment(away, **queue, RUDDER_MAX_BATCH_BYTES="3000")
+        return subprocess.Popen([sys.executable, "-c", script], env=more)
+
+    takers = [taker(), taker()]
+    done = run("spool", "purge", "--user-id", "ada", "--yes", "--json", spool)
+    erased = json.loads(done.stdout)["erased"]
+    # The last one takes what the purge held while the others looked.
+    assert [process.wait(timeout=40) for process in (*takers, taker())] == [0, 0, 0]
+    assert listed(spool) == []
+    users_delivered = [event["userId"] for event in away.events]
+    assert len(set(ids(away.events))) == len(away.events)
+    assert (users_delivered.count("bob"), users_delivered.count("eve")) == (80, 80)
+    assert users_delivered.count("ada") + erased == 80
 
 
 def test_purge_asks(app: App, spool: Path) -> None:
@@ -307,7 +332,7 @@ def test_purge_asks(app: App, spool: Path) -> None:
         )
         os.close(secondary)
         os.write(main, answer)
-        _, stderr = process.communicate(timeout=20)
+        _, stderr = process.communicate(timeout=40)
         os.close(main)
         assert process.returncode == code, stderr
         assert "Erase 6 events for good?" in stderr
