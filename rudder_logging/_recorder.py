@@ -88,6 +88,8 @@ class Recorder:
     def __init__(self) -> None:
         self.events: list[RecordedEvent] = []
         self.refusals: list[Refusal] = []
+        self.handlers: set[RudderHandler] = set()
+        """Those whose ledgers have the events."""
         self.changed = threading.Condition(threading.RLock())
         self._seen: dict[int, logging.LogRecord] = {}  # held, so that no id is used again
         self._provisional: list[tuple[logging.LogRecord, RecordedEvent]] = []
@@ -240,6 +242,7 @@ class _Diverted:
     def _keep(self, message: bytes) -> None:
         event = RecordedEvent(orjson.loads(message + b"}"), self._record, self._stopped_by)
         for recorder in _recorders.copy():
+            recorder.handlers.add(self._handler)
             recorder.add(self._record, event, exact=self._exact)
         for text in list(_recorders[-1].lint(event) if _recorders else ()):
             _inside.warnings.append((text, self._record))

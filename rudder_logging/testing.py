@@ -295,20 +295,26 @@ class CapturedEvents(Events):
     def complaint(self) -> str | None:
         """What `check` raises; None: nothing."""
         refused = self.refused
-        if not refused:
-            return None
-        were = "event was" if len(refused) == 1 else "events were"
-        return (
-            f"{len(refused)} {were} refused at the call, and would be lost:"
-            f"{listed(map(str, refused))}\n"
-            "If that is meant, put the call into a block `with events.expect_invalid():`."
-        )
+        if refused:
+            were = "event was" if len(refused) == 1 else "events were"
+            return (
+                f"{len(refused)} {were} refused at the call, and would be lost:"
+                f"{listed(map(str, refused))}\n"
+                "If that is meant, put the call into a block `with events.expect_invalid():`."
+            )
+        for handler in self._recorder.handlers:
+            stats = handler.stats()
+            if not stats.balanced:
+                return f"the ledger of {handler!r} does not balance: {stats}"
+        return None
 
     def check(self) -> None:
         """Assert that no event was refused at the call, but those that were expected to be.
 
+        And that each handler's ledger balances.
+
         Raises:
-            AssertionError: One was; the text has all reasons.
+            AssertionError: One was; the text has all reasons. Or a ledger does not balance.
         """
         __tracebackhide__ = True
         complaint = self.complaint()

@@ -427,7 +427,7 @@ def test_last(shop):
     done.stdout.fnmatch_lines(
         [
             "test_app.py::test_kept",
-            "  *KeptBackWarning: rudder_logging: kept 1 event from hosted.example.com, which is *",
+            "  *KeptBackWarning: rudder_logging kept 1 event from hosted.example.com, which is *",
         ]
     )
 
@@ -442,7 +442,7 @@ def test_session_ends_with_a_queue_that_is_kept(
         f"""{NAMES}
 def test_kept():
     handler = RudderHandler(
-        {WRITE_KEY!r}, {url!r}, queue="file://{spool}", upload_interval=0.01
+        {WRITE_KEY!r}, {url!r}, queue="file://{spool}", upload_interval=0.01, shutdown_timeout=50
     )
     lines(handler)
     event("Spooled")
@@ -450,9 +450,9 @@ def test_kept():
         "-W",
         "error",
     )
-    assert done.duration < 8  # in spite of the machine's load: `shutdown_timeout` is 10 s
+    assert done.duration < 40  # so the process did not wait for it
     done.assert_outcomes(passed=1)
-    done.stderr.fnmatch_lines(["rudder_logging: a queue is kept from hosted.example.com, *"])
+    done.stderr.fnmatch_lines(["rudder_logging kept a queue from hosted.example.com, *"])
     assert plane.events == []
     code = f"""{NAMES}
 from rudder_logging import RudderHandler
@@ -519,7 +519,7 @@ def test_kept():
         "2",
     )
     done.assert_outcomes(passed=5, warnings=1)
-    done.stdout.fnmatch_lines(["*KeptBackWarning: rudder_logging: kept 1 event from hosted*"])
+    done.stdout.fnmatch_lines(["*KeptBackWarning: rudder_logging kept 1 event from hosted*"])
 
 
 def test_missing_extra_says_what_to_install(run: Run) -> None:

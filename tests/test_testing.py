@@ -370,6 +370,18 @@ def test_refused_event_can_be_expected() -> None:
     assert len(events) == 1
 
 
+def test_ledger_that_does_not_balance_fails_the_block(
+    make_handler: MakeHandler, wire: Wire
+) -> None:
+    """No event may vanish, not even from the books."""
+    handler = make_handler()
+    with pytest.raises(AssertionError, match="does not balance: Stats.accepted=2, "):
+        with capture_events():
+            event(wire(handler))
+            handler._ledger.accept()
+    handler._ledger.drop(1, "test")
+
+
 # Matching.
 
 
