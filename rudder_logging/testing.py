@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from time import monotonic
 from typing import TYPE_CHECKING, Any, overload
 
+from ._diversion import start, stop
 from ._matching import closest, describe, differences, expectation, in_words, listed
 from ._recorder import RecordedEvent, Recorder, Refusal
 from .exceptions import InvalidEventError
@@ -232,11 +233,11 @@ class CapturedEvents(Events):
     @contextlib.contextmanager
     def recording(self) -> Iterator[None]:
         """Record in the block. `capture_events` and the fixture do."""
-        self._recorder.start()
+        start(self._recorder)
         try:
             yield
         finally:
-            self._recorder.stop()
+            stop(self._recorder)
 
     @property
     def refused(self) -> list[Refusal]:

@@ -21,6 +21,7 @@ ORDER = [
     "pytest_plugin",
     "_watch",
     "testing",
+    "_diversion",
     "_recorder",
     "_matching",
     "dataplane.__init__",

@@ -28,7 +28,7 @@ from rudder_logging import (
     analytics,
     bind,
 )
-from rudder_logging._recorder import _METHODS
+from rudder_logging._diversion import _METHODS
 from rudder_logging.dataplane import LocalDataPlane
 from rudder_logging.testing import Events, capture_events
 
@@ -375,7 +375,7 @@ def test_ledger_that_does_not_balance_fails_the_block(
 ) -> None:
     """No event may vanish, not even from the books."""
     handler = make_handler()
-    with pytest.raises(AssertionError, match="does not balance: Stats.accepted=2, "):
+    with pytest.raises(AssertionError, match="does not balance: Stats"):  # noqa: PT012 - as above
         with capture_events():
             event(wire(handler))
             handler._ledger.accept()
