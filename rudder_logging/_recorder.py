@@ -80,7 +80,9 @@ class Recorder:
         """Those whose ledgers have the events."""
         self.changed = threading.Condition(threading.RLock())
         self._seen: dict[int, logging.LogRecord] = {}  # held, so that no id is used again
-        self._provisional: list[tuple[logging.LogRecord, RecordedEvent]] = []
+        # Of records whose copy has not come the other way, which may be the earlier of the two.
+        self._exact: list[tuple[logging.LogRecord, RecordedEvent]] = []
+        self._guessed: list[tuple[logging.LogRecord, RecordedEvent]] = []
         self._names = EventNames()
         self._warned: set[tuple[str, object, str]] = set()
 
@@ -94,26 +96,27 @@ class Recorder:
                 copy of the record comes to a handler by way of a `QueueHandler`.
         """
         with self.changed:
-            for number, (earlier, guessed) in enumerate(self._provisional if exact else ()):
+            others = self._guessed if exact else self._exact
+            for number, (earlier, other) in enumerate(others):
                 if _is_copy(record, earlier):
-                    del self._provisional[number]
+                    del others[number]
                     self._seen[id(record)] = record
-                    guessed.clear()
-                    guessed.update(event)
-                    guessed.stopped_by = event.stopped_by
+                    if exact:
+                        other.clear()
+                        other.update(event)
+                        other.stopped_by = event.stopped_by
                     return
             if id(record) in self._seen:
                 return
             self._seen[id(record)] = record
-            if not exact:
-                self._provisional.append((record, event))
+            (self._exact if exact else self._guessed).append((record, event))
             self.events.append(event)
             self.changed.notify_all()
 
     def refuse(self, record: logging.LogRecord, error: BaseException | None) -> None:
         """Keep why a record's event was not accepted, once."""
         with self.changed:
-            if all(refusal.record is not record for refusal in self.refusals):
+            if not any(_is_copy(record, refusal.record) for refusal in self.refusals):
                 text = complaint(record, error).removeprefix("rudder_logging: ").strip()
                 self.refusals.append(Refusal(record, text))
 
@@ -121,7 +124,6 @@ class Recorder:
         """Forget all events. What was refused is still to be told."""
         with self.changed:
             self.events.clear()
-            self._provisional.clear()
 
     def lint(self, event: RecordedEvent) -> Iterator[str]:
         """What a warehouse would drop or rename of it, that was not said before."""

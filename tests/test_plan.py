@@ -200,6 +200,14 @@ def test_schema_that_never_ends_is_told() -> None:
         plan.verdict({"type": "track", "event": "x"})
 
 
+def test_nothing_is_ever_fetched() -> None:
+    """Not even where a part of a schema says that it stands elsewhere."""
+    part = {"$id": "http://127.0.0.1:9/part", "$ref": "other"}
+    plan = TrackingPlan([{"name": "x", "rules": {"properties": {"properties": part}}}])
+    with pytest.raises(ConfigError, match="nothing is fetched"):
+        plan.verdict({"type": "track", "event": "x", "properties": {}})
+
+
 def test_missing_extra_says_what_to_install() -> None:
     """Without jsonschema, the error has the command that mends it."""
     code = (
