@@ -200,6 +200,7 @@ def test_schema_that_never_ends_is_told() -> None:
         plan.verdict({"type": "track", "event": "x"})
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # with which jsonschema would fetch
 def test_nothing_is_ever_fetched(tmp_path: Path) -> None:
     """Not even where a part of a schema says that it stands elsewhere, and so it does."""
     (tmp_path / "other.json").write_text("{}")
