@@ -4,7 +4,8 @@
 
 The files, in the order in which an event meets them:
 
-- `analytics.py`: the seven calls, `EventLogger`; `_settings.py`: the default handler's settings
+- `analytics.py`: the seven calls, `EventLogger`; `_dispatch.py`: from them to the handlers;
+  `_settings.py`: the default handler's settings
 - `_serverless.py`: `flushing`, for functions whose process is frozen when they return
 - `_handler.py`: `RudderHandler`, from record to queue; `_pipeline.py`: what stands behind it;
   `_lifecycle.py`: exits and forks; `_stdlib.py`: what logging itself asks of it
@@ -20,11 +21,12 @@ The files, in the order in which an event meets them:
 - `_transport.py`: one upload over HTTP; `_gzip.py`: compressed; `_guard.py`: not from tests
 - `_ledger.py`: what became of each event; `_reports.py`: who is told
 - `config.py`: every option; `_parsers.py`: how they are read; `exceptions.py`: every error
-- `_plan.py`: a tracking plan, which says what events have to look like
 - `_warehouse.py`: what a warehouse would drop or rename, for the tools below
+- `_plan.py`: a tracking plan, which says what events have to look like
 - `testing.py`: what an app's tests see; `_diversion.py`: how; `_recorder.py`: of what;
   `_matching.py`: and what differs; `pytest_plugin.py`: as fixtures; `_watch.py`: and their checks
-- `dataplane/`: a data plane for tests and local work; `cli/`: the command `rudder-logging`
+- `__main__.py`, `cli/`: the command `rudder-logging`
+- `dataplane/`: a data plane for tests and local work, also with a live page
 """
 
 from __future__ import annotations

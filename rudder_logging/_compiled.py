@@ -14,19 +14,20 @@ from typing import Any
 
 import orjson
 
-from ._encoding import JSON_OPTIONS, MAX_VALUES, jsonable, room_behind, utc_milliseconds
+from ._encoding import JSON_OPTIONS, MAX_VALUES, are_atoms, jsonable, room_behind
 from ._events import ANONYMOUS_ID, EVENT_TYPES, USER_ID, EventType, Field
 from ._fields import normalise_event_name, normalise_id, normalise_mapping, normalise_text
-from ._ids import new_message_id
+from ._ids import MOMENTS
 
-__all__ = ["ENCODERS", "Encoder"]
+__all__ = ["ENCODERS", "Encoder", "compile_encoder"]
 
-Encoder = Callable[[Mapping[str, Any], object, float], "bytes | None"]
-"""From an event's fields, the message template and the time, to the message, short of the ending
-that all messages without `context` and `integrations` have. None: `build` and `dumps` are to."""
+Encoder = Callable[[Mapping[str, Any], object, float, bytes], "bytes | None"]
+"""From an event's fields, the message template, the time, and the ending that all messages without
+`context` and `integrations` have, to the message. None: `build` and `dumps` are to make it."""
 
 _TAKEN_AS_IT_IS: dict[Callable[[str, Any], Any], str] = {
-    normalise_id: "type({v}) is str and {v}.isascii() and {v}.isalnum()",
+    normalise_id: "type({v}) is str and {v} and {v}.isascii() and {v}.isprintable()"
+    " and {v}.strip() == {v}",
     normalise_event_name: "type({v}) is str and {v}.strip()",
     normalise_text: "type({v}) is str",
     normalise_mapping: "type({v}) is dict",
@@ -37,15 +38,20 @@ _MERGED = {"context", "integrations", "traits"}
 _MOST_SHAPES = 1_000
 
 _FRAME = """
-def encode(fields, template, now):
+def encode(fields, template, now, ending):
 {values}
-    message = {{{items}, "originalTimestamp": utc_milliseconds(now)}}
+    begins, ends, moment, prefix, number = MOMENTS.current
+    if not begins <= now < ends:
+        begins, ends, moment, prefix, number = MOMENTS.at(now)
     try:
-        if {is_too_deep}:
-            return None
-        return dumps(message, jsonable, JSON_OPTIONS)[:-1]
+{guards}
+        return dumps({{{items}}}, jsonable, JSON_OPTIONS)[:-1] + ending
     except (TypeError, ValueError, RuntimeError):
         return None
+"""
+_GUARD = """
+        if not are_atoms(map(type, {v}.values())) and room_behind({v}, 2, {room}) < 0:
+            return None
 """
 _VALUE = """
     {v} = {source}
@@ -61,16 +67,17 @@ _VALUE_BY_TEMPLATE = """
 """
 
 
-class _Encoders(dict[tuple[Any, ...], "Encoder | None"]):
-    def __missing__(self, shape: tuple[Any, ...]) -> Encoder | None:
-        if len(self) >= _MOST_SHAPES:
-            return None
-        encoder = self[shape] = _compiled(*shape)
-        return encoder
+ENCODERS: dict[tuple[Any, ...], Encoder | None] = {}
+"""By shape: `(*fields,)`, or `(fields["type"], *fields)` if there is a type."""
 
 
-ENCODERS = _Encoders()
-"""By shape: `(fields.get("type"), *fields)`. A new one is compiled when it is asked for."""
+def compile_encoder(shape: tuple[Any, ...]) -> Encoder | None:
+    """Add the encoder for a shape that has none yet, and return it; None: it needs the long way."""
+    if len(ENCODERS) >= _MOST_SHAPES:
+        return None
+    has_type = "type" in shape[1:]
+    encoder = ENCODERS[shape] = _compiled(*shape) if has_type else _compiled(None, *shape)
+    return encoder
 
 
 def _compiled(event_type: Any, *names: Any) -> Encoder | None:
@@ -103,22 +110,22 @@ def _written(row: EventType, sources: dict[Field, str]) -> Encoder:
         )
         for field, source in sources.items()
     ]
-    items = {"messageId": "new_message_id(now)", "type": repr(row.name), "channel": "'server'"}
-    items |= {field.key: variables[field] for field in sources}
+    items = {"messageId": "prefix + str(number())", "type": repr(row.name), "channel": "'server'"}
+    items |= {field.key: variables[field] for field in sources} | {"originalTimestamp": "moment"}
     containers = [v for field, v in variables.items() if field.normalise is normalise_mapping]
-    room = MAX_VALUES - len(items) - 1
+    room = MAX_VALUES - len(items)
     text = _FRAME.format(
         values="".join(values),
+        guards="".join(_GUARD.format(v=v, room=room) for v in containers),
         items=", ".join(f"{key!r}: {value}" for key, value in items.items()),
-        is_too_deep=" or ".join(f"room_behind({v}, 2, {room}) < 0" for v in containers) or "False",
     )
     names: dict[str, Any] = {
         "dumps": orjson.dumps,
         "jsonable": jsonable,
         "JSON_OPTIONS": JSON_OPTIONS,
+        "are_atoms": are_atoms,
         "room_behind": room_behind,
-        "utc_milliseconds": utc_milliseconds,
-        "new_message_id": new_message_id,
+        "MOMENTS": MOMENTS,
         **{f"rule_{v}": field.normalise for field, v in variables.items()},
     }
     exec(text, names)  # noqa: S102 - made of the table's own names

@@ -16,11 +16,11 @@ from typing import Any
 
 import orjson
 
+from ._dispatch import rudder_handlers, want_records
 from ._handler import RudderHandler
 from ._recorder import RecordedEvent, Recorder
 from ._settings import Settings, settings
 from ._stdlib import filtered
-from .analytics import rudder_handlers
 from .exceptions import WarehouseWarning
 
 __all__ = ["start", "stop"]
@@ -37,6 +37,7 @@ def start(recorder: Recorder) -> None:
     with _lock:
         _recorders.append(recorder)
         if len(_recorders) == 1:
+            want_records(1)
             for cls, name, method in _METHODS:
                 _originals[name] = cls.__dict__[name]
                 setattr(cls, name, method)
@@ -47,6 +48,7 @@ def stop(recorder: Recorder) -> None:
     with _lock:
         _recorders.remove(recorder)
         if not _recorders:
+            want_records(-1)
             for cls, name, _method in _METHODS:
                 setattr(cls, name, _originals[name])
             _stand_in.close()
@@ -89,16 +91,20 @@ class _Diverted:
 
     _is_synchronous = False
     retired = False
+    wake_at = 1
 
     def __init__(
         self, handler: RudderHandler, record: logging.LogRecord, stopped_by: str | None, exact: bool
     ) -> None:
         self._handler, self._record = handler, record
         self._stopped_by, self._exact = stopped_by, exact
-        self._queue = self._listener = self
+        self._queue = self._listener = self._pipeline = self
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._handler, name)
+
+    def accept(self, fields: Mapping[str, Any], template: object, created: float) -> None:
+        RudderHandler.accept(self, fields, template, created)  # type: ignore[arg-type]
 
     def is_deliverer(self) -> bool:
         return self._handler._listener.is_deliverer()  # noqa: SLF001 - it stands for it
@@ -106,10 +112,10 @@ class _Diverted:
     def put(self, message: bytes) -> int:
         self._handler._ledger.drop(1, "captured")  # noqa: SLF001
         self._keep(message)
-        return 0  # neither the first nor enough of them: nobody is woken
+        return 0  # fewer than `wake_at`: nobody is woken
 
-    def _drop(self, message: bytes, reason: str) -> None:
-        self._handler._drop(message, reason)  # noqa: SLF001
+    def drop(self, message: bytes, reason: str) -> None:
+        self._handler._pipeline.drop(message, reason)  # noqa: SLF001
         if reason == "send_off":
             self._stopped_by = self._stopped_by or "the option send is off"
             self._keep(message)

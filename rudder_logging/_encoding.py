@@ -33,7 +33,9 @@ __all__ = [
     "JSON_OPTIONS",
     "MAX_DEPTH",
     "MAX_VALUES",
+    "are_atoms",
     "dumps",
+    "first_of_millisecond",
     "isoformat",
     "jsonable",
     "room_behind",
@@ -51,12 +53,12 @@ Lists that hold each other several times may stand for far more, and would take 
 _MAX_EXACT_INTEGER = 2**53
 JSON_OPTIONS = orjson.OPT_STRICT_INTEGER | orjson.OPT_PASSTHROUGH_DATETIME
 _DECIMAL_DIGITS_OF_A_FLOAT = 15
+_MICROSECOND_ROUNDING = 0.0005  # milliseconds: to the microsecond first, as datetime does it
 _NUMPY_TIMES = {"M8": "datetime64[us]", "m8": "timedelta64[us]"}
 _FINER_THAN_MICROSECONDS = frozenset({"[ns]", "[ps]", "[fs]", "[as]"})
 
 _log = logging.getLogger("rudder_logging")
 _warned_about_naive_datetime = False
-_written: tuple[int, str] = (-1, "")  # the milliseconds that were last, and their text
 
 
 def dumps(message: dict[str, Any]) -> bytes:
@@ -128,15 +130,18 @@ def isoformat(moment: datetime) -> str | None:
 
 def utc_milliseconds(seconds: float) -> str:
     """RFC 3339 in UTC, to the millisecond, of seconds since the epoch."""
-    global _written
-    milliseconds = int(seconds * 1000 + 0.0005)  # to the microsecond first, as datetime does it
-    known, text = _written
-    if known != milliseconds:  # else it is as last time, which saves a call 6 % under load
-        second, rest = divmod(milliseconds, 1000)
-        text = datetime.fromtimestamp(second, timezone.utc).isoformat()[: -len("+00:00")]
-        text = f"{text}.{rest:03d}Z"
-        _written = milliseconds, text
-    return text
+    second, rest = divmod(_whole_milliseconds(seconds), 1000)
+    text = datetime.fromtimestamp(second, timezone.utc).isoformat()[: -len("+00:00")]
+    return f"{text}.{rest:03d}Z"
+
+
+def first_of_millisecond(seconds: float) -> float:
+    """From when on `utc_milliseconds` has been saying what it says of that time."""
+    return (_whole_milliseconds(seconds) - _MICROSECOND_ROUNDING) / 1000
+
+
+def _whole_milliseconds(seconds: float) -> int:
+    return int(seconds * 1000 + _MICROSECOND_ROUNDING)
 
 
 def _public_fields(value: object, names: list[str]) -> dict[str, object]:
@@ -174,6 +179,9 @@ _ATOMS = frozenset(
     {str, int, float, bool, type(None), datetime, date, time, timedelta, Decimal, UUID, bytes}
 )
 _CONTAINERS = frozenset({dict, list, tuple})
+
+are_atoms = _ATOMS.issuperset
+"""Whether types are all of values that orjson, or `jsonable`, takes without a look inside."""
 
 _CONVERTERS: dict[type, Callable[[Any], object]] = {
     datetime: isoformat,

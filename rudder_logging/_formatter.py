@@ -10,10 +10,11 @@ from typing import Any
 
 from pythonjsonlogger.orjson import OrjsonFormatter
 
-from ._compiled import ENCODERS
+from ._compiled import ENCODERS, compile_encoder
 from ._context import bound_fields
-from ._encoding import dumps, utc_milliseconds
+from ._encoding import dumps
 from ._events import CONTEXT, INTEGRATIONS, build, merge
+from ._ids import MOMENTS
 from ._version import __version__
 
 __all__ = ["Defaults", "RudderFormatter", "event_of"]
@@ -87,15 +88,21 @@ class RudderFormatter(OrjsonFormatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The record's line, without a line end."""
-        if event_of(record) is None:
+        fields = event_of(record)
+        if fields is None:
             return super().format(record)
-        return (self.encode(record, self.event_defaults) + b"}").decode()
+        message = self.encode(fields, record.msg, record.created, self.event_defaults)
+        return (message + b"}").decode()
 
-    def encode(self, record: logging.LogRecord, defaults: Defaults) -> bytes:
-        """The message of a record that carries an event, as UTF-8 JSON.
+    def encode(
+        self, fields: Mapping[str, Any], template: object, created: float, defaults: Defaults
+    ) -> bytes:
+        """The message of an event, as UTF-8 JSON.
 
         Args:
-            record: It is read, not changed.
+            fields: What the app gave, for example as `extra["rudder"]`. It is not changed.
+            template: The log line's, `record.msg`.
+            created: When it was logged, in seconds since the epoch.
             defaults: The formatter's own, or others instead.
 
         Returns:
@@ -104,21 +111,21 @@ class RudderFormatter(OrjsonFormatter):
         Raises:
             InvalidEventError: The data plane would refuse the event, or lose it.
         """
-        created = record.created
-        fields = record.__dict__.get("rudder")
         bound = bound_fields()
         if type(fields) is dict and not bound:
-            shape = (fields.get("type"), *fields)
+            shape = (fields["type"], *fields) if "type" in fields else (*fields,)
             try:
                 encoder = ENCODERS[shape]
+            except KeyError:
+                encoder = compile_encoder(shape)
             except TypeError:  # a type that has no hash
                 encoder = None
             if encoder is not None:
-                queued = encoder(fields, record.msg, created)
+                queued = encoder(fields, template, created, defaults.ending)
                 if queued is not None:
-                    return queued + defaults.ending
-        message = build(fields, template=record.msg, bound=bound, now=created)
-        message["originalTimestamp"] = utc_milliseconds(created)
+                    return queued
+        message = build(fields, template=template, bound=bound, now=created)
+        message["originalTimestamp"] = MOMENTS.at(created)[2]
         if "context" not in message and "integrations" not in message:
             return dumps(message)[:-1] + defaults.ending
         message["context"] = merge(defaults.context, message.get("context", {}))

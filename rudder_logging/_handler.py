@@ -12,8 +12,8 @@ import logging
 import sys
 import threading
 import weakref
+from collections.abc import Mapping
 from functools import partial
-from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from . import _lifecycle
@@ -23,6 +23,7 @@ from ._formatter import Defaults, RudderFormatter
 from ._ledger import Stats
 from ._parsers import LONGEST_WAIT
 from ._stdlib import (
+    OWN_LOGGERS,
     NoLock,
     complaint,
     filtered,
@@ -82,7 +83,6 @@ class RudderHandler(logging.Handler):
         from ._transport import HttpTransport, check_files  # noqa: PLC0415
 
         check_files(self.config)
-        self._upload_size = self.config.upload_size_within_queue
         self._open(Pipeline.open(self.config, HttpTransport))
         # Only now does logging know the handler: one that could not be made must not stay in
         # logging's list, where the next dictConfig would try to close it.
@@ -91,6 +91,7 @@ class RudderHandler(logging.Handler):
         # Records alive that have been here: one may come twice, by a child logger and by root.
         # The references leave by themselves, so an address used again is not mistaken.
         self._seen: set[weakref.ref[logging.LogRecord]] = set()
+        self._forget = self._seen.discard
         tell_of_setup(
             debug=self.config.debug,
             without_threads=not self.config.sync_mode and not _lifecycle.threads_run(),
@@ -102,11 +103,10 @@ class RudderHandler(logging.Handler):
             self._listener.ensure_running()  # processes that have ended left events behind
 
     def _open(self, pipeline: Pipeline) -> None:
-        is_synchronous = self.config.sync_mode or not _lifecycle.thread_delivers()
         if not self._is_unused():
             return  # a signal handler that logs was here meanwhile, in a forked child
         # In statements without a call, where CPython lets no signal handler in.
-        self._pipeline, self._is_synchronous = pipeline, is_synchronous
+        self._pipeline, self._is_synchronous = pipeline, pipeline.is_synchronous
         self._queue, self._ledger = pipeline.queue, pipeline.ledger
         self._reports, self._listener = pipeline.reports, pipeline.listener
         self._finalizer = weakref.finalize(self, _lifecycle.wind_up, pipeline.listener)
@@ -154,8 +154,13 @@ class RudderHandler(logging.Handler):
 
         Never raises: what a filter raises goes to `handleError`, and counts in `Stats.invalid`.
         """
-        if record.__dict__.get("rudder") is None or self._has_seen(record):
+        if record.__dict__.get("rudder") is None:
             return False
+        # `_has_seen`, written out: a call more in here costs the whole one 3 %.
+        reference = weakref.ref(record, self._forget)
+        if reference in self._seen:
+            return False
+        self._seen.add(reference)
         if not self.filters:
             self.emit(record)
             return True
@@ -206,8 +211,8 @@ class RudderHandler(logging.Handler):
         queue, mark = self._queue, self._queue.mark()
         if queue.wait_until_settled(mark, 0):
             return True
-        if self._delivers_itself() or not self._listener.ensure_running():
-            self._listener.drain(self._deadline(timeout))
+        if self._pipeline.delivers_itself or not self._listener.ensure_running():
+            self._listener.drain(self._pipeline.deadline(timeout))
             return queue.wait_until_settled(mark, 0)
         self._listener.hurry()
         return queue.wait_until_settled(mark, self._patience(timeout))
@@ -223,9 +228,9 @@ class RudderHandler(logging.Handler):
             return
         patience = self._patience(self.config.shutdown_timeout)
         if _lifecycle.ending_since is not None:
-            self._listener.finish(self._deadline(patience))
+            self._listener.finish(self._pipeline.deadline(patience))
         elif self._is_synchronous:
-            self._listener.drain(self._deadline(patience))
+            self._listener.drain(self._pipeline.deadline(patience))
             self._listener.release()
         elif not self._listener.retired:
             self._listener.stop(patience)
@@ -253,6 +258,62 @@ class RudderHandler(logging.Handler):
             if passed:
                 self._accept(filtered(record, passed))
 
+    @property
+    def looks_at_records(self) -> bool:
+        """Whether it filters records: if not, `accept` alone does what `deliver` does."""
+        return bool(self.filters) or type(self).filter is not logging.Handler.filter
+
+    def _accept(self, record: logging.LogRecord) -> None:
+        fields = record.__dict__.get("rudder")
+        if fields is None:
+            return
+        # Before the exact look: most loggers have other names.
+        if str(record.name).startswith(OWN_LOGGERS) and is_feedback(
+            record, self._listener.is_deliverer
+        ):
+            return
+        self.accept(fields, record.msg, record.created)
+
+    def accept(self, fields: Mapping[str, Any], template: object, created: float) -> None:
+        """Queue an event, whether a record carries it or not.
+
+        Args:
+            fields: As in `extra["rudder"]`.
+            template: The log line's, which names the event if the fields don't.
+            created: When it was logged, in seconds since the epoch.
+
+        Raises:
+            InvalidEventError: It can't be sent as it is; counted in `Stats.invalid`.
+        """
+        try:
+            message = self._formatter.encode(fields, template, created, self._defaults)
+            if self.config.before_send is not None:
+                edited = self._edited(message)
+                if edited is None:
+                    return
+                message = edited
+            if len(message) >= self.config.max_event_bytes:  # it lacks a byte
+                check_size(len(message) + 1, self.config.max_event_bytes)
+        except Exception:
+            self._ledger.invalid()
+            raise
+        self._ledger.accept()
+        if not self.config.send:
+            self._pipeline.drop(message, "send_off")
+            return
+        try:
+            waiting = self._queue.put(message)
+        except QueueFullError:
+            waiting = self._pipeline.put_by_force(message)
+        except Exception:
+            self._ledger.drop(1, "queue_failed")
+            raise
+        listener = self._listener
+        if listener.retired or self._is_synchronous or _lifecycle.ending_since is not None:
+            self._pipeline.see_to_delivery()
+        elif waiting >= listener.wake_at:
+            listener.wake()
+
     def retire(self) -> None:
         """Close without waiting: what is queued is delivered in the background."""
         if not self._is_unused() and not self._listener.retired:
@@ -279,46 +340,11 @@ class RudderHandler(logging.Handler):
 
     def _has_seen(self, record: logging.LogRecord) -> bool:
         """Whether this very record has been here; it has from now on."""
-        reference = weakref.ref(record, self._seen.discard)
+        reference = weakref.ref(record, self._forget)
         if reference in self._seen:
             return True
         self._seen.add(reference)
         return False
-
-    def _accept(self, record: logging.LogRecord) -> None:
-        # a method more costs a call 0.7 %, and there would be six.
-        listener = self._listener
-        if record.__dict__.get("rudder") is None or is_feedback(record, listener.is_deliverer):
-            return
-        try:
-            message = self._formatter.encode(record, self._defaults)
-            if self.config.before_send is not None:
-                edited = self._edited(message)
-                if edited is None:
-                    return
-                message = edited
-            if len(message) >= self.config.max_event_bytes:  # it lacks a byte
-                check_size(len(message) + 1, self.config.max_event_bytes)
-        except Exception:
-            self._ledger.invalid()
-            raise
-        self._ledger.accept()
-        if not self.config.send:
-            self._drop(message, "send_off")
-            return
-        try:
-            waiting = self._queue.put(message)
-        except QueueFullError:
-            waiting = self._put_by_force(message)
-        except Exception:
-            self._ledger.drop(1, "queue_failed")
-            raise
-        if listener.retired or self._is_synchronous or _lifecycle.ending_since is not None:
-            self._have_delivered()
-        elif waiting == 1:
-            listener.signal(monotonic())
-        elif waiting == self._upload_size:
-            listener.signal()
 
     def _edited(self, message: bytes) -> bytes | None:
         """What `before_send` makes of a message; None: it is dropped, and counted."""
@@ -329,58 +355,8 @@ class RudderHandler(logging.Handler):
         if isinstance(edited, bytes):
             return edited
         self._ledger.accept()
-        self._drop(message, edited)
+        self._pipeline.drop(message, edited)
         return None
-
-    def _put_by_force(self, message: bytes) -> int:
-        """Put a message as `overflow` says; 0: it was dropped."""
-        self._listener.signal()
-        while self._make_room(len(message)):
-            with contextlib.suppress(QueueFullError):
-                return self._queue.put(message)
-        self._drop(message, "queue_full")
-        return 0
-
-    def _have_delivered(self) -> None:
-        """Where no thread looks after the queue, or none can be relied on: see to it."""
-        if _lifecycle.ending_since is not None:
-            self._listener.finish(self._deadline(self.config.shutdown_timeout))
-        elif self._is_synchronous:
-            self._listener.drain(self._deadline(self.config.timeout))
-        else:
-            # No wake-up: a thread that starts looks at the queue by itself.
-            _lifecycle.finish_with_worker()
-            self._listener.ensure_running()  # if that fails, the next event or the exit tries again
-
-    def _make_room(self, size: int) -> bool:
-        policy = self.config.overflow
-        if policy == "drop_old":
-            evicted = self._ledger.evict(self._queue, "queue_full")
-            if evicted is not None:
-                self._reports.tell_dropped([evicted], "queue_full")
-                return True
-        elif policy == "block" and not self._listener.is_deliverer():
-            if self._delivers_itself() or not self._listener.ensure_running():
-                return self._listener.drain(self._deadline(self.config.block_timeout))
-            self._listener.signal()
-            return self._queue.wait_for_room(size, self.config.block_timeout)
-        return False
-
-    def _drop(self, message: bytes, reason: str) -> None:
-        self._ledger.drop(1, reason)
-        self._reports.tell_dropped([message], reason)
-
-    def _delivers_itself(self) -> bool:
-        """Whether events leave from the thread that logs them."""
-        return self._is_synchronous or _lifecycle.ending_since is not None
-
-    def _deadline(self, timeout: float) -> float:
-        """When so many seconds from now will have passed, or the process's time to end has come."""
-        deadline = monotonic() + timeout
-        ending = _lifecycle.ending_since
-        if ending is not None:
-            deadline = min(deadline, ending + self.config.shutdown_timeout)
-        return deadline
 
     def _patience(self, timeout: float) -> float:
         """The time-out, or 0 where waiting for the listener would be waiting for ourselves."""

@@ -1,4 +1,4 @@
-"""Message ids: unique over threads, processes, forks and restored snapshots, and cheap."""
+"""Message ids and times as text: unique over threads, processes, forks and snapshots, and cheap."""
 
 from __future__ import annotations
 
@@ -6,14 +6,53 @@ import itertools
 import os
 import time
 import uuid
+from collections.abc import Callable
 
-__all__ = ["begin_anew", "new_message_id"]
+from ._encoding import first_of_millisecond, utc_milliseconds
+
+__all__ = ["MOMENTS", "Moment", "new_message_id"]
 
 _FIRST = 10**11  # of a range of numbers with twelve digits, like the last group of a UUID
+_SECONDS_OF_A_PREFIX = 1.0
+
+Moment = tuple[float, float, str, str, Callable[[], int]]
+"""A millisecond: when it begins and ends, its text, how ids begin in it, and how they go on."""
 
 
-_source: tuple[float, str, itertools.count[int]] = (0.0, "", itertools.count())
-"""Until when it serves, what ids begin with, and how they go on."""
+class _Moments:
+    """What all events of a millisecond share: made once, which saves a call 5 %."""
+
+    current: Moment
+    """The last one."""
+
+    def __init__(self) -> None:
+        self.begin_anew()
+
+    def begin_anew(self) -> None:
+        """Make ids from now on that no other process makes: called in a forked child."""
+        self._source: tuple[float, str, Callable[[], int]] = (0.0, "", int)
+        self.current = (1.0, 0.0, "", "", int)  # it holds no time, so another is made
+
+    def at(self, now: float) -> Moment:
+        """The one that a time is in, in seconds since the epoch."""
+        moment = self.current
+        if moment[0] <= now < moment[1]:
+            return moment
+        until, prefix, number = self._source
+        # A second is also what bounds the harm where no hook is run: a fork that Python does not
+        # know of, or a snapshot of a process (AWS Lambda SnapStart) that is restored many times.
+        if now >= until:
+            prefix = str(uuid.uuid4())[: -len(str(_FIRST))]
+            # Not by way of `secrets`, whose import takes as long as the rest of the package's.
+            first = _FIRST + int.from_bytes(os.urandom(8), "big") % (8 * _FIRST)
+            number = itertools.count(first).__next__
+            self._source = now + _SECONDS_OF_A_PREFIX, prefix, number
+        begins = first_of_millisecond(now)
+        self.current = moment = begins, begins + 0.001, utc_milliseconds(now), prefix, number
+        return moment
+
+
+MOMENTS = _Moments()
 
 
 def new_message_id(now: float | None = None) -> str:
@@ -26,21 +65,5 @@ def new_message_id(now: float | None = None) -> str:
     Args:
         now: Seconds since the epoch, if the caller knows.
     """
-    until, prefix, numbers = _source
-    if now is None:
-        now = time.time()
-    # A second is also what bounds the harm where no hook is run: a fork that Python does not
-    # know of, or a snapshot of a process (AWS Lambda SnapStart) that is restored many times.
-    if now >= until:
-        until, prefix, numbers = begin_anew(now + 1.0)
-    return prefix + str(next(numbers))
-
-
-def begin_anew(until: float = 0.0) -> tuple[float, str, itertools.count[int]]:
-    """Make ids from now on that no other process makes: called in a forked child."""
-    global _source
-    prefix = str(uuid.uuid4())[: -len(str(_FIRST))]
-    # Not by way of `secrets`, whose import takes as long as the rest of the package's.
-    first = _FIRST + int.from_bytes(os.urandom(8), "big") % (8 * _FIRST)
-    _source = source = until, prefix, itertools.count(first)
-    return source
+    _begins, _ends, _text, prefix, number = MOMENTS.at(time.time() if now is None else now)
+    return prefix + str(number())

@@ -15,7 +15,7 @@ from time import monotonic
 from types import ModuleType
 from typing import TYPE_CHECKING, Protocol
 
-from . import _ids
+from ._ids import MOMENTS
 
 if TYPE_CHECKING:  # it imports logging.handlers, which importing the package need not
     from ._listener import BatchListener
@@ -183,7 +183,7 @@ def _at_worker_exit(**_details: object) -> None:
 
 
 def _after_fork_in_child() -> None:
-    _ids.begin_anew()
+    MOMENTS.begin_anew()
     _listeners.clear()
     for forkable in list(_forkables):
         # Not logged: logging's locks may be held by a thread that this process does not have.

@@ -27,6 +27,7 @@ _SECONDS_AFTER_A_BUG = 1.0
 _SHORTEST_ATTEMPT = 0.05
 _LONGEST_WAIT_WHEN_STOPPING = 1.0
 _ENOUGH_SIGNALS = 4
+_NEVER = sys.maxsize
 
 _REST, _UPLOADS_WITHOUT_REST = 0.01, 10
 """After an upload, one that is due rests so long, unless ten times `upload_size` wait. An upload
@@ -59,6 +60,9 @@ class BatchListener(QueueListener):
         super().__init__(queue)  # type: ignore[arg-type]  # as above
         self.retired = True
         """No thread looks at the queue. Whoever puts an event into it calls `ensure_running`."""
+        self.wake_at = _NEVER
+        """So many waiting events end its sleep. Whoever puts an event, and finds so many waiting
+        or more, calls `wake`. While it is awake, nobody has to."""
         self._abandoned = False  # at the end of the process: no attempt is begun any more
         self._delivery = delivery
         self._ledger = ledger
@@ -123,10 +127,11 @@ class BatchListener(QueueListener):
             self.retired = True
             raise
 
-    def signal(self, first_at: float | None = None) -> None:
-        """Wake the listener, because an event came to an empty queue, or enough of them wait."""
+    def wake(self) -> None:
+        """End the listener's sleep: an event came to an empty queue, or enough of them wait."""
+        self.wake_at = _NEVER
         if self._signals.qsize() < _ENOUGH_SIGNALS:
-            self._signals.put(first_at)
+            self._signals.put(monotonic())
 
     def hurry(self) -> None:
         """End whatever wait is on: upload now, try again now."""
@@ -186,7 +191,7 @@ class BatchListener(QueueListener):
         if self.queue.pending()[0] and sys.meta_path is not None:
             self.drain(deadline)
         self._abandoned = True
-        self.signal()
+        self.wake()
         left = self._ledger.abandon(self.queue, "shutdown")
         if left:
             self._reports.shutdown(left, self._ledger.holding)
@@ -206,33 +211,37 @@ class BatchListener(QueueListener):
                 # Read first: a flush that comes after it may concern an event not seen below.
                 hurry = self._hurry
                 pending, _bytes = self.queue.pending()
-                now = monotonic()
                 if self._abandoned:
                     self.retired = True
                     self._delivery.close()
                     return None
-                if not pending:
+                if pending:
+                    sleep, wake_at = self._until_due(pending, monotonic())
+                    if self._stopping or hurry != self._hurried or sleep <= 0:
+                        return self._take()
+                else:
+                    sleep, wake_at = None, 1
                     self._first_at = None
                     self._hurried = hurry
                     if self._stopping and self._retire():
                         return None
-                    self._await_signal(None)
-                    continue
-                if self._first_at is None:
-                    self._first_at = now
-                remaining = self._first_at + self._upload_interval - now
-                if self._stopping or hurry != self._hurried:
-                    return self._take()
-                if pending >= self._upload_size:
-                    remaining = 0.0
-                if pending < _UPLOADS_WITHOUT_REST * self._upload_size:
-                    remaining = max(remaining, self._rested_at - now)
-                if remaining <= 0:
-                    return self._take()
-                self._await_signal(remaining)
+                self.wake_at = wake_at
+                if self.queue.pending()[0] < wake_at:  # else they came before that was known
+                    self._await_signal(sleep)
         except BaseException:
             self._died = self.retired = True
             raise
+
+    def _until_due(self, pending: int, now: float) -> tuple[float, int]:
+        """Seconds until what waits is to be uploaded, and how many events make it due at once."""
+        if self._first_at is None:
+            self._first_at = now
+        enough, sleep = self._upload_size, self._first_at + self._upload_interval - now
+        if pending >= enough:
+            sleep = 0.0
+        if now < self._rested_at:
+            enough, sleep = enough * _UPLOADS_WITHOUT_REST, max(sleep, self._rested_at - now)
+        return (0.0 if pending >= enough else sleep), enough
 
     def handle(self, record: Sequence[bytes]) -> None:  # type: ignore[override]
         """Deliver a batch."""
@@ -255,6 +264,7 @@ class BatchListener(QueueListener):
             raise
 
     def _take(self) -> list[bytes]:
+        self.wake_at = _NEVER
         self._first_at = None
         self._drains_when_taken = self._drains
         hurry = self._roused = self._hurry

@@ -6,6 +6,7 @@ import contextlib
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from . import _lifecycle
@@ -15,6 +16,7 @@ from ._listener import BatchListener
 from ._reports import Reports
 from ._retry import RetryPolicy
 from .config import Config
+from .exceptions import QueueFullError
 from .queues import EventQueue, open_queue
 
 if TYPE_CHECKING:  # it imports requests, which importing the package must not
@@ -33,6 +35,9 @@ class Pipeline:
     ledger: Ledger
     reports: Reports
     listener: BatchListener
+    is_synchronous: bool
+    """Events leave in the calls that log them, because nothing else can be relied on, or by
+    `sync_mode`."""
 
     @classmethod
     def open(
@@ -84,7 +89,60 @@ class Pipeline:
             shutdown_timeout=config.shutdown_timeout,
         )
         _lifecycle.add_listener(listener)
-        return cls(config, make_transport, queue, ledger, reports, listener)
+        is_synchronous = config.sync_mode or not _lifecycle.thread_delivers()
+        return cls(config, make_transport, queue, ledger, reports, listener, is_synchronous)
+
+    @property
+    def delivers_itself(self) -> bool:
+        """Whether events leave from the thread that logs them."""
+        return self.is_synchronous or _lifecycle.ending_since is not None
+
+    def put_by_force(self, message: bytes) -> int:
+        """Put a message into a full queue as `overflow` says; 0: it was dropped."""
+        self.listener.wake()
+        while self._make_room(len(message)):
+            with contextlib.suppress(QueueFullError):
+                return self.queue.put(message)
+        self.drop(message, "queue_full")
+        return 0
+
+    def _make_room(self, size: int) -> bool:
+        policy = self.config.overflow
+        if policy == "drop_old":
+            evicted = self.ledger.evict(self.queue, "queue_full")
+            if evicted is not None:
+                self.reports.tell_dropped([evicted], "queue_full")
+                return True
+        elif policy == "block" and not self.listener.is_deliverer():
+            if self.delivers_itself or not self.listener.ensure_running():
+                return self.listener.drain(self.deadline(self.config.block_timeout))
+            self.listener.wake()
+            return self.queue.wait_for_room(size, self.config.block_timeout)
+        return False
+
+    def drop(self, message: bytes, reason: str) -> None:
+        """Count and tell an accepted message that is in no queue, and won't be sent."""
+        self.ledger.drop(1, reason)
+        self.reports.tell_dropped([message], reason)
+
+    def see_to_delivery(self) -> None:
+        """Where no thread looks after the queue, or none can be relied on: see to it."""
+        if _lifecycle.ending_since is not None:
+            self.listener.finish(self.deadline(self.config.shutdown_timeout))
+        elif self.is_synchronous:
+            self.listener.drain(self.deadline(self.config.timeout))
+        else:
+            # No wake-up: a thread that starts looks at the queue by itself.
+            _lifecycle.finish_with_worker()
+            self.listener.ensure_running()  # if that fails, the next event or the exit tries again
+
+    def deadline(self, timeout: float) -> float:
+        """When so many seconds from now will have passed, or the process's time to end has come."""
+        deadline = monotonic() + timeout
+        ending = _lifecycle.ending_since
+        if ending is not None:
+            deadline = min(deadline, ending + self.config.shutdown_timeout)
+        return deadline
 
     def let_go(self) -> None:
         """In a forked child: the parent's events, locks and files are the parent's."""

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from .exceptions import InvalidEventError
 
 __all__ = [
+    "OWN_LOGGERS",
     "NoLock",
     "complaint",
     "filtered",
@@ -22,7 +23,7 @@ __all__ = [
 _log = logging.getLogger("rudder_logging")
 _T = TypeVar("_T")
 
-_OWN_LOGGERS = ("rudder_logging", "urllib3", "requests", "charset_normalizer")
+OWN_LOGGERS = ("rudder_logging", "urllib3", "requests", "charset_normalizer")
 """What the sender itself may log. From its own thread, nothing of this is ever shipped."""
 
 
@@ -65,11 +66,8 @@ def filtered(record: logging.LogRecord, passed: object) -> logging.LogRecord:
 
 def is_feedback(record: logging.LogRecord, is_sender: Callable[[], bool]) -> bool:
     """Whether a filter of the app's has made an event of what the sender itself logs."""
-    name = str(record.name)
-    if not name.startswith(_OWN_LOGGERS):  # before the exact look: most are not
-        return False
-    package = name.partition(".")[0]
-    return package in _OWN_LOGGERS and (package == "rudder_logging" or is_sender())
+    package = str(record.name).partition(".")[0]
+    return package in OWN_LOGGERS and (package == "rudder_logging" or is_sender())
 
 
 def holds_logging_lock() -> bool:

@@ -13,7 +13,7 @@ import re
 import socket
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
@@ -39,7 +39,7 @@ from .exceptions import (
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
-__all__ = ["Answer", "HttpTransport", "Transport", "check_files"]
+__all__ = ["Answer", "HttpTransport", "Look", "Transport", "check_files"]
 
 _WORDS = 200  # characters of a server's answer that are kept, for reports
 _LONGEST_ANSWER = 4096  # bytes; the gateway's are under 100, only a stranger's page has more
@@ -52,6 +52,19 @@ class Answer:
     status: int
     text: str = ""
     retry_after: float | None = None
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a page of the data plane shows of the way there."""
+
+    answer: Answer
+    body: bytes
+    """Its beginning."""
+    date: str | None
+    """The server's clock, as an HTTP date."""
+    certificate: Mapping[str, Any] | None
+    """What the server has shown, as `SSLSocket.getpeercert` returns it; None: no TLS."""
 
 
 class Transport(Protocol):
@@ -85,7 +98,8 @@ class HttpTransport:
     """Posts to `<data_plane_url>/v1/batch` over one kept-alive session."""
 
     def __init__(self, config: Config) -> None:
-        self._url = f"{config.data_plane_url}/v1/batch"
+        self._base_url = config.data_plane_url
+        self._url = f"{self._base_url}/v1/batch"
         self._timeout = config.timeout
         self._gzip = config.gzip
         self._proxies = dict(config.proxies) if config.proxies else None
@@ -115,28 +129,51 @@ class HttpTransport:
         kept_alive, self._kept_alive = self._kept_alive, False
         with (
             _mapped_errors(kept_alive=kept_alive),
-            # Proxies and certificates are given with the request, because those of a requests
-            # session lose against the environment's.
             self._session.post(
-                self._url,
-                data=body,
-                headers=headers,
-                auth=self._auth,
-                timeout=self._timeout if timeout is None else min(timeout, self._timeout),
-                allow_redirects=False,
-                stream=True,
-                proxies=self._proxies,
-                verify=self._verify,
-                cert=self._cert,
+                self._url, data=body, headers=headers, **self._settings(timeout)
             ) as response,  # leaving it ends the connection, if there is more to be read
         ):
             words = _beginning(response)
             self._kept_alive = response.raw.closed
-        return Answer(
-            response.status_code,
-            words[: 4 * _WORDS].decode("utf-8", "replace").strip()[:_WORDS],
-            _retry_after(response.headers.get("Retry-After")),
+        return _answer(response, words)
+
+    def look(self, page: str, timeout: float | None = None) -> Look:
+        """Get a page, like `/health`, by the way that uploads go. Raises as `send` does."""
+        kept_alive, self._kept_alive = self._kept_alive, False
+        with (
+            _mapped_errors(kept_alive=kept_alive),
+            self._session.get(
+                self._base_url + page, headers=self._headers, **self._settings(timeout)
+            ) as response,
+        ):
+            # Before the body is read: then the connection is let go.
+            connected: Any = getattr(getattr(response.raw, "connection", None), "sock", None)
+            certificate = connected.getpeercert() if hasattr(connected, "getpeercert") else None
+            body = _beginning(response)
+            self._kept_alive = response.raw.closed
+        return Look(
+            _answer(response, body), body, response.headers.get("Date"), certificate or None
         )
+
+    def way(self) -> tuple[str | None, bool | str]:
+        """The proxy in force, and what certificates are verified by: a path; True: as usual."""
+        merged = self._session.merge_environment_settings(
+            self._url, dict(self._proxies or {}), None, self._verify, self._cert
+        )
+        proxy = requests.utils.select_proxy(self._url, dict(merged["proxies"] or {}))
+        return proxy, True if merged["verify"] is None else merged["verify"]
+
+    def _settings(self, timeout: float | None) -> dict[str, Any]:
+        # Given with each request, because a session's lose against the environment's.
+        return {
+            "auth": self._auth,
+            "timeout": self._timeout if timeout is None else min(timeout, self._timeout),
+            "allow_redirects": False,
+            "stream": True,
+            "proxies": self._proxies,
+            "verify": self._verify,
+            "cert": self._cert,
+        }
 
     def close(self) -> None:
         """Close the connections; the next upload opens new ones."""
@@ -236,6 +273,14 @@ def _beginning(response: requests.Response) -> bytes:
     except urllib3.exceptions.DecodeError:
         return b""
     return beginning
+
+
+def _answer(response: requests.Response, body: bytes) -> Answer:
+    return Answer(
+        response.status_code,
+        body[: 4 * _WORDS].decode("utf-8", "replace").strip()[:_WORDS],
+        _retry_after(response.headers.get("Retry-After")),
+    )
 
 
 def _retry_after(header: str | None) -> float | None:

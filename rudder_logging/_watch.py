@@ -7,6 +7,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from . import _lifecycle
+from ._dispatch import want_records
 from ._handler import RudderHandler
 from ._matching import listed
 from ._stdlib import complaint
@@ -33,6 +34,7 @@ class Watch:
 
     def start(self) -> None:
         """Look at each handler that gets an event from now on."""
+        want_records(1)
         original = self._original = RudderHandler.__dict__["_accept"]
         watch = self
 
@@ -49,6 +51,7 @@ class Watch:
 
     def stop(self) -> None:
         """Look no more."""
+        want_records(-1)
         RudderHandler._accept = self._original  # type: ignore[method-assign]  # noqa: SLF001
 
     def _look_at(self, handler: Any) -> None:

@@ -8,17 +8,16 @@ ordinary log call it raises what is wrong with its arguments, and delivers whate
 from __future__ import annotations
 
 import logging
-import sys
 from collections.abc import Iterable, Mapping, MutableMapping
 from datetime import datetime
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from ._dispatch import dispatch, rudder_handlers
 from ._events import MESSAGE_ID, bind_fields, merge_bound
 from ._handler import RudderHandler
 from ._ids import new_message_id
 from ._settings import settings
-from ._stdlib import filtered
 
 if TYPE_CHECKING:
     _LoggerAdapter = logging.LoggerAdapter[logging.Logger]
@@ -316,42 +315,12 @@ class EventLogger(_LoggerAdapter):
         message_id = fields["message_id"] = new_message_id() if given is None else given
         if self._bound:
             fields = merge_bound(fields, self._bound)
-        logger = self.logger
-        caller = sys._getframe(2)  # noqa: SLF001 - as logging itself finds callers
-        record = logger.makeRecord(
-            logger.name,
-            logging.INFO,
-            caller.f_code.co_filename,
-            caller.f_lineno,
-            text if isinstance(text, str) else event_type,
-            (),
-            None,
-            caller.f_code.co_name,
-            {"rudder": fields},
-        )
-        passed = logger.filter(record)
-        if passed:
-            record = filtered(record, passed)
-            for handler in rudder_handlers(logger) or [settings.make_handler()]:
-                handler.deliver(record)
-            if logger.isEnabledFor(logging.INFO):
-                # RudderHandlers know the record by now.
-                logger.callHandlers(record)
+        dispatch(self.logger, text if isinstance(text, str) else event_type, fields)
         return message_id if given is None else str(MESSAGE_ID.normalise("'message_id'", given))
 
 
 _MADE_OF_THE_LOG_LINE = ("event", "name")
 _COMMON = ("user_id", "context", "timestamp", "anonymous_id", "integrations", "message_id")
-
-
-def rudder_handlers(logger: logging.Logger) -> list[RudderHandler]:
-    """The RudderHandlers that a record of this logger reaches, levels aside."""
-    found: list[RudderHandler] = []
-    current: logging.Logger | None = logger
-    while current is not None:
-        found += [handler for handler in current.handlers if isinstance(handler, RudderHandler)]
-        current = current.parent if current.propagate else None
-    return found
 
 
 def _all_handlers() -> list[RudderHandler]:

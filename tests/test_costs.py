@@ -69,16 +69,16 @@ def test_the_listener_is_woken_at_the_edges_only(
     wakes = Counter[str]()
     listener = handler._listener
 
-    def signal(first_at: float | None = None) -> None:
-        wakes["signal"] += 1
-        type(listener).signal(listener, first_at)
+    def wake() -> None:
+        wakes["wake"] += 1
+        type(listener).wake(listener)
 
-    monkeypatch.setattr(listener, "signal", signal)
+    monkeypatch.setattr(listener, "wake", wake)
     log(logger)
     plane.latency = 0.0
     assert handler.flush(20)
     # Twice for each upload that began meanwhile, of which there are few.
-    assert wakes["signal"] <= 2 * len(plane.requests) <= EVENTS / 10
+    assert wakes["wake"] <= 2 * len(plane.requests) <= EVENTS / 10
 
 
 def test_ids_need_no_system_call_each(
@@ -140,7 +140,7 @@ def test_an_event_on_the_disk_is_one_write(
 
         return counted
 
-    for name in ("write", "fsync", "open", "pwrite"):
+    for name in ("write", "fsync", "open", "pwrite", "lseek"):
         monkeypatch.setattr(os, name, counting(name))
     log(logger)
     monkeypatch.undo()

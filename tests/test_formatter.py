@@ -111,9 +111,10 @@ def test_a_page_is_named_by_the_template(event_type: str) -> None:
 
 def test_format_and_encode_agree() -> None:
     """The line is the very bytes that the handler sends."""
-    record = make_record({**EVENT, "message_id": "m1"})
+    event = {**EVENT, "message_id": "m1"}
     formatter = RudderFormatter()
-    queued = formatter.encode(record, formatter.event_defaults)
+    queued = formatter.encode(event, "Article Read", 1_700_000_000.5, formatter.event_defaults)
+    record = make_record(event, created=1_700_000_000.5)
     assert formatter.format(record).encode() == queued + b"}"
 
 
@@ -223,7 +224,7 @@ def test_defaults_may_be_any_mapping(make: Callable[[dict[str, Any]], Any]) -> N
 def test_other_defaults_can_be_given_to_one_call() -> None:
     """A handler has its own, which replace the formatter's."""
     formatter = RudderFormatter(context={"a": 1})
-    queued = formatter.encode(make_record(), Defaults({"b": 2}, {"All": False}))
+    queued = formatter.encode(EVENT, "Read", 1.0, Defaults({"b": 2}, {"All": False}))
     sent = json.loads(queued + b"}")
     assert sent["context"] == {"b": 2}
     assert sent["integrations"] == {"All": False}

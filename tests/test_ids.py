@@ -8,8 +8,7 @@ import uuid
 
 import pytest
 
-from rudder_logging import _ids
-from rudder_logging._ids import new_message_id
+from rudder_logging._ids import MOMENTS, new_message_id
 
 
 def test_they_have_the_form_of_a_random_uuid() -> None:
@@ -41,7 +40,7 @@ def test_a_second_later_they_begin_anew() -> None:
     first, later = new_message_id(now), new_message_id(now + 0.5)
     assert first[:24] == later[:24]
     assert new_message_id(now + 1.0)[:24] != first[:24]
-    _ids.begin_anew()  # or the time to come would hold for the tests to come
+    MOMENTS.begin_anew()  # or the time to come would hold for the tests to come
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")

@@ -93,13 +93,13 @@ def test_listener_is_not_woken_for_every_event(
     logger = wire(handler)
     listener = handler._listener
     wakes: list[int] = []
-    original = listener.signal
+    original = listener.wake
 
-    def signal(first_at: float | None = None) -> None:
+    def wake() -> None:
         wakes.append(1)
-        original(first_at)
+        original()
 
-    monkeypatch.setattr(listener, "signal", signal)
+    monkeypatch.setattr(listener, "wake", wake)
     for _ in range(99):
         logger.info("e", extra=EVENT)
     assert len(wakes) <= 1

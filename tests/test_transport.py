@@ -264,6 +264,47 @@ def test_server_without_tls() -> None:
             transport.send(BODY)
 
 
+def test_a_page_is_looked_at_the_way_uploads_go(plane: LocalDataPlane) -> None:
+    """With its beginning, the server's clock, and no certificate where there is no TLS."""
+    with transport_to(plane.url) as transport:
+        found = transport.look("/health")
+        assert transport.send(BODY).status == 200
+    assert found.answer.status == 200
+    assert json.loads(found.body)["acceptingEvents"] == "TRUE"
+    assert found.date is not None
+    assert found.certificate is None
+
+
+def test_a_look_shows_the_certificate(tmp_path: Path) -> None:
+    """As it was verified, against the CA that the options name."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(
+        str(tmp_path / "server.pem")
+    )
+    with (
+        LocalDataPlane(WRITE_KEY, certfile=str(tmp_path / "server.pem")) as plane,
+        transport_to(plane.url, ca_bundle=str(tmp_path / "ca.pem")) as transport,
+    ):
+        certificate = transport.look("/health").certificate
+        assert transport.way() == (None, str(tmp_path / "ca.pem"))
+    assert certificate is not None
+    assert "notAfter" in certificate
+
+
+def test_the_proxy_in_force_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The option's wins over the environment's; `no_proxy` counts."""
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("http_proxy", "http://from.environment:1")
+    with transport_to("http://example.com", proxies={"http": "http://from.option:2"}) as transport:
+        assert transport.way() == ("http://from.option:2", True)
+    with transport_to("http://example.com") as transport:
+        assert transport.way() == ("http://from.environment:1", True)
+        monkeypatch.setenv("no_proxy", "example.com")
+        assert transport.way() == (None, True)
+
+
 @pytest.mark.parametrize("option", ["ca_bundle", "client_cert"])
 def test_missing_files_are_told_at_construction(option: str) -> None:
     """A file that is not there is an error where the handler is made, not hours later."""

@@ -1,33 +1,57 @@
-"""What the sub-commands share: exit codes, errors, and options of the package's own table."""
+"""What the sub-commands share: exit codes, errors, output, and options of the package's table."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from enum import IntEnum
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+import orjson
 
-from ..config import OPTIONS
+from .. import _parsers as parsers
+from .._events import nearest
+from ..config import OPTIONS, Config
+from ..exceptions import ConfigError
 
-__all__ = ["BadInputError", "ExitCode", "FailedError", "config_options"]
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = [
+    "CONNECTION",
+    "BadInputError",
+    "ExitCode",
+    "FailedError",
+    "NearestGroup",
+    "as_json",
+    "config_options",
+    "events",
+    "load_config",
+    "quiet",
+    "show_json",
+    "tell",
+]
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
 class ExitCode(IntEnum):
-    """What the command ends with. The README's table is held to it."""
+    """What the command ends with, and what that means. `--help` and the README print the table."""
 
-    OK = 0
-    """All is well, or all has arrived."""
-    FAILED = 1
-    """Something did not arrive, or was found to be wrong."""
-    BAD_INPUT = 2
-    """The command's words, or what they name, are wrong; nothing was sent."""
-    INTERRUPTED = 130
-    """Ctrl-C."""
-    CLOSED_PIPE = 141
-    """Whoever read the output went away."""
+    meaning: str
+
+    def __new__(cls, code: int, meaning: str) -> Self:
+        member = int.__new__(cls, code)
+        member._value_ = code
+        member.meaning = meaning
+        return member
+
+    OK = 0, "All is well, or all has arrived."
+    FAILED = 1, "Something did not arrive, or was found to be wrong."
+    BAD_INPUT = 2, "The command's words, or what they name, are wrong; nothing was sent."
+    INTERRUPTED = 130, "Ctrl-C. What was acknowledged until then has arrived."
+    CLOSED_PIPE = 141, "Whoever read the output went away."
 
 
 class FailedError(click.ClickException):
@@ -42,20 +66,109 @@ class BadInputError(click.ClickException):
     exit_code = ExitCode.BAD_INPUT
 
 
+class NearestGroup(click.Group):
+    """A group that names the nearest command when it has none of that name."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """In the order in which they were added."""
+        return list(self.commands)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """See click. Without that, an unknown name is an error."""
+        known = dict.fromkeys(self.list_commands(ctx))
+        name = args[0]
+        if name not in known and not name.startswith("-"):
+            ctx.fail(f"there is no {name!r}{nearest(name, known)}; there are {', '.join(known)}")
+        return super().resolve_command(ctx, args)
+
+
+CONNECTION = (
+    "write_key",
+    "data_plane_url",
+    "timeout",
+    "gzip",
+    "proxies",
+    "ca_bundle",
+    "client_cert",
+)
+"""The options that a command needs to reach a data plane."""
+
+
+_METAVARS = {
+    parsers.seconds: "SECONDS",
+    parsers.positive_seconds: "SECONDS",
+    parsers.write_key: "KEY",
+    parsers.data_plane_url: "URL",
+    parsers.flag: "on|off",
+    parsers.path: "FILE",
+    parsers.client_cert: "FILE",
+    parsers.proxies: "JSON",
+}
+
+
 def config_options(*names: str) -> Callable[[_F], _F]:
     """Flags for options of the package, made of its table: `--write-key`, `--data-plane-url`.
 
-    The command gets what was given as text or None, to pass to `Config.load` or `RudderHandler`,
+    The command gets what was given as text or None, to pass to `load_config` or `RudderHandler`,
     which read the environment for what is None.
     """
 
     def decorate(command: _F) -> _F:
         for name in reversed(names):
             metadata = OPTIONS[name].metadata
-            variable = f"RUDDER_{name.upper()}"
             flag = f"--{name.replace('_', '-')}"
-            text = f"{metadata['doc']} [env: {variable}]"
-            command = click.option(flag, name, help=text)(command)
+            unit = metadata["unit"]
+            default = metadata["default"]
+            known = f"; default: {default:g} {unit}" if unit else ""
+            text = f"{metadata['doc']} [env: RUDDER_{name.upper()}{known}]"
+            metavar = _METAVARS.get(metadata["parse"], "TEXT")
+            command = click.option(flag, name, metavar=metavar, help=text)(command)
         return command
 
     return decorate
+
+
+def load_config(**given: Any) -> Config:
+    """The package's options: flags win over the environment, as everywhere.
+
+    Raises:
+        BadInputError: One is missing, or can't be right.
+    """
+    try:
+        config = Config.load(**given)
+        if config.ca_bundle or config.client_cert:
+            from .._transport import check_files  # noqa: PLC0415 - it imports requests
+
+            check_files(config)
+    except ConfigError as error:
+        raise BadInputError(str(error)) from None
+    return config
+
+
+def quiet() -> None:
+    """Keep the package's own log lines off stderr, where the command says it in its own."""
+    logger = logging.getLogger("rudder_logging")
+    logger.addHandler(logging.NullHandler())
+    logger.propagate = False
+
+
+def events(number: int) -> str:
+    """How many."""
+    return f"{number:,} event" if number == 1 else f"{number:,} events"
+
+
+def tell(line: str) -> None:
+    """One line on stderr: what is no result."""
+    click.echo(line, err=True)
+
+
+def as_json(result: object) -> str:
+    """A result as `--json` shows it: one line."""
+    return orjson.dumps(result).decode()
+
+
+def show_json(result: object) -> None:
+    """Print a result as one line of JSON."""
+    click.echo(as_json(result))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import random
 import threading
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -47,11 +49,15 @@ class Fault:
 
 
 class FaultPlan:
-    """Faults in the order in which they were asked for, each for a number of requests."""
+    """Faults in the order in which they were asked for, each for a number of requests.
+
+    Where none is planned, `shares` says how large a part of the requests each status answers.
+    """
 
     def __init__(self) -> None:
         self._planned: deque[tuple[Fault, int | None]] = deque()
         self._lock = threading.Lock()
+        self.shares: Mapping[int, float] = {}
 
     def add(self, fault: Fault, times: int | None) -> None:
         """Plan a fault for so many requests; None: for all, until `clear`."""
@@ -69,9 +75,15 @@ class FaultPlan:
                 if times > 0:
                     self._planned.appendleft((fault, times - 1))
                     return fault
-            return None
+        drawn = random.random()  # noqa: S311 - a die, not a secret
+        for status, share in self.shares.items():
+            drawn -= share
+            if drawn < 0:
+                return Fault("answer", status)
+        return None
 
     def clear(self) -> None:
         """Forget all faults."""
         with self._lock:
             self._planned.clear()
+            self.shares = {}

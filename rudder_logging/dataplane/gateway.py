@@ -19,7 +19,15 @@ from typing import Any
 
 from .._events import EVENT_TYPES, visible
 
-__all__ = ["MAX_REQUEST_BYTES", "ROUTES", "Verdict", "check_body", "check_key", "decompress"]
+__all__ = [
+    "MAX_REQUEST_BYTES",
+    "ROUTES",
+    "Verdict",
+    "check_body",
+    "check_key",
+    "decompress",
+    "events_in",
+]
 
 MAX_REQUEST_BYTES = 4000 * 1024
 """Of the decompressed body (Gateway.maxReqSizeInKB)."""
@@ -45,14 +53,16 @@ class Verdict:
     status: int
     text: str
     events: tuple[dict[str, Any], ...] = ()
+    culprit: int | None = None
+    """Which of a batch's events it was refused for, if it was for one; the gateway won't say."""
 
 
-def check_key(authorization: str | None, write_key: str, *, enabled: bool) -> Verdict | None:
-    """What the `Authorization` header earns; None: go on."""
+def check_key(authorization: str | None, write_key: str | None, *, enabled: bool) -> Verdict | None:
+    """What the `Authorization` header earns; None: go on. Without `write_key`, any will do."""
     key = _basic_user(authorization or "")
     if not key:
         return Verdict(401, "failed to read writekey from header")
-    if key != write_key:
+    if write_key is not None and key != write_key:
         return Verdict(401, "invalid write key")
     if not enabled:
         return Verdict(404, "source is disabled")
@@ -106,18 +116,29 @@ def check_body(  # noqa: PLR0911 - one return a check, in the gateway's order
         forced = {"type": path.rpartition("/")[2]}
         size += _BYTES_AROUND_ONE_EVENT + len(json.dumps(forced)) * ("type" not in event)
         candidates = [{**event, **forced}]
-    for candidate in candidates:
+    for index, candidate in enumerate(candidates):
         if not isinstance(candidate, dict):
-            return Verdict(400, _NOT_AN_EVENT)
+            return Verdict(400, _NOT_AN_EVENT, culprit=index)
         if not (_has_id(candidate) or str(candidate.get("type")) in _TYPES_WITHOUT_ID):
-            return Verdict(400, _NO_ID)
+            return Verdict(400, _NO_ID, culprit=index)
     if size > max_request_bytes:
         return Verdict(413, "request size exceeds max limit")
     if overflow and _overflows(candidates):
-        return Verdict(400, _INVALID_JSON)
+        return Verdict(400, _INVALID_JSON, culprit=list(map(_overflows, candidates)).index(True))
     if not candidates:
         return Verdict(400, "empty batch payload")
     return Verdict(200, "ok", tuple(_with_message_id(candidate) for candidate in candidates))
+
+
+def events_in(path: str, body: bytes) -> list[Any]:
+    """What stands in a body where events have to, whether the gateway takes it or not.
+
+    Raises:
+        ValueError: It is not JSON.
+        RecursionError: It is nested too deeply.
+    """
+    document = _parse(body, [])
+    return _batch_of(document) if path == "/v1/batch" else [document]
 
 
 def _parse(body: bytes, overflow: list[str]) -> Any:

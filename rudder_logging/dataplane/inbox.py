@@ -12,7 +12,7 @@ from typing import Any
 from .._events import validate
 from ..exceptions import InvalidEventError
 
-__all__ = ["Inbox", "ReceivedRequest"]
+__all__ = ["Inbox", "ReceivedRequest", "problem"]
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,8 @@ class ReceivedRequest:
     status: int | None
     """None: the connection was cut, or no answer was ever given."""
     text: str
+    culprit: int | None = None
+    """Which event of `batch` it was refused for, if it was for one: something no gateway tells."""
 
     @property
     def batch(self) -> list[dict[str, Any]]:
@@ -38,7 +40,7 @@ class ReceivedRequest:
         return events
 
 
-def _problem(event: Mapping[str, Any]) -> str | None:
+def problem(event: Mapping[str, Any]) -> str | None:
     """Why an event would be lost behind the gateway, if it would."""
     try:
         validate(event)
@@ -58,8 +60,8 @@ class Inbox:
 
     def add(self, request: ReceivedRequest, events: tuple[dict[str, Any], ...]) -> None:
         """Keep a request, and the events stored of it."""
-        verdicts = [(event, _problem(event)) for event in events]
-        problems = [(event, problem) for event, problem in verdicts if problem is not None]
+        verdicts = [(event, problem(event)) for event in events]
+        problems = [(event, words) for event, words in verdicts if words is not None]
         with self._changed:
             self._requests.append(request)
             self._events += events

@@ -8,7 +8,8 @@ import re
 import socket
 import ssl
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -52,7 +53,7 @@ class LocalDataPlane:
     with its statuses and texts. What arrives is kept until `clear`.
 
     Args:
-        write_key: The one that it accepts.
+        write_key: The one that it accepts; None: any.
         port: 0: a free one.
         host: Where it listens; loopback unless you know better.
         certfile: Serve HTTPS with this certificate (PEM).
@@ -67,7 +68,7 @@ class LocalDataPlane:
 
     def __init__(
         self,
-        write_key: str = "local-write-key",
+        write_key: str | None = "local-write-key",
         port: int = 0,
         *,
         host: str = "127.0.0.1",
@@ -231,6 +232,16 @@ class LocalDataPlane:
         """
         self._faults.add(Fault("answer", status, text, retry_after), times)
 
+    def fail_at_random(self, shares: Mapping[int, float]) -> None:
+        """Until `heal`, answer parts of the requests with statuses: `{503: 0.2}` is every fifth.
+
+        Raises:
+            ValueError: A share is not within 0 and 1, or they make more than 1 together.
+        """
+        if not all(0 <= share <= 1 for share in shares.values()) or sum(shares.values()) > 1:
+            raise ValueError("shares of requests must be from 0 to 1, and at most 1 together")
+        self._faults.shares = dict(shares)
+
     def cut(self, *, accepted: bool, times: int | None = 1) -> None:
         """Cut the connection instead of answering, with the events stored (`accepted`) or not."""
         self._faults.add(Fault("cut_after" if accepted else "cut_before"), times)
@@ -331,7 +342,8 @@ class LocalDataPlane:
         elif verdict is None:
             verdict = gateway.check_body(request.url.path, body, self.max_request_bytes)
         if self._poison and any(map(self._poison[0], verdict.events)):
-            verdict = self._poison[1]
+            culprit = [bool(self._poison[0](event)) for event in verdict.events].index(True)
+            verdict = replace(self._poison[1], culprit=culprit)
         headers = {}
         if fault is not None and fault.kind == "answer":
             verdict = gateway.Verdict(fault.status, fault.words)
@@ -352,5 +364,6 @@ class LocalDataPlane:
             wire_bytes=len(raw),
             status=verdict.status or None,
             text=verdict.text,
+            culprit=verdict.culprit,
         )
         self._inbox.add(received, verdict.events)

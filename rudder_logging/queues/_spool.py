@@ -15,7 +15,7 @@ from ..exceptions import ConfigError
 from ._segments import Claim, Line, Position, parse_name
 from ._urls import SpoolUrl
 
-__all__ = ["SPOOL_ERRORS", "Spool"]
+__all__ = ["SPOOL_ERRORS", "Spool", "check_directory"]
 
 SPOOL_ERRORS = (OSError, ConfigError)
 """What the disk may raise: it fails, or the directory has become unsafe."""
@@ -23,6 +23,25 @@ SPOOL_ERRORS = (OSError, ConfigError)
 _LARGEST_SEGMENT = 4 * 1024 * 1024
 _SEGMENTS = 16  # of a full spool, at least: room comes by removing one
 _CLAIMS_AT_ONCE = 16  # each keeps a file open
+
+
+def check_directory(path: str, *, follow_symlinks: bool) -> None:
+    """Check a directory of a spool, which is there.
+
+    Raises:
+        ConfigError: It is no directory, another user's, or others can write to it.
+        OSError: It can't be looked at.
+    """
+    found = os.stat(path, follow_symlinks=follow_symlinks)  # noqa: PTH116
+    if not stat.S_ISDIR(found.st_mode):
+        raise ConfigError(f"queue names something that is no directory: {path}")
+    if os.geteuid() not in (0, found.st_uid):
+        raise ConfigError(f"queue names a directory of another user: {path}; use one of your own")
+    if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise ConfigError(
+            f"queue names a directory that others can write to: {path} "
+            f"(mode {stat.S_IMODE(found.st_mode):o}); chmod it to 700"
+        )
 
 
 class Spool:
@@ -39,7 +58,9 @@ class Spool:
         self._report = report
         name = hashlib.sha256(source.encode()).hexdigest()[:32]
         self._path = os.path.join(url.path, name)  # noqa: PTH118
+        self._syncs = url.fsync != "never"
         self._segment_bytes = min(_LARGEST_SEGMENT, url.max_bytes // _SEGMENTS)
+        self._max_bytes = url.max_bytes
         self.size = 0
         """Bytes of all segments, other processes' as of the last look."""
         self._adopted: list[Claim] = []
@@ -47,6 +68,11 @@ class Spool:
         self._writer: Claim | None = None
         self._candidates: list[str] = []  # owners not tried since the last look, the oldest last
         self._untouchable: set[str] = set()  # owners that can't be tried again
+
+    @property
+    def path(self) -> str:
+        """The source's own directory."""
+        return self._path
 
     def prepare(self) -> None:
         """Make the directory, if it is not there.
@@ -60,18 +86,7 @@ class Spool:
                 os.makedirs(path, mode=0o700, exist_ok=True)  # noqa: PTH103
             except (FileExistsError, NotADirectoryError):
                 raise ConfigError(f"queue names something that is no directory: {path}") from None
-            found = os.stat(path, follow_symlinks=path == self._url.path)  # noqa: PTH116
-            if not stat.S_ISDIR(found.st_mode):
-                raise ConfigError(f"queue names something that is no directory: {path}")
-            if os.geteuid() not in (0, found.st_uid):
-                raise ConfigError(
-                    f"queue names a directory of another user: {path}; use one of your own"
-                )
-            if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-                raise ConfigError(
-                    f"queue names a directory that others can write to: {path} "
-                    f"(mode {stat.S_IMODE(found.st_mode):o}); chmod it to 700"
-                )
+            check_directory(path, follow_symlinks=path == self._url.path)
 
     def begin_anew(self) -> None:
         """In a forked child: what the parent writes and has taken over stays the parent's."""
@@ -83,7 +98,7 @@ class Spool:
 
     def has_room(self, size: int) -> bool:
         """Whether so many bytes more are within the bound."""
-        return self.size + size <= self._url.max_bytes
+        return self.size + size <= self._max_bytes
 
     @property
     def has_adopted(self) -> bool:
@@ -112,8 +127,8 @@ class Spool:
         if is_gone:
             raise FileNotFoundError(None, "the spool's files were removed", self._path)
 
-    def append(self, line: bytes) -> tuple[Claim, Position]:
-        """Write one whole line, or nothing. Returns where it ends.
+    def append(self, line: bytes) -> Claim:
+        """Write one whole line, or nothing. Returns whose it is.
 
         Raises:
             OSError, ConfigError: It was not written.
@@ -123,9 +138,9 @@ class Spool:
             self.prepare()
             writer = self._writer = Claim.make(self._path)
             self._own.append(writer)
-        end = writer.append(line, self._segment_bytes, sync=self._url.fsync != "never")
+        writer.append(line, self._segment_bytes, sync=self._syncs)
         self.size += len(line)
-        return writer, end
+        return writer
 
     def duplicate(self) -> int | None:
         """A descriptor of the segment that is being written; the caller closes it."""

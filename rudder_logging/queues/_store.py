@@ -230,7 +230,8 @@ class Store:
                 entry = self._memory[0]
                 is_read = self._memory_read > 0
                 if entry.message is not None:
-                    entry.claim, entry.end = self._spool.append(entry.message + _CLOSING)
+                    entry.claim = self._spool.append(entry.message + _CLOSING)
+                    entry.end = entry.claim.end
                     self._memory_bytes -= len(entry.message)
                     if is_read:
                         entry.claim.mark_read(entry.end)

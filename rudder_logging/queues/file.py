@@ -99,19 +99,19 @@ class FileQueue:
                 return waiting
             self._is_busy = True
             try:
-                is_first = self._pending == self._handed_out
                 if monotonic() >= self._look_at:
                     self._look_around()
                 waiting = self._count_in(message)
                 self._store.append(message)
             finally:
-                self._leave()
+                if self._aside:
+                    self._leave()
+                self._is_busy = False
         if self._notes:
             self._tell()
         if self._syncs_later and self._timer is None:
             self._sync_soon()
-        # By the 1 the listener is woken, even if looking around has found more.
-        return 1 if is_first else waiting
+        return waiting
 
     def get(self, max_bytes: int, overhead: int = 0) -> list[bytes]:
         """See `EventQueue.get`."""
@@ -244,11 +244,12 @@ class FileQueue:
     # Counts.
 
     def _count_in(self, message: bytes) -> int:
-        if not self._store.has_room(len(message)):
+        size = len(message)
+        if not self._store.has_room(size):
             raise QueueFullError("the queue is full")
         self._put_count += 1
         self._pending += 1
-        self._pending_bytes += len(message)
+        self._pending_bytes += size
         return self._pending - self._handed_out
 
     def _forget(self, size: int) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import threading
 from collections import deque
-from itertools import accumulate, islice, repeat, takewhile
+from itertools import accumulate, islice, takewhile
 from time import monotonic
 
 from ..exceptions import QueueFullError
@@ -14,19 +15,28 @@ from .base import Observer
 __all__ = ["MemoryQueue"]
 
 _MESSAGES_AT_ONCE = 1_000
+_THREADS = 1_000  # that may be inside `put` at once without passing a bound
+_BYTES_OF_THREADS = 32 * 1024 * 1024  # their messages' size
 
 
 class MemoryQueue:
     """An `EventQueue` in memory. See there for what the methods promise.
 
-    The lock is re-entrant because a signal handler, or a `__del__` during a garbage collection,
-    may log an event while its thread is inside `put`. Counters change in statements without a
-    call, where CPython lets neither in.
+    While there is ample room, `put` takes no lock: a deque appends in one step, and the count of
+    bytes changes in a statement without a call, where CPython lets in no other thread, no signal
+    handler and no `__del__`. Sixteen threads that log at once so cost no more than one; with a
+    lock, which a thread may hold when it loses its turn, an event cost twice as much.
+
+    Near a bound `put` takes the lock, so that the bound is kept exactly. It is re-entrant because
+    a signal handler, or a `__del__` during a garbage collection, may log an event meanwhile.
     """
 
     def __init__(self, *, max_events: int, max_bytes: int) -> None:
         self._max_events = max_events
         self._max_bytes = max_bytes
+        has_gil = getattr(sys, "_is_gil_enabled", lambda: True)()
+        self._ample_events = max_events - max(_THREADS, max_events // 2) if has_gil else 0
+        self._ample_bytes = max_bytes - max(_BYTES_OF_THREADS, max_bytes // 2)
         self.begin_anew()
 
     def attach(self, observer: Observer) -> None:
@@ -37,8 +47,6 @@ class MemoryQueue:
         self._messages: deque[bytes] = deque()
         self._bytes = 0
         self._handed_out = 0
-        self._waiting = 0  # as `put` counts them
-        self._put_count = 0
         self._head = 0  # the position of the oldest message kept
         self._evicted_behind = 0  # evicted while older ones were handed out
         # Looked up here, not at import: gevent may have patched it by now.
@@ -50,18 +58,21 @@ class MemoryQueue:
 
     def put(self, message: bytes) -> int:
         """See `EventQueue.put`."""
+        messages = self._messages
+        if len(messages) < self._ample_events and self._bytes < self._ample_bytes:
+            self._bytes += len(message)
+            messages.append(message)
+            return len(messages) - self._handed_out
+        return self._put_within_bounds(message)
+
+    def _put_within_bounds(self, message: bytes) -> int:
         size = len(message)
         with self._lock:
             if len(self._messages) >= self._max_events or self._bytes + size > self._max_bytes:
                 raise QueueFullError("the queue is full")
-            # Counted before any call lets a signal handler in, which may put another: of all that
-            # come, just one is to be the first that waits.
-            waiting = self._waiting + 1
-            self._waiting = waiting
             self._bytes += size
-            self._put_count += 1
             self._messages.append(message)
-            return waiting
+            return len(self._messages) - self._handed_out
 
     def get(self, max_bytes: int, overhead: int = 0) -> list[bytes]:
         """See `EventQueue.get`."""
@@ -76,7 +87,6 @@ class MemoryQueue:
                 max_bytes -= size
                 batch += some
             self._handed_out = len(batch)
-            self._waiting = len(self._messages) - len(batch)
         return batch
 
     def _some_from(self, position: int) -> list[bytes]:
@@ -95,10 +105,7 @@ class MemoryQueue:
         """See `EventQueue.ack`."""
         with self._lock:
             count = min(count, self._handed_out)
-            size = 0
-            for _ in repeat(None, count):
-                size += len(self._messages.popleft())
-            self._bytes -= size
+            self._pop(count)
             self._handed_out -= count
             self._head += count
             if not self._handed_out:
@@ -107,6 +114,13 @@ class MemoryQueue:
             self._settled.notify_all()
             return count
 
+    def _pop(self, count: int) -> list[bytes]:
+        # One by one, because `put` may append meanwhile.
+        popped = [self._messages.popleft() for _ in range(count)]
+        size = sum(map(len, popped))
+        self._bytes -= size
+        return popped
+
     def evict(self) -> bytes | None:
         """See `EventQueue.evict`."""
         with self._lock:
@@ -114,13 +128,12 @@ class MemoryQueue:
                 return None
             message = self._messages[self._handed_out]
             del self._messages[self._handed_out]
-            size = len(message)
-            self._bytes -= size
-            self._waiting -= 1
             if self._handed_out:
                 self._evicted_behind += 1
             else:
                 self._head += 1
+            size = len(message)
+            self._bytes -= size
             self._settled.notify_all()
             return message
 
@@ -136,7 +149,8 @@ class MemoryQueue:
 
     def mark(self) -> int:
         """See `EventQueue.mark`."""
-        return self._put_count
+        with self._lock:
+            return self._head + self._evicted_behind + len(self._messages)
 
     def wait_until_settled(self, mark: int, timeout: float) -> bool:
         """See `EventQueue.wait_until_settled`."""
@@ -164,9 +178,8 @@ class MemoryQueue:
     def abandon(self) -> list[bytes]:
         """See `EventQueue.abandon`."""
         with self._lock:
-            left = list(self._messages)
-            self._messages.clear()
-            self._bytes = self._handed_out = self._waiting = self._evicted_behind = 0
-            self._head = self._put_count
+            left = self._pop(len(self._messages))
+            self._head += len(left) + self._evicted_behind
+            self._handed_out = self._evicted_behind = 0
             self._settled.notify_all()
             return left

@@ -589,15 +589,14 @@ def test_without_posix_locks_there_is_a_clear_error(
         RudderHandler("key", "http://127.0.0.1:9", queue=f"file://{spool}")
 
 
-def test_an_event_wakes_the_listener_whatever_was_taken_over_with_it(spool: Path) -> None:
-    """`put` answers 1, by which an idle listener is woken, though more wait by then."""
+def test_what_was_taken_over_with_an_event_waits_with_it(spool: Path) -> None:
+    """`put` answers how many wait: an idle listener is woken, though it is not just one."""
     queue, _ledger = queue_of(spool, "max_age=3600")
     dead, _ = queue_of(spool)
     dead.put(message(0))
     dead.begin_anew()  # its locks are gone, as if it had been killed
     queue._look_at = 0.0  # as if a second had passed
-    assert queue.put(message(1)) == 1
-    assert queue.waiting() == 2
+    assert queue.put(message(1)) == queue.waiting() == 2
     queue.begin_anew()
 
 

@@ -1,0 +1,174 @@
+"""Put an app's logging configuration in force, without delivering anything."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import json
+import logging
+import logging.config
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from .. import _pipeline
+from .._pipeline import Pipeline
+from .._transport import Answer, Transport
+from ..config import Config
+from ..exceptions import RudderError
+from ..queues import EventQueue
+from ..queues.memory import MemoryQueue
+from ._common import BadInputError
+
+__all__ = ["apply", "disarmed"]
+
+_EXTRAS = {
+    "click": "cli",
+    "rich": "cli",
+    "starlette": "dataplane",
+    "uvicorn": "dataplane",
+    "jsonschema": "plan",
+    "isal": "fast",
+}
+
+
+def apply(source: str) -> None:
+    """Configure logging as an app would.
+
+    Args:
+        source: A JSON file for `dictConfig`, an INI file for `fileConfig`, or `module:NAME` of a
+            dict, or of a function that returns one or configures logging by itself.
+
+    Raises:
+        BadInputError: It can't be read, or can't be put in force.
+    """
+    # What the app's code prints is no result of ours.
+    with disarmed(), contextlib.redirect_stdout(sys.stderr):
+        path = Path(source)
+        if path.is_file():
+            _apply_file(path)
+        elif ":" in source:
+            _apply_name(*source.split(":", 1))
+        else:
+            cure = "give a JSON or INI file, or module:NAME"
+            raise BadInputError(f"--config names no file: {source}; {cure}")
+
+
+@contextlib.contextmanager
+def disarmed() -> Iterator[None]:
+    """Have handlers that are made meanwhile keep nothing on the disk, and send nothing, ever.
+
+    One with a durable queue would deliver what processes that have ended left behind.
+    """
+    _pipeline.Pipeline = _Disarmed  # type: ignore[misc]
+    try:
+        yield
+    finally:
+        _pipeline.Pipeline = Pipeline  # type: ignore[misc]
+
+
+class _Disarmed(Pipeline):
+    """What `RudderHandler` takes for the pipeline's maker."""
+
+    @classmethod
+    def open(
+        cls,
+        config: Config,
+        make_transport: Callable[[Config], Transport],  # noqa: ARG003
+        queue: EventQueue | None = None,
+    ) -> Pipeline:
+        if queue is None:
+            queue = MemoryQueue(max_events=config.max_queue_size, max_bytes=config.max_queue_bytes)
+        return Pipeline.open(config, lambda _config: _Nowhere(), queue)
+
+
+class _Nowhere:
+    """Takes what an app logs while it is loaded."""
+
+    def send(self, body: bytes, timeout: float | None = None, *, plain: bool = False) -> Answer:  # noqa: ARG002
+        return Answer(200, "ok")
+
+    def close(self) -> None:
+        pass
+
+
+def _apply_file(path: Path) -> None:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        words = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        raise BadInputError(f"--config: {path} can't be read: {words}") from None
+    if path.suffix in (".yaml", ".yml"):
+        raise BadInputError(
+            f"--config: {path} is YAML; give what loads it as module:NAME, or the same as JSON"
+        )
+    if path.suffix != ".json" and not text.lstrip().startswith("{"):
+        _in_force(str(path), lambda: logging.config.fileConfig(path))
+        return
+    try:
+        settings = json.loads(text)
+    except ValueError as error:
+        raise BadInputError(f"--config: {path} is not valid JSON: {error}") from None
+    _apply_settings(str(path), settings)
+
+
+def _apply_name(module: str, name: str) -> None:
+    # Console scripts, unlike `python -m`, don't look into the current directory.
+    if (here := str(Path.cwd())) not in sys.path and "" not in sys.path:
+        sys.path.insert(0, here)
+    whole = f"{module}:{name}"
+    if not module or not name:
+        raise BadInputError(f"--config: {whole} is not module:NAME")
+    found: Any = _in_force(whole, lambda: importlib.import_module(module))
+    for part in name.split("."):
+        if not hasattr(found, part):
+            raise BadInputError(f"--config: {module} has no {name}")
+        found = getattr(found, part)
+    if callable(found):
+        found = _in_force(whole, found)
+        if found is None:
+            return
+    _apply_settings(whole, found)
+
+
+def _apply_settings(source: str, settings: object) -> None:
+    if not isinstance(settings, Mapping):
+        kind = type(settings).__name__
+        raise BadInputError(f"--config: {source} is no dict for logging.config.dictConfig: {kind}")
+    _in_force(source, lambda: logging.config.dictConfig(dict(settings)))
+
+
+def _in_force(source: str, act: Callable[[], Any]) -> Any:
+    try:
+        return act()
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - the app's code may raise anything
+        raise BadInputError(f"--config: {source}: {_in_words(error)}") from None
+
+
+def _in_words(error: BaseException) -> str:
+    """What went wrong, innermost, in one line; and where, if in the app's own code."""
+    causes = [error]
+    while (cause := causes[-1].__cause__ or causes[-1].__context__) and cause not in causes:
+        causes.append(cause)
+    words = [line for line in str(error).splitlines() if line.strip()][:1]
+    inner = causes[-1]
+    if inner is not error:
+        words += [line for line in str(inner).splitlines() if line.strip()][:1]
+    if not isinstance(inner, (RudderError, ValueError)):
+        words.insert(-1 if words else 0, type(inner).__name__)
+    text = ": ".join(words) or type(error).__name__
+    for cause in causes:
+        if isinstance(cause, ModuleNotFoundError) and cause.name:
+            package = cause.name.partition(".")[0]
+            if package in _EXTRAS:
+                return f"{text}; pip install 'rudder-logging[{_EXTRAS[package]}]'"
+            return f"{text}; install the package that has it, or start in the app's directory"
+    own = [
+        frame
+        for frame in traceback.extract_tb(inner.__traceback__)
+        if not frame.filename.startswith((sys.base_prefix, sys.prefix, "<"))
+        and "rudder_logging" not in Path(frame.filename).parts
+    ]
+    return f"{text} ({own[-1].filename}:{own[-1].lineno})" if own else text

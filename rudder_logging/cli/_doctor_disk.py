@@ -1,0 +1,106 @@
+"""Whether events would be safe on the disk: the spool, and the file of dead letters."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from ..config import Config
+from ..exceptions import ConfigError
+from ..queues._urls import SpoolUrl, parse_queue_url
+from ._doctor_findings import Finding, Severity
+
+__all__ = ["examine"]
+
+_MEGABYTE = 1_000_000
+_ALMOST_FULL = 0.8
+
+
+def examine(config: Config, subject: str) -> Iterator[Finding]:
+    """Look at the places that a handler's options name. Nothing is made or changed.
+
+    Args:
+        config: A handler's.
+        subject: How findings call it.
+    """
+    url = parse_queue_url(config.queue) if isinstance(config.queue, str) else None
+    found = [] if url is None else [*_of_spool(url, config)]
+    if config.dead_letter:
+        found.append(_of_dead_letters(Path(config.dead_letter)))
+    for severity, text, cure in found:
+        yield Finding(severity, "disk", subject, text, cure)
+
+
+_Result = tuple[Severity, str, str]
+
+
+def _of_spool(url: SpoolUrl, config: Config) -> Iterator[_Result]:
+    from ..queues._spool import Spool, check_directory  # noqa: PLC0415 - POSIX only
+
+    spool = Spool(url, f"{config.write_key} {config.data_plane_url}", lambda _error: None)
+    try:
+        check_directory(url.path, follow_symlinks=True)
+        check_directory(spool.path, follow_symlinks=False)
+    except ConfigError as error:
+        text, _, cure = str(error).partition("; ")
+        yield Severity.STOPS, text, cure or "name a directory of your own in the option queue"
+        return
+    except FileNotFoundError:
+        pass  # it will be made
+    except OSError as error:
+        yield Severity.STOPS, f"{error.filename} can't be looked at: {error.strerror}", _OWN_IT
+        return
+    where = _nearest(Path(url.path))
+    if not where.is_dir() or not os.access(where, os.W_OK | os.X_OK):
+        yield (
+            Severity.STOPS,
+            f"{where} is not writable for this user: {url.path} is needed",
+            _OWN_IT,
+        )
+        return
+    exists = where == Path(url.path)
+    yield Severity.WELL, f"the spool {url.path} {'is well' if exists else 'will be made'}", ""
+    spool.look()
+    yield _of_room(url, spool.size, shutil.disk_usage(where).free)
+
+
+_OWN_IT = "give the directory to the user that runs the app, with mode 700"
+
+
+def _of_room(url: SpoolUrl, size: int, free: int) -> _Result:
+    text = (
+        f"{_shown(size)} of events wait in the spool, of {_shown(url.max_bytes)} at the most "
+        f"(max_bytes); {_shown(free)} are free on the disk"
+    )
+    if size >= url.max_bytes:
+        return Severity.STOPS, f"the spool is full: {text}", "see why events don't arrive"
+    if size > _ALMOST_FULL * url.max_bytes:
+        return Severity.WARNING, text, "see why events don't arrive, or raise max_bytes"
+    if free < url.max_bytes - size:
+        cure = "make room on the disk, or lower max_bytes"
+        return Severity.WARNING, f"the disk fills up before the spool: {text}", cure
+    return Severity.WELL, text, ""
+
+
+def _of_dead_letters(path: Path) -> _Result:
+    place = path if path.exists() else path.parent
+    if path.is_dir() or not place.exists() or not os.access(place, os.W_OK):
+        return (
+            Severity.WARNING,
+            f"dead letters can't be written to {path}",
+            "name a file in a directory that exists, and is writable, in the option dead_letter",
+        )
+    return Severity.WELL, f"dead letters go to {path}", ""
+
+
+def _nearest(path: Path) -> Path:
+    """The directory, or the nearest above it that exists."""
+    while not path.exists():
+        path = path.parent
+    return path
+
+
+def _shown(size: int) -> str:
+    return f"{size / _MEGABYTE:,.1f} MB"

@@ -1,0 +1,35 @@
+"""What the doctor finds: how bad, where, what, and the cure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import Enum
+
+__all__ = ["Finding", "Severity"]
+
+
+class Severity(Enum):
+    """How bad a finding is."""
+
+    WELL = "well"
+    WARNING = "warning"
+    """Events leave, but not as one would want it, or not all of them."""
+    STOPS = "stops"
+    """Events do not leave, or do not arrive, before it is mended."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One sentence about one thing. It holds no payload and no secret."""
+
+    severity: Severity
+    area: str
+    """`logging`, `network`, `disk` or `messages`."""
+    subject: str
+    """Which logger, handler, host or directory."""
+    text: str
+    cure: str = ""
+
+    def as_warning(self) -> Finding:
+        """The same, where events leave by another way."""
+        return replace(self, severity=Severity.WARNING)

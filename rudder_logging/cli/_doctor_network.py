@@ -1,0 +1,257 @@
+"""Whether uploads would arrive: name, connection, TLS, proxy, health, clock, write key."""
+
+from __future__ import annotations
+
+import email.utils
+import json
+import os
+import socket
+import ssl
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from urllib.parse import urlsplit
+
+from .._outcomes import CURES, Verdict, judge, shown
+from .._transport import Answer, HttpTransport, Look, check_files
+from ..config import Config
+from ..exceptions import (
+    CertificateError,
+    ConfigError,
+    HeldError,
+    OutcomeUnknownError,
+    TransportError,
+)
+from ._doctor_findings import Finding, Severity
+
+__all__ = ["examine", "masked"]
+
+_EMPTY_BATCH = b'{"batch":[]}'
+_EMPTY = "empty batch payload"  # what the gateway says to that once key and route are right
+_GATEWAY_SECONDS = 10  # its own time-out
+_SKEW = 30  # seconds; an HTTP date has whole ones
+_DAYS_BEFORE_EXPIRY = 14
+_DAY = 86_400
+
+
+def examine(config: Config, subject: str, timeout: float) -> Iterator[Finding]:
+    """Check what delivery does, by the way it goes. An empty batch is sent, which stores nothing.
+
+    Args:
+        config: A handler's.
+        subject: How findings call it.
+        timeout: Seconds for each step.
+    """
+    try:
+        check_files(config)
+    except ConfigError as error:
+        yield Finding(Severity.STOPS, "network", subject, str(error), "correct the path")
+        return
+    if config.is_in_clear:
+        text = "events and write key go over the network unencrypted: data_plane_url is http://"
+        yield Finding(Severity.WARNING, "network", subject, text, "use https://")
+    if config.timeout < _GATEWAY_SECONDS:
+        text = f"the option timeout is {config.timeout:g} s, and a data plane may answer later"
+        cure = f"set it over {_GATEWAY_SECONDS} s: after a time-out, events are sent twice"
+        yield Finding(Severity.WARNING, "network", subject, text, cure)
+    transport = HttpTransport(config)
+    try:
+        for finding in _of_way(config, transport, timeout):
+            yield replace(finding, subject=subject)
+    finally:
+        transport.close()
+
+
+def masked(url: str) -> str:
+    """A proxy's URL without user and password."""
+    scheme, slashes, rest = url.rpartition("://")
+    user, at, host = rest.rpartition("@")
+    return f"{scheme}{slashes}{'***@' if at and user else ''}{host}"
+
+
+def _found(severity: Severity, text: str, cure: str = "") -> Finding:
+    return Finding(severity, "network", "", text, cure)
+
+
+def _of_way(config: Config, transport: HttpTransport, timeout: float) -> Iterator[Finding]:
+    proxy, verified_by = transport.way()
+    if proxy:
+        yield _found(Severity.WELL, f"the proxy {masked(proxy)} is in force, {_whence(config)}")
+    if isinstance(verified_by, str) and config.data_plane_url.startswith("https:"):
+        origin = "the option ca_bundle" if verified_by == config.ca_bundle else "the environment"
+        yield _found(Severity.WELL, f"certificates are verified by {verified_by}, from {origin}")
+    named = _of_name(proxy or config.data_plane_url, "the proxy" if proxy else "the host")
+    yield named
+    if named.severity is Severity.STOPS:
+        return
+    begun, begun_at = time.perf_counter(), time.time()
+    try:
+        look = transport.look("/health", timeout)
+    except (TransportError, HeldError) as error:
+        yield _of_failure(error, config, proxy)
+        return
+    elapsed = time.perf_counter() - begun
+    yield from _of_certificate(look)
+    yield from _of_clock(look, begun_at + elapsed / 2)
+    yield _of_health(look)
+    yield from _of_key(config, transport, timeout)
+
+
+def _whence(config: Config) -> str:
+    if config.proxies:
+        return "from the option proxies"
+    scheme = urlsplit(config.data_plane_url).scheme
+    names = (f"{scheme}_proxy", f"{scheme}_proxy".upper(), "all_proxy", "ALL_PROXY")
+    variable = next((name for name in names if os.environ.get(name)), None)
+    return f"from the variable {variable}" if variable else "from the system's settings"
+
+
+def _of_name(url: str, what: str) -> Finding:
+    parts = urlsplit(url if "://" in url else f"//{url}")
+    host = parts.hostname or ""
+    begun = time.perf_counter()
+    try:
+        answers = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        words = getattr(error, "strerror", None) or "it is no host name"
+        return _found(
+            Severity.STOPS,
+            f"the name of {what}, {host}, is not resolved: {words}",
+            "correct the name, or this machine's DNS",
+        )
+    milliseconds = 1_000 * (time.perf_counter() - begun)
+    addresses = list(dict.fromkeys(str(answer[4][0]) for answer in answers))
+    return _found(
+        Severity.WELL,
+        f"the name of {what}, {host}, is resolved: {', '.join(addresses[:3])} "
+        f"({milliseconds:.0f} ms)",
+    )
+
+
+def _of_failure(error: TransportError | HeldError, config: Config, proxy: str | None) -> Finding:
+    parts = urlsplit(config.data_plane_url)
+    place = masked(proxy) if proxy else f"{parts.hostname}:{parts.port or _PORTS[parts.scheme]}"
+    text = str(error)
+    if isinstance(error, CertificateError):
+        return _found(Severity.STOPS, text, _cure_of_certificate(text))
+    if isinstance(error, HeldError):
+        return _found(Severity.STOPS, text, "correct the option proxies, or the environment's")
+    if isinstance(error, OutcomeUnknownError):
+        cure = "see whether it is a data plane, and not overloaded"
+        if parts.scheme == "https" and not config.client_cert:  # TLS 1.3 tells so late, or never
+            cure += "; if it wants a client certificate, name that in the option client_cert"
+        return _found(Severity.STOPS, f"{place} is connected, but gives no answer: {text}", cure)
+    if "SSLError" in text:
+        cure = "correct the port, or use http://, if it has no TLS"
+        return _found(Severity.STOPS, f"{place} does not speak TLS", cure)
+    cure = "start it, correct data_plane_url, or look for a firewall"
+    if proxy:
+        cure = "correct the proxy, or except the host from it by the variable no_proxy"
+    return _found(Severity.STOPS, f"{place} is not connected: {text}", cure)
+
+
+_PORTS = {"http": 80, "https": 443}
+
+
+def _cure_of_certificate(text: str) -> str:
+    words = text.lower()
+    if "expired" in words:
+        return "have the server's certificate renewed (or set this machine's clock right)"
+    if "not yet valid" in words:
+        return "set this machine's clock right"
+    if "match" in words:
+        return "use the host name that the certificate is for in data_plane_url"
+    if "ended the tls handshake" in words:
+        return "give the client certificate that the server wants by the option client_cert"
+    return "name the file of the CA that has signed it by the option ca_bundle"
+
+
+def _of_certificate(look: Look) -> Iterator[Finding]:
+    ends = (look.certificate or {}).get("notAfter")
+    if not isinstance(ends, str):
+        return
+    moment = ssl.cert_time_to_seconds(ends)
+    days = int((moment - time.time()) // _DAY)
+    day = time.strftime("%Y-%m-%d", time.gmtime(moment))
+    text = f"the certificate is accepted, and valid until {day}, {days} days from now"
+    if days < _DAYS_BEFORE_EXPIRY:
+        yield _found(Severity.WARNING, text, "have the server's certificate renewed before")
+    else:
+        yield _found(Severity.WELL, text)
+
+
+def _of_clock(look: Look, now: float) -> Iterator[Finding]:
+    if look.date is None:
+        return
+    try:
+        ahead = now - email.utils.parsedate_to_datetime(look.date).timestamp()
+    except (TypeError, ValueError, IndexError, OverflowError):
+        return
+    if abs(ahead) < _SKEW:
+        yield _found(Severity.WELL, "this machine's clock agrees with the server's")
+        return
+    side = "ahead of" if ahead > 0 else "behind"
+    yield _found(
+        Severity.WARNING,
+        f"this machine's clock is {abs(ahead):.0f} s {side} the server's, which corrects "
+        "the times that it makes, but no `timestamp` of yours",
+        "set the clock right (NTP)",
+    )
+
+
+def _of_health(look: Look) -> Finding:
+    answer = look.answer
+    try:
+        health = json.loads(look.body)
+    except ValueError:
+        health = None
+    if answer.status == 200 and isinstance(health, dict):  # noqa: PLR2004
+        accepting = str(health.get("acceptingEvents", "TRUE")).upper()
+        if accepting == "TRUE":
+            return _found(Severity.WELL, "/health says that it is well")
+        return _found(
+            Severity.WARNING,
+            "/health says that it does not accept events now",
+            "wait: they are kept and sent again; or ask who runs it",
+        )
+    return _found(
+        Severity.WARNING,
+        f"/health was answered {shown(answer)}",
+        "see whether data_plane_url leads to a data plane",
+    )
+
+
+def _of_key(config: Config, transport: HttpTransport, timeout: float) -> Iterator[Finding]:
+    begun = time.perf_counter()
+    try:
+        answer = transport.send(_EMPTY_BATCH, timeout)
+        if answer.text in ("invalid json", "failed to read body from request") and config.gzip:
+            plain = transport.send(_EMPTY_BATCH, timeout, plain=True)
+            if plain.text == _EMPTY:
+                yield _found(
+                    Severity.WARNING,
+                    "something on the way spoils compressed uploads; events go after failures",
+                    "set the option gzip to off",
+                )
+                answer = plain
+    except (TransportError, HeldError) as error:
+        yield _of_failure(error, config, transport.way()[0])
+        return
+    milliseconds = 1_000 * (time.perf_counter() - begun)
+    yield _of_verdict(answer)
+    yield _found(Severity.WELL, f"an upload is answered in {milliseconds:.0f} ms")
+
+
+def _of_verdict(answer: Answer) -> Finding:
+    if (answer.status, answer.text) == (400, _EMPTY) or judge(answer) is Verdict.ACCEPTED:
+        return _found(Severity.WELL, "the write key is accepted (an empty batch was sent)")
+    said = f"an empty batch was answered {shown(answer)}"
+    if answer.status == 404 and answer.text == "source is disabled":  # noqa: PLR2004
+        return _found(Severity.STOPS, said, "enable the source; events wait until then")
+    if judge(answer) is Verdict.RETRY:
+        cure = "wait: events are kept, and sent again until it takes them"
+        return _found(Severity.STOPS, said, cure)
+    if 300 <= answer.status < 400:  # noqa: PLR2004
+        cure = "give the address that it leads to as data_plane_url: redirects are not followed"
+        return _found(Severity.STOPS, said, cure)
+    return _found(Severity.STOPS, said, CURES.get(answer.status, "correct data_plane_url"))

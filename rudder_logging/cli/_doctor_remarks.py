@@ -1,0 +1,121 @@
+"""What does not stop events on their way, but is not as one would want it."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Iterator
+from logging.handlers import MemoryHandler, QueueHandler
+
+from .._formatter import RudderFormatter
+from .._handler import RudderHandler
+from ._doctor_findings import Finding, Severity
+from ._doctor_tree import Reached, adapters, describe, listener_of, named, way
+
+__all__ = ["of_adapters", "remarks"]
+
+
+def remarks(logger: logging.Logger, found: list[Reached]) -> Iterator[Finding]:
+    """What does not stop the events of a logger, but is not as one would want it.
+
+    Args:
+        logger: Where an event would be logged.
+        found: The RudderHandlers that it comes to.
+    """
+    seen: dict[RudderHandler, Reached] = {}
+    sources: dict[tuple[str, str], Reached] = {}
+    for reach in found:
+        if reach.handler in seen:
+            yield Finding(
+                Severity.WELL,
+                "logging",
+                str(reach),
+                f"is on the way of {named(logger)} twice: it sends each event once all the same",
+            )
+            continue
+        seen[reach.handler] = reach
+        config = reach.handler.config
+        other = sources.setdefault((config.write_key, config.data_plane_url), reach)
+        if other is not reach:
+            yield _warn(
+                str(reach),
+                f"has the same source as {other}: each event is sent twice, under two ids",
+                "take one of the two handlers off",
+            )
+        if not isinstance(reach.handler.formatter, RudderFormatter):
+            yield _warn(
+                str(reach),
+                f"its formatter is set to {type(reach.handler.formatter).__name__}, which can't "
+                "make messages and is left aside",
+                "leave `formatter` out, or use rudder_logging.RudderFormatter",
+            )
+        for wrapper in reach.through:
+            yield from _of_wrapper(wrapper, reach)
+    for owner in way(logger):
+        for handler in owner.handlers:
+            if isinstance(handler, QueueHandler) and listener_of(handler) is None:
+                yield _warn(
+                    f"{describe(handler)} on {named(owner)}",
+                    "puts records into a queue that no QueueListener of this process takes from",
+                    "make a QueueListener for it, or put a RudderHandler beside it",
+                )
+
+
+def _of_wrapper(wrapper: logging.Handler, reach: Reached) -> Iterator[Finding]:
+    subject = str(reach)
+    directly = "put the RudderHandler on the logger itself: it has a queue of its own"
+    if isinstance(wrapper, QueueHandler):
+        yield _warn(
+            subject,
+            "gets records from a QueueHandler, which formats them first: an event without a name "
+            "is named by the formatted text, not its template, and what bind() bound is lost",
+            directly,
+        )
+        listener = listener_of(wrapper)
+        if listener is not None and getattr(listener, "_thread", None) is None:
+            yield _warn(
+                subject,
+                "is inside a QueueListener that has not been started",
+                "call its start() (from Python 3.12, dictConfig's is `handler.listener`)",
+            )
+    elif isinstance(wrapper, MemoryHandler):
+        level = logging.getLevelName(wrapper.flushLevel)
+        yield _warn(
+            subject,
+            f"gets records from a MemoryHandler, not before {wrapper.capacity} have come, or one "
+            f"at {level}",
+            directly,
+        )
+    else:
+        yield _warn(
+            subject,
+            f"is inside {describe(wrapper)}: calls like track() don't find it, and whether it "
+            "hands events on is for that class to say",
+            directly,
+        )
+
+
+def of_adapters(logger: logging.Logger) -> Iterator[Finding]:
+    """Adapters of that logger that lose events."""
+    kinds: list[str] = []
+    for adapter in adapters():
+        if adapter.logger is not logger or type(adapter).__name__ in kinds:
+            continue
+        if _loses_events(adapter):
+            kinds.append(type(adapter).__name__)
+            yield _warn(
+                named(logger),
+                f"a {kinds[-1]} throws the `extra` of its calls away, and the events in it",
+                "use rudder_logging.EventLogger, or (from Python 3.13) merge_extra=True",
+            )
+
+
+def _loses_events(adapter: logging.LoggerAdapter[logging.Logger]) -> bool:
+    with contextlib.suppress(Exception):  # an adapter of the app's may raise anything
+        _, passed = adapter.process("", {"extra": {"rudder": {"user_id": "1"}}})
+        return (passed.get("extra") or {}).get("rudder") is None
+    return False
+
+
+def _warn(subject: str, text: str, cure: str) -> Finding:
+    return Finding(Severity.WARNING, "logging", subject, text, cure)

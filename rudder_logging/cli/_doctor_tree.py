@@ -1,0 +1,134 @@
+"""The live logging tree: which handlers a record meets, and what stands before them."""
+
+from __future__ import annotations
+
+import gc
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from logging.handlers import MemoryHandler, QueueHandler, QueueListener
+
+from .._handler import RudderHandler
+
+__all__ = [
+    "Reached",
+    "adapters",
+    "all_loggers",
+    "beyond",
+    "describe",
+    "listener_of",
+    "named",
+    "reached",
+    "root",
+    "way",
+]
+
+root = logging.getLogger()
+
+
+@dataclass(frozen=True)
+class Reached:
+    """A RudderHandler that a record of a logger comes to."""
+
+    handler: RudderHandler
+    owner: logging.Logger
+    """Whose it is, or whose outermost wrapper."""
+    through: tuple[logging.Handler, ...] = ()
+    """Handlers that hand records on to it, the outermost first."""
+
+    @property
+    def chain(self) -> tuple[logging.Handler, ...]:
+        """All handlers on the way, itself included."""
+        return (*self.through, self.handler)
+
+    def __str__(self) -> str:
+        inside = "".join(f", inside {describe(handler)}" for handler in reversed(self.through))
+        return f"{describe(self.handler)}{inside} on {named(self.owner)}"
+
+
+def named(logger: logging.Logger) -> str:
+    """How sentences call a logger."""
+    return "the root logger" if logger is root else f"logger {logger.name!r}"
+
+
+def describe(handler: logging.Handler) -> str:
+    """How sentences call a handler."""
+    name = f" {handler.get_name()!r}" if handler.get_name() else ""
+    to = f" to {handler.config.data_plane_url}" if isinstance(handler, RudderHandler) else ""
+    return f"{type(handler).__name__}{name}{to}"
+
+
+def all_loggers() -> list[logging.Logger]:
+    """Every logger that exists, root first, then by name."""
+    known = logging.Logger.manager.loggerDict
+    made = [known[name] for name in sorted(known)]
+    return [root, *(logger for logger in made if isinstance(logger, logging.Logger))]
+
+
+def way(logger: logging.Logger) -> Iterator[logging.Logger]:
+    """The loggers whose handlers a record meets: it and its ancestors, as far as they propagate."""
+    current: logging.Logger | None = logger
+    while current is not None:
+        yield current
+        current = current.parent if current.propagate else None
+
+
+def beyond(logger: logging.Logger) -> tuple[logging.Logger, list[Reached]] | None:
+    """The logger that does not propagate, and the RudderHandlers that are out of reach for that."""
+    last = list(way(logger))[-1]
+    if last.parent is None:
+        return None
+    return last, [found for owner in _ancestors(last) for found in reached(owner)]
+
+
+def _ancestors(logger: logging.Logger) -> Iterator[logging.Logger]:
+    current = logger.parent
+    while current is not None:
+        yield current
+        current = current.parent
+
+
+def reached(owner: logging.Logger) -> Iterator[Reached]:
+    """The RudderHandlers among a logger's own handlers, and inside them."""
+    for handler in owner.handlers:
+        yield from _within(handler, owner, ())
+
+
+def _within(
+    handler: logging.Handler, owner: logging.Logger, through: tuple[logging.Handler, ...]
+) -> Iterator[Reached]:
+    if isinstance(handler, RudderHandler):
+        yield Reached(handler, owner, through)
+    elif handler not in through:
+        for inner in _handed_on_to(handler):
+            yield from _within(inner, owner, (*through, handler))
+
+
+def _handed_on_to(handler: logging.Handler) -> list[logging.Handler]:
+    if isinstance(handler, QueueHandler):
+        listener = listener_of(handler)
+        return list(listener.handlers) if listener else []
+    if isinstance(handler, MemoryHandler):
+        return [handler.target] if handler.target else []
+    # Wrappers of other libraries, and the app's own, keep it in some attribute.
+    kept = [value for value in vars(handler).values() if value is not handler]
+    flat = [item for value in kept for item in (value if isinstance(value, list) else [value])]
+    return [item for item in flat if isinstance(item, logging.Handler)]
+
+
+def listener_of(handler: QueueHandler) -> QueueListener | None:
+    """Whoever takes from its queue; from Python 3.12, dictConfig leaves word of it."""
+    known = getattr(handler, "listener", None)
+    if isinstance(known, QueueListener):
+        return known
+    for thing in gc.get_objects():
+        # By type: isinstance would ask lazy objects of the app's what they are, and wake them.
+        if issubclass(type(thing), QueueListener) and thing.queue is handler.queue:
+            found: QueueListener = thing
+            return found
+    return None
+
+
+def adapters() -> list[logging.LoggerAdapter[logging.Logger]]:
+    """The LoggerAdapters that are alive: loggers don't know of them."""
+    return [thing for thing in gc.get_objects() if issubclass(type(thing), logging.LoggerAdapter)]

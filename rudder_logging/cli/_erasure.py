@@ -1,0 +1,153 @@
+"""Erasing events from a spool, beside processes that use it.
+
+What a process has left is taken over by its lock, as a process that delivers it would, and its
+segments are replaced whole. What a living process holds is left to it: it has read ahead, so what
+is overwritten in its files may leave all the same, and a line half overwritten would be a damaged
+event that it keeps among its dead letters.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Collection
+
+import orjson
+
+from ..queues._segments import Claim, parse_name
+from ._holdings import Holding, is_locked, look_at
+from ._sources import Source
+
+__all__ = ["Matches", "concerns", "count", "erase", "sweep"]
+
+_TEMPORARY = ".erasure"
+
+Matches = Callable[[bytes], bool]
+"""Whether a line is to be erased."""
+
+
+def concerns(ids: Collection[str]) -> Matches:
+    """Lines of events that have one of the ids: as the user's, as the old one, or in a merge.
+
+    A line that is no JSON any more does, if it has one of them anywhere.
+    """
+    wanted = frozenset(ids)
+    quoted = [orjson.dumps(one) for one in wanted]
+
+    def matches(line: bytes) -> bool:
+        try:
+            event = orjson.loads(line)
+        except orjson.JSONDecodeError:
+            return any(one in line for one in quoted)
+        if not isinstance(event, dict):
+            return False
+        found = {event.get(key) for key in ("userId", "anonymousId", "previousId")
+                 if isinstance(event.get(key), str)}  # fmt: skip
+        merged = event.get("mergeProperties")
+        for pair in merged if isinstance(merged, list) else ():
+            if isinstance(pair, dict) and isinstance(pair.get("value"), str):
+                found.add(pair["value"])
+        return not wanted.isdisjoint(found)
+
+    return matches
+
+
+def count(holding: Holding, matches: Matches) -> int:
+    """How many of a holding's events would be erased."""
+    return sum(matches(line.text) for _, line in holding.pending())
+
+
+def erase(holding: Holding, matches: Matches) -> int | None:
+    """Erase events that a process has left.
+
+    Returns:
+        How many were pending; None: somebody holds them, and none was touched.
+
+    Raises:
+        OSError: The directory does not let us.
+    """
+    claim = Claim.adopt(holding.directory, holding.owner)
+    if claim is None:
+        progress = os.path.join(holding.directory, f"{holding.owner}.progress")  # noqa: PTH118
+        return None if is_locked(progress) else 0
+    try:
+        holding = look_at(holding.directory, holding.owner)  # the lock was free until now
+        erased = sum(_rewrite(holding, number, matches) for number in sorted(holding.sizes))
+    finally:
+        claim.let_go()
+    left = Claim.adopt(holding.directory, holding.owner)  # which removes what is settled
+    if left is not None:
+        left.let_go()
+    return erased
+
+
+def sweep(directory: str) -> None:
+    """Remove what an erasure has left that was killed: it has events that are nobody's.
+
+    Raises:
+        OSError: The directory does not let us.
+    """
+    for name in os.listdir(directory):  # noqa: PTH208
+        parsed = parse_name(name[1 : -len(_TEMPORARY)]) if name.endswith(_TEMPORARY) else None
+        if parsed is None:
+            continue
+        # Under way, an erasure has the lock of the process whose events they are.
+        progress = os.path.join(directory, f"{parsed[0]}.progress")  # noqa: PTH118
+        if not is_locked(progress):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(os.path.join(directory, name))  # noqa: PTH108, PTH118
+
+
+def _rewrite(holding: Holding, number: int, matches: Matches) -> int:
+    """Replace one segment by what is to stay. Returns how many pending events are gone.
+
+    Offsets stay right at any moment: what is settled already becomes as many blanks.
+    """
+    path = holding.path(number)
+    settled = holding.settled[1] if number == holding.settled[0] else 0
+    kept: list[bytes] = []
+    erased = 0
+    is_there_before = False
+    source = Source(path)
+    try:
+        for line in source.lines():
+            if line is None:
+                continue
+            hit = matches(line.text)
+            if line.end <= settled:
+                is_there_before = is_there_before or hit
+            elif hit:
+                erased += 1
+            else:
+                kept.append(line.text if line.is_torn else line.text + b"\n")
+    finally:
+        source.close()
+    if erased or is_there_before:
+        blanks = b" " * (settled - 1) + b"\n" if settled else b""
+        _replace(path, blanks + b"".join(kept))
+    return erased
+
+
+def _replace(path: str, content: bytes) -> None:
+    """Either all of it is there afterwards, or what was."""
+    directory, name = os.path.split(path)
+    temporary = os.path.join(directory, f".{name}{_TEMPORARY}")  # noqa: PTH118 - no name of a segment
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
+    file = os.open(temporary, flags, 0o600)
+    try:
+        view = memoryview(content)
+        while view:
+            view = view[os.write(file, view) :]
+        os.fsync(file)
+        os.rename(temporary, path)  # noqa: PTH104
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)  # noqa: PTH108
+        raise
+    finally:
+        os.close(file)
+    folder = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

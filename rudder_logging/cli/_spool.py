@@ -1,0 +1,203 @@
+"""`rudder-logging spool`: what a durable queue holds, and how to erase from it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from time import time
+from typing import Any
+
+import click
+import orjson
+
+from ._common import BadInputError, ExitCode, FailedError, NearestGroup, events, show_json, tell
+from ._erasure import Matches, concerns, count, erase, sweep
+from ._holdings import Holding, holdings, spool_directory
+from ._moments import moment_of
+
+__all__ = ["spool"]
+
+_directory = click.argument("directory", metavar="[DIR]", required=False)
+_json = click.option("--json", "is_json", is_flag=True, help="Print the result as JSON.")
+_users = click.option(
+    "--user-id",
+    "user_ids",
+    metavar="ID",
+    multiple=True,
+    help="Only events with this userId, anonymousId, previousId or merged id. Repeat it for more.",
+)
+
+
+@click.group(cls=NearestGroup)
+def spool() -> None:
+    """Look into a durable queue, or erase from it.
+
+    DIR is the directory that the option `queue` names (file:///DIR); by default that of the
+    environment's RUDDER_QUEUE. All of it is safe beside processes that use the queue.
+    """
+
+
+@spool.command("list")
+@_directory
+@_json
+def list_(*, directory: str | None, is_json: bool) -> None:
+    """Show who holds how many events, how large and how old.
+
+    HELD BY is the living process that delivers them: the one that wrote them, or one that has
+    taken over. What nobody holds was left by a process that has ended; the next one with the same
+    write key and data plane delivers it.
+    """
+    found = [holding.summary() for holding in holdings(spool_directory(directory))]
+    if is_json:
+        click.echo(orjson.dumps(found).decode())
+        return
+    rows = [["SOURCE", "WRITTEN BY", "HELD BY", "EVENTS", "BYTES", "OLDEST"]]
+    now = time()
+    rows += [
+        [
+            one["source"][:8],
+            str(one["pid"]),
+            str(one["holder"] or "somebody") if one["alive"] else "nobody",
+            f"{one['events']:,}",
+            f"{one['bytes']:,}",
+            _age(now, one["oldest"]),
+        ]
+        for one in found
+    ]
+    if found:
+        for row in _aligned(rows):
+            click.echo(row)
+    total = sum(one["events"] for one in found)
+    click.echo(f"{events(total)}, {sum(one['bytes'] for one in found):,} bytes")
+
+
+@spool.command()
+@_directory
+@_users
+def show(*, directory: str | None, user_ids: tuple[str, ...]) -> int:
+    """Print the events that wait, as JSON Lines.
+
+    Those of the oldest process of a source come first. What is damaged is told on stderr.
+    """
+    matches = concerns(user_ids) if user_ids else None
+    damaged = 0
+    for holding in holdings(spool_directory(directory)):
+        for path, line in holding.pending():
+            if matches is not None and not matches(line.text):
+                continue
+            if not _is_event(line.text):
+                damaged += 1
+                tell(f"{path}: the line that ends at byte {line.end:,} is damaged")
+                continue
+            click.echo(line.text)
+    return ExitCode.FAILED if damaged else ExitCode.OK
+
+
+@spool.command()
+@_directory
+@_users
+@click.option("--all", "takes_all", is_flag=True, help="All events of processes that have ended.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@_json
+def purge(
+    *,
+    directory: str | None,
+    user_ids: tuple[str, ...],
+    takes_all: bool,
+    yes: bool,
+    is_json: bool,
+) -> int:
+    """Erase events of a user, or all, before they are sent.
+
+    Events that a living process holds can't be erased: it may have them in memory. The command
+    names the process, and ends with 1; stop it (its events stay in the spool) and purge again.
+    What was delivered already, or is among dead letters, is elsewhere.
+    """
+    if takes_all == bool(user_ids):
+        raise BadInputError("say what to erase: --user-id ID, or --all")
+    matches: Matches = _everything if takes_all else concerns(user_ids)
+    found = holdings(spool_directory(directory))
+    if not yes:
+        _ask(sum(count(holding, matches) for holding in found if not holding.is_alive))
+    erased, held = _purge(found, matches)
+    left = sum(number for _, number in held)
+    if is_json:
+        by_pid = [{"holder": holding.holder, "events": number} for holding, number in held]
+        show_json({"erased": erased, "left": left, "held": by_pid})
+    else:
+        click.echo(f"{events(erased)} erased")
+    if not held:
+        return ExitCode.OK
+    who = ", ".join(f"{number:,} by {_name_of(holding)}" for holding, number in held)
+    raise FailedError(
+        f"{events(left)} held by living processes are left, and may be sent ({who}); "
+        "stop them, and purge again"
+    )
+
+
+def _purge(found: Sequence[Holding], matches: Matches) -> tuple[int, list[tuple[Holding, int]]]:
+    """How many were erased, and how many there are that living processes hold."""
+    erased, held = 0, []
+    swept = set()
+    for holding in found:
+        try:
+            if holding.directory not in swept:
+                swept.add(holding.directory)
+                sweep(holding.directory)
+            number = None if holding.is_alive else erase(holding, matches)
+        except OSError as error:
+            where = error.filename or holding.directory
+            raise FailedError(
+                f"{where} can't be rewritten: {error.strerror}; {events(erased)} erased before"
+            ) from None
+        if number is not None:
+            erased += number
+        elif number := count(holding, matches):
+            held.append((holding, number))
+    return erased, held
+
+
+def _name_of(holding: Holding) -> str:
+    holder = holding.holder
+    if holder is None:
+        return f"whoever has taken over from process {holding.pid}, or itself"
+    return f"process {holder}"
+
+
+def _ask(number: int) -> None:
+    if not (sys.stdin is not None and sys.stdin.isatty()):
+        raise BadInputError("nobody can be asked here: give --yes")
+    if not click.confirm(f"Erase {events(number)} for good?", err=True):
+        raise FailedError("nothing was erased")
+
+
+def _everything(line: bytes) -> bool:
+    return bool(line.strip())
+
+
+def _is_event(text: bytes) -> bool:
+    try:
+        return isinstance(orjson.loads(text), dict)
+    except orjson.JSONDecodeError:
+        return False
+
+
+def _age(now: float, stamp: Any) -> str:
+    """How long ago, in the largest unit that fits."""
+    moment = moment_of(stamp)
+    if moment is None:
+        return "-"
+    seconds = max(0.0, now - moment)
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Columns of text."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return [
+        "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True))
+        for row in rows
+    ]

@@ -1,0 +1,115 @@
+"""From a line of a file to the message in it: of spools, dead letters and formatted logs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from time import time
+from typing import Any, NamedTuple
+
+import orjson
+
+from .._encoding import dumps, utc_milliseconds
+from .._events import EVENT_TYPES, validate
+from ..exceptions import InvalidEventError
+from ._moments import moment_of
+
+__all__ = ["Stored", "UnsendableError", "as_text", "read_stored"]
+
+_DEAD_LETTER = frozenset({"message", "status", "reason", "refusedAt"})
+_BEGINNING = b'{"messageId":'
+"""Of each message that a RudderFormatter or a RudderHandler writes."""
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+class Stored(NamedTuple):
+    """A message as a line had it."""
+
+    queued: bytes
+    """Short of the closing brace and without `sentAt`: delivery adds both."""
+    id: str
+    event: Mapping[str, Any]
+
+    @property
+    def moment(self) -> float | None:
+        """When it happened, in seconds since the epoch, as far as it says."""
+        moment = moment_of(self.event.get("timestamp"))
+        return moment_of(self.event.get("originalTimestamp")) if moment is None else moment
+
+
+class UnsendableError(Exception):
+    """A line was meant to be an event, and can't be sent.
+
+    Attributes:
+        kept: What is left of it, as JSON: for a file of rejects.
+    """
+
+    def __init__(self, reason: str, kept: bytes) -> None:
+        super().__init__(reason)
+        self.kept = kept
+
+
+def read_stored(text: bytes) -> Stored | None:
+    """The message in a line; None: it is an ordinary line of a log.
+
+    A line of text that does not begin like JSON is ordinary, and so is JSON that is not an event:
+    without an id and without a type, or with a log line's `message`. What a collector of logs has
+    put before an event (a time, a container's name) is left out.
+
+    Raises:
+        UnsendableError: It is damaged, or the data plane would refuse or lose it.
+    """
+    text = text.removeprefix(_BYTE_ORDER_MARK)
+    if not text.startswith(b"{"):
+        prefix, event, rest = text.partition(_BEGINNING)
+        if not event and _is_text(prefix):
+            return None
+        text = event + rest or text
+    try:
+        found = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        raise UnsendableError("damaged: no JSON", as_text(text)) from None
+    if found.keys() == _DEAD_LETTER:
+        found = found["message"]
+        text = orjson.dumps(found)
+        if type(found) is not dict:
+            raise UnsendableError("a dead letter without an event: it was damaged before", text)
+    elif not _is_event(found):
+        return None
+    return _checked(found, text)
+
+
+def as_text(line: bytes) -> bytes:
+    """What is no JSON, as JSON."""
+    return orjson.dumps(line.decode("utf-8", "replace"))
+
+
+def _is_text(line: bytes) -> bool:
+    """Not so: UTF-16, or the zeros that a file has after a loss of power."""
+    try:
+        return "\0" not in line.decode()
+    except UnicodeDecodeError:
+        return False
+
+
+def _is_event(found: Mapping[str, Any]) -> bool:
+    if "messageId" in found:
+        return True
+    kind = found.get("type")
+    return isinstance(kind, str) and kind in EVENT_TYPES and "message" not in found
+
+
+def _checked(event: dict[str, Any], text: bytes) -> Stored:
+    try:
+        validate(event)
+        message_id = event.get("messageId")
+        if not isinstance(message_id, str) or not message_id.strip():
+            # Without one, an event that is sent again would be another one.
+            raise UnsendableError("no messageId", text)
+        if "sentAt" in event or "originalTimestamp" not in event:
+            event.pop("sentAt", None)
+            # With a `sentAt` alone, the server would compute a time that never was.
+            event.setdefault("originalTimestamp", utc_milliseconds(time()))
+            text = dumps(event)
+    except InvalidEventError as error:
+        raise UnsendableError(str(error), text) from None
+    return Stored(text[:-1], message_id, event)

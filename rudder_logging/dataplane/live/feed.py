@@ -1,0 +1,131 @@
+"""The last entries, in bounded memory, for any number of readers."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from time import time
+from typing import Any
+
+from ..inbox import Inbox, ReceivedRequest
+from .entries import KINDS, Entry, Judge, entries_of
+
+__all__ = ["MAX_BYTES", "MAX_ENTRIES", "Batch", "Feed"]
+
+MAX_ENTRIES = 10_000
+MAX_BYTES = 64 * 1024 * 1024
+
+_BATCH_ENTRIES = 1_000
+_BATCH_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a reader has not seen yet, or the first part of it.
+
+    Args:
+        first: The first entry's number; they count up from there.
+        entries: Oldest first.
+        skipped: How many were forgotten before this reader came to them.
+        cleared: How often all was forgotten on demand; what a reader has from before is void.
+        counts: Of all that came since, by kind.
+        is_last: Whether there is no more at the moment.
+    """
+
+    first: int
+    entries: Sequence[Entry]
+    skipped: int
+    cleared: int
+    counts: Mapping[str, int]
+    is_last: bool
+
+    @property
+    def next(self) -> int:
+        """Where to go on."""
+        return self.first + len(self.entries)
+
+
+class Feed(Inbox):
+    """An inbox that keeps what the page shows, and only the last of it.
+
+    Args:
+        judges: What else to say of each event.
+        max_entries: How many it keeps.
+        max_bytes: How large they may be together; the last one is kept whatever its size.
+    """
+
+    def __init__(
+        self,
+        judges: Sequence[Judge] = (),
+        max_entries: int = MAX_ENTRIES,
+        max_bytes: int = MAX_BYTES,
+    ) -> None:
+        super().__init__()
+        self._judges = judges
+        self._max_entries, self._max_bytes = max_entries, max_bytes
+        self._held: deque[Entry] = deque()
+        self._bytes = 0
+        self._next = 0
+        self._cleared = self._cleared_at = 0
+        self._counts = dict.fromkeys(KINDS, 0)
+        self._lock = threading.Lock()
+        self.requests_seen = 0
+        """Since the start; `clear` leaves it."""
+        self.events_seen = 0
+        """As `requests_seen`, of events that were stored."""
+        self.refusals_seen = 0
+        """As `requests_seen`, of those that were refused."""
+
+    def add(self, request: ReceivedRequest, events: tuple[dict[str, Any], ...]) -> None:
+        """Keep what the page shows of a request; the request itself is not kept."""
+        entries = entries_of(request, events, self._judges, time())
+        with self._lock:
+            self.requests_seen += 1
+            self.events_seen += len(events)
+            self.refusals_seen += not events
+            for entry in entries:
+                self._held.append(entry)
+                self._bytes += len(entry.shown)
+                self._counts[entry.kind] += 1
+            self._next += len(entries)
+            while len(self._held) > self._max_entries or (
+                self._bytes > self._max_bytes and len(self._held) > 1
+            ):
+                self._bytes -= len(self._held.popleft().shown)
+
+    def after(self, number: int) -> Batch:
+        """The entries from this number on: as many as make a batch, perhaps none."""
+        with self._lock:
+            oldest = self._next - len(self._held)
+            first = max(number, oldest)
+            entries: list[Entry] = []
+            size = 0
+            for entry in islice(self._held, first - oldest, first - oldest + _BATCH_ENTRIES):
+                size += len(entry.shown)
+                if entries and size > _BATCH_BYTES:
+                    break
+                entries.append(entry)
+            counts = dict(self._counts)
+            skipped = max(0, first - max(number, self._cleared_at))
+            is_last = first + len(entries) == self._next
+            return Batch(first, entries, skipped, self._cleared, counts, is_last)
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        """The events held, oldest first."""
+        with self._lock:
+            held = list(self._held)
+        return [json.loads(message) for entry in held if (message := entry.message)]
+
+    def clear(self) -> None:
+        """Forget all entries. Numbers go on, so that readers notice."""
+        with self._lock:
+            self._held.clear()
+            self._bytes = 0
+            self._cleared += 1
+            self._cleared_at = self._next
+            self._counts = dict.fromkeys(KINDS, 0)

@@ -1,0 +1,104 @@
+"""LivePlane: the local data plane with its page."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from .. import gateway
+from ..inbox import ReceivedRequest
+from ..server import LocalDataPlane
+from .feed import Feed
+from .judges import judges
+from .routes import Routes
+from .stream import Stream
+
+if TYPE_CHECKING:
+    from ..._plan import TrackingPlan
+
+__all__ = ["DEFAULT_KEY", "LivePlane"]
+
+DEFAULT_KEY = "local-write-key"
+"""One to give to an app; unless told otherwise, LivePlane takes any other as well."""
+
+_LONGEST_LATENCY = 600.0
+
+
+class LivePlane(LocalDataPlane):
+    """A LocalDataPlane to look into: the page at `/` shows what arrives, as it arrives.
+
+    It keeps the last 10,000 events, in no more than 64 MiB, and no requests.
+
+    Args:
+        write_key: The one that it accepts; None: any.
+        port: 0: a free one.
+        host: Where it listens. Beyond loopback, anybody who reaches it reads what it received.
+        plan: What the page holds events to.
+
+    Raises:
+        OSError: From `start`: the port is taken.
+    """
+
+    def __init__(
+        self,
+        write_key: str | None = None,
+        port: int = 0,
+        *,
+        host: str = "127.0.0.1",
+        plan: TrackingPlan | None = None,
+    ) -> None:
+        super().__init__(write_key, port, host=host)
+        self.feed = self._inbox = Feed(judges(plan))
+        self._routes = Routes(Stream(self.feed, self._state), host, self.feed.clear, self._switch)
+
+    def _state(self) -> Mapping[str, Any]:
+        """What the page's switches show."""
+        return {
+            "key": DEFAULT_KEY if self.write_key is None else None,
+            "shares": [[status, share] for status, share in self._faults.shares.items()],
+            "latency": self.latency,
+            "limit": self.max_request_bytes,
+            "limit_default": gateway.MAX_REQUEST_BYTES,
+            "enabled": self.source_enabled,
+        }
+
+    def _switch(self, body: bytes) -> None:
+        """Set faults as the page asks; what it leaves out stays as it is."""
+        try:
+            wanted = json.loads(body)
+            shares = {int(status): float(share) for status, share in wanted.get("shares", [])}
+            latency = float(wanted.get("latency", self.latency))
+            limit = int(wanted.get("limit", self.max_request_bytes))
+            enabled = bool(wanted.get("enabled", self.source_enabled))
+        except (ValueError, TypeError, AttributeError, OverflowError):
+            raise ValueError("the switches are not what the page sends") from None
+        if not (0 <= latency <= _LONGEST_LATENCY and limit > 0):
+            raise ValueError("latency must be from 0 to 600 seconds, and the limit over 0 bytes")
+        if not all(400 <= status <= 599 for status in shares):  # noqa: PLR2004 - HTTP's own
+            raise ValueError("a failing status must be from 400 to 599")
+        if "shares" in wanted:
+            self.fail_at_random(shares)
+        self.latency, self.max_request_bytes, self.source_enabled = latency, limit, enabled
+
+    async def _respond(self, request: Request) -> Response | None:
+        assert self._released is not None  # noqa: S101 - for the type checker
+        response = await self._routes.respond(request, self._released)
+        if response is not None:
+            return response
+        response = await super()._respond(request)
+        if request.method == "POST" and gateway.ROUTES.get(request.url.path) != "POST":
+            self._keep_lost(request, response)
+        return response
+
+    def _keep_lost(self, request: Request, response: Response | None) -> None:
+        """Show what went to a path that the gateway does not have: LocalDataPlane forgets it."""
+        words = bytes(response.body).decode().strip() if response is not None else ""
+        status = None if response is None else response.status_code
+        received = ReceivedRequest(
+            request.method, request.url.path, {}, b"", 0, status, words or "405 method not allowed"
+        )
+        self.feed.add(received, ())

@@ -1,0 +1,423 @@
+"""`rudder-logging doctor` as a process: real files, real modules, a real data plane."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+
+from rudder_logging import RudderHandler
+from rudder_logging.dataplane import LocalDataPlane
+
+from ..conftest import WRITE_KEY, MakeHandler, Wire
+
+
+def doctor(*words: str, at: Path, stdin: bytes = b"", **environment: str) -> tuple[int, str, str]:
+    """Run it in a directory; return code, stdout, stderr. No secret is ever shown."""
+    clean = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("RUDDER_", "REQUESTS_CA", "CURL_CA"))
+    }
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-m", "rudder_logging", "doctor", *words],
+        env={**clean, "PYTHONPATH": os.pathsep.join(sys.path[1:]), **environment},
+        cwd=at,
+        input=stdin,
+        capture_output=True,
+        timeout=50,
+        check=False,
+    )
+    out, err = done.stdout.decode(), done.stderr.decode()
+    assert WRITE_KEY not in out + err
+    assert "hidden" not in out + err
+    assert "Traceback" not in err
+    return done.returncode, out, err
+
+
+def settings(plane: LocalDataPlane, **handler: Any) -> dict[str, Any]:
+    """An app's logging configuration."""
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "handlers": {
+            "events": {
+                "class": "rudder_logging.RudderHandler",
+                "write_key": WRITE_KEY,
+                "data_plane_url": plane.url,
+                **handler,
+            }
+        },
+        "root": {"level": "INFO", "handlers": ["events"]},
+    }
+
+
+def write(directory: Path, content: object, name: str = "logging.json") -> str:
+    """A file with that content as JSON; return its name."""
+    (directory / name).write_text(json.dumps(content))
+    return name
+
+
+def test_all_is_well(plane: LocalDataPlane, tmp_path: Path) -> None:
+    """Exit code 0, verdicts first, plain lines without colour; no event is sent."""
+    config = write(tmp_path, settings(plane))
+    code, out, err = doctor("--config", config, "shop", "rudder", at=tmp_path)
+    assert (code, err) == (0, "")
+    first, second, *lines, last = out.splitlines()
+    assert first == (
+        "An event logged to logger 'shop' at INFO: leaves, by RudderHandler 'events' to "
+        f"{plane.url} on the root logger."
+    )
+    assert second.startswith("An event by a call of the package, like track(): leaves, by ")
+    assert all(line.startswith("well     network  RudderHandler 'events'") for line in lines)
+    assert last == "nothing stops events, no warnings."
+    assert "\x1b" not in out
+    assert plane.events == []
+
+
+def test_what_stops_is_told_with_its_cure(plane: LocalDataPlane, tmp_path: Path) -> None:
+    """Exit code 1; logger, level and cure in one line."""
+    content = settings(plane)
+    content["loggers"] = {"shop": {"level": "ERROR"}, "shop.api": {"propagate": False}}
+    config = write(tmp_path, content)
+    code, out, err = doctor("--config", config, "shop", "shop.api", at=tmp_path)
+    assert (code, err) == (1, "")
+    assert "logger 'shop' at INFO: does NOT leave." in out
+    assert (
+        "stops    logging  logger 'shop': its level is ERROR, above INFO. "
+        "Cure: set the level of logger 'shop' to INFO.\n"
+    ) in out
+    assert "logger 'shop.api': does not propagate" in out
+
+
+def test_json(plane: LocalDataPlane, tmp_path: Path) -> None:
+    """One object, for machines."""
+    config = write(tmp_path, settings(plane, level="ERROR"))
+    code, out, _ = doctor("--config", config, "--json", "--offline", "shop", at=tmp_path)
+    found = json.loads(out)
+    assert (code, found["ok"]) == (1, False)
+    assert found["loggers"] == [{"logger": "shop", "by_call": False, "leaves": False, "by": []}]
+    (finding,) = found["findings"]
+    assert finding.pop("subject").startswith("RudderHandler 'events' to ")
+    assert finding == {
+        "severity": "stops",
+        "area": "logging",
+        "text": "its level is ERROR, above INFO",
+        "cure": "set the handler's level to INFO, or leave it out",
+    }
+
+
+def test_without_a_configuration(plane: LocalDataPlane, tmp_path: Path) -> None:
+    """The package's settings, from the environment or the command line, are what is checked."""
+    code, out, _ = doctor(at=tmp_path, RUDDER_WRITE_KEY=WRITE_KEY, RUDDER_DATA_PLANE_URL=plane.url)
+    assert code == 0
+    assert "leaves, by a handler that is made of the settings" in out
+    code, out, _ = doctor("--write-key", "wrong", "--data-plane-url", plane.url, at=tmp_path)
+    assert code == 1
+    assert "401 'invalid write key'" in out
+    code, out, _ = doctor(at=tmp_path)
+    assert code == 1
+    assert "write_key is missing" in out
+
+
+def test_the_installed_script_looks_into_the_current_directory(
+    plane: LocalDataPlane, tmp_path: Path
+) -> None:
+    """A console script, unlike `python -m`, does not do so by itself."""
+    (tmp_path / "site_settings.py").write_text(APP.format(settings=settings(plane)))
+    script = Path(sys.executable).with_name("rudder-logging")
+    words = ["doctor", "--offline", "--config", "site_settings:LOGGING"]
+    done = subprocess.run([script, *words], cwd=tmp_path, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+APP = """
+import logging, logging.config
+print("what the app prints")
+LOGGING = {settings!r}
+class Staging:
+    LOGGING = LOGGING
+def configure():
+    logging.config.dictConfig(LOGGING)
+def settings():
+    return LOGGING
+early = logging.getLogger("app.early")
+logging.getLogger("other.early")
+"""
+
+
+@pytest.mark.parametrize("name", ["LOGGING", "Staging.LOGGING", "configure", "settings"])
+def test_configuration_in_a_module(plane: LocalDataPlane, tmp_path: Path, name: str) -> None:
+    """A dict like Django's, or a function; what the app prints is none of the results."""
+    (tmp_path / "site_settings.py").write_text(APP.format(settings=settings(plane)))
+    code, out, err = doctor("--config", f"site_settings:{name}", "--json", "--offline", at=tmp_path)
+    assert (code, err) == (0, "what the app prints\n")
+    assert [row["leaves"] for row in json.loads(out)["loggers"]] == [True, True]
+
+
+def test_disabled_loggers_are_found(plane: LocalDataPlane, tmp_path: Path) -> None:
+    """The app's own, made before dictConfig with its default: told of all, and of one by name."""
+    content = settings(plane)
+    del content["disable_existing_loggers"]
+    (tmp_path / "app.py").write_text(APP.format(settings=content))
+    code, out, _ = doctor("--config", "app:LOGGING", "--offline", at=tmp_path)
+    assert code == 0
+    assert "warning  logging  loggers 'app.early', 'other.early': disabled" in out
+    assert "logger 'rudder_logging': is disabled" in out
+    code, out, _ = doctor("--config", "app:LOGGING", "--offline", "app.early", at=tmp_path)
+    assert code == 1
+    assert "stops    logging  logger 'app.early': is disabled" in out
+
+
+def test_ini_file(plane: LocalDataPlane, tmp_path: Path) -> None:
+    """For fileConfig."""
+    (tmp_path / "logging.ini").write_text(
+        f"""
+[loggers]
+keys=root,shop
+[handlers]
+keys=events
+[formatters]
+keys=
+[logger_root]
+level=INFO
+handlers=events
+[logger_shop]
+qualname=shop
+level=WARNING
+handlers=
+[handler_events]
+class=rudder_logging.RudderHandler
+args=({WRITE_KEY!r}, {plane.url!r})
+"""
+    )
+    code, out, _ = doctor("--config", "logging.ini", "--offline", "shop", at=tmp_path)
+    assert code == 1
+    assert "logger 'shop': its level is WARNING" in out
+
+
+def test_wrong_formatter_is_overheard(plane: LocalDataPlane, tmp_path: Path) -> None:
+    """What the handler has to say of its configuration is a finding."""
+    content = settings(plane, formatter="plain")
+    content["formatters"] = {"plain": {"format": "%(message)s"}}
+    config = write(tmp_path, content)
+    code, out, err = doctor("--config", config, "--offline", at=tmp_path)
+    assert (code, err) == (0, "")
+    assert "RudderHandler keeps its RudderFormatter: Formatter can't make messages" in out
+
+
+BROKEN = {
+    "raises.py": "import nothing_of_that_name",
+    "fails.py": "LOGGING = {}\nraise RuntimeError('the settings are\\nnot well')",
+    "exits.py": "raise SystemExit('wrong usage')",
+    "syntax.py": "LOGGING = {",
+    "odd.py": "LOGGING = 7\ndef broken(): raise OSError(13, 'Permission denied')",
+    "not.json": "{'version': 1}",
+    "list.json": "[]",
+    "version.json": "{}",
+    "class.json": '{"version": 1, "handlers": {"a": {"class": "shop.Handler"}}}',
+    "extra.json": '{"version": 1, "handlers": {"a": {"class": "rudder_logging.dataplane.X"}}}',
+    "option.json": json.dumps(
+        {
+            "version": 1,
+            "handlers": {"events": {"class": "rudder_logging.RudderHandler", "uplod_size": 1}},
+        }
+    ),
+    "key.json": '{"version": 1, "handlers": {"a": {"class": "rudder_logging.RudderHandler"}}}',
+    "empty.ini": "",
+    "log.yaml": "version: 1",
+}
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("nowhere.json", "names no file: nowhere.json; give a JSON or INI file, or module:NAME"),
+        ("not.json", "not.json is not valid JSON: Expecting property name"),
+        ("list.json", "is no dict"),
+        ("version.json", "dictionary doesn't specify a version"),
+        ("class.json", "No module named 'shop'"),
+        ("option.json", "did you mean 'upload_size'"),
+        ("key.json", "write_key is missing"),
+        ("empty.ini", "empty.ini"),
+        ("log.yaml", "is YAML"),
+        ("nothing_there:LOGGING", "No module named 'nothing_there'"),
+        ("odd:MISSING", "odd has no MISSING"),
+        ("odd:LOGGING", "is no dict for logging.config.dictConfig: int"),
+        ("odd:broken", "Permission denied"),
+        (":LOGGING", "is not module:NAME"),
+        ("raises:LOGGING", "No module named 'nothing_of_that_name'"),
+        ("fails:LOGGING", "RuntimeError: the settings are"),
+        ("exits:LOGGING", "SystemExit: wrong usage"),
+        ("syntax:LOGGING", "SyntaxError"),
+    ],
+)
+def test_bad_configuration_is_one_clear_line(tmp_path: Path, source: str, words: str) -> None:
+    """Exit code 2, nothing on stdout."""
+    for name, text in BROKEN.items():
+        (tmp_path / name).write_text(text)
+    code, out, err = doctor("--config", source, at=tmp_path)
+    assert (code, out) == (2, "")
+    assert err.startswith("Error: --config")
+    assert err.count("\n") == 1
+    assert words in err
+
+
+def test_the_line_of_the_apps_own_code_is_named(tmp_path: Path) -> None:
+    """Where to look."""
+    (tmp_path / "fails.py").write_text(BROKEN["fails.py"])
+    _, _, err = doctor("--config", "fails:LOGGING", at=tmp_path)
+    assert f"({tmp_path / 'fails.py'}:2)" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--config", "/root/nothing/x"], "names no file"),
+        (["--write-key", ""], "write_key"),
+        (["--messages", "nothing.jsonl"], "nothing.jsonl can't be read: No such file"),
+        (["--timeout", "soon"], "--timeout"),
+        (["--data-plane-url", "nowhere", "--write-key", "k"], "data_plane_url must look like"),
+    ],
+)
+def test_bad_words(tmp_path: Path, words: list[str], said: str) -> None:
+    """Each is told in words; a wrong URL, too."""
+    code, out, err = doctor(*words, at=tmp_path)
+    assert code in (1, 2)
+    assert said in out + err
+
+
+def test_what_is_left_in_a_spool_stays_there(
+    plane: LocalDataPlane, make_handler: MakeHandler, wire: Wire, tmp_path: Path
+) -> None:
+    """The doctor makes the app's handlers; that must not deliver what another process left."""
+    spool = tmp_path / "spool"
+    leaving = (
+        "import logging, os, rudder_logging as r\n"
+        f"h = r.RudderHandler({WRITE_KEY!r}, 'http://127.0.0.1:9', queue='file://{spool}')\n"
+        "logging.getLogger().addHandler(h)\n"
+        "logging.warning('Left Behind', extra={'rudder': {'user_id': 1}})\n"
+        "os._exit(0)"
+    )
+    subprocess.run([sys.executable, "-c", leaving], check=True, timeout=30)
+    files = {path: path.read_bytes() for path in spool.rglob("*") if path.is_file()}
+    assert files
+    content = settings(plane, queue=f"file://{spool}")
+    content["handlers"]["events"]["data_plane_url"] = "http://127.0.0.1:9"
+    code, out, _ = doctor("--config", write(tmp_path, content), at=tmp_path)
+    assert code == 1  # nobody listens there
+    assert f"the spool {spool} is well" in out
+    assert {path: path.read_bytes() for path in spool.rglob("*") if path.is_file()} == files
+
+
+def test_what_the_app_logs_meanwhile_is_not_sent(plane: LocalDataPlane, tmp_path: Path) -> None:
+    """An import that tracks something is no reason to send it."""
+    (tmp_path / "eager.py").write_text(
+        f"import rudder_logging as r\nr.write_key = {WRITE_KEY!r}\n"
+        f"r.data_plane_url = {plane.url!r}\nr.track('1', 'Imported')\nLOGGING = {{'version': 1}}\n"
+    )
+    code, out, _ = doctor("--config", "eager:LOGGING", at=tmp_path)
+    assert code == 0, out
+    assert "write key is accepted" in out
+    assert plane.events == []
+
+
+def test_tls_through_the_entry_point(tmp_path: Path) -> None:
+    """A private CA: refused without it, and accepted with it, from the environment."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(
+        str(tmp_path / "server.pem")
+    )
+    with LocalDataPlane(WRITE_KEY, certfile=str(tmp_path / "server.pem")) as plane:
+        config = write(tmp_path, settings(plane))
+        code, out, _ = doctor("--config", config, at=tmp_path)
+        assert code == 1
+        assert "unable to get local issuer certificate. Cure: name the file of the CA" in out
+        trusted = str(tmp_path / "ca.pem")
+        code, out, _ = doctor("--config", config, at=tmp_path, RUDDER_CA_BUNDLE=trusted)
+    assert code == 0, out
+
+
+def test_passwords_of_proxies_are_not_shown(plane: LocalDataPlane, tmp_path: Path) -> None:
+    """Neither in lines nor as JSON (`doctor` looks for it)."""
+    proxy = plane.url.replace("http://", "http://user:hidden@")
+    config = write(tmp_path, settings(plane))
+    for words in ([], ["--json"]):
+        _, out, _ = doctor("--config", config, *words, at=tmp_path, http_proxy=proxy, no_proxy="")
+        assert "***@127.0.0.1" in out
+
+
+def test_messages_of_a_file(
+    plane: LocalDataPlane, make_handler: MakeHandler, wire: Wire, tmp_path: Path
+) -> None:
+    """Counted per kind, with the first line; other lines are skipped and counted."""
+    event = {"type": "track", "messageId": "m", "userId": "1", "event": "Order Paid"}
+    dead = {"message": {**event, "userId": None}, "status": 400, "reason": "r", "refusedAt": "t"}
+    lines = [
+        b"an ordinary line",
+        json.dumps({"message": "of python-json-logger's", "level": "INFO"}).encode(),
+        json.dumps({**event, "properties": {"userId": 7}}).encode(),
+        json.dumps({**event, "properties": {"userId": 8}}).encode(),
+        json.dumps(dead).encode(),
+        json.dumps({**event, "event": "Order 1 Paid"}).encode(),
+        json.dumps({**event, "event": "Order 2 Paid"}).encode(),
+        b"x" * 5_000_001,
+        b'{"type": "track", "torn',
+    ]
+    code, out, err = doctor("--messages", "-", at=tmp_path, stdin=b"\n".join(lines))
+    assert (code, err) == (1, "")
+    dead_letter, reserved, names, *rest = out.splitlines()
+    assert dead_letter.startswith(
+        "stops    messages stdin: 1 of 5 events, first in line 5: can't be"
+    )
+    assert "track: no id (give 'user_id' or 'anonymous_id')" in dead_letter
+    assert reserved.startswith(
+        "warning  messages stdin: 2 of 5 events, first in line 3: properties"
+    )
+    assert "first in line 7: event names that differ only in values, like 'Order … Paid'" in names
+    assert rest == [
+        "well     messages stdin: 5 events were looked at, 4 other lines skipped.",
+        "1 finding stops events, 2 warnings.",
+    ]
+
+
+def test_messages_that_are_none(tmp_path: Path) -> None:
+    """A file of something else is a warning, not a crash."""
+    (tmp_path / "other.bin").write_bytes(bytes(range(256)) * 10)
+    code, out, _ = doctor("--messages", "other.bin", at=tmp_path)
+    assert code == 0
+    assert "there is no event among" in out
+
+
+def test_a_spools_own_lines_are_read(
+    make_handler: MakeHandler, wire: Wire, tmp_path: Path, plane: LocalDataPlane
+) -> None:
+    """What the durable queue writes is what the doctor reads."""
+    plane.source_enabled = False
+    handler = make_handler(queue=f"file://{tmp_path}/spool")
+    assert isinstance(handler, RudderHandler)
+    wire(handler).info("Article Read", extra={"rudder": {"user_id": "1"}})
+    (segment,) = (tmp_path / "spool").rglob("*.jsonl")
+    code, out, _ = doctor("--messages", str(segment), at=tmp_path)
+    assert code == 0
+    assert "1 events were looked at" in out
+
+
+def test_closed_pipe(plane: LocalDataPlane, tmp_path: Path) -> None:
+    """Whoever reads may go away: exit code 141, and no traceback."""
+    config = write(tmp_path, settings(plane))
+    command = f"{sys.executable} -m rudder_logging doctor --config {config} --offline; echo $? >&2"
+    read, written = os.pipe()
+    os.close(read)
+    done = subprocess.run(
+        ["sh", "-c", command], cwd=tmp_path, stdout=written, stderr=subprocess.PIPE, check=False
+    )
+    os.close(written)
+    assert done.stderr.decode().strip() == "141"

@@ -1,0 +1,130 @@
+"""The doctor on the disk: nothing is made or changed, and what is wrong is named."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from rudder_logging import Config
+from rudder_logging.cli._doctor_disk import examine
+from rudder_logging.cli._doctor_findings import Finding, Severity
+from rudder_logging.queues._spool import Spool
+from rudder_logging.queues._urls import parse_queue_url
+
+SOURCE = {"write_key": "k", "data_plane_url": "https://example.com"}
+
+
+def look(path: Path, query: str = "", **options: Any) -> list[Finding]:
+    """All findings for a spool."""
+    config = Config.load({}, **{**SOURCE, "queue": f"file://{path}{query}", **options})
+    return list(examine(config, "the handler"))
+
+
+def fault(found: list[Finding], severity: Severity = Severity.STOPS) -> Finding:
+    """The one that is not well."""
+    (finding,) = [one for one in found if one.severity is not Severity.WELL]
+    assert (finding.severity, finding.area) == (severity, "disk")
+    assert finding.cure
+    return finding
+
+
+def own_directory(path: Path) -> Path:
+    """The source's directory in a spool."""
+    url = parse_queue_url(f"file://{path}")
+    assert url is not None
+    return Path(Spool(url, "k https://example.com", print).path)
+
+
+def test_queue_in_memory() -> None:
+    """There is nothing to look at."""
+    assert list(examine(Config.load({}, **SOURCE), "the handler")) == []
+
+
+def test_spool_that_will_be_made(tmp_path: Path) -> None:
+    """It is not made by looking."""
+    found = look(tmp_path / "a" / "b")
+    assert {one.severity for one in found} == {Severity.WELL}
+    assert f"{tmp_path}/a/b will be made" in found[0].text
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_spool_that_is_well(tmp_path: Path) -> None:
+    """What waits in it is told."""
+    own = own_directory(tmp_path)
+    own.mkdir(0o700)
+    (own / ("0" * 20 + "-1-00000000.00000001.jsonl")).write_bytes(b"x" * 1_500_000)
+    state, room = look(tmp_path)
+    assert state.text == f"the spool {tmp_path} is well"
+    assert "1.5 MB of events wait in the spool, of 1,073.7 MB at the most" in room.text
+
+
+@pytest.mark.parametrize("of", ["spool", "source"])
+def test_directory_that_others_can_write_to(tmp_path: Path, of: str) -> None:
+    """Its mode is told, and the command that mends it."""
+    own = own_directory(tmp_path)
+    own.mkdir(0o700)
+    (tmp_path if of == "spool" else own).chmod(0o777)
+    finding = fault(look(tmp_path))
+    assert "others can write to" in finding.text
+    assert "mode 777" in finding.text
+    assert "chmod" in finding.cure
+
+
+def test_file_in_its_place(tmp_path: Path) -> None:
+    """The path is told."""
+    (tmp_path / "spool").touch()
+    assert "no directory" in fault(look(tmp_path / "spool")).text
+    assert fault(look(tmp_path / "spool" / "below")).text.startswith(str(tmp_path / "spool"))
+
+
+def test_directory_of_another_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the handler will refuse it."""
+    monkeypatch.setattr(os, "geteuid", lambda: 12_345)
+    assert "another user" in fault(look(tmp_path)).text
+
+
+def test_directory_that_is_read_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Root may write anywhere, so that a test can't do without a fake."""
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    assert f"{tmp_path} is not writable" in fault(look(tmp_path)).text
+    assert f"{tmp_path} is not writable" in fault(look(tmp_path / "new")).text
+
+
+@pytest.mark.parametrize(
+    ("waiting", "free", "words", "severity"),
+    [
+        (1_000, 10**9, "the spool is full", Severity.STOPS),
+        (900, 10**9, "wait in the spool", Severity.WARNING),
+        (0, 999, "the disk fills up before the spool", Severity.WARNING),
+    ],
+)
+def test_room(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    waiting: int,
+    free: int,
+    words: str,
+    severity: Severity,
+) -> None:
+    """A spool that is full, or nearly; a disk that is."""
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=free))
+    own = own_directory(tmp_path)
+    own.mkdir(0o700)
+    (own / ("0" * 20 + "-1-00000000.00000001.jsonl")).write_bytes(b"x" * waiting)
+    assert words in fault(look(tmp_path, "?max_bytes=1000"), severity).text
+
+
+def test_dead_letters(tmp_path: Path) -> None:
+    """Where they go must be there."""
+    options = {**SOURCE, "dead_letter": str(tmp_path / "dead.jsonl")}
+    (finding,) = examine(Config.load({}, **options), "the handler")
+    assert finding.severity is Severity.WELL
+    for path in (tmp_path, tmp_path / "missing" / "dead.jsonl"):
+        options["dead_letter"] = str(path)
+        found = list(examine(Config.load({}, **options), "the handler"))
+        assert "can't be written" in fault(found, Severity.WARNING).text

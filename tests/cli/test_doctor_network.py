@@ -1,0 +1,305 @@
+"""The doctor on the network: what each fault looks like, named, and cured."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta, timezone
+from email.utils import formatdate
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+
+from rudder_logging import Config
+from rudder_logging.cli._doctor_findings import Finding, Severity
+from rudder_logging.cli._doctor_network import examine, masked
+from rudder_logging.dataplane import LocalDataPlane
+
+from ..conftest import WRITE_KEY
+from ..test_transport import read_request, server
+
+HEALTHY = '{"server":"UP","acceptingEvents":"TRUE"}'
+
+
+@pytest.fixture(autouse=True)
+def usual_certificates(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not those that the machine's environment names."""
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def look(url: str, **options: Any) -> list[Finding]:
+    """All findings for a configuration. None shows the key."""
+    config = Config.load({}, **{"write_key": WRITE_KEY, "data_plane_url": url, **options})
+    found = list(examine(config, "the handler", timeout=2.0))
+    assert all(one.subject == "the handler" and one.area == "network" for one in found)
+    assert WRITE_KEY not in str(found)
+    return found
+
+
+def fault(found: list[Finding], severity: Severity = Severity.STOPS) -> Finding:
+    """The one that is not well."""
+    (finding,) = [one for one in found if one.severity is not Severity.WELL]
+    assert finding.severity is severity
+    assert finding.cure
+    return finding
+
+
+def test_all_is_well(plane: LocalDataPlane) -> None:
+    """Each step is told; no event is sent, and nothing is stored."""
+    found = look(plane.url)
+    assert {one.severity for one in found} == {Severity.WELL}
+    text = "\n".join(one.text for one in found)
+    for words in ("is resolved", "/health", "clock agrees", "write key is accepted", "answered in"):
+        assert words in text
+    assert plane.events == []
+    (request,) = plane.requests
+    assert request.body == b'{"batch":[]}'
+
+
+@pytest.mark.parametrize(
+    ("status", "words", "text", "cure"),
+    [
+        (401, "invalid write key", "401 'invalid write key'", "check write_key"),
+        (404, "source is disabled", "404 'source is disabled'", "enable the source"),
+        (404, "404 page not found", "404 '404 page not found'", "correct data_plane_url"),
+        (403, "<html>", "403 with a text that is not the gateway's", "check write_key"),
+        (200, "welcome", "200 with a text that is not", "something else than a data plane"),
+        (301, "", "301 without a text", "redirects are not followed"),
+        (429, "max requests limit reached", "429", "wait: events are kept"),
+        (503, "Service Unavailable", "503", "wait: events are kept"),
+        (500, "failed to read body from request", "500", "wait: events are kept"),
+        (418, "", "418", "correct data_plane_url"),
+    ],
+)
+def test_answers_to_an_empty_batch(
+    plane: LocalDataPlane, status: int, words: str, text: str, cure: str
+) -> None:
+    """The gateway says `empty batch payload` if key and route are right, and this if not."""
+    plane.fail(status, times=None, text=words)
+    finding = fault(look(plane.url))
+    assert text in finding.text
+    assert cure in finding.cure
+
+
+def test_wrong_key(plane: LocalDataPlane) -> None:
+    """As the local data plane's own rules say."""
+    assert "invalid write key" in fault(look(plane.url, write_key="wrong")).text
+
+
+def test_disabled_source(plane: LocalDataPlane) -> None:
+    """As the local data plane's own rules say."""
+    plane.source_enabled = False
+    assert "source is disabled" in fault(look(plane.url)).text
+
+
+def test_overload(plane: LocalDataPlane) -> None:
+    """`/health` is refused, too."""
+    plane.overloaded = True
+    health, key = (one for one in look(plane.url) if one.severity is not Severity.WELL)
+    assert (health.severity, key.severity) == (Severity.WARNING, Severity.STOPS)
+    assert "/health was answered 503" in health.text
+
+
+def test_wrong_path(plane: LocalDataPlane) -> None:
+    """A base URL that leads elsewhere."""
+    found = [one for one in look(plane.url + "/api") if one.severity is not Severity.WELL]
+    assert "404 page not found" in found[-1].text
+    assert found[-1].cure == "enable the source, or correct data_plane_url"
+
+
+def test_nobody_listens() -> None:
+    """Host and port are named."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    finding = fault(look(f"http://127.0.0.1:{port}"))
+    assert f"127.0.0.1:{port} is not connected: Connection refused" in finding.text
+
+
+def test_unknown_host() -> None:
+    """A name that is in no DNS: nothing else is tried."""
+    finding = fault(look("https://data-plane.invalid"))
+    assert "the name of the host, data-plane.invalid, is not resolved" in finding.text
+
+
+def test_no_answer(plane: LocalDataPlane) -> None:
+    """Connected, and then nothing for as long as the doctor waits."""
+    plane.hang()
+    assert "gives no answer" in fault(look(plane.url)).text
+
+
+def test_network_in_clear(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over http:// to another machine, anyone may read events and key."""
+    with server(lambda connection: None, 0) as url:
+        port = url.rpartition(":")[2]
+        first, *_ = look("http://data-plane.invalid:" + port)
+    assert first.severity is Severity.WARNING
+    assert "unencrypted" in first.text
+
+
+def test_short_timeout(plane: LocalDataPlane) -> None:
+    """Under the gateway's own, events are sent twice."""
+    assert "timeout is 2 s" in fault(look(plane.url, timeout=2), Severity.WARNING).text
+
+
+def answers(*pages: tuple[bytes, bytes]) -> Callable[[socket.socket], None]:
+    """Answer the requests of one connection: headers and body."""
+
+    def answer(connection: socket.socket) -> None:
+        for head, body in pages:
+            read_request(connection)
+            length = b"Content-Length: %d\r\n\r\n" % len(body)
+            connection.sendall(head + b"\r\n" + length + body)
+
+    return answer
+
+
+EMPTY = (b"HTTP/1.1 400 Bad Request", b"empty batch payload\n")
+
+
+@pytest.mark.parametrize(("seconds", "side"), [(3_600, "behind"), (-3_600, "ahead of")])
+def test_clock_skew(seconds: int, side: str) -> None:
+    """The server's clock tells by how much this machine's is wrong."""
+    date = formatdate(time.time() + seconds, usegmt=True).encode()
+    page = (b"HTTP/1.1 200 OK\r\nDate: " + date, HEALTHY.encode())
+    with server(answers(page, EMPTY)) as url:
+        finding = fault(look(url), Severity.WARNING)
+    assert side in finding.text
+    assert "NTP" in finding.cure
+
+
+@pytest.mark.parametrize("date", [b"", b"\r\nDate: yesterday"])
+def test_server_without_a_clock(date: bytes) -> None:
+    """Nothing is said where nothing is known."""
+    page = (b"HTTP/1.1 200 OK" + date, HEALTHY.encode())
+    with server(answers(page, EMPTY)) as url:
+        assert "clock" not in str(look(url))
+
+
+def test_health_that_takes_no_events() -> None:
+    """The gateway's own word for it."""
+    page = (b"HTTP/1.1 200 OK", HEALTHY.replace("TRUE", "FALSE").encode())
+    with server(answers(page, EMPTY)) as url:
+        assert "does not accept events now" in fault(look(url), Severity.WARNING).text
+
+
+def test_spoilt_compression() -> None:
+    """Something on the way takes compression off: found by a second, plain batch."""
+    spoilt = (b"HTTP/1.1 400 Bad Request", b"invalid json\n")
+    page = (b"HTTP/1.1 200 OK", HEALTHY.encode())
+    with server(answers(page, spoilt, EMPTY)) as url:
+        finding = fault(look(url), Severity.WARNING)
+    assert "spoils compressed uploads" in finding.text
+    assert "gzip" in finding.cure
+
+
+def test_proxy_in_force(plane: LocalDataPlane, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where it comes from is told, and its password is not."""
+    proxy = plane.url.replace("http://", "http://user:hidden@")
+    found = look("http://data-plane.invalid", proxies={"http": proxy})
+    text = str(found)
+    assert "hidden" not in text
+    assert f"the proxy {masked(proxy)} is in force, from the option proxies" in text
+    assert "the name of the proxy, 127.0.0.1, is resolved" in text
+    monkeypatch.setenv("http_proxy", proxy)
+    assert "from the variable http_proxy" in str(look("http://data-plane.invalid"))
+
+
+def test_proxy_that_is_down() -> None:
+    """The proxy is named, not the data plane."""
+    finding = fault(look("http://127.0.0.2:9", proxies={"http": "http://u:hidden@127.0.0.1:9"}))
+    assert finding.text.startswith("http://***@127.0.0.1:9 is not connected")
+    assert "no_proxy" in finding.cure
+    assert "hidden" not in str(finding)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("http://user:word@host:1", "http://***@host:1"),
+        ("http://user@host", "http://***@host"),
+        ("user:word@host", "***@host"),
+        ("http://a:b@c@host", "http://***@host"),
+        ("http://host:3128", "http://host:3128"),
+    ],
+)
+def test_masked(url: str, shown: str) -> None:
+    """Neither user nor password."""
+    assert masked(url) == shown
+
+
+@contextmanager
+def secure_plane(
+    directory: Path, host: str = "127.0.0.1", days: float = 100, **options: Any
+) -> Iterator[LocalDataPlane]:
+    """A data plane with TLS, its CA's file beside it."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(directory / "ca.pem"))
+    until = datetime.now(timezone.utc) + timedelta(days=days)
+    authority.issue_cert(host, not_after=until).private_key_and_cert_chain_pem.write_to_path(
+        str(directory / "server.pem")
+    )
+    with LocalDataPlane(WRITE_KEY, certfile=str(directory / "server.pem"), **options) as plane:
+        yield plane
+
+
+def test_tls_that_is_well(tmp_path: Path) -> None:
+    """The day on which the certificate ends is told, and who vouches for it."""
+    with secure_plane(tmp_path) as plane:
+        found = look(plane.url, ca_bundle=str(tmp_path / "ca.pem"))
+    assert {one.severity for one in found} == {Severity.WELL}
+    text = str(found)
+    assert "99 days from now" in text
+    assert "ca.pem, from the option ca_bundle" in text
+
+
+def test_certificate_that_ends_soon(tmp_path: Path) -> None:
+    """A warning, days before it stops everything."""
+    with secure_plane(tmp_path, days=3.5) as plane:
+        found = look(plane.url, ca_bundle=str(tmp_path / "ca.pem"))
+    assert "3 days from now" in fault(found, Severity.WARNING).text
+
+
+@pytest.mark.parametrize(
+    ("how", "trusted", "words", "cure"),
+    [
+        ({"days": -1}, True, "expired", "renewed"),
+        ({"host": "other.example"}, True, "mismatch", "host name that the certificate is for"),
+        ({}, False, "unable to get local issuer", "by the option ca_bundle"),
+    ],
+    ids=["expired", "wrong host", "private CA"],
+)
+def test_certificates_that_are_not_accepted(
+    tmp_path: Path, how: dict[str, Any], words: str, cure: str, *, trusted: bool
+) -> None:
+    """Each with a cure of its own."""
+    options = {"ca_bundle": str(tmp_path / "ca.pem")} if trusted else {}
+    with secure_plane(tmp_path, **how) as plane:
+        finding = fault(look(plane.url, **options))
+    assert words in finding.text
+    assert cure in finding.cure
+
+
+def test_client_certificate_that_is_wanted(tmp_path: Path) -> None:
+    """The server ends the handshake."""
+    clients = trustme.CA()
+    clients.cert_pem.write_to_path(str(tmp_path / "clients.pem"))
+    with secure_plane(tmp_path, client_ca=str(tmp_path / "clients.pem")) as plane:
+        finding = fault(look(plane.url, ca_bundle=str(tmp_path / "ca.pem")))
+    assert "client_cert" in finding.cure
+
+
+def test_server_without_tls(plane: LocalDataPlane) -> None:
+    """https:// to a port that speaks http."""
+    finding = fault(look(plane.url.replace("http:", "https:")))
+    assert "does not speak TLS" in finding.text
+
+
+def test_missing_certificate_file() -> None:
+    """Named, with the option."""
+    finding = fault(look("https://data-plane.invalid", ca_bundle="/no/such/file"))
+    assert "ca_bundle names a file that does not exist: /no/such/file" in finding.text

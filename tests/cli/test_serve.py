@@ -1,0 +1,216 @@
+"""`rudder-logging serve`, through its real entry point."""
+
+from __future__ import annotations
+
+import json
+import logging
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import requests
+
+from rudder_logging import RudderHandler
+from rudder_logging.cli._common import ExitCode
+
+COMMAND = [sys.executable, "-m", "rudder_logging", "serve"]
+EVENT = {"type": "track", "event": "Paid", "userId": "ä1", "messageId": "m1"}
+
+
+@contextmanager
+def serving(*flags: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """The command in a process of its own, and its address."""
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        [*COMMAND, "--port", "0", *flags], stdout=pipe, stderr=pipe, encoding="utf-8"
+    ) as server:
+        output = server.stderr if "--json" in flags else server.stdout
+        assert output is not None
+        try:
+            yield server, output.readline().split()[-1].rstrip("/")
+        finally:
+            if server.poll() is None:
+                server.kill()
+
+
+def end(server: subprocess.Popen[str], number: int = signal.SIGINT) -> tuple[str, str, int]:
+    """End it as a person or a service manager would; what it wrote, and its exit code."""
+    server.send_signal(number)
+    assert server.stdout is not None
+    assert server.stderr is not None
+    return server.stdout.read(), server.stderr.read(), server.wait(10)
+
+
+def post(url: str, *events: object, key: str = "any") -> requests.Response:
+    """Send a batch."""
+    return requests.post(f"{url}/v1/batch", json={"batch": events}, auth=(key, ""), timeout=5)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_says_how_to_reach_it_and_what_came(number: int) -> None:
+    """The page's address and an app's settings first; the counts after Ctrl-C, and code 0."""
+    with serving() as (server, url):
+        assert url.startswith("http://127.0.0.1:")
+        assert "No event yet" in requests.get(url, timeout=5).text
+        assert post(url, EVENT, EVENT).text == "ok"
+        assert post(url).status_code == 400
+        with requests.get(f"{url}/live/stream", stream=True, timeout=5):  # an open page
+            stdout, stderr, code = end(server, number)
+    assert f"RUDDER_DATA_PLANE_URL={url} RUDDER_WRITE_KEY=local-write-key" in stdout
+    assert "any write key" in stdout
+    assert stdout.splitlines()[-1] == "2 events stored; 1 of 2 requests refused"
+    assert (stderr, code) == ("", ExitCode.OK)
+
+
+def test_a_handler_delivers_to_it() -> None:
+    """What it tells an app to set is what an app needs."""
+    with serving() as (server, url):
+        handler = RudderHandler(write_key="local-write-key", data_plane_url=url)
+        handler.emit(_record())
+        assert handler.flush(10)
+        handler.close()
+        assert end(server)[0].splitlines()[-1].startswith("1 events stored; 0 of 1")
+
+
+def _record() -> logging.LogRecord:
+    record = logging.LogRecord("app", logging.INFO, __file__, 1, "Paid", None, None)
+    record.rudder = {"user_id": "1"}
+    return record
+
+
+def test_json_lines() -> None:
+    """Events as lines on stdout, as `replay` takes them; all else on stderr."""
+    with serving("--json") as (server, url):
+        post(url, EVENT, {**EVENT, "messageId": "m2"})
+        post(url, {"type": "track"})
+        assert server.stdout is not None
+        assert json.loads(server.stdout.readline()) == EVENT  # at once, not at the end
+        post(url, {**EVENT, "messageId": "m3"})
+        stdout, stderr, code = end(server)
+    assert [json.loads(line)["messageId"] for line in stdout.splitlines()] == ["m2", "m3"]
+    assert stderr.splitlines()[-1] == "3 events stored; 1 of 3 requests refused"
+    assert code == ExitCode.OK
+
+
+def test_write_key() -> None:
+    """Given, it is the only one that is taken, and it is not shown."""
+    with serving("--write-key", "the-one") as (server, url):
+        assert post(url, EVENT).text == "invalid write key\n"
+        assert post(url, EVENT, key="the-one").text == "ok"
+        assert "the-one" not in requests.get(url, timeout=5).text
+        stdout, stderr, _ = end(server)
+    assert "the-one" not in stdout + stderr
+
+
+def test_faults_by_flags() -> None:
+    """Statuses by share, a limit of size, and latency, in the units that people write."""
+    with serving("--fail", "503:1", "--latency", "50ms", "--limit", "1kb") as (_, url):
+        answer = post(url, EVENT)
+        assert (answer.status_code, answer.text) == (503, "Service Unavailable\n")
+        assert answer.elapsed.total_seconds() >= 0.05
+    with serving("--limit", "0.1kb", "--fail", "503:0") as (_, url):
+        assert post(url, EVENT).text == "ok"
+        assert post(url, EVENT, EVENT).status_code == 413
+
+
+def test_plan(tmp_path: Path) -> None:
+    """A verdict for each event."""
+    plan = tmp_path / "plan.json"
+    plan.write_text('{"events": [{"name": "Read"}]}')
+    with serving("--plan", str(plan)) as (_, url):
+        post(url, EVENT)
+        with requests.get(f"{url}/live/stream", stream=True, timeout=5) as page:
+            lines = page.iter_lines(chunk_size=1)
+            batch = next(line for line in lines if line.startswith(b'data: {"session"'))
+    (row,) = json.loads(batch[6:])["rows"]
+    assert (row["verdict"], row["words"][0][:14]) == ("plan", "tracking plan:")
+
+
+def run(*flags: str) -> subprocess.CompletedProcess[str]:
+    """The command, which is expected to end by itself."""
+    return subprocess.run(
+        [*COMMAND, *flags], capture_output=True, text=True, timeout=20, check=False
+    )
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--port", "x"], "'--port'"),
+        (["--port", "70000"], "'--port'"),
+        (["--prot", "80"], "--prot"),
+        (["extra"], "extra"),
+        (["--host", "192.0.2.1"], "--host: '192.0.2.1' is no address of this machine"),
+        (["--host", "no such host"], "--host: 'no such host' is no address of this machine"),
+        (["--host", ""], "--host is empty; give an address of this machine"),
+        (["--fail", "often"], "--fail must be STATUS:SHARE, like 503:0.2; not 'often'"),
+        (["--fail", "200:1"], "--fail must have a status from 400 to 599, not 200"),
+        (["--fail", "503:20"], "--fail must have a share of the requests from 0 to 1, not 20"),
+        (["--fail", "503:nan"], "--fail must have a share"),
+        (["--fail", "503:1", "--fail", "429:1"], "--fail has shares that make more than 1"),
+        (["--fail", "503:0.1", "--fail", "503:0.1"], "--fail names a status twice"),
+        (["--latency", "soon"], "--latency must be up to 600s, like 200ms or 1.5s; not 'soon'"),
+        (["--latency", "11m"], "--latency must be"),
+        (["--limit", "0"], "--limit must be up to 1000mb, like 100kb or 4mb; not '0'"),
+        (["--limit", "9" * 400 + "mb"], "--limit must be"),
+        (["--write-key", "a:b"], "--write-key must be the source's write key"),
+        (["--plan", "/nowhere/plan.json"], "--plan: /nowhere/plan.json can't be read: No such"),
+        (["--plan", "README.md"], "--plan: README.md is not JSON"),
+    ],
+)
+def test_bad_input_is_one_line(flags: list[str], words: str) -> None:
+    """It names the flag and the cure, with exit code 2, and nothing else is written."""
+    done = run(*flags)
+    assert (done.stdout, done.returncode) == ("", ExitCode.BAD_INPUT)
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith("Error: ")
+    assert words in done.stderr
+
+
+def test_a_taken_port() -> None:
+    """It says so, and what to do."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = run("--port", str(port))
+    cure = "end what listens there, or give another --port"
+    assert done.stderr == f"Error: port {port} is taken; {cure}\n"
+    assert (done.stdout, done.returncode) == ("", ExitCode.BAD_INPUT)
+
+
+def test_beyond_loopback_it_warns() -> None:
+    """With such a `--host`, anybody may read what arrives; the address shown works here."""
+    with serving("--host", "0.0.0.0") as (server, url):
+        assert url.startswith("http://localhost:")
+        assert requests.get(url, timeout=5).status_code == 200
+        _, stderr, code = end(server)
+    assert stderr == "Warning: anybody who reaches this machine can read what arrives\n"
+    assert code == ExitCode.OK
+
+
+def test_a_reader_that_goes_away_is_no_error() -> None:
+    """`serve --json | head -1` ends when `head` does, in silence."""
+    with serving("--json") as (server, url):
+        assert server.stdout is not None
+        assert server.stderr is not None
+        server.stdout.close()
+        post(url, EVENT)
+        assert server.wait(10) == ExitCode.CLOSED_PIPE
+        assert "Error" not in server.stderr.read()
+
+
+def test_a_missing_extra_is_named() -> None:
+    """Without starlette, the exact command that installs it."""
+    code = (
+        "import sys; sys.modules['starlette'] = None; from rudder_logging.cli import main; "
+        "sys.exit(main(['serve']))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=20, check=False
+    )
+    wanted = "Error: serve needs an extra: pip install 'rudder-logging[cli,dataplane]'\n"
+    assert (done.stderr, done.returncode) == (wanted, ExitCode.BAD_INPUT)

@@ -1,0 +1,193 @@
+"""Direct calls make a log record only where it matters; what arrives is the same either way."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from rudder_logging import EventLogger, RudderHandler
+from rudder_logging._dispatch import want_records
+from rudder_logging.dataplane import LocalDataPlane
+
+from .conftest import MakeHandler, Wire
+
+
+class Records(logging.Handler):
+    """Keeps what it gets."""
+
+    def __init__(self, level: int = logging.NOTSET) -> None:
+        super().__init__(level)
+        self.kept: list[logging.LogRecord] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep it."""
+        self.kept.append(record)
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> list[logging.LogRecord]:
+    """All records that are made."""
+    records: list[logging.LogRecord] = []
+    make = logging.Logger.makeRecord
+
+    def make_and_note(*args: Any, **kwargs: Any) -> logging.LogRecord:
+        records.append(make(*args, **kwargs))
+        return records[-1]
+
+    monkeypatch.setattr(logging.Logger, "makeRecord", make_and_note)
+    return records
+
+
+@pytest.fixture
+def handler(make_handler: MakeHandler) -> RudderHandler:
+    """One that delivers."""
+    return make_handler()
+
+
+@pytest.fixture
+def logger(handler: RudderHandler, wire: Wire) -> logging.Logger:
+    """With that handler."""
+    return wire(handler)
+
+
+@pytest.fixture
+def hidden(logger: logging.Logger) -> Iterator[Callable[[], None]]:
+    """To call within the test: no handler of pytest's sees the logger's records from then on."""
+    yield lambda: setattr(logger, "propagate", False)
+    logger.propagate = True
+    logger.filters.clear()
+
+
+def call_and_flush(logger: logging.Logger, handler: RudderHandler) -> None:
+    """Record one event by a call."""
+    EventLogger(logger).track("u1", "Article Read", {"title": "The Independence"})
+    assert handler.flush(10)
+
+
+def test_no_record_is_made_that_nobody_would_see(
+    logger: logging.Logger,
+    hidden: Callable[[], None],
+    handler: RudderHandler,
+    plane: LocalDataPlane,
+    made: list[logging.LogRecord],
+) -> None:
+    """The event is the same as one that a record carries."""
+    hidden()
+    logger.addHandler(logging.NullHandler())
+    logger.addHandler(Records(logging.WARNING))
+    call_and_flush(logger, handler)
+    assert made == []
+    logger.addHandler(Records())
+    call_and_flush(logger, handler)
+    assert len(made) == 1
+    without, with_record = plane.events
+    for name in ("messageId", "originalTimestamp", "sentAt"):
+        assert without.pop(name) != with_record.pop(name)
+    assert without == with_record
+
+
+def _add_handler(logger: logging.Logger, records: Records, patch: pytest.MonkeyPatch) -> None:
+    logger.addHandler(records)
+
+
+def _filter_logger(logger: logging.Logger, records: Records, patch: pytest.MonkeyPatch) -> None:
+    logger.addFilter(lambda record: not records.emit(record))  # type: ignore[func-returns-value]
+
+
+def _filter_handler(logger: logging.Logger, records: Records, patch: pytest.MonkeyPatch) -> None:
+    logger.handlers[0].addFilter(lambda record: not records.emit(record))  # type: ignore[func-returns-value]
+
+
+def _replace_factory(logger: logging.Logger, records: Records, patch: pytest.MonkeyPatch) -> None:
+    def make(*args: Any, **kwargs: Any) -> logging.LogRecord:
+        records.emit(logging.LogRecord(*args, **kwargs))
+        return records.kept[-1]
+
+    patch.setattr(logging, "_logRecordFactory", make)
+
+
+@pytest.mark.parametrize(
+    "listen", [_add_handler, _filter_logger, _filter_handler, _replace_factory]
+)
+def test_whoever_may_look_at_a_record_gets_one(
+    logger: logging.Logger,
+    hidden: Callable[[], None],
+    handler: RudderHandler,
+    plane: LocalDataPlane,
+    monkeypatch: pytest.MonkeyPatch,
+    listen: Callable[[logging.Logger, Records, pytest.MonkeyPatch], None],
+) -> None:
+    """Another handler, a filter, a factory: it sees the event, and its caller."""
+    hidden()
+    records = Records()
+    listen(logger, records, monkeypatch)
+    call_and_flush(logger, handler)
+    (record,) = records.kept
+    assert record.__dict__["rudder"]["event"] == "Article Read"
+    assert (record.pathname, record.funcName) == (__file__, "call_and_flush")
+    assert len(plane.events) == 1
+
+
+def test_whoever_looks_at_records_in_tests_can_have_them(
+    logger: logging.Logger,
+    hidden: Callable[[], None],
+    handler: RudderHandler,
+    made: list[logging.LogRecord],
+) -> None:
+    """Until they no longer want them."""
+    hidden()
+    want_records(1)
+    call_and_flush(logger, handler)
+    want_records(-1)
+    call_and_flush(logger, handler)
+    assert len(made) == 1
+
+
+def test_a_filter_in_a_subclass_of_the_handler_is_asked(plane: LocalDataPlane, wire: Wire) -> None:
+    """It may hold the event back."""
+
+    class Choosy(RudderHandler):
+        def filter(self, record: logging.LogRecord) -> bool:
+            return "secret" not in record.msg
+
+    handler = Choosy("test-write-key", plane.url)
+    logger = wire(handler)
+    logger.propagate = False
+    try:
+        EventLogger(logger).track("u1", "secret")
+        call_and_flush(logger, handler)
+    finally:
+        handler.close()
+        logger.propagate = True
+    assert [event["event"] for event in plane.events] == ["Article Read"]
+
+
+def test_a_handler_that_is_on_the_path_twice_takes_an_event_once(
+    handler: RudderHandler, plane: LocalDataPlane, wire: Wire
+) -> None:
+    """By a child logger and by its parent."""
+    parent = wire(handler, name="twice")
+    parent.propagate = False
+    call_and_flush(wire(handler, name="twice.child"), handler)
+    parent.propagate = True
+    assert len(plane.events) == 1
+
+
+def test_levels_and_disabled_loggers_do_not_stop_a_call(
+    logger: logging.Logger, handler: RudderHandler, plane: LocalDataPlane
+) -> None:
+    """Also where another handler would see its record if they allowed it."""
+    records = Records()
+    logger.addHandler(records)
+    logger.setLevel(logging.ERROR)
+    handler.setLevel(logging.ERROR)
+    call_and_flush(logger, handler)
+    logger.disabled = True
+    call_and_flush(logger, handler)
+    logger.disabled = False
+    handler.setLevel(logging.NOTSET)
+    assert records.kept == []
+    assert len(plane.events) == 2
