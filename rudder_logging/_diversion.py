@@ -10,7 +10,7 @@ import logging
 import sys
 import threading
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import FrameType
 from typing import Any
 
@@ -195,8 +195,9 @@ def _handle(self: logging.Logger, record: logging.LogRecord) -> None:
 
 
 def _take(logger: logging.Logger, record: logging.LogRecord, on_way: list[RudderHandler]) -> None:
-    """Record what no handler gets; with what would have made its message, if it is known."""
-    configured = on_way or _configured()
+    """Record what no handler gets from here; with what would make its message, if it is known."""
+    on_way = on_way or list(_behind(_path(logger)))
+    configured = on_way or list(_behind(_all_handlers()))
     stopped_by = _obstacle(logger, record, on_way) if configured else None
     handler = configured[0] if configured else _stand_in.handler()
     try:
@@ -207,22 +208,33 @@ def _take(logger: logging.Logger, record: logging.LogRecord, on_way: list[Rudder
         handler.handleError(record)
 
 
-def _configured() -> list[RudderHandler]:
-    """The handlers of all loggers."""
-    loggers = [logging.root, *logging.root.manager.loggerDict.values()]
-    return [
-        handler
-        for logger in loggers
-        if isinstance(logger, logging.Logger)
-        for handler in logger.handlers
-        if isinstance(handler, RudderHandler)
-    ]
+def _path(logger: logging.Logger | None) -> Iterator[logging.Handler]:
+    while logger is not None:
+        yield from logger.handlers
+        logger = logger.parent if logger.propagate else None
+
+
+def _all_handlers() -> Iterator[logging.Handler]:
+    for logger in (logging.root, *logging.root.manager.loggerDict.values()):
+        if isinstance(logger, logging.Logger):
+            yield from logger.handlers
+
+
+def _behind(handlers: Iterable[object]) -> Iterator[RudderHandler]:
+    """The RudderHandlers among them, and those that logging's own handlers pass records on to."""
+    for handler in handlers:
+        if isinstance(handler, RudderHandler):
+            yield handler
+        elif isinstance(handler, logging.Handler):
+            listener = getattr(handler, "listener", None)  # of a QueueHandler, from Python 3.12
+            yield from _behind(getattr(listener, "handlers", ()))
+            yield from _behind([getattr(handler, "target", None)])  # of a MemoryHandler
 
 
 def _obstacle(
     logger: logging.Logger, record: logging.LogRecord, on_way: list[RudderHandler]
-) -> str:
-    """Why a record would reach no handler."""
+) -> str | None:
+    """Why a record would reach no handler; None: it would."""
     if logger.disabled:
         return f"the logger {logger.name!r} is disabled"
     if logger.manager.disable >= record.levelno:
@@ -234,7 +246,10 @@ def _obstacle(
         return f"the level of logger {source.name!r} is {logging.getLevelName(source.level)}"
     if not on_way:
         return f"no RudderHandler is on the way from logger {logger.name!r} up"
-    return f"the level of its RudderHandler is {logging.getLevelName(on_way[0].level)}"
+    lowest = min(handler.level for handler in on_way)
+    if lowest > record.levelno:
+        return f"the level of its RudderHandler is {logging.getLevelName(lowest)}"
+    return None
 
 
 def _accept(self: RudderHandler, record: logging.LogRecord) -> None:

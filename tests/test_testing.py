@@ -264,6 +264,26 @@ def test_handler_behind_a_queue_makes_the_message(make_handler: MakeHandler, wir
             listener.stop()
 
 
+def test_handler_behind_another_is_known(make_handler: MakeHandler, wire: Wire) -> None:
+    """A MemoryHandler, or from Python 3.12 a QueueHandler with a listener, leads to it."""
+    handler = make_handler(context={"a": 1})
+    buffer = logging.handlers.MemoryHandler(10, target=handler)
+    queued = logging.handlers.QueueHandler(queue.SimpleQueue())
+    listener = logging.handlers.QueueListener(queued.queue, handler)
+    queued.listener = listener  # type: ignore[attr-defined]  # from Python 3.12
+    for between in (buffer, queued):
+        logger = wire(between)
+        with capture_events() as events:
+            event(logger)
+            assert (events[0]["context"]["a"], events[0].stopped_by) == (1, None)
+            logger.setLevel(logging.WARNING)
+            event(logger)
+            assert events[1].stopped_by == f"the level of logger {logger.name!r} is WARNING"
+            buffer.flush()
+        assert len(events) == 2
+    buffer.close()
+
+
 def test_threads_and_tasks_are_heard() -> None:
     """Events come from wherever; `wait_for` waits for them."""
     logger = logging.getLogger("threads")
