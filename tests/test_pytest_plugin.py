@@ -439,11 +439,13 @@ def test_marked():
 """,
         "--strict-markers",
     )
-    done.assert_outcomes(passed=5, warnings=4)
+    assert done.parseoutcomes()["passed"] == 5
     assert [event["event"] for event in plane.events] == ["Marked"]
-    for events in ("1 event from kept", "1 event from proxy", "1 event from forgotten"):
-        done.stdout.fnmatch_lines([f"*: rudder_logging kept {events}.example.com, which is not *"])
-    done.stdout.fnmatch_lines(["*: rudder_logging kept 2 events from waiting.example.com, which *"])
+    # One warning may have two hosts: those that are told of at the session's end.
+    for kept in ("1 event from kept", "1 event from proxy", "1 event from forgotten"):
+        done.stdout.fnmatch_lines([f"*: rudder_logging kept *{kept}.example.com*not loopback*"])
+    done.stdout.fnmatch_lines(["*: rudder_logging kept *2 events from waiting.example.com, which*"])
+    assert "marked.example.com" not in done.stdout.str()
 
 
 def test_session_ends_with_a_queue_that_is_kept(
