@@ -97,11 +97,9 @@ def column_of(name: str) -> str:
     Args:
         name: Of a nested value, all names on the way joined by `_`.
     """
-    leading = re.match("_*", name)
+    leading = name[: len(name) - len(name.lstrip("_"))]
     kept = "_".join(re.findall("[A-Za-z0-9]+", name))
-    column = "_".join(word.lower() for word in _WORD.findall(kept))
-    if column and leading:
-        column = leading[0] + column
+    column = leading + "_".join(word.lower() for word in _WORD.findall(kept))
     return f"_{column}" if column[:1].isdigit() else column
 
 

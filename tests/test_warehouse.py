@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rudder_logging import EVENT_TYPES, WarehouseWarning
 from rudder_logging._events import build
@@ -34,7 +36,8 @@ def track(properties: Mapping[str, Any], event: str = "Article Read") -> list[st
         ("größe", "gr_e"),
         ("名前", ""),
         ("", ""),
-        ("___", ""),
+        ("___", "___"),
+        ("_9lives", "_9lives"),
         ("A", "a"),
         ("ABC", "abc"),
     ],
@@ -193,6 +196,12 @@ def test_every_event_type_is_known() -> None:
         assert bool(findings(message)) is (name != "merge"), name
 
 
+def test_only_what_becomes_columns_is_looked_at() -> None:
+    """A track event's traits, and an identify's properties, are in no table."""
+    assert findings({"type": "track", "traits": {"id": 1}}) == []
+    assert findings({"type": "identify", "properties": {"id": 1}}) == []
+
+
 def test_deep_nesting_is_walked() -> None:
     """A message from elsewhere may be nested deeper than Python calls."""
     values: dict[str, Any] = {"leaf": 1}
@@ -200,6 +209,27 @@ def test_deep_nesting_is_walked() -> None:
         values = {"n": values}
     (sentence,) = track(values)
     assert "cut to 63" in sentence
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=10,
+)
+KEYS = ("event", "name", "properties", "traits", "context", "userId")
+
+
+@given(
+    st.fixed_dictionaries(
+        {"type": st.sampled_from([*EVENT_TYPES, "other"])},
+        optional=dict.fromkeys(KEYS, JSON),
+    )
+)
+def test_any_json_is_looked_at(message: dict[str, Any]) -> None:
+    """Whatever arrives, the lint has words for it, or none."""
+    for sentence in findings(message):
+        assert sentence
+    EventNames().finding(message)
 
 
 @pytest.mark.parametrize(

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import importlib.metadata
 import json
 import logging
 import logging.config
+import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +27,7 @@ from ._common import BadInputError
 
 __all__ = ["apply", "disarmed"]
 
-_EXTRAS = {
-    "click": "cli",
-    "rich": "cli",
-    "starlette": "dataplane",
-    "uvicorn": "dataplane",
-    "jsonschema": "plan",
-    "isal": "fast",
-}
+_FOR_DEVELOPERS = frozenset({"test", "dev", "bench"})
 
 
 def apply(source: str) -> None:
@@ -121,11 +117,7 @@ def _apply_name(module: str, name: str) -> None:
     whole = f"{module}:{name}"
     if not module or not name:
         raise BadInputError(f"--config: {whole} is not module:NAME")
-    found: Any = _in_force(whole, lambda: importlib.import_module(module))
-    for part in name.split("."):
-        if not hasattr(found, part):
-            raise BadInputError(f"--config: {module} has no {name}")
-        found = getattr(found, part)
+    found = _in_force(whole, lambda: attrgetter(name)(importlib.import_module(module)))
     if callable(found):
         found = _in_force(whole, found)
         if found is None:
@@ -136,7 +128,7 @@ def _apply_name(module: str, name: str) -> None:
 def _apply_settings(source: str, settings: object) -> None:
     if not isinstance(settings, Mapping):
         kind = type(settings).__name__
-        raise BadInputError(f"--config: {source} is no dict for logging.config.dictConfig: {kind}")
+        raise BadInputError(f"--config: {source} must be a dict for dictConfig, not {kind}")
     _in_force(source, lambda: logging.config.dictConfig(dict(settings)))
 
 
@@ -149,21 +141,19 @@ def _in_force(source: str, act: Callable[[], Any]) -> Any:
 
 def _in_words(error: BaseException) -> str:
     """What went wrong, innermost, in one line; and where, if in the app's own code."""
-    causes = [error]
-    while (cause := causes[-1].__cause__ or causes[-1].__context__) and cause not in causes:
-        causes.append(cause)
-    words = [line for line in str(error).splitlines() if line.strip()][:1]
+    causes = _causes(error)
     inner = causes[-1]
-    if inner is not error:
-        words += [line for line in str(inner).splitlines() if line.strip()][:1]
+    words = [first for cause in (error, inner) for first in str(cause).strip().splitlines()[:1]]
+    if words[1:] and words[1] in words[0]:
+        words.pop()
     if not isinstance(inner, (RudderError, ValueError)):
         words.insert(-1 if words else 0, type(inner).__name__)
     text = ": ".join(words) or type(error).__name__
     for cause in causes:
         if isinstance(cause, ModuleNotFoundError) and cause.name:
-            package = cause.name.partition(".")[0]
-            if package in _EXTRAS:
-                return f"{text}; pip install 'rudder-logging[{_EXTRAS[package]}]'"
+            extra = _extra_with(cause.name.partition(".")[0])
+            if extra is not None:
+                return f"{text}; pip install 'rudder-logging[{extra}]'"
             return f"{text}; install the package that has it, or start in the app's directory"
     own = [
         frame
@@ -172,3 +162,23 @@ def _in_words(error: BaseException) -> str:
         and "rudder_logging" not in Path(frame.filename).parts
     ]
     return f"{text} ({own[-1].filename}:{own[-1].lineno})" if own else text
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    """The error, and what led to it, as a traceback would show it."""
+    causes = [error]
+    while True:
+        last = causes[-1]
+        cause = last.__cause__ or (None if last.__suppress_context__ else last.__context__)
+        if cause is None or cause in causes:
+            return causes
+        causes.append(cause)
+
+
+def _extra_with(package: str) -> str | None:
+    """The extra of ours that installs a package."""
+    for requirement in importlib.metadata.requires("rudder-logging") or ():
+        found = re.fullmatch(r"([\w-]+).*extra == ['\"](\w+)['\"]", requirement)
+        if found and found[1] == package and found[2] not in _FOR_DEVELOPERS:
+            return found[2]
+    return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -60,8 +61,9 @@ def _of_spool(url: SpoolUrl, config: Config) -> Iterator[_Result]:
             _OWN_IT,
         )
         return
-    exists = where == Path(url.path)
-    yield Severity.WELL, f"the spool {url.path} {'is well' if exists else 'will be made'}", ""
+    is_there = where == Path(url.path)
+    state = f"is well ({_mode_and_owner(where)})" if is_there else "will be made"
+    yield Severity.WELL, f"the spool {url.path} {state}", ""
     spool.look()
     yield _of_room(url, spool.size, shutil.disk_usage(where).free)
 
@@ -93,6 +95,14 @@ def _of_dead_letters(path: Path) -> _Result:
             "name a file in a directory that exists, and is writable, in the option dead_letter",
         )
     return Severity.WELL, f"dead letters go to {path}", ""
+
+
+def _mode_and_owner(path: Path) -> str:
+    try:
+        owner = path.owner()
+    except KeyError:  # a user of another machine, or of none
+        owner = str(path.stat().st_uid)
+    return f"mode {stat.S_IMODE(path.stat().st_mode):o}, of the user {owner}"
 
 
 def _nearest(path: Path) -> Path:

@@ -47,7 +47,7 @@ def examine(source: Source) -> Iterator[Finding]:
         text = f"{beyond} findings of more kinds than are counted one by one"
         yield Finding(Severity.WARNING, "messages", source.name, text)
     if events:
-        text = f"{events} events were looked at, {others} other lines skipped"
+        text = f"events looked at: {events}; other lines skipped: {others}"
         yield Finding(Severity.WELL, "messages", source.name, text)
     else:
         text = f"there is no event among {others} lines"

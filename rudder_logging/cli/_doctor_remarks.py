@@ -39,7 +39,7 @@ def remarks(logger: logging.Logger, found: list[Reached]) -> Iterator[Finding]:
         if other is not reach:
             yield _warn(
                 str(reach),
-                f"has the same source as {other}: each event is sent twice, under two ids",
+                f"has the same source as {other}: each event is sent twice",
                 "take one of the two handlers off",
             )
         if not isinstance(reach.handler.formatter, RudderFormatter):

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-import trustme
 
 from rudder_logging import RudderHandler
+from rudder_logging.cli import _doctor_messages
+from rudder_logging.cli._sources import Source
 from rudder_logging.dataplane import LocalDataPlane
 
 from ..conftest import WRITE_KEY, MakeHandler, Wire
+from .test_doctor_network import secure_plane
 
 
 def doctor(*words: str, at: Path, stdin: bytes = b"", **environment: str) -> tuple[int, str, str]:
@@ -212,17 +216,28 @@ def test_wrong_formatter_is_overheard(plane: LocalDataPlane, tmp_path: Path) -> 
     assert "RudderHandler keeps its RudderFormatter: Formatter can't make messages" in out
 
 
+def test_one_thing_is_told_once(tmp_path: Path, plane: LocalDataPlane) -> None:
+    """The handler warns of it when it is made, and the network's check finds it, too."""
+    content = settings(plane, data_plane_url="http://data-plane.invalid")
+    _, out, _ = doctor("--config", write(tmp_path, content), at=tmp_path)
+    assert out.count("unencrypted") == 1
+
+
 BROKEN = {
     "raises.py": "import nothing_of_that_name",
+    "extra.py": "raise ModuleNotFoundError(\"No module named 'uvicorn'\", name='uvicorn')",
     "fails.py": "LOGGING = {}\nraise RuntimeError('the settings are\\nnot well')",
     "exits.py": "raise SystemExit('wrong usage')",
     "syntax.py": "LOGGING = {",
-    "odd.py": "LOGGING = 7\ndef broken(): raise OSError(13, 'Permission denied')",
+    "odd.py": "LOGGING = 7\n"
+    "def broken(): raise OSError(13, 'Permission denied')\n"
+    "class Lazy:\n"
+    "    def __getattr__(self, name): raise RuntimeError('not now')\n"
+    "lazy = Lazy()",
     "not.json": "{'version': 1}",
     "list.json": "[]",
     "version.json": "{}",
     "class.json": '{"version": 1, "handlers": {"a": {"class": "shop.Handler"}}}',
-    "extra.json": '{"version": 1, "handlers": {"a": {"class": "rudder_logging.dataplane.X"}}}',
     "option.json": json.dumps(
         {
             "version": 1,
@@ -240,7 +255,7 @@ BROKEN = {
     [
         ("nowhere.json", "names no file: nowhere.json; give a JSON or INI file, or module:NAME"),
         ("not.json", "not.json is not valid JSON: Expecting property name"),
-        ("list.json", "is no dict"),
+        ("list.json", "list.json must be a dict for dictConfig, not list"),
         ("version.json", "dictionary doesn't specify a version"),
         ("class.json", "No module named 'shop'"),
         ("option.json", "did you mean 'upload_size'"),
@@ -248,11 +263,13 @@ BROKEN = {
         ("empty.ini", "empty.ini"),
         ("log.yaml", "is YAML"),
         ("nothing_there:LOGGING", "No module named 'nothing_there'"),
-        ("odd:MISSING", "odd has no MISSING"),
-        ("odd:LOGGING", "is no dict for logging.config.dictConfig: int"),
+        ("odd:MISSING", "module 'odd' has no attribute 'MISSING'"),
+        ("odd:LOGGING", "odd:LOGGING must be a dict for dictConfig, not int"),
+        ("odd:lazy.LOGGING", "RuntimeError: not now"),
         ("odd:broken", "Permission denied"),
         (":LOGGING", "is not module:NAME"),
         ("raises:LOGGING", "No module named 'nothing_of_that_name'"),
+        ("extra:LOGGING", "No module named 'uvicorn'; pip install 'rudder-logging[dataplane]'"),
         ("fails:LOGGING", "RuntimeError: the settings are"),
         ("exits:LOGGING", "SystemExit: wrong usage"),
         ("syntax:LOGGING", "SyntaxError"),
@@ -267,6 +284,14 @@ def test_bad_configuration_is_one_clear_line(tmp_path: Path, source: str, words:
     assert err.startswith("Error: --config")
     assert err.count("\n") == 1
     assert words in err
+
+
+def test_a_file_of_something_else(tmp_path: Path) -> None:
+    """Neither JSON nor INI: not even text."""
+    (tmp_path / "logging.json").write_bytes(b"\xff\xfe")
+    code, out, err = doctor("--config", "logging.json", at=tmp_path)
+    assert (code, out) == (2, "")
+    assert err == "Error: --config: logging.json can't be read: it is not UTF-8 text\n"
 
 
 def test_the_line_of_the_apps_own_code_is_named(tmp_path: Path) -> None:
@@ -328,21 +353,52 @@ def test_what_the_app_logs_meanwhile_is_not_sent(plane: LocalDataPlane, tmp_path
     assert plane.events == []
 
 
-def test_tls_through_the_entry_point(tmp_path: Path) -> None:
-    """A private CA: refused without it, and accepted with it, from the environment."""
-    authority = trustme.CA()
-    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
-    authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(
-        str(tmp_path / "server.pem")
-    )
-    with LocalDataPlane(WRITE_KEY, certfile=str(tmp_path / "server.pem")) as plane:
+@pytest.mark.parametrize(
+    ("state", "value", "words"),
+    [
+        ("source_enabled", False, "404 'source is disabled'. Cure: enable the source"),
+        ("overloaded", True, "503 'Service Unavailable'. Cure: wait: events are kept"),
+    ],
+)
+def test_data_planes_that_take_nothing(
+    plane: LocalDataPlane, tmp_path: Path, state: str, value: object, words: str
+) -> None:
+    """In the gateway's words, with a cure."""
+    setattr(plane, state, value)
+    code, out, _ = doctor("--config", write(tmp_path, settings(plane)), at=tmp_path)
+    assert code == 1
+    assert words in out
+
+
+def test_a_private_ca(tmp_path: Path) -> None:
+    """Refused without its file, and accepted with it, from the environment."""
+    trusted = str(tmp_path / "ca.pem")
+    with secure_plane(tmp_path) as plane:
         config = write(tmp_path, settings(plane))
         code, out, _ = doctor("--config", config, at=tmp_path)
         assert code == 1
         assert "unable to get local issuer certificate. Cure: name the file of the CA" in out
-        trusted = str(tmp_path / "ca.pem")
         code, out, _ = doctor("--config", config, at=tmp_path, RUDDER_CA_BUNDLE=trusted)
     assert code == 0, out
+
+
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ({"days": -1}, "certificate has expired. Cure: have the server's certificate renewed"),
+        ({"host": "other.example"}, "Cure: use the host name that the certificate is for"),
+    ],
+    ids=["expired", "wrong host"],
+)
+def test_certificates_through_the_entry_point(
+    tmp_path: Path, how: dict[str, Any], words: str
+) -> None:
+    """What is wrong with them, and the cure."""
+    with secure_plane(tmp_path, **how) as plane:
+        config = write(tmp_path, settings(plane, ca_bundle=str(tmp_path / "ca.pem")))
+        code, out, _ = doctor("--config", config, at=tmp_path)
+    assert code == 1
+    assert words in out
 
 
 def test_passwords_of_proxies_are_not_shown(plane: LocalDataPlane, tmp_path: Path) -> None:
@@ -383,9 +439,31 @@ def test_messages_of_a_file(
     )
     assert "first in line 7: event names that differ only in values, like 'Order … Paid'" in names
     assert rest == [
-        "well     messages stdin: 5 events were looked at, 4 other lines skipped.",
+        "well     messages stdin: events looked at: 5; other lines skipped: 4.",
         "1 finding stops events, 2 warnings.",
     ]
+
+
+def test_names_can_not_command_a_terminal(tmp_path: Path) -> None:
+    """What stands in a file may come from anybody."""
+    event = {"type": "track", "messageId": "m", "userId": "1", "event": "Paid"}
+    write(tmp_path, {**event, "properties": {"\x1b[2J\u202e": 1}}, "events.jsonl")
+    _, out, _ = doctor("--messages", "events.jsonl", at=tmp_path)
+    assert "properties.\ufffd[2J\ufffd becomes _2j" in out
+
+
+def test_kinds_of_findings_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file in which each event has a fault of its own does not fill the memory."""
+    monkeypatch.setattr(_doctor_messages, "_MOST_KINDS", 3)
+    event = {"type": "track", "messageId": "m", "userId": "1", "event": "Paid"}
+    lines = [json.dumps({**event, "properties": {f"€{n}x": 1}}) for n in range(10)]
+    (tmp_path / "events.jsonl").write_text("\n".join([*lines, "", "a line"]))
+    source = Source(str(tmp_path / "events.jsonl"))
+    *kinds, beyond, looked_at = _doctor_messages.examine(source)
+    source.close()
+    assert len(kinds) == 3
+    assert beyond.text.startswith("7 findings of more kinds")
+    assert looked_at.text == "events looked at: 10; other lines skipped: 1"
 
 
 def test_messages_that_are_none(tmp_path: Path) -> None:
@@ -407,7 +485,30 @@ def test_a_spools_own_lines_are_read(
     (segment,) = (tmp_path / "spool").rglob("*.jsonl")
     code, out, _ = doctor("--messages", str(segment), at=tmp_path)
     assert code == 0
-    assert "1 events were looked at" in out
+    assert "events looked at: 1;" in out
+
+
+def test_a_table_on_a_terminal(plane: LocalDataPlane, tmp_path: Path) -> None:
+    """With colours, and no wider than the terminal."""
+    config = write(tmp_path, settings(plane, level="ERROR"))
+    ours, terminal = os.openpty()
+    done = subprocess.Popen(
+        [sys.executable, "-m", "rudder_logging", "doctor", "--offline", "--config", config],
+        stdout=terminal,
+        cwd=tmp_path,
+        env={**os.environ, "COLUMNS": "90", "TERM": "xterm"},
+    )
+    os.close(terminal)
+    shown = b""
+    with contextlib.suppress(OSError):  # how Linux says that the other side has closed
+        while piece := os.read(ours, 65_536):
+            shown += piece
+    os.close(ours)
+    assert done.wait(timeout=30) == 1
+    lines = re.sub(r"\x1b\[[\d;]*m", "", shown.decode()).splitlines()
+    assert "\x1b[1;31mstops" in shown.decode()
+    assert any("finding" in line and "cure" in line for line in lines)
+    assert max(map(len, (line for line in lines if line[:1] in "┏│"))) <= 90
 
 
 def test_closed_pipe(plane: LocalDataPlane, tmp_path: Path) -> None:

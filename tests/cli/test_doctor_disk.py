@@ -59,7 +59,7 @@ def test_spool_that_is_well(tmp_path: Path) -> None:
     own.mkdir(0o700)
     (own / ("0" * 20 + "-1-00000000.00000001.jsonl")).write_bytes(b"x" * 1_500_000)
     state, room = look(tmp_path)
-    assert state.text == f"the spool {tmp_path} is well"
+    assert state.text == f"the spool {tmp_path} is well (mode 700, of the user {tmp_path.owner()})"
     assert "1.5 MB of events wait in the spool, of 1,073.7 MB at the most" in room.text
 
 

@@ -387,6 +387,19 @@ def test_the_handlers_owners_are_asked_by_default(logger: logging.Logger) -> Non
     assert [finding.severity for finding in visit.findings] == [Severity.WARNING]
 
 
+def test_each_source_is_visited_once(
+    plane: LocalDataPlane, make_handler: MakeHandler, wire: Wire
+) -> None:
+    """However many handlers it has; and not at all, if nothing is sent there."""
+    wire(make_handler(), name="shop")
+    wire(make_handler(), name="shop.orders")
+    wire(make_handler(write_key="off", send=False), name="shop.api")
+    visit = Visit()
+    visit.look_at_logging()
+    visit.look_at_network(timeout=2.0)
+    assert len(plane.requests) == 1
+
+
 def test_other_loggers_are_told_of_together(logger: logging.Logger) -> None:
     """Disabled ones, and those that do not propagate to a handler, by name, as warnings."""
     names = [f"shop.orders.part{number}" for number in range(7)]

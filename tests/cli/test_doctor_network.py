@@ -217,6 +217,21 @@ def test_proxy_that_is_down() -> None:
     assert "hidden" not in str(finding)
 
 
+def test_proxy_that_wants_a_password() -> None:
+    """As the proxy says, before anything of the data plane is reached."""
+
+    def refuse(connection: socket.socket) -> None:
+        read_request(connection)
+        connection.sendall(
+            b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n"
+        )
+
+    with server(refuse) as proxy:
+        finding = fault(look("https://127.0.0.2", proxies={"https": proxy}))
+    assert "the proxy wants authentication" in finding.text
+    assert "proxies" in finding.cure
+
+
 @pytest.mark.parametrize(
     ("url", "shown"),
     [
