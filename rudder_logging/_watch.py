@@ -59,39 +59,34 @@ class Watch:
             self._handlers.append(handler)
             self._before[id(handler)] = handler.stats().refused
 
-    def faults(self, plane: LocalDataPlane | None = None) -> list[str]:
+    def faults(self, plane: LocalDataPlane) -> list[str]:
         """What was lost, or is not accounted for; empty: nothing.
 
         Args:
-            plane: What it was sent to; what waits for it is delivered first.
+            plane: It is healed, and gets what waits for it, first.
         """
         found = []
-        if plane is not None:
-            plane.heal()
-            for handler in self._to(plane):
-                if not _settles(handler):
-                    stats = handler.stats()
-                    why = f": {stats.holding}" if stats.holding else ""
-                    found.append(f"{_events(stats.pending)} of {handler!r} did not arrive{why}")
+        plane.heal()
+        for handler in self._to(plane):
+            if not _settles(handler):
+                stats = handler.stats()
+                why = f": {stats.holding}" if stats.holding else ""
+                found.append(f"{_events(stats.pending)} of {handler!r} did not arrive{why}")
         found += [f"refused at the call, and lost: {text}" for text in self._invalid]
+        any_refused = False
         for handler in self._handlers:
             stats = handler.stats()
             refused = stats.refused - self._before[id(handler)]
             if refused:
+                any_refused = True
                 found.append(f"the data plane refused {_events(refused)} of {handler!r}")
             if not stats.balanced:
                 found.append(f"the ledger of {handler!r} does not balance: {stats}")
-        if plane is not None:
-            words = {
-                f"{request.status} {request.text!r}"
-                for request in plane.requests
-                if request.status in (400, 413)
-            }
-            if words and any("data plane refused" in fault for fault in found):
-                found.append(f"the data plane's words: {', '.join(sorted(words))}")
-            found += [
-                f"stored, but lost behind the gateway: {problem}" for _, problem in plane.problems
-            ]
+        if any_refused:
+            refusals = [request for request in plane.requests if request.status in (400, 413)]
+            words = sorted({f"{request.status} {request.text!r}" for request in refusals})
+            found.append(f"the data plane's words: {', '.join(words)}")
+        found += [f"stored, but lost behind the gateway: {why}" for _, why in plane.problems]
         return found
 
     def _to(self, plane: LocalDataPlane) -> list[RudderHandler]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, cast
 
@@ -32,26 +32,31 @@ class Network:
 
     def __init__(self) -> None:
         self.keeps_events = False
-        self._kept: Counter[str] = Counter()
+        self._kept: deque[tuple[str, int]] = deque()  # senders' threads add to it
 
     def keep(self, host: str, events: int) -> None:
         """Events that were for a host were dropped; none of them: a durable queue keeps them."""
-        self._kept[host] += events
+        self._kept.append((host, events))
 
     def warn(self) -> None:
         """Tell of what was kept back since the last time."""
-        kept, self._kept = self._kept, Counter()
+        kept: Counter[str] = Counter()
+        while self._kept:
+            host, events = self._kept.popleft()
+            kept[host] += events
         if kept:
             from rudder_logging import KeptBackWarning  # noqa: PLC0415
 
-            for host, events in sorted(kept.items()):
-                what = f"kept {events} event{'s' * (events != 1)}" if events else "a queue is kept"
-                warnings.warn(
-                    f"rudder_logging: {what} from {host}, which is not loopback. Look at events "
-                    "with the fixture rudder_events, or mark the test with rudder_network",
-                    KeptBackWarning,
-                    stacklevel=1,
-                )
+            what = ", ".join(
+                (f"{events} event{'s' * (events != 1)} from " if events else "a queue from ") + host
+                for host, events in sorted(kept.items())
+            )
+            warnings.warn(
+                f"rudder_logging kept {what}, which is not loopback. Look at events with the "
+                "fixture rudder_events, or mark the test with rudder_network",
+                KeptBackWarning,
+                stacklevel=1,
+            )
 
 
 _NAMES = ("_rudder_logging_pytest", "rudder_logging.pytest_plugin")

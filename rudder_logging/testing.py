@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from time import monotonic
 from typing import TYPE_CHECKING, Any, overload
 
+from ._diversion import start, stop
 from ._matching import closest, describe, differences, expectation, in_words, listed
 from ._recorder import RecordedEvent, Recorder, Refusal
 from .exceptions import InvalidEventError
@@ -232,11 +233,11 @@ class CapturedEvents(Events):
     @contextlib.contextmanager
     def recording(self) -> Iterator[None]:
         """Record in the block. `capture_events` and the fixture do."""
-        self._recorder.start()
+        start(self._recorder)
         try:
             yield
         finally:
-            self._recorder.stop()
+            stop(self._recorder)
 
     @property
     def refused(self) -> list[Refusal]:
@@ -295,20 +296,26 @@ class CapturedEvents(Events):
     def complaint(self) -> str | None:
         """What `check` raises; None: nothing."""
         refused = self.refused
-        if not refused:
-            return None
-        were = "event was" if len(refused) == 1 else "events were"
-        return (
-            f"{len(refused)} {were} refused at the call, and would be lost:"
-            f"{listed(map(str, refused))}\n"
-            "If that is meant, put the call into a block `with events.expect_invalid():`."
-        )
+        if refused:
+            were = "event was" if len(refused) == 1 else "events were"
+            return (
+                f"{len(refused)} {were} refused at the call, and would be lost:"
+                f"{listed(map(str, refused))}\n"
+                "If that is meant, put the call into a block `with events.expect_invalid():`."
+            )
+        for handler in self._recorder.handlers:
+            stats = handler.stats()
+            if not stats.balanced:
+                return f"the ledger of {handler!r} does not balance: {stats}"
+        return None
 
     def check(self) -> None:
         """Assert that no event was refused at the call, but those that were expected to be.
 
+        And that each handler's ledger balances.
+
         Raises:
-            AssertionError: One was; the text has all reasons.
+            AssertionError: One was; the text has all reasons. Or a ledger does not balance.
         """
         __tracebackhide__ = True
         complaint = self.complaint()

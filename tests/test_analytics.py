@@ -23,6 +23,7 @@ from rudder_logging import (
 )
 from rudder_logging.config import ALIASES, OPTIONS
 from rudder_logging.dataplane import LocalDataPlane
+from rudder_logging.testing import CapturedEvents
 
 from .conftest import WRITE_KEY, MakeHandler, Wire
 
@@ -363,15 +364,12 @@ def test_flush_without_handlers_is_true() -> None:
     rudder_logging.shutdown()
 
 
-def test_event_logger_merges_bound_fields(
-    make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane
-) -> None:
+def test_event_logger_merges_bound_fields(wire: Wire, rudder_events: CapturedEvents) -> None:
     """Bound fields are merged into calls and into log calls' extra; explicit ones win, and
     `bind()` comes below both.
     """
-    handler = make_handler()
     events = EventLogger(
-        wire(handler), user_id="bound", context={"app": {"name": "shop"}}, properties={"a": 1}
+        wire(), user_id="bound", context={"app": {"name": "shop"}}, properties={"a": 1}
     )
     events.track(event="call", properties={"b": 2})
     events.identify("explicit", {"t": 1})
@@ -381,14 +379,14 @@ def test_event_logger_merges_bound_fields(
         events.warning("ordinary", extra={"other": 1})
         events.info("no extra")
     assert given == {"userId": "camel", "properties": {"a": 3}}
-    assert handler.flush()
-    call, identify, log = plane.events
-    assert (call["userId"], call["properties"]) == ("bound", {"a": 1, "b": 2})
+    call = rudder_events.one(event="call", user_id="bound")
+    assert call["properties"] == {"a": 1, "b": 2}
     assert call["context"]["app"] == {"name": "shop"}
-    assert (identify["userId"], "properties" in identify) == ("explicit", False)
-    assert (log["event"], log["userId"], log["anonymousId"]) == ("log %s", "camel", "anon")
+    rudder_events.one(type="identify", user_id="explicit", properties=None)
+    log = rudder_events.one(event="log %s", user_id="camel", anonymous_id="anon")
     assert log["properties"] == {"a": 3}
     assert log["context"]["app"] == {"name": "shop", "build": 3}
+    assert len(rudder_events) == 3
 
 
 def test_event_logger_keeps_extra_and_caller(wire: Wire, caplog: pytest.LogCaptureFixture) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import pickle
+import socket
 import sys
+from pathlib import Path
 
 import pytest
 
 from rudder_logging import KeptBackError, _guard
+from rudder_logging.dataplane import LocalDataPlane
 
 from .conftest import MakeHandler, Wire
 
@@ -80,3 +83,30 @@ def test_kept_events_are_told_to_the_app(make_handler: MakeHandler, wire: Wire) 
     assert handler.stats().dropped == {"kept_back": 3}
     assert dropped == ["kept_back"] * 3
     assert [(type(error), count) for error, count in errors] == [(KeptBackError, 3)]
+
+
+@pytest.mark.filterwarnings("ignore::rudder_logging.KeptBackWarning")
+def test_durable_queue_delivers_once_it_may(
+    make_handler: MakeHandler,
+    wire: Wire,
+    plane: LocalDataPlane,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What it keeps meanwhile is held, not dropped, and leaves when a marked test flushes."""
+    ask = socket.getaddrinfo
+    monkeypatch.setattr(
+        socket, "getaddrinfo", lambda _host, *rest, **more: ask("127.0.0.1", *rest, **more)
+    )
+    url = f"http://hosted.example.com:{plane.port}"
+    handler = make_handler(data_plane_url=url, queue=f"file://{tmp_path}/spool")
+    wire(handler).info("X", extra={"rudder": {"user_id": "1"}})
+    assert not handler.flush(0.2)
+    stats = handler.stats()
+    assert (stats.pending, stats.dropped) == (1, {})
+    assert (stats.holding or "").startswith("pytest keeps events from hosted.example.com")
+    assert plane.requests == []
+    monkeypatch.setattr(_guard._network(), "keeps_events", False)
+    assert handler.flush(10)
+    assert handler.stats().delivered == 1
+    assert handler.stats().holding is None

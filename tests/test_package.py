@@ -49,6 +49,7 @@ ORDER = [
     "pytest_plugin",
     "_watch",
     "testing",
+    "_diversion",
     "_recorder",
     "_matching",
     "dataplane.live.__init__",

@@ -200,6 +200,16 @@ def test_schema_that_never_ends_is_told() -> None:
         plan.verdict({"type": "track", "event": "x"})
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # with which jsonschema would fetch
+def test_nothing_is_ever_fetched(tmp_path: Path) -> None:
+    """Not even where a part of a schema says that it stands elsewhere, and so it does."""
+    (tmp_path / "other.json").write_text("{}")
+    part = {"$id": "urn:part", "$ref": (tmp_path / "other.json").as_uri()}
+    plan = TrackingPlan([{"name": "x", "rules": {"properties": {"properties": part}}}])
+    with pytest.raises(ConfigError, match="nothing is fetched"):
+        plan.verdict({"type": "track", "event": "x", "properties": {}})
+
+
 def test_missing_extra_says_what_to_install() -> None:
     """Without jsonschema, the error has the command that mends it."""
     code = (

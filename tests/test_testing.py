@@ -25,10 +25,10 @@ from rudder_logging import (
     InvalidValueError,
     RudderHandler,
     WarehouseWarning,
+    _diversion,
     analytics,
     bind,
 )
-from rudder_logging._recorder import _METHODS
 from rudder_logging.dataplane import LocalDataPlane
 from rudder_logging.testing import Events, capture_events
 
@@ -47,7 +47,7 @@ OWN: dict[str, dict[str, Any]] = {
 
 def methods() -> list[Any]:
     """What `capture_events` replaces."""
-    return [cls.__dict__[name] for cls, name, _method in _METHODS]
+    return [cls.__dict__[name] for cls, name, _method in _diversion._METHODS]
 
 
 def event(logger: logging.Logger, name: str = "Order Completed", **fields: Any) -> None:
@@ -224,9 +224,17 @@ def test_what_the_app_drops_is_not_recorded(make_handler: MakeHandler, wire: Wir
         event(logger)
         logger.setLevel(logging.ERROR)
         event(logger)
-        logger.addFilter(lambda record: False)
+    assert not events
+
+
+def test_what_a_logger_filters_is_not_recorded(wire: Wire) -> None:
+    """Be it enabled or not."""
+    logger = wire()
+    logger.addFilter(lambda record: False)
+    with capture_events() as events:
         event(logger)
-    logger.filters.clear()
+        logger.setLevel(logging.ERROR)
+        event(logger)
     assert not events
 
 
@@ -245,10 +253,35 @@ def test_handler_behind_a_queue_makes_the_message(make_handler: MakeHandler, wir
     fields = {"user_id": "1"}
     with capture_events() as events:
         listener.start()
-        for _ in range(2):
+        for _ in range(20):  # in which either may come first
             logger.info("Same", extra={"rudder": fields})
         listener.stop()
-    assert [one["context"]["a"] for one in events] == [1, 1]
+    assert [one["context"].get("a") for one in events] == [1] * 20
+    with pytest.raises(AssertionError, match=r"^1 event was refused"):  # noqa: PT012 - at the end
+        with capture_events():
+            listener.start()
+            logger.info("No id", extra={"rudder": {}})
+            listener.stop()
+
+
+def test_handler_behind_another_is_known(make_handler: MakeHandler, wire: Wire) -> None:
+    """A MemoryHandler, or from Python 3.12 a QueueHandler with a listener, leads to it."""
+    handler = make_handler(context={"a": 1})
+    buffer = logging.handlers.MemoryHandler(10, target=handler)
+    queued = logging.handlers.QueueHandler(queue.SimpleQueue())
+    listener = logging.handlers.QueueListener(queued.queue, handler)
+    queued.listener = listener  # type: ignore[attr-defined]  # from Python 3.12
+    for between in (buffer, queued):
+        logger = wire(between)
+        with capture_events() as events:
+            event(logger)
+            assert (events[0]["context"]["a"], events[0].stopped_by) == (1, None)
+            logger.setLevel(logging.WARNING)
+            event(logger)
+            assert events[1].stopped_by == f"the level of logger {logger.name!r} is WARNING"
+            buffer.flush()
+        assert len(events) == 2
+    buffer.close()
 
 
 def test_threads_and_tasks_are_heard() -> None:
@@ -277,19 +310,19 @@ def test_everything_is_restored(make_handler: MakeHandler, wire: Wire) -> None:
     before = methods()
     handler = make_handler()
     logger = wire(handler)
-    known = list(logging._handlerList)  # type: ignore[attr-defined]
     with capture_events() as outer:
         event(logger, "Outer")
         with capture_events() as inner:
             event(logger, "Both")
+            rudder_logging.track("1", "Called")
         assert methods() != before
         event(logger, "Outer again")
     assert methods() == before
-    assert [one["event"] for one in outer] == ["Outer", "Both", "Outer again"]
-    assert [one["event"] for one in inner] == ["Both"]
+    assert [one["event"] for one in outer] == ["Outer", "Both", "Called", "Outer again"]
+    assert [one["event"] for one in inner] == ["Both", "Called"]
     assert handler.stats().dropped == {"captured": 3}
     assert handler.stats().balanced
-    assert logging._handlerList == known  # type: ignore[attr-defined]
+    assert _diversion._stand_in._handler is None
     event(logger)
     assert handler.flush()
     assert handler.stats().delivered == 1
@@ -305,10 +338,12 @@ def test_everything_is_restored_after_a_failure() -> None:
     assert methods() == before
 
 
-def test_plain_calls_are_not_changed(caplog: pytest.LogCaptureFixture) -> None:
+def test_plain_calls_are_not_changed(wire: Wire) -> None:
     """Records without an event come and go by the levels, as ever; `isEnabledFor` is honest."""
-    logger = logging.getLogger("plain")
-    caplog.set_level(logging.INFO, logger="plain")
+    records: list[logging.LogRecord] = []
+    keep = logging.Handler()
+    keep.emit = records.append  # type: ignore[method-assign, assignment]
+    logger = wire(keep)
     with capture_events() as events:
         logger.debug("too low")
         logger.info("seen")
@@ -316,7 +351,7 @@ def test_plain_calls_are_not_changed(caplog: pytest.LogCaptureFixture) -> None:
         # A plain LoggerAdapter throws the call's extra away: what is left is below the level.
         logging.LoggerAdapter(logger, {}).debug("lost", extra={"rudder": {"user_id": "1"}})
         event(logger, "Event")
-    assert caplog.messages == ["seen", "Event"]
+    assert [record.msg for record in records] == ["seen", "Event"]
     assert [one["event"] for one in events] == ["Event"]
 
 
@@ -368,6 +403,18 @@ def test_refused_event_can_be_expected() -> None:
             with events.expect_invalid():
                 EventLogger(logger, user="1")
     assert len(events) == 1
+
+
+def test_ledger_that_does_not_balance_fails_the_block(
+    make_handler: MakeHandler, wire: Wire
+) -> None:
+    """No event may vanish, not even from the books."""
+    handler = make_handler()
+    with pytest.raises(AssertionError, match="does not balance: Stats"):  # noqa: PT012 - as above
+        with capture_events():
+            event(wire(handler))
+            handler._ledger.accept()
+    handler._ledger.drop(1, "test")
 
 
 # Matching.
