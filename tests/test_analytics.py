@@ -364,6 +364,7 @@ def test_flush_without_handlers_is_true() -> None:
     rudder_logging.shutdown()
 
 
+@pytest.mark.filterwarnings("ignore::rudder_logging.WarehouseWarning")  # of the template as a name
 def test_event_logger_merges_bound_fields(wire: Wire, rudder_events: CapturedEvents) -> None:
     """Bound fields are merged into calls and into log calls' extra; explicit ones win, and
     `bind()` comes below both.
