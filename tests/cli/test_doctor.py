@@ -467,11 +467,15 @@ def test_kinds_of_findings_are_bounded(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_messages_that_are_none(tmp_path: Path) -> None:
-    """A file of something else is a warning, not a crash."""
-    (tmp_path / "other.bin").write_bytes(bytes(range(256)) * 10)
-    code, out, _ = doctor("--messages", "other.bin", at=tmp_path)
+    """An ordinary log is a warning; what is no text at all is damage. Neither is a crash."""
+    (tmp_path / "app.log").write_text("the shop is open\n" * 10)
+    code, out, _ = doctor("--messages", "app.log", at=tmp_path)
     assert code == 0
     assert "there is no event among" in out
+    (tmp_path / "other.bin").write_bytes(bytes(range(256)) * 10)
+    code, out, _ = doctor("--messages", "other.bin", at=tmp_path)
+    assert code == 1
+    assert "damaged: no JSON" in out
 
 
 def test_a_spools_own_lines_are_read(
