@@ -15,6 +15,7 @@ __all__ = [
     "killed_while_sending",
     "one_of_three_killed",
     "server_down",
+    "two_sources",
     "worker_killed",
 ]
 
@@ -132,3 +133,14 @@ def one_of_three_killed(stage: Stage) -> None:
         process.wait()
         assert process.stderr == ""
     assert sum(line.details[1]["adopted"] for line in stage.noted("stats")) == 10
+
+
+def two_sources(stage: Stage) -> None:
+    """What one source left is not the other's to deliver, though both have the same directory."""
+    stage.plane.overloaded = True
+    stage.run("log(range(10))\nos.kill(os.getpid(), signal.SIGKILL)", code=-signal.SIGKILL)
+    stage.plane.overloaded = False
+    another = f"http://localhost:{stage.plane.port}"
+    stage.run("log(range(10, 20))\nassert handler.flush()", data_plane_url=another)
+    assert stage.account().delivered == frozenset(range(10, 20))
+    _next_process(stage)

@@ -19,6 +19,20 @@ _INSIDE = {
             Cycle()
         assert counts["inside"] > 50, counts
         """,
+    "filter": """
+        class Nosy(logging.Filter):
+            is_busy = False
+            def filter(self, record):
+                if not self.is_busy:
+                    self.is_busy = True
+                    log_next("inside")
+                    self.is_busy = False
+                return True
+        handler.addFilter(Nosy())
+        while log_next("outside"):
+            pass
+        assert counts["inside"] > 50, counts
+        """,
     "signal": """
         signal.signal(signal.SIGALRM, lambda *_: log_next("inside"))
         signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)

@@ -263,7 +263,11 @@ SCENARIOS = (
         ),
         accepted=100,
     ),
-    Scenario(name="The kept-alive connection is stale", run=servers.stale_connection, accepted=100),
+    Scenario(
+        name="The kept-alive connection is stale, 12 times",
+        run=servers.stale_connection,
+        accepted=130,
+    ),
     # Overload.
     Scenario(
         name="The queue is full, `drop_new`",
@@ -309,6 +313,7 @@ SCENARIOS = (
         for what, by in (
             ("A `__del__` in a garbage collection", "__del__"),
             ("A signal handler", "signal"),
+            ("A filter", "filter"),
         )
     ),
     Scenario(
@@ -351,6 +356,9 @@ SCENARIOS = (
     _durable(name="`kill -9` of parent and forked child", run=durable.worker_killed, accepted=30),
     _durable(
         name="`kill -9` of one of three processes", run=durable.one_of_three_killed, accepted=30
+    ),
+    _durable(
+        name="two sources share its directory, and do not mix", run=durable.two_sources, accepted=20
     ),
     _durable(name="a torn last line", run=disks.torn, accepted=10),
     _durable(name="its directory is removed", run=disks.removed, accepted=20),
