@@ -360,6 +360,11 @@ SCENARIOS = (
     _durable(
         name="two sources share its directory, and do not mix", run=durable.two_sources, accepted=20
     ),
+    _durable(
+        name="a signal handler logs inside a log call",
+        run=partial(reentry.inside_emit, by="signal"),
+        accepted=3_000,
+    ),
     _durable(name="a torn last line", run=disks.torn, accepted=10),
     _durable(name="its directory is removed", run=disks.removed, accepted=20),
     _durable(name="a read-only directory for a while", run=disks.read_only, accepted=20),
