@@ -93,8 +93,9 @@ class Process:
 
     @property
     def is_stopped(self) -> bool:
-        """Whether it was stopped, and not continued since this was asked last."""
-        return os.waitid(os.P_PID, self.id, os.WSTOPPED | os.WNOHANG) is not None
+        """Whether it was stopped since this was asked last."""
+        process, status = os.waitpid(self.id, os.WUNTRACED | os.WNOHANG)
+        return process == self.id and os.WIFSTOPPED(status)
 
     def kill(self) -> None:
         """End it and all its children, whatever they are doing."""
