@@ -3,10 +3,12 @@
 Each scenario starts processes that log events to a local data plane, and accounts for every
 event by its number and its id. `python -m tests.faults` runs all and prints the table.
 
-- `table.py`: the scenarios, and what is expected of each
+- `scenarios.py`: the scenarios, and what is expected of each; `table.py`: how it is shown
 - `account.py`: what was accepted, and what became of it
-- `stage.py`: a data plane, and the processes of one scenario; `child.py`: what those import
+- `stage.py`: a data plane, and the processes of one scenario; `child.py`: what those import;
+  `gate.py`: what stands before a data plane
 - the scenarios: `exits.py`, `forks.py`, `web.py` (gunicorn, uWSGI), `greenlets.py` (gevent),
-  `workers.py` (Celery), `servers.py` (data planes that are not well), `overload.py`, `apps.py`,
-  `durable.py`
+  `workers.py` (Celery), `serverless.py`, `servers.py` (data planes that are not well), `tls.py`,
+  `proxies.py`, `overload.py`, `apps.py`, `reentry.py`; `durable.py` and `disks.py` (the durable
+  queue)
 """

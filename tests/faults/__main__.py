@@ -9,7 +9,9 @@ from pathlib import Path
 from time import monotonic
 
 from .account import Account
-from .table import SCENARIOS, Scenario, row, rows
+from .scenario import Scenario
+from .scenarios import SCENARIOS
+from .table import row, rows
 
 __all__ = ["main"]
 

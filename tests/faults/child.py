@@ -41,13 +41,14 @@ def note(kind: str, *details: object) -> None:
 
 
 def on_drop(event: dict[str, Any], reason: str) -> None:
-    """Note each event that the handler drops."""
-    note("dropped", event["properties"]["n"], event["messageId"], reason)
+    """Note each event that the handler drops; of a line that it can't read, there is none."""
+    if event:
+        note("dropped", event["properties"]["n"], event["messageId"], reason)
 
 
 def wire(name: str = "app", **options: Any) -> RudderHandler:
     """Add a handler to a logger; what is not given comes from the environment."""
-    handler = RudderHandler(on_drop=on_drop, **options)
+    handler = RudderHandler(**{"on_drop": on_drop, **options})
     _handlers.append(handler)
     logger = logging.getLogger(name)
     logger.setLevel(logging.INFO)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
-from pathlib import Path
 
 from .stage import Stage, wait_until
 from .web import end_gunicorn, start_gunicorn, visit
@@ -15,9 +13,9 @@ __all__ = [
     "killed",
     "killed_amidst",
     "killed_while_sending",
-    "removed",
+    "one_of_three_killed",
     "server_down",
-    "torn",
+    "two_sources",
     "worker_killed",
 ]
 
@@ -69,10 +67,6 @@ def gunicorn_worker_killed(stage: Stage) -> None:
     end_gunicorn(server)
 
 
-def _segments(stage: Stage) -> list[Path]:
-    return sorted((stage.directory / "spool").rglob("*.jsonl"))
-
-
 def killed_amidst(stage: Stage) -> None:
     """SIGKILL three times while events are being delivered: an answer may be lost each time."""
     stage.plane.latency = 0.02
@@ -91,44 +85,6 @@ def killed_amidst(stage: Stage) -> None:
         process.signal(signal.SIGKILL)
         process.wait(-signal.SIGKILL)
     stage.run("")
-
-
-def torn(stage: Stage) -> None:
-    """The last line was cut in the middle of its write: it is counted, the others arrive."""
-    stage.plane.overloaded = True
-    stage.run("log(range(10))\nos.kill(os.getpid(), signal.SIGKILL)", code=-signal.SIGKILL)
-    (segment,) = _segments(stage)
-    segment.write_bytes(segment.read_bytes() + b'{"messageId":"')
-    stage.plane.overloaded = False
-    says = "dropped 1 events [(]spool_torn: 1[)]\n"
-    stage.run(
-        "assert handler.flush()\nassert handler.stats().dropped == {'spool_torn': 1}",
-        prelude="from rudder_logging import RudderHandler\nhandler = RudderHandler()\n",
-        says=says,
-    )
-
-
-def removed(stage: Stage) -> None:
-    """The spool's directory is removed while the process runs: nothing is lost, it is made anew."""
-    stage.plane.overloaded = True
-    process = stage.start_script(
-        """
-        log(range(10))
-        note("ready")
-        while os.path.exists("spool"):
-            time.sleep(0.01)
-        note("seen")
-        time.sleep(1.1)  # it looks once a second
-        log(range(10, 20))
-        """
-    )
-    stage.wait_for_note("ready")
-    shutil.rmtree(stage.directory / "spool")
-    stage.wait_for_note("seen")
-    wait_until(lambda: _segments(stage), "the spool to be made anew")
-    stage.plane.overloaded = False
-    process.wait()
-    assert "files were removed" in process.stderr
 
 
 def worker_killed(stage: Stage) -> None:
@@ -153,3 +109,38 @@ def worker_killed(stage: Stage) -> None:
     process.wait(-signal.SIGKILL)
     stage.plane.overloaded = False
     stage.run("log(range(20, 30))")
+
+
+def one_of_three_killed(stage: Stage) -> None:
+    """Three processes share the spool; one is killed, and those that live on deliver its events."""
+    stage.plane.overloaded = True
+    survivors = [
+        stage.start_script(
+            f"""
+            log(range({first}, {first + 10}))
+            note("ready")
+            until("go")
+            assert handler.flush()
+            """
+        )
+        for first in (0, 10)
+    ]
+    stage.run("log(range(20, 30))\nos.kill(os.getpid(), signal.SIGKILL)", code=-signal.SIGKILL)
+    stage.wait_for_note("ready", 2)
+    stage.plane.overloaded = False
+    stage.go()
+    for process in survivors:
+        process.wait()
+        assert process.stderr == ""
+    assert sum(line.details[1]["adopted"] for line in stage.noted("stats")) == 10
+
+
+def two_sources(stage: Stage) -> None:
+    """What one source left is not the other's to deliver, though both have the same directory."""
+    stage.plane.overloaded = True
+    stage.run("log(range(10))\nos.kill(os.getpid(), signal.SIGKILL)", code=-signal.SIGKILL)
+    stage.plane.overloaded = False
+    another = f"http://localhost:{stage.plane.port}"
+    stage.run("log(range(10, 20))\nassert handler.flush()", data_plane_url=another)
+    assert stage.account().delivered == frozenset(range(10, 20))
+    _next_process(stage)

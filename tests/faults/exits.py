@@ -102,7 +102,14 @@ def forgotten_handler(stage: Stage) -> None:
 
 def interrupt(stage: Stage) -> None:
     """Ctrl-C, with Python's own handler."""
-    process = stage.start_script("log(range(500))\nnote('ready')\nsignal.pause()")
+    process = stage.start_script(
+        """
+        log(range(500))
+        note("ready")
+        while True:  # signal.pause() would sleep through a signal that comes just before it
+            time.sleep(0.05)
+        """
+    )
     stage.wait_for_note("ready")
     process.signal(signal.SIGINT)
     process.wait(-signal.SIGINT)
@@ -121,7 +128,7 @@ def terminate_and_exit(stage: Stage) -> None:
         log(range(400))
         note("ready")
         while True:
-            signal.pause()
+            time.sleep(0.05)
         """
     )
     stage.wait_for_note("ready")

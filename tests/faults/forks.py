@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 from .stage import PRELUDE, Stage
 
-__all__ = ["executor", "fork", "fork_in_a_burst", "multiprocessing"]
+__all__ = ["BURIED", "dead_letters", "executor", "fork", "fork_in_a_burst", "multiprocessing"]
 
 # From 3.12, a fork in a process with threads warns; that is what is under test.
 _FORKS = "import warnings\nwarnings.simplefilter('ignore', DeprecationWarning)\n"
@@ -109,3 +111,36 @@ def executor(stage: Stage, *, method: str) -> None:
         strict=False,
         says=_ANY_FORK_WARNING,
     )
+
+
+BURIED = frozenset(range(0, 400, 10))
+"""Events that the server refuses, of four hundred."""
+
+
+def dead_letters(stage: Stage) -> None:
+    """A parent and three children write into one dead-letter file at the same time."""
+    stage.plane.fail_for(lambda event: event["properties"]["n"] in BURIED, 400, "invalid json")
+    stage.run(
+        """
+        children = []
+        for first in (100, 200, 300):
+            child = os.fork()
+            if not child:
+                log(range(first, first + 100), size=2_000)
+                sys.exit(0)
+            children.append(child)
+        log(range(100), size=2_000)
+        for child in children:
+            assert os.waitpid(child, 0)[1] == 0
+        """,
+        _FORKS + PRELUDE,
+        says="(event [^\n]* refused[^\n]*\n){40}",
+        dead_letter="letters",
+    )
+    path = stage.directory / "letters"
+    assert path.stat().st_mode & 0o777 == 0o600
+    letters = [json.loads(line) for line in path.read_text().splitlines()]
+    told = {line.details[:2] for line in stage.noted("dropped")}
+    assert len(letters) == len(told)
+    messages = [letter["message"] for letter in letters]
+    assert {(one["properties"]["n"], one["messageId"]) for one in messages} == told

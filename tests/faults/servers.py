@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
-
-import trustme
+from collections.abc import Callable
+from typing import Any
 
 from .stage import Stage, wait_until
 
-__all__ = ["BAD", "POISON"]
+__all__ = ["BAD", "POISON", "held_until"]
 
 BAD = frozenset({0, 13, 14, 50, 77, 98, 99})
 """Events that the server refuses, of a hundred."""
@@ -101,67 +100,66 @@ def slow(stage: Stage) -> None:
     stage.run("log(range(5_000))")
 
 
-_UNTIL_MENDED = "log(range(100))\nuntil('go')"
 _HELD = "events are held, none is lost"
+
+
+def held_until(stage: Stage, mend: Callable[[], object], words: str, **options: Any) -> None:
+    """Events are held, and the report has these words, until something is mended."""
+    process = stage.start_script("log(range(100))\nuntil('go')", **options)
+    wait_until(lambda: _HELD in process.stderr, "the report")
+    assert words in process.stderr
+    mend()
+    stage.go()
+    process.wait()
 
 
 def disabled(stage: Stage) -> None:
     """The source is disabled, and enabled again."""
     stage.plane.source_enabled = False
-    process = stage.start_script(_UNTIL_MENDED)
-    wait_until(lambda: _HELD in process.stderr, "the report")
-    stage.plane.source_enabled = True
-    stage.go()
-    process.wait()
-    assert "enable the source" in process.stderr
+    held_until(stage, stage.plane.heal, "enable the source")
 
 
 def wrong_key(stage: Stage) -> None:
     """The write key is not the source's, until the source gets that key."""
     right, stage.plane.write_key = stage.plane.write_key, "another"
-    process = stage.start_script(_UNTIL_MENDED)
-    wait_until(lambda: _HELD in process.stderr, "the report")
-    stage.plane.write_key = right
-    stage.go()
-    process.wait()
-    assert "check write_key" in process.stderr
+    held_until(stage, lambda: setattr(stage.plane, "write_key", right), "check write_key")
 
 
-def _serve_tls(stage: Stage, authority: trustme.CA, name: str, ends: datetime | None) -> None:
-    """Serve HTTPS from now on, with a certificate for a name that ends at some time."""
-    paths = [str(stage.directory / f"{name}.{part}") for part in ("cert", "key")]
-    certificate = authority.issue_cert(name, not_after=ends)
-    certificate.cert_chain_pems[0].write_to_path(paths[0])
-    certificate.private_key_pem.write_to_path(paths[1])
-    stage.replace_plane(certfile=paths[0], keyfile=paths[1])
+def stranger(stage: Stage, *, status: int, text: str, words: str) -> None:
+    """Something that is no data plane answers in its place."""
+    stage.plane.fail(status, times=None, text=text)
+    held_until(stage, stage.plane.heal, words)
 
 
-def _mended_certificate(stage: Stage, name: str, ends: datetime | None, words: str) -> None:
-    authority = trustme.CA()
-    bundle = stage.directory / "authority.pem"
-    authority.cert_pem.write_to_path(str(bundle))
-    _serve_tls(stage, authority, name, ends)
-    process = stage.start_script(_UNTIL_MENDED, ca_bundle=bundle)
-    if words:
-        wait_until(lambda: _HELD in process.stderr, "the report")
-        assert words in process.stderr
-        _serve_tls(stage, authority, "127.0.0.1", None)
-    stage.go()
-    process.wait()
+def stale_connection(stage: Stage) -> None:
+    """The kept-alive connection is cut when it is used again: one more request, and no wait.
 
-
-def private_authority(stage: Stage) -> None:
-    """The certificate is signed by an authority that only `ca_bundle` names."""
-    _mended_certificate(stage, "127.0.0.1", None, "")
-
-
-def expired(stage: Stage) -> None:
-    """The certificate has expired, and is replaced."""
-    _mended_certificate(
-        stage, "127.0.0.1", datetime(2021, 1, 1, tzinfo=timezone.utc), "certificate has expired"
+    With a backoff before each, the 12 would take three seconds on average; one may take none.
+    """
+    process = stage.start_script(
+        """
+        log(range(10))
+        assert handler.flush()
+        waited = 0
+        for turn in range(1, 13):
+            note("ready")
+            until(f"go{turn}")
+            began = time.monotonic()
+            log(range(10 * turn, 10 * turn + 10))
+            while handler.stats().pending:
+                time.sleep(0.001)
+            waited += time.monotonic() - began
+        note("end", handler.stats().requests, waited)
+        """,
+        upload_interval=60,
+        upload_size=10,
     )
-
-
-def wrong_host(stage: Stage) -> None:
-    """The certificate is another host's, and is replaced."""
-    _mended_certificate(stage, "example.com", None, "mismatch")
+    for turn in range(1, 13):
+        stage.wait_for_note("ready", turn)
+        stage.plane.cut(accepted=False)
+        stage.write(f"go{turn}", "")
+    process.wait()
+    assert process.stderr == ""
+    (requests, waited) = stage.noted("end")[0].details
+    assert requests == 1 + 12 * 2
+    assert waited < 1.5

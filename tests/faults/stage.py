@@ -91,6 +91,12 @@ class Process:
             assert returned == code, f"the process returned {returned}, not {code}"
         return ended
 
+    @property
+    def is_stopped(self) -> bool:
+        """Whether it was stopped since this was asked last."""
+        process, status = os.waitpid(self.id, os.WUNTRACED | os.WNOHANG)
+        return process == self.id and os.WIFSTOPPED(status)
+
     def kill(self) -> None:
         """End it and all its children, whatever they are doing."""
         with contextlib.suppress(ProcessLookupError):
@@ -161,6 +167,12 @@ class Stage:
         process = Process([sys.executable, *command], environment, self.directory)
         self._processes.append(process)
         return process
+
+    def start_gate(self, *arguments: str) -> int:
+        """Start what stands before a data plane, see `gate.py`; returns its port."""
+        self.start("-m", "tests.faults.gate", *arguments)
+        (line,) = self.wait_for_note("gate")
+        return int(line.details[0])
 
     def start_script(
         self, script: str, prelude: str = PRELUDE, strict: bool = True, **options: Any

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from .table import SCENARIOS, Scenario
+from .scenario import Scenario
+from .scenarios import SCENARIOS
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="processes as POSIX has them")
 

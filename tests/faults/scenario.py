@@ -1,0 +1,57 @@
+"""One row of the fault matrix: something that happens, and what is expected of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .account import Account
+from .stage import Stage
+
+__all__ = ["Scenario"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scenario:
+    """Something that happens to an app, and what then becomes of its events."""
+
+    name: str
+    run: Callable[[Stage], None]
+    accepted: int
+    """How many events are logged; their numbers are those from 0."""
+    dropped: Mapping[str, Collection[int]] = field(default_factory=dict)
+    """Which of them are not delivered, by reason."""
+    duplicates: range = range(1)
+    """How many deliveries there may be beyond the first of each."""
+    durable: bool = False
+    """Whether the queue is on the disk."""
+    needs: str = ""
+    """A module that not every system has."""
+
+    @property
+    def expected(self) -> Account:
+        """The account, but for duplicates."""
+        accepted = frozenset(range(self.accepted))
+        dropped = {reason: frozenset(numbers) for reason, numbers in self.dropped.items()}
+        return Account(accepted, accepted.difference(*dropped.values()), dropped=dropped)
+
+    def play(self, directory: Path) -> Account:
+        """Have it happen; return what became of the events.
+
+        Raises:
+            AssertionError: Something else than expected happened; it has the processes' output.
+        """
+        with Stage(directory, durable=self.durable) as stage:
+            try:
+                self.run(stage)
+            except Exception as error:
+                found = stage.account().differences(self.expected)
+                raise AssertionError("\n".join([repr(error), *found, stage.output()])) from error
+            account = stage.account()
+            problems = account.differences(self.expected)
+            if account.duplicates not in self.duplicates:
+                problems.append(f"{account.duplicates} duplicates")
+            if problems:
+                raise AssertionError("\n".join([*problems, stage.output()]))
+            return account
