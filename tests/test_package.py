@@ -41,6 +41,7 @@ ORDER = [
     "_delivery",
     "_outcomes",
     "_transport",
+    "_network_errors",
     "_gzip",
     "config",
     "_parsers",
