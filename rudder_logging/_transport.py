@@ -24,6 +24,7 @@ import urllib3.exceptions
 
 from ._gzip import compress
 from ._network_errors import meaning
+from ._reports import check_dead_letters
 from ._version import __version__
 from .config import Config
 from .exceptions import ConfigError
@@ -65,12 +66,14 @@ class Transport(Protocol):
 
 
 def check_files(config: Config) -> None:
-    """Raises: ConfigError: A certificate file is not there."""
+    """Raises: ConfigError: A certificate file is not there; others can read the dead letters."""
     for option in ("ca_bundle", "client_cert"):
         given = getattr(config, option)
         for path in given if isinstance(given, tuple) else (given,):
             if path and not os.path.exists(path):  # noqa: PTH110
                 raise ConfigError(f"{option} names a file that does not exist: {path}")
+    if config.dead_letter:
+        check_dead_letters(config.dead_letter)
 
 
 class HttpTransport:

@@ -8,6 +8,8 @@ import logging
 import pickle
 import random
 import stat
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from time import monotonic, sleep
@@ -426,6 +428,68 @@ def test_dead_letters_that_cannot_be_written_are_reported_once(
     assert handler.flush()
     assert len(plane.events) == 8
     assert caplog.text.count("dead letters can't be written") == 1
+
+
+FULL_DISK = """
+import resource, sys
+from rudder_logging._reports import DeadLetters
+
+letters = DeadLetters(sys.argv[1])
+letters.append(b'{"n":1}', 400, "x")
+with open(sys.argv[1], "rb") as file:
+    size = len(file.read())
+_, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+resource.setrlimit(resource.RLIMIT_FSIZE, (size + 20, hard))
+try:
+    letters.append(b'{"n":2}', 400, "x")
+except OSError:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+    letters.append(b'{"n":3}', 400, "x")
+"""
+
+
+def test_dead_letters_survive_a_disk_that_is_full_for_a_while(tmp_path: Path) -> None:
+    """Of a line that had no room, nothing stays for the next one to be glued to."""
+    path = tmp_path / "dead.jsonl"
+    subprocess.run([sys.executable, "-c", FULL_DISK, str(path)], check=True)
+    letters = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [letter["message"]["n"] for letter in letters] == [1, 3]
+
+
+def test_dead_letters_are_the_owner_s_only_whoever_made_the_file(
+    make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane, tmp_path: Path
+) -> None:
+    """Events may hold personal data: permissions for others are taken from a file of ours."""
+    path = tmp_path / "dead.jsonl"
+    path.touch()
+    path.chmod(0o644)
+    handler = make_handler(dead_letter=path)
+    plane.fail(413)
+    log_events(wire, handler, 1)
+    assert handler.flush()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert path.read_text().count("\n") == 1
+
+
+OTHER_S_FILE = """
+import os
+from rudder_logging import Config
+from rudder_logging._transport import check_files
+
+if os.geteuid() == 0:
+    os.seteuid(65534)
+check_files(Config.load({}, write_key="k", data_plane_url="https://x", dead_letter="/etc/passwd"))
+"""
+
+
+def test_dead_letter_that_others_can_read_for_good_is_told_at_construction() -> None:
+    """Where the file is another user's, its permissions can't be changed: no handler is made."""
+    run = subprocess.run(
+        [sys.executable, "-c", OTHER_S_FILE], capture_output=True, text=True, check=False
+    )
+    assert "ConfigError: dead_letter names a file of another user that others can read" in (
+        run.stderr
+    )
 
 
 def test_too_large_together_is_split_by_bytes_and_remembered(
