@@ -509,6 +509,44 @@ def test_too_large_together_is_split_by_bytes_and_remembered(
     assert {request.status for request in plane.requests} == {200}
 
 
+def test_one_event_too_large_does_not_make_uploads_smaller(
+    make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane
+) -> None:
+    """The 413s that led to it were its fault: what comes later goes together as before."""
+    handler = make_handler(upload_interval=60, upload_size=10_000)
+    plane.fail_for(lambda event: event["properties"]["n"] == 7, 413)
+    log_events(wire, handler, 100)
+    assert handler.flush()
+    assert handler.stats().refused == 1
+    plane.clear()
+    log_events(wire, handler, 100)
+    assert handler.flush()
+    assert len(plane.requests) == 1
+
+
+def test_larger_uploads_are_tried_again_in_the_end(
+    make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What had a limit may have none any more: after some uploads there are larger ones, as large
+    as the option says, and never larger.
+    """
+    monkeypatch.setattr("rudder_logging._batch_limit._UPLOADS_BEFORE_MORE", 3)
+    handler = make_handler(
+        upload_interval=60, upload_size=10_000, max_batch_bytes=40_000, max_event_bytes=1_000
+    )
+    plane.max_request_bytes = 10_000
+    log_events(wire, handler, 200)
+    assert handler.flush()
+    plane.clear()
+    plane.max_request_bytes = 4_000_000
+    log_events(wire, handler, 600)
+    assert handler.flush()
+    assert {request.status for request in plane.requests} == {200}
+    sizes = [len(request.body) for request in plane.requests]
+    assert sizes[0] < 10_000
+    assert 35_000 < max(sizes) <= 40_000
+
+
 def test_one_event_too_large_is_refused_alone(
     make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane
 ) -> None:
@@ -747,6 +785,26 @@ def test_stale_connection_gets_one_immediate_retry(
     plane.cut(accepted=False)
     log_events(wire, handler, 1)
     assert len(plane.wait_for(2)) == 2
+
+
+def test_stale_connection_costs_none_of_the_retries(
+    make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane
+) -> None:
+    """Without retries, too, an idle connection that was closed loses no event; if the new one fails
+    as well, that was it.
+    """
+    handler = make_handler(upload_interval=0, max_retries=0)
+    log_events(wire, handler, 1)
+    assert handler.flush()
+    plane.cut(accepted=False)
+    log_events(wire, handler, 1)
+    assert handler.flush()
+    assert (handler.stats().delivered, handler.stats().dropped) == (2, {})
+    plane.cut(accepted=False, times=2)
+    log_events(wire, handler, 1)
+    assert handler.flush()
+    assert handler.stats().dropped == {"retries_exhausted": 1}
+    assert len(plane.requests) == 5
 
 
 def test_a_server_that_echoes_shows_neither_key_nor_payload(

@@ -39,6 +39,7 @@ ORDER = [
     "_lifecycle",
     "_listener",
     "_delivery",
+    "_batch_limit",
     "_outcomes",
     "_transport",
     "_network_errors",
