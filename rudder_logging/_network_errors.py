@@ -29,7 +29,6 @@ _MISCONFIGURED = (
 _BEFORE_SENDING = (
     urllib3.exceptions.NewConnectionError,
     urllib3.exceptions.ConnectTimeoutError,
-    urllib3.exceptions.NameResolutionError,
     urllib3.exceptions.ProxyError,
 )
 
@@ -53,6 +52,11 @@ def meaning(error: Exception, *, kept_alive: bool) -> TransportError | HeldError
         for cause in causes:
             if isinstance(cause, ssl.SSLError):
                 return _of_tls(cause, "proxy" if by_proxy else "server")
+            if type(cause).__name__ == "CertificateError":  # urllib3 1 compares hosts by itself
+                return CertificateError(
+                    "the certificate was not accepted: hostname mismatch; "
+                    + _cure_of_certificate(_OTHER_HOST[0], "data_plane_url")
+                )
     status = next(filter(None, map(_refusal_of_tunnel, causes)), None)
     if status is not None:
         return _of_tunnel(status)

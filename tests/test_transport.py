@@ -20,6 +20,9 @@ from pathlib import Path
 import pytest
 import requests
 import trustme
+import urllib3.exceptions
+from urllib3.exceptions import MaxRetryError
+from urllib3.util.ssl_match_hostname import CertificateError as HostMismatch
 
 from rudder_logging import (
     CertificateError,
@@ -29,6 +32,7 @@ from rudder_logging import (
     HeldError,
     OutcomeUnknownError,
 )
+from rudder_logging._network_errors import meaning
 from rudder_logging._transport import Answer, HttpTransport, check_files
 from rudder_logging.dataplane import LocalDataPlane
 
@@ -283,6 +287,15 @@ def test_certificate_for_another_host(tmp_path: Path) -> None:
         with transport_to(plane.url, ca_bundle=tmp_path / "ca") as transport:
             with pytest.raises(CertificateError, match=r"127\.0\.0\.1.*; .* data_plane_url"):
                 transport.send(BODY)
+
+
+def test_certificate_for_another_host_in_the_words_of_urllib3_1() -> None:
+    """Apps that pin it have a handler all the same, and the same cure."""
+    reason = urllib3.exceptions.SSLError(HostMismatch("hostname 'a' doesn't match 'b'"))
+    error = requests.exceptions.SSLError(MaxRetryError(None, "/v1/batch", reason))  # type: ignore[arg-type]
+    found = meaning(error, kept_alive=False)
+    assert isinstance(found, CertificateError)
+    assert str(found).endswith("it must be one that the certificate is for")
 
 
 @contextmanager
