@@ -49,14 +49,9 @@ def meaning(error: Exception, *, kept_alive: bool) -> TransportError | HeldError
     causes = list(_causes(error))
     by_proxy = any(isinstance(cause, urllib3.exceptions.ProxyError) for cause in causes)
     if by_proxy or isinstance(error, requests.exceptions.SSLError):
-        for cause in causes:
-            if isinstance(cause, ssl.SSLError):
-                return _of_tls(cause, "proxy" if by_proxy else "server")
-            if type(cause).__name__ == "CertificateError":  # urllib3 1 compares hosts by itself
-                return CertificateError(
-                    "the certificate was not accepted: hostname mismatch; "
-                    + _cure_of_certificate(_OTHER_HOST[0], "data_plane_url")
-                )
+        found = _in_tls(causes, "proxy" if by_proxy else "server")
+        if found is not None:
+            return found
     status = next(filter(None, map(_refusal_of_tunnel, causes)), None)
     if status is not None:
         return _of_tunnel(status)
@@ -99,9 +94,25 @@ _OTHER_HOST = (62, 64)  # name and address
 _FILES = ("X509", "PEM")  # OpenSSL's libraries that read them
 
 
+def _in_tls(causes: list[BaseException], side: str) -> TransportError | HeldError | None:
+    for cause in causes:
+        if isinstance(cause, ssl.SSLError):
+            return _of_tls(cause, side)
+        if type(cause).__name__ == "CertificateError":  # urllib3 1 compares hosts by itself
+            return CertificateError(
+                f"the {side}'s certificate was not accepted: hostname mismatch; "
+                + _cure_of_certificate(_OTHER_HOST[0], _url_of(side))
+            )
+    return None
+
+
+def _url_of(side: str) -> str:
+    return "the proxy's URL" if side == "proxy" else "data_plane_url"
+
+
 def _of_tls(cause: ssl.SSLError, side: str) -> TransportError | HeldError:
     """The meaning of OpenSSL's error, in a connection to the `server` or the `proxy`."""
-    url = "the proxy's URL" if side == "proxy" else "data_plane_url"
+    url = _url_of(side)
     reason = cause.reason or "no reason given"
     if isinstance(cause, ssl.SSLCertVerificationError):
         words = cause.verify_message.rstrip(".")
