@@ -33,7 +33,9 @@ _BEFORE_SENDING = (
 )
 
 
-def meaning(error: Exception, *, kept_alive: bool) -> TransportError | HeldError:
+def meaning(
+    error: Exception, *, kept_alive: bool, outer: BaseException | None = None
+) -> TransportError | HeldError:
     """Our error for one of requests' or urllib3's.
 
     Its text may end in what mends it, after a semicolon. It quotes neither URL nor header.
@@ -41,12 +43,13 @@ def meaning(error: Exception, *, kept_alive: bool) -> TransportError | HeldError
     Args:
         error: What an upload raised.
         kept_alive: Its connection had served before.
+        outer: What the app was handling when it came to the upload, which Python takes for a cause.
     """
+    causes = list(_causes(error, outer))
     if isinstance(error, _MISCONFIGURED):
         return HeldError(
-            f"the request can't be made: {_describe(error)}; correct data_plane_url or proxies"
+            f"the request can't be made: {_describe(causes)}; correct data_plane_url or proxies"
         )
-    causes = list(_causes(error))
     by_proxy = any(isinstance(cause, urllib3.exceptions.ProxyError) for cause in causes)
     if by_proxy or isinstance(error, requests.exceptions.SSLError):
         found = _in_tls(causes, "proxy" if by_proxy else "server")
@@ -58,10 +61,10 @@ def meaning(error: Exception, *, kept_alive: bool) -> TransportError | HeldError
     if isinstance(error, (requests.exceptions.SSLError, requests.exceptions.ConnectTimeout)) or any(
         isinstance(cause, _BEFORE_SENDING) for cause in causes
     ):
-        return ConnectionFailedError(_describe(error))
+        return ConnectionFailedError(_describe(causes))
     if kept_alive and any(isinstance(cause, ConnectionError) for cause in causes):
-        return StaleConnectionError(_describe(error))
-    return OutcomeUnknownError(_describe(error))
+        return StaleConnectionError(_describe(causes))
+    return OutcomeUnknownError(_describe(causes))
 
 
 def _refusal_of_tunnel(cause: BaseException) -> int | None:
@@ -157,9 +160,9 @@ def _cure_of_alert(reason: str, url: str) -> str:
     return "if it wants a client certificate, give one that it trusts by client_cert"
 
 
-def _causes(error: BaseException) -> Iterator[BaseException]:
+def _causes(error: BaseException, outer: BaseException | None) -> Iterator[BaseException]:
     """The error and all that led to it: by cause, by context, by urllib3's `reason` and args."""
-    seen: set[int] = set()
+    seen = {id(outer)}
     waiting: list[object] = [error]
     while waiting:
         found = waiting.pop()
@@ -170,10 +173,10 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
             waiting += found.args
 
 
-def _describe(error: BaseException) -> str:
+def _describe(causes: list[BaseException]) -> str:
     """The innermost operating system error in words, or else the kind of error."""
-    for cause in _causes(error):
+    for cause in causes:
         if isinstance(cause, OSError) and cause.strerror and not isinstance(cause, ssl.SSLError):
             return cause.strerror
-    kinds = [type(cause).__name__ for cause in _causes(error)]
+    kinds = [type(cause).__name__ for cause in causes]
     return " < ".join(dict.fromkeys(kinds[:3]))

@@ -12,6 +12,7 @@ import platform
 import re
 import socket
 import ssl
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -242,7 +243,8 @@ def _retry_after(header: str | None) -> float | None:
 @contextlib.contextmanager
 def _mapped_errors(*, kept_alive: bool) -> Iterator[None]:
     """Turn what requests and urllib3 raise into our errors, here and nowhere else."""
+    outer = sys.exc_info()[1]
     try:
         yield
     except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
-        raise meaning(error, kept_alive=kept_alive) from error
+        raise meaning(error, kept_alive=kept_alive, outer=outer) from error

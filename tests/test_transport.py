@@ -269,6 +269,18 @@ def test_a_url_with_407_in_it_is_no_proxy_that_wants_a_password(
         transport.send(BODY)
 
 
+def test_what_the_app_is_handling_is_no_cause(plane: LocalDataPlane) -> None:
+    """With sync_mode, an event may be logged while the app handles a network error of its own."""
+    plane.hang()
+    with transport_to(plane.url, timeout=0.05) as transport:
+        try:
+            raise OSError("Tunnel connection failed: 407") from ssl.SSLError()  # noqa: TRY301
+        except OSError:
+            with pytest.raises(OutcomeUnknownError) as caught:
+                transport.send(BODY)
+    assert "Tunnel" not in str(caught.value)
+
+
 def test_malformed_proxy_is_a_configuration_fault() -> None:
     """A proxy URL that makes no sense is held and named, not retried as if it might pass."""
     with transport_to("http://127.0.0.1:9", proxies={"http": "nonsense://x"}) as transport:
