@@ -22,6 +22,7 @@ from rudder_logging import (
     RefusedError,
     RetriesExhaustedError,
     RudderHandler,
+    StaleConnectionError,
 )
 from rudder_logging._delivery import FRAME, MESSAGE_OVERHEAD, body_of
 from rudder_logging._outcomes import Verdict, judge
@@ -805,6 +806,30 @@ def test_stale_connection_costs_none_of_the_retries(
     assert handler.flush()
     assert handler.stats().dropped == {"retries_exhausted": 1}
     assert len(plane.requests) == 5
+
+
+@pytest.mark.parametrize(("time_left", "attempts"), [(0.01, 1), (60, 2), (None, 2)])
+def test_connection_that_breaks_late_is_not_tried_anew_beyond_the_time_that_is_left(
+    make_handler: MakeHandler,
+    monkeypatch: pytest.MonkeyPatch,
+    time_left: float | None,
+    attempts: int,
+) -> None:
+    """At the process's end, the second attempt has what the first one has left of the time."""
+    given: list[float | None] = []
+
+    def send(body: bytes, timeout: float | None, *, plain: bool) -> Answer:
+        given.append(timeout)
+        sleep(0.02)
+        raise StaleConnectionError
+
+    delivery = make_handler()._listener._delivery
+    monkeypatch.setattr(delivery._transport, "send", send)
+    assert delivery._send([b'{"a":1'], time_left, plain=False).verdict is Verdict.RETRY
+    assert len(given) == attempts
+    if time_left == 60:
+        assert given[1] is not None
+        assert given[1] <= 59.98
 
 
 def test_a_server_that_echoes_shows_neither_key_nor_payload(
