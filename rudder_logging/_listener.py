@@ -14,7 +14,8 @@ from collections.abc import Sequence
 from logging.handlers import QueueListener
 from time import monotonic
 
-from ._delivery import FRAME, MESSAGE_OVERHEAD, Delivery
+from ._body import FRAME, MESSAGE_OVERHEAD
+from ._delivery import Delivery
 from ._ledger import Ledger
 from ._reports import Reports
 from .queues.base import EventQueue

@@ -132,18 +132,14 @@ def _of_failure(error: TransportError | HeldError, config: Config, proxy: str | 
     parts = urlsplit(config.data_plane_url)
     place = masked(proxy) if proxy else f"{parts.hostname}:{parts.port or _PORTS[parts.scheme]}"
     text = str(error)
-    if isinstance(error, CertificateError):
-        return _found(Severity.STOPS, text, _cure_of_certificate(text))
-    if isinstance(error, HeldError):
-        return _found(Severity.STOPS, text, "correct the option proxies, or the environment's")
+    if isinstance(error, (CertificateError, HeldError)):
+        text, _, cure = text.partition("; ")
+        return _found(Severity.STOPS, text, cure)
     if isinstance(error, OutcomeUnknownError):
         cure = "see whether it is a data plane, and not overloaded"
         if parts.scheme == "https" and not config.client_cert:  # TLS 1.3 tells so late, or never
             cure += "; if it wants a client certificate, name that in the option client_cert"
         return _found(Severity.STOPS, f"{place} is connected, but gives no answer: {text}", cure)
-    if "SSLError" in text:
-        cure = "correct the port, or use http://, if it has no TLS"
-        return _found(Severity.STOPS, f"{place} does not speak TLS", cure)
     cure = "start it, correct data_plane_url, or look for a firewall"
     if proxy:
         cure = "correct the proxy, or except the host from it by the variable no_proxy"
@@ -151,19 +147,6 @@ def _of_failure(error: TransportError | HeldError, config: Config, proxy: str | 
 
 
 _PORTS = {"http": 80, "https": 443}
-
-
-def _cure_of_certificate(text: str) -> str:
-    words = text.lower()
-    if "expired" in words:
-        return "have the server's certificate renewed (or set this machine's clock right)"
-    if "not yet valid" in words:
-        return "set this machine's clock right"
-    if "match" in words:
-        return "use the host name that the certificate is for in data_plane_url"
-    if "ended the tls handshake" in words:
-        return "give the client certificate that the server wants by the option client_cert"
-    return "name the file of the CA that has signed it by the option ca_bundle"
 
 
 def _of_certificate(look: Look) -> Iterator[Finding]:

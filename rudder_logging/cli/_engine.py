@@ -12,7 +12,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .._before_send import before_send
-from .._delivery import FRAME, MESSAGE_OVERHEAD
+from .._body import FRAME, MESSAGE_OVERHEAD
 from .._plan import TrackingPlan
 from .._reports import DeadLetters
 from ..exceptions import ConfigError, InvalidEventError

@@ -12,7 +12,8 @@ from dataclasses import replace
 from time import monotonic
 from typing import Any
 
-from .._delivery import FRAME, MESSAGE_OVERHEAD, Delivery
+from .._body import FRAME, MESSAGE_OVERHEAD
+from .._delivery import Delivery
 from .._ledger import Ledger
 from .._outcomes import shown
 from .._reports import Reports

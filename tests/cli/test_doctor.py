@@ -377,7 +377,7 @@ def test_a_private_ca(tmp_path: Path) -> None:
         config = write(tmp_path, settings(plane))
         code, out, _ = doctor("--config", config, at=tmp_path)
         assert code == 1
-        assert "unable to get local issuer certificate. Cure: name the file of the CA" in out
+        assert "unable to get local issuer certificate. Cure: if it is of a private CA, name that CA's file" in out
         code, out, _ = doctor("--config", config, at=tmp_path, RUDDER_CA_BUNDLE=trusted)
     assert code == 0, out
 
@@ -385,8 +385,8 @@ def test_a_private_ca(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("how", "words"),
     [
-        ({"days": -1}, "certificate has expired. Cure: have the server's certificate renewed"),
-        ({"host": "other.example"}, "Cure: use the host name that the certificate is for"),
+        ({"days": -1}, "certificate has expired. Cure: have it renewed, or set"),
+        ({"host": "other.example"}, "Cure: correct the host in data_plane_url"),
     ],
     ids=["expired", "wrong host"],
 )

@@ -283,8 +283,8 @@ def test_certificate_that_ends_soon(tmp_path: Path) -> None:
     ("how", "trusted", "words", "cure"),
     [
         ({"days": -1}, True, "expired", "renewed"),
-        ({"host": "other.example"}, True, "mismatch", "host name that the certificate is for"),
-        ({}, False, "unable to get local issuer", "by the option ca_bundle"),
+        ({"host": "other.example"}, True, "mismatch", "correct the host in data_plane_url"),
+        ({}, False, "unable to get local issuer", "in ca_bundle"),
     ],
     ids=["expired", "wrong host", "private CA"],
 )
@@ -311,7 +311,8 @@ def test_client_certificate_that_is_wanted(tmp_path: Path) -> None:
 def test_server_without_tls(plane: LocalDataPlane) -> None:
     """https:// to a port that speaks http."""
     finding = fault(look(plane.url.replace("http:", "https:")))
-    assert "does not speak TLS" in finding.text
+    assert finding.text == "the server does not speak TLS at this port"
+    assert finding.cure == "correct the port in data_plane_url, or begin it with http://"
 
 
 def test_missing_certificate_file() -> None:

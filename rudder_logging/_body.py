@@ -1,0 +1,25 @@
+"""The body of an upload, and what it weighs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ._encoding import utc_milliseconds
+
+__all__ = ["FRAME", "MESSAGE_OVERHEAD", "body_of"]
+
+_OPENING, _CLOSING = b'{"batch":[', b"]}"
+FRAME = len(_OPENING) + len(_CLOSING)
+"""Bytes of a body besides its messages."""
+MESSAGE_OVERHEAD = len(',"sentAt":"2026-01-31T12:00:00.000Z"},')
+"""Bytes that a queued message grows by in a body."""
+
+
+def body_of(messages: Sequence[bytes], now: float) -> bytes:
+    """The request's JSON: each queued message closed with its `sentAt`, framed as a batch.
+
+    The server reads `sentAt` per event only, and corrects the sender's clock by it; so it is
+    the time of this attempt, not of the first.
+    """
+    end = b',"sentAt":"%s"}' % utc_milliseconds(now).encode()
+    return _OPENING + (end + b",").join(messages) + end + _CLOSING
