@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import re
 import ssl
 from collections.abc import Iterator
@@ -34,7 +35,7 @@ _BEFORE_SENDING = (
 
 
 def meaning(
-    error: Exception, *, kept_alive: bool, outer: BaseException | None = None
+    error: Exception, *, kept_alive: bool, seconds: float, outer: BaseException | None = None
 ) -> TransportError | HeldError:
     """Our error for one of requests' or urllib3's.
 
@@ -43,13 +44,13 @@ def meaning(
     Args:
         error: What an upload raised.
         kept_alive: Its connection had served before.
+        seconds: How long it waited for a connection, and for an answer.
         outer: What the app was handling when it came to the upload, which Python takes for a cause.
     """
     causes = list(_causes(error, outer))
+    words = _describe(causes, seconds)
     if isinstance(error, _MISCONFIGURED):
-        return HeldError(
-            f"the request can't be made: {_describe(causes)}; correct data_plane_url or proxies"
-        )
+        return HeldError(f"the request can't be made: {words}; correct data_plane_url or proxies")
     by_proxy = any(isinstance(cause, urllib3.exceptions.ProxyError) for cause in causes)
     if by_proxy or isinstance(error, requests.exceptions.SSLError):
         found = _in_tls(causes, "proxy" if by_proxy else "server")
@@ -61,10 +62,10 @@ def meaning(
     if isinstance(error, (requests.exceptions.SSLError, requests.exceptions.ConnectTimeout)) or any(
         isinstance(cause, _BEFORE_SENDING) for cause in causes
     ):
-        return ConnectionFailedError(_describe(causes))
+        return ConnectionFailedError(words)
     if kept_alive and any(isinstance(cause, ConnectionError) for cause in causes):
-        return StaleConnectionError(_describe(causes))
-    return OutcomeUnknownError(_describe(causes))
+        return StaleConnectionError(words)
+    return OutcomeUnknownError(words)
 
 
 def _refusal_of_tunnel(cause: BaseException) -> int | None:
@@ -173,10 +174,24 @@ def _causes(error: BaseException, outer: BaseException | None) -> Iterator[BaseE
             waiting += found.args
 
 
-def _describe(causes: list[BaseException]) -> str:
-    """The innermost operating system error in words, or else the kind of error."""
+_IN_WORDS: tuple[tuple[type[BaseException], str], ...] = (
+    (urllib3.exceptions.ConnectTimeoutError, "no connection within {seconds:g} s"),
+    (urllib3.exceptions.TimeoutError, "no answer within {seconds:g} s"),
+    (TimeoutError, "no answer within {seconds:g} s"),
+    (http.client.RemoteDisconnected, "the connection was closed without an answer"),
+    (http.client.IncompleteRead, "the answer was cut short"),
+    (http.client.HTTPException, "the answer is no HTTP"),
+)
+"""What an error means of which no system has words. The first that is found counts."""
+
+
+def _describe(causes: list[BaseException], seconds: float) -> str:
+    """The innermost operating system error in words, or else ours, or else the kind of error."""
     for cause in causes:
         if isinstance(cause, OSError) and cause.strerror and not isinstance(cause, ssl.SSLError):
             return cause.strerror
+    for kind, words in _IN_WORDS:
+        if any(isinstance(cause, kind) for cause in causes):
+            return words.format(seconds=seconds)
     kinds = [type(cause).__name__ for cause in causes]
     return " < ".join(dict.fromkeys(kinds[:3]))

@@ -124,10 +124,11 @@ class HttpTransport:
             body = compress(body)
             headers = {**headers, "Content-Encoding": "gzip"}
         kept_alive, self._kept_alive = self._kept_alive, False
+        settings = self._settings(timeout)
         with (
-            _mapped_errors(kept_alive=kept_alive),
+            _mapped_errors(kept_alive=kept_alive, seconds=settings["timeout"]),
             self._session.post(
-                self._url, data=body, headers=headers, **self._settings(timeout)
+                self._url, data=body, headers=headers, **settings
             ) as response,  # leaving it ends the connection, if there is more to be read
         ):
             words = _beginning(response)
@@ -137,11 +138,10 @@ class HttpTransport:
     def look(self, page: str, timeout: float | None = None) -> Look:
         """Get a page, like `/health`, by the way that uploads go. Raises as `send` does."""
         kept_alive, self._kept_alive = self._kept_alive, False
+        settings = self._settings(timeout)
         with (
-            _mapped_errors(kept_alive=kept_alive),
-            self._session.get(
-                self._base_url + page, headers=self._headers, **self._settings(timeout)
-            ) as response,
+            _mapped_errors(kept_alive=kept_alive, seconds=settings["timeout"]),
+            self._session.get(self._base_url + page, headers=self._headers, **settings) as response,
         ):
             # Before the body is read: then the connection is let go.
             connected: Any = getattr(getattr(response.raw, "connection", None), "sock", None)
@@ -295,10 +295,10 @@ def _retry_after(header: str | None) -> float | None:
 
 
 @contextlib.contextmanager
-def _mapped_errors(*, kept_alive: bool) -> Iterator[None]:
+def _mapped_errors(*, kept_alive: bool, seconds: float) -> Iterator[None]:
     """Turn what requests and urllib3 raise into our errors, here and nowhere else."""
     outer = sys.exc_info()[1]
     try:
         yield
     except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
-        raise meaning(error, kept_alive=kept_alive, outer=outer) from error
+        raise meaning(error, kept_alive=kept_alive, seconds=seconds, outer=outer) from error

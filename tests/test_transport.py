@@ -173,28 +173,36 @@ def test_unknown_host() -> None:
 
 
 @pytest.mark.parametrize(
-    "answer",
-    [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nonly this"],
-    ids=["none", "part"],
+    ("answer", "words"),
+    [
+        (b"", "the connection was closed without an answer"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nonly this", "the answer was cut short"),
+        (b"SSH-2.0-OpenSSH\r\n", "the answer is no HTTP"),
+    ],
+    ids=["none", "part", "other"],
 )
-def test_cut_connection(answer: bytes) -> None:
-    """No answer, or half of one: the outcome is unknown."""
+def test_cut_connection(answer: bytes, words: str) -> None:
+    """No answer, or half of one: the outcome is unknown. Said so that anybody understands it."""
 
     def cut(connection: socket.socket) -> None:
         read_request(connection)
         connection.sendall(answer)
 
-    with server(cut) as url, transport_to(url) as transport, pytest.raises(OutcomeUnknownError):
-        transport.send(BODY)
+    with server(cut) as url, transport_to(url) as transport:
+        with pytest.raises(OutcomeUnknownError) as caught:
+            transport.send(BODY)
+    assert str(caught.value) == words
 
 
 def test_no_answer_in_time(plane: LocalDataPlane) -> None:
     """Nor is it known after a time-out; a shorter one may be given for an attempt."""
     plane.hang(times=2)
-    with transport_to(plane.url, timeout=0.05) as transport, pytest.raises(OutcomeUnknownError):
-        transport.send(BODY)
-    with transport_to(plane.url, timeout=60) as transport, pytest.raises(OutcomeUnknownError):
-        transport.send(BODY, timeout=0.05)
+    for usual, given in ((0.05, None), (60, 0.05)):
+        with (
+            transport_to(plane.url, timeout=usual) as transport,
+            pytest.raises(OutcomeUnknownError, match=r"^no answer within 0\.05 s$"),
+        ):
+            transport.send(BODY, given)
 
 
 @pytest.mark.rudder_network
@@ -311,7 +319,7 @@ def test_certificate_for_another_host_in_the_words_of_urllib3_1() -> None:
     """Apps that pin it have a handler all the same, and the same cure."""
     reason = urllib3.exceptions.SSLError(HostMismatch("hostname 'a' doesn't match 'b'"))
     error = requests.exceptions.SSLError(MaxRetryError(None, "/v1/batch", reason))  # type: ignore[arg-type]
-    found = meaning(error, kept_alive=False)
+    found = meaning(error, kept_alive=False, seconds=1)
     assert isinstance(found, CertificateError)
     assert str(found).endswith("it must be one that the certificate is for")
 

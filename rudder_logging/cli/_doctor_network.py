@@ -139,7 +139,7 @@ def _of_failure(error: TransportError | HeldError, config: Config, proxy: str | 
         cure = "see whether it is a data plane, and not overloaded"
         if parts.scheme == "https" and not config.client_cert:  # TLS 1.3 tells so late, or never
             cure += "; if it wants a client certificate, name that in the option client_cert"
-        return _found(Severity.STOPS, f"{place} is connected, but gives no answer: {text}", cure)
+        return _found(Severity.STOPS, f"{place} is connected, but fails: {text}", cure)
     cure = "start it, correct data_plane_url, or look for a firewall"
     if proxy:
         cure = "correct the proxy, or except the host from it by the variable no_proxy"
