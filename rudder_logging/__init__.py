@@ -17,8 +17,10 @@ The files, in the order in which an event meets them:
 - `_encoding.py`: values of every type a Python app has, as JSON
 - `queues/`: where messages wait: `base.py` is the protocol, `memory.py` and `file.py` keep it
 - `_listener.py`: `BatchListener`, from queue to batches
-- `_delivery.py`: from a batch to its outcome; `_outcomes.py`: the table; `_retry.py`: when again
+- `_delivery.py`: from a batch to its outcome; `_outcomes.py`: the table; `_retry.py`: when again;
+  `_batch_limit.py`: how much at once
 - `_transport.py`: one upload over HTTP; `_gzip.py`: compressed
+- `_network_errors.py`: what it means that one failed
 - `_ledger.py`: what became of each event; `_reports.py`: who is told
 - `config.py`: every option; `_parsers.py`: how they are read; `exceptions.py`: every error
 - `dataplane/`: a data plane for tests and local work

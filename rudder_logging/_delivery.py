@@ -9,6 +9,7 @@ from itertools import islice
 from time import monotonic, time
 from typing import TYPE_CHECKING, Protocol
 
+from ._batch_limit import BatchLimit
 from ._encoding import utc_milliseconds
 from ._ledger import Ledger
 from ._outcomes import BAD_EVENT, CURES, SETTLING, Result, Verdict, judge, shown
@@ -27,7 +28,7 @@ from .exceptions import (
 from .queues.base import EventQueue
 
 if TYPE_CHECKING:  # it imports requests, which importing the package must not
-    from ._transport import Transport
+    from ._transport import Answer, Transport
 
 __all__ = ["FRAME", "MESSAGE_OVERHEAD", "Delivery", "Patience", "body_of"]
 
@@ -87,11 +88,15 @@ class Delivery:
         self._ledger = ledger
         self._reports = reports
         self._policy = policy
-        self.max_batch_bytes = max_batch_bytes
-        """What a body may weigh before compression; lowered when a 413 says so."""
+        self._limit = BatchLimit(max_batch_bytes)
         self._proven = False  # something was accepted, so URL, key and path are right
         self._plain = False  # compression does not survive the way
         self._ahead: set[bytes] = set()  # accepted before their turn: not to be sent again
+
+    @property
+    def max_batch_bytes(self) -> int:
+        """What a body may weigh before compression, as far as is known."""
+        return self._limit.bytes
 
     def deliver(self, batch: Sequence[bytes], patience: Patience) -> bool:
         """Settle all events of a batch.
@@ -104,6 +109,7 @@ class Delivery:
             Whether all of them are settled.
         """
         parts = [batch] if batch else []  # in order, the first one last
+        self._limit.begin()
         failures = attempt = 0
         due = 0.0
         while parts:
@@ -181,7 +187,7 @@ class Delivery:
         self._ledger.request()
         body = body_of(part, time())
         try:
-            answer = self._transport.send(body, time_left, plain=plain)
+            answer = self._post(body, time_left, plain=plain)
         except (HeldError, CertificateError) as fault:
             return Result(Verdict.HOLD, fault)
         except TransportError as fault:
@@ -209,13 +215,31 @@ class Delivery:
             error = DeliveryError(said)
         return Result(verdict, error, answer)
 
+    def _post(self, body: bytes, time_left: float | None, *, plain: bool) -> Answer:
+        begun = monotonic()
+        try:
+            return self._transport.send(body, time_left, plain=plain)
+        except StaleConnectionError:
+            # The server had merely closed an idle connection. So it goes by a new one, at once, and
+            # that is none of the retries that are counted.
+            if time_left is not None:
+                time_left -= monotonic() - begun
+                if time_left <= 0:
+                    raise
+        self._ledger.request()
+        self._ledger.retry()
+        return self._transport.send(body, time_left, plain=plain)
+
     def _settle(self, part: Sequence[bytes], result: Result) -> bool:
         """Delivered or refused. False: the queue no longer had all of them."""
         self._resume()
         if self._ahead:  # else each message would be hashed for nothing
             self._ahead.difference_update(part)
         if result.verdict is Verdict.ACCEPTED:
+            self._limit.accepted()
             return self._ledger.settle_delivered(self._queue, len(part)) == len(part)
+        if result.answer and judge(result.answer) is Verdict.SPLIT_BYTES:
+            self._limit.refused_alone()
         refusal = result.error
         if not isinstance(refusal, RefusedError):
             answer = result.answer
@@ -303,15 +327,7 @@ class Delivery:
     def _halves(self, part: Sequence[bytes], verdict: Verdict) -> list[Sequence[bytes]]:
         middle = len(part) // 2
         if verdict is Verdict.SPLIT_BYTES:
-            sizes = [len(message) + MESSAGE_OVERHEAD for message in part]
-            total = sum(sizes)
-            # Whoever refuses this much will refuse it again: a proxy's limit, mostly.
-            self.max_batch_bytes = min(self.max_batch_bytes, max(total // 2, 1_000))
-            weight = middle = 0
-            while middle < len(part) - 1 and weight + sizes[middle] <= total // 2:
-                weight += sizes[middle]
-                middle += 1
-            middle = max(middle, 1)
+            middle = self._limit.refused([len(message) + MESSAGE_OVERHEAD for message in part])
         return [part[:middle], part[middle:]]
 
     def _give_up(self, part: Sequence[bytes], error: DeliveryError) -> bool:
@@ -344,8 +360,6 @@ class Delivery:
         if delay is None:
             return None
         delay = max(delay, remaining)
-        if isinstance(result.error, StaleConnectionError):
-            delay = 0.0  # the server had merely closed an idle connection
         self._ledger.retry()
         unknown = isinstance(result.error, OutcomeUnknownError)
         _log.debug(

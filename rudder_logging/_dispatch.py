@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import types
 from collections.abc import Iterable
 from time import time
 from typing import Any
@@ -19,7 +20,19 @@ from ._stdlib import OWN_LOGGERS, filtered
 __all__ = ["dispatch", "rudder_handlers", "want_records"]
 
 _wanted = 0  # by how many
-_FRAMES_TO_THE_CALLER = 4  # from `_log_record`: by `dispatch`, `_log_event` and the call
+_FRAMES_TO_THE_CALLER = 5  # from `_caller`: by `_log_record`, `dispatch`, `_log_event` and the call
+
+
+def _if_of_logging(function: object) -> object:
+    is_own = type(function) is types.FunctionType and function.__globals__ is vars(logging)
+    return function if is_own else None
+
+
+_Logger = logging.Logger
+_call_handlers = _if_of_logging(_Logger.callHandlers)
+_handle = _if_of_logging(_Logger.handle)
+"""None, if somebody had replaced it by one that sees all records, as the agents of Sentry and New
+Relic do. Others do that later."""
 
 
 def dispatch(logger: logging.Logger, template: str, fields: dict[str, Any]) -> None:
@@ -66,7 +79,7 @@ def _needs_a_record(logger: logging.Logger, path: list[logging.Handler]) -> bool
     """Whether anybody looks at the record before the event is queued, or besides."""
     if _wanted:
         return True
-    is_seen = False
+    is_seen = _Logger.callHandlers is not _call_handlers or _Logger.handle is not _handle
     for handler in path:
         if isinstance(handler, RudderHandler):
             if handler.looks_at_records or path.count(handler) > 1:
@@ -85,17 +98,10 @@ def _needs_a_record(logger: logging.Logger, path: list[logging.Handler]) -> bool
 def _log_record(
     logger: logging.Logger, template: str, fields: dict[str, Any], path: list[logging.Handler]
 ) -> None:
-    caller = sys._getframe(_FRAMES_TO_THE_CALLER)  # noqa: SLF001 - as logging itself finds callers
+    file, line, function = _caller()
+    extra = {"rudder": fields}
     record = logger.makeRecord(
-        logger.name,
-        logging.INFO,
-        caller.f_code.co_filename,
-        caller.f_lineno,
-        template,
-        (),
-        None,
-        caller.f_code.co_name,
-        {"rudder": fields},
+        logger.name, logging.INFO, file, line, template, (), None, function, extra
     )
     passed = logger.filter(record)
     if passed:
@@ -103,4 +109,17 @@ def _log_record(
         for handler in _rudder_among(path) or [settings.make_handler()]:
             handler.deliver(record)
         if logger.isEnabledFor(logging.INFO):
-            logger.callHandlers(record)  # RudderHandlers know the record by now
+            # RudderHandlers know the record by now, and filters are not to see it twice.
+            is_plain = type(logger) is logging.Logger and not logger.filters
+            (logger.handle if is_plain else logger.callHandlers)(record)
+
+
+def _caller() -> tuple[str, int, str]:
+    """File, line and function that the call came from, or logging's own words for none."""
+    frame: types.FrameType | None = sys._getframe()  # noqa: SLF001 - as logging itself does
+    for _ in range(_FRAMES_TO_THE_CALLER):
+        if frame is not None:
+            frame = frame.f_back
+    if frame is None:  # it came from C: from atexit, or as a thread's or greenlet's function
+        return "(unknown file)", 0, "(unknown function)"
+    return frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name

@@ -95,7 +95,7 @@ class RudderHandler(logging.Handler):
         tell_of_setup(
             debug=self.config.debug,
             without_threads=not self.config.sync_mode and not _lifecycle.threads_run(),
-            in_clear=self.config.is_in_clear,
+            in_clear_to=self.config.data_plane_url if self.config.is_in_clear else None,
         )
         _lifecycle.add_forkable(self)
         self._queue.recover()

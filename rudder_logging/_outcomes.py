@@ -71,7 +71,7 @@ CURES = {
     403: "check write_key, and what stands before the data plane",
     404: "enable the source, or correct data_plane_url",
     405: "correct data_plane_url",
-    407: "give the proxy's user and password in proxies",
+    407: "the proxy wants authentication: give user and password in its URL, by proxies",
     431: "a proxy adds too many headers, or write_key is far too long",
 }
 

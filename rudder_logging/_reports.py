@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import stat
 import sys
 import threading
 from collections.abc import Callable, Iterable, Sequence
@@ -19,9 +20,9 @@ import orjson
 
 from ._encoding import utc_milliseconds
 from ._ledger import Ledger
-from .exceptions import DeliveryError, RefusedError, ShutdownError
+from .exceptions import ConfigError, DeliveryError, RefusedError, ShutdownError
 
-__all__ = ["DeadLetters", "Reports", "decode", "message_id"]
+__all__ = ["DeadLetters", "Reports", "check_dead_letters", "decode", "message_id"]
 
 _log = logging.getLogger("rudder_logging")
 
@@ -60,7 +61,7 @@ class DeadLetters:
             reason: In the server's words, or ours.
 
         Raises:
-            OSError: It can't be written.
+            OSError: It can't be written, or not without others being able to read it.
         """
         tail = {"status": status, "reason": reason, "refusedAt": utc_milliseconds(time())}
         line = b'{"message":' + message + b"," + orjson.dumps(tail)[1:] + b"\n"
@@ -68,10 +69,44 @@ class DeadLetters:
         descriptor = os.open(self._path, flags | getattr(os, "O_CLOEXEC", 0), 0o600)
         try:
             _lock_file(descriptor)
-            while line:
-                line = line[os.write(descriptor, line) :]
+            found = os.fstat(descriptor)
+            if _is_open_to_others(found):  # whoever made it, a tool that rotates logs perhaps
+                os.fchmod(descriptor, 0o600)
+            _append_all(descriptor, line, found.st_size)
         finally:
             os.close(descriptor)
+
+
+def check_dead_letters(path: str) -> None:
+    """Raises: ConfigError: Others can read the file, and we can't change that."""
+    try:
+        found = os.stat(path)  # noqa: PTH116
+    except OSError:
+        return  # it may be there when it is needed
+    if _is_open_to_others(found) and os.geteuid() not in (0, found.st_uid):
+        raise ConfigError(
+            f"dead_letter names a file of another user that others can read: {path}; "
+            "have it made yours, or take its permissions from them (0600)"
+        )
+
+
+def _is_open_to_others(found: os.stat_result) -> bool:
+    """Whether it is a file with permissions for others, on a system that has such."""
+    return hasattr(os, "geteuid") and stat.S_ISREG(found.st_mode) and bool(found.st_mode & 0o077)
+
+
+def _append_all(descriptor: int, line: bytes, size: int) -> None:
+    """Write a line to a locked file of that size; if the disk ends in it, take it back."""
+    written = 0
+    try:
+        while written < len(line):
+            written += os.write(descriptor, line[written:])
+    except BaseException:
+        # Else the next line would be glued to it. Without a lock, somebody's may stand behind it.
+        if written and os.fstat(descriptor).st_size == size + written:
+            with contextlib.suppress(OSError):  # no file, but a pipe, say
+                os.ftruncate(descriptor, size)
+        raise
 
 
 def _lock_file(descriptor: int) -> None:

@@ -82,8 +82,17 @@ def _show_debug_lines() -> None:
         _log.addHandler(logging.StreamHandler())
 
 
-def tell_of_setup(*, debug: bool, without_threads: bool, in_clear: bool) -> None:
-    """Tell of what works, but not as the app's operators would want it; at DEBUG, of more."""
+_told_in_clear: set[str] = set()
+
+
+def tell_of_setup(*, debug: bool, without_threads: bool, in_clear_to: str | None) -> None:
+    """Tell of what works, but not as the app's operators would want it; at DEBUG, of more.
+
+    Args:
+        debug: Show DEBUG lines.
+        without_threads: None may be started.
+        in_clear_to: Where events go without TLS; told once for all handlers that send there.
+    """
     if debug:
         _show_debug_lines()
     if without_threads:
@@ -91,7 +100,8 @@ def tell_of_setup(*, debug: bool, without_threads: bool, in_clear: bool) -> None
             "uWSGI runs without threads: events are sent by the calls that log them, which have "
             "to wait; give uWSGI the option enable-threads"
         )
-    if in_clear:
+    if in_clear_to is not None and in_clear_to not in _told_in_clear:
+        _told_in_clear.add(in_clear_to)
         _log.warning(
             "events and write key go over the network unencrypted: data_plane_url is http://; "
             "use https://"

@@ -12,6 +12,7 @@ import platform
 import re
 import socket
 import ssl
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,17 +24,11 @@ import requests.adapters
 import urllib3.exceptions
 
 from ._gzip import compress
+from ._network_errors import meaning
+from ._reports import check_dead_letters
 from ._version import __version__
 from .config import Config
-from .exceptions import (
-    CertificateError,
-    ConfigError,
-    ConnectionFailedError,
-    HeldError,
-    OutcomeUnknownError,
-    StaleConnectionError,
-    TransportError,
-)
+from .exceptions import ConfigError
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -72,12 +67,14 @@ class Transport(Protocol):
 
 
 def check_files(config: Config) -> None:
-    """Raises: ConfigError: A certificate file is not there."""
+    """Raises: ConfigError: A certificate file is not there; others can read the dead letters."""
     for option in ("ca_bundle", "client_cert"):
         given = getattr(config, option)
         for path in given if isinstance(given, tuple) else (given,):
             if path and not os.path.exists(path):  # noqa: PTH110
                 raise ConfigError(f"{option} names a file that does not exist: {path}")
+    if config.dead_letter:
+        check_dead_letters(config.dead_letter)
 
 
 class HttpTransport:
@@ -243,71 +240,11 @@ def _retry_after(header: str | None) -> float | None:
     return max(0.0, moment - time.time())
 
 
-_BEFORE_SENDING = (
-    urllib3.exceptions.NewConnectionError,
-    urllib3.exceptions.ConnectTimeoutError,
-    urllib3.exceptions.NameResolutionError,
-    urllib3.exceptions.ProxyError,
-)
-_MISCONFIGURED = (
-    requests.exceptions.InvalidURL,
-    requests.exceptions.InvalidSchema,
-    requests.exceptions.MissingSchema,
-    requests.exceptions.InvalidHeader,
-)
-
-
 @contextlib.contextmanager
 def _mapped_errors(*, kept_alive: bool) -> Iterator[None]:
     """Turn what requests and urllib3 raise into our errors, here and nowhere else."""
+    outer = sys.exc_info()[1]
     try:
         yield
-    except _MISCONFIGURED as error:
-        raise HeldError(f"the request can't be made: {_describe(error)}") from error
-    except requests.exceptions.SSLError as error:
-        raise _tls_error(error) from error
     except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
-        causes = list(_causes(error))
-        if any("407" in str(cause) for cause in causes if isinstance(cause, OSError)):
-            raise HeldError(f"the proxy wants authentication: {_describe(error)}") from error
-        if isinstance(error, requests.exceptions.ConnectTimeout) or any(
-            isinstance(cause, _BEFORE_SENDING) for cause in causes
-        ):
-            raise ConnectionFailedError(_describe(error)) from error
-        if kept_alive and any(isinstance(cause, ConnectionError) for cause in causes):
-            raise StaleConnectionError(_describe(error)) from error
-        raise OutcomeUnknownError(_describe(error)) from error
-
-
-def _tls_error(error: requests.exceptions.SSLError) -> TransportError:
-    for cause in _causes(error):
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return CertificateError(f"the certificate was not accepted: {cause.verify_message}")
-        # The server's verdict on our certificate comes as an alert.
-        if isinstance(cause, ssl.SSLError) and "ALERT" in (cause.reason or "").upper():
-            return CertificateError(f"the server ended the TLS handshake: {cause.reason}")
-        if isinstance(cause, ssl.SSLEOFError):  # in TLS 1.3, perhaps after the request was sent
-            return OutcomeUnknownError("the server cut the TLS connection")
-    return ConnectionFailedError(_describe(error))
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The error and all that led to it: by cause, by context, by urllib3's `reason` and args."""
-    seen: set[int] = set()
-    waiting: list[object] = [error]
-    while waiting:
-        found = waiting.pop()
-        if isinstance(found, BaseException) and id(found) not in seen:
-            seen.add(id(found))
-            yield found
-            waiting += [found.__cause__, found.__context__, getattr(found, "reason", None)]
-            waiting += found.args
-
-
-def _describe(error: BaseException) -> str:
-    """The innermost operating system error in words, or else the kind of error."""
-    for cause in _causes(error):
-        if isinstance(cause, OSError) and cause.strerror and not isinstance(cause, ssl.SSLError):
-            return cause.strerror
-    kinds = [type(cause).__name__ for cause in _causes(error)]
-    return " < ".join(dict.fromkeys(kinds[:3]))
+        raise meaning(error, kept_alive=kept_alive, outer=outer) from error

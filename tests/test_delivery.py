@@ -8,6 +8,8 @@ import logging
 import pickle
 import random
 import stat
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from time import monotonic, sleep
@@ -20,6 +22,7 @@ from rudder_logging import (
     RefusedError,
     RetriesExhaustedError,
     RudderHandler,
+    StaleConnectionError,
 )
 from rudder_logging._delivery import FRAME, MESSAGE_OVERHEAD, body_of
 from rudder_logging._outcomes import Verdict, judge
@@ -428,6 +431,68 @@ def test_dead_letters_that_cannot_be_written_are_reported_once(
     assert caplog.text.count("dead letters can't be written") == 1
 
 
+FULL_DISK = """
+import resource, sys
+from rudder_logging._reports import DeadLetters
+
+letters = DeadLetters(sys.argv[1])
+letters.append(b'{"n":1}', 400, "x")
+with open(sys.argv[1], "rb") as file:
+    size = len(file.read())
+_, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+resource.setrlimit(resource.RLIMIT_FSIZE, (size + 20, hard))
+try:
+    letters.append(b'{"n":2}', 400, "x")
+except OSError:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+    letters.append(b'{"n":3}', 400, "x")
+"""
+
+
+def test_dead_letters_survive_a_disk_that_is_full_for_a_while(tmp_path: Path) -> None:
+    """Of a line that had no room, nothing stays for the next one to be glued to."""
+    path = tmp_path / "dead.jsonl"
+    subprocess.run([sys.executable, "-c", FULL_DISK, str(path)], check=True)
+    letters = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [letter["message"]["n"] for letter in letters] == [1, 3]
+
+
+def test_dead_letters_are_the_owner_s_only_whoever_made_the_file(
+    make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane, tmp_path: Path
+) -> None:
+    """Events may hold personal data: permissions for others are taken from a file of ours."""
+    path = tmp_path / "dead.jsonl"
+    path.touch()
+    path.chmod(0o644)
+    handler = make_handler(dead_letter=path)
+    plane.fail(413)
+    log_events(wire, handler, 1)
+    assert handler.flush()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert path.read_text().count("\n") == 1
+
+
+OTHER_S_FILE = """
+import os
+from rudder_logging import Config
+from rudder_logging._transport import check_files
+
+if os.geteuid() == 0:
+    os.seteuid(65534)
+check_files(Config.load({}, write_key="k", data_plane_url="https://x", dead_letter="/etc/passwd"))
+"""
+
+
+def test_dead_letter_that_others_can_read_for_good_is_told_at_construction() -> None:
+    """Where the file is another user's, its permissions can't be changed: no handler is made."""
+    run = subprocess.run(
+        [sys.executable, "-c", OTHER_S_FILE], capture_output=True, text=True, check=False
+    )
+    assert "ConfigError: dead_letter names a file of another user that others can read" in (
+        run.stderr
+    )
+
+
 def test_too_large_together_is_split_by_bytes_and_remembered(
     make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane
 ) -> None:
@@ -443,6 +508,44 @@ def test_too_large_together_is_split_by_bytes_and_remembered(
     assert handler.flush()
     assert numbers(plane.events) == list(range(200))
     assert {request.status for request in plane.requests} == {200}
+
+
+def test_one_event_too_large_does_not_make_uploads_smaller(
+    make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane
+) -> None:
+    """The 413s that led to it were its fault: what comes later goes together as before."""
+    handler = make_handler(upload_interval=60, upload_size=10_000)
+    plane.fail_for(lambda event: event["properties"]["n"] == 7, 413)
+    log_events(wire, handler, 100)
+    assert handler.flush()
+    assert handler.stats().refused == 1
+    plane.clear()
+    log_events(wire, handler, 100)
+    assert handler.flush()
+    assert len(plane.requests) == 1
+
+
+def test_larger_uploads_are_tried_again_in_the_end(
+    make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What had a limit may have none any more: after some uploads there are larger ones, as large
+    as the option says, and never larger.
+    """
+    monkeypatch.setattr("rudder_logging._batch_limit._UPLOADS_BEFORE_MORE", 3)
+    handler = make_handler(
+        upload_interval=60, upload_size=10_000, max_batch_bytes=40_000, max_event_bytes=1_000
+    )
+    plane.max_request_bytes = 10_000
+    log_events(wire, handler, 200)
+    assert handler.flush()
+    plane.clear()
+    plane.max_request_bytes = 4_000_000
+    log_events(wire, handler, 600)
+    assert handler.flush()
+    assert {request.status for request in plane.requests} == {200}
+    sizes = [len(request.body) for request in plane.requests]
+    assert sizes[0] < 10_000
+    assert 35_000 < max(sizes) <= 40_000
 
 
 def test_one_event_too_large_is_refused_alone(
@@ -683,6 +786,50 @@ def test_stale_connection_gets_one_immediate_retry(
     plane.cut(accepted=False)
     log_events(wire, handler, 1)
     assert len(plane.wait_for(2)) == 2
+
+
+def test_stale_connection_costs_none_of_the_retries(
+    make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane
+) -> None:
+    """Without retries, too, an idle connection that was closed loses no event; if the new one fails
+    as well, that was it.
+    """
+    handler = make_handler(upload_interval=0, max_retries=0)
+    log_events(wire, handler, 1)
+    assert handler.flush()
+    plane.cut(accepted=False)
+    log_events(wire, handler, 1)
+    assert handler.flush()
+    assert (handler.stats().delivered, handler.stats().dropped) == (2, {})
+    plane.cut(accepted=False, times=2)
+    log_events(wire, handler, 1)
+    assert handler.flush()
+    assert handler.stats().dropped == {"retries_exhausted": 1}
+    assert len(plane.requests) == 5
+
+
+@pytest.mark.parametrize(("time_left", "attempts"), [(0.01, 1), (60, 2), (None, 2)])
+def test_connection_that_breaks_late_is_not_tried_anew_beyond_the_time_that_is_left(
+    make_handler: MakeHandler,
+    monkeypatch: pytest.MonkeyPatch,
+    time_left: float | None,
+    attempts: int,
+) -> None:
+    """At the process's end, the second attempt has what the first one has left of the time."""
+    given: list[float | None] = []
+
+    def send(body: bytes, timeout: float | None, *, plain: bool) -> Answer:
+        given.append(timeout)
+        sleep(0.02)
+        raise StaleConnectionError
+
+    delivery = make_handler()._listener._delivery
+    monkeypatch.setattr(delivery._transport, "send", send)
+    assert delivery._send([b'{"a":1'], time_left, plain=False).verdict is Verdict.RETRY
+    assert len(given) == attempts
+    if time_left == 60:
+        assert given[1] is not None
+        assert given[1] <= 59.98
 
 
 def test_a_server_that_echoes_shows_neither_key_nor_payload(

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import _thread
 import logging
+import subprocess
+import sys
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -21,10 +25,12 @@ class Records(logging.Handler):
     def __init__(self, level: int = logging.NOTSET) -> None:
         super().__init__(level)
         self.kept: list[logging.LogRecord] = []
+        self.has_some = threading.Event()
 
     def emit(self, record: logging.LogRecord) -> None:
         """Keep it."""
         self.kept.append(record)
+        self.has_some.set()
 
 
 @pytest.fixture
@@ -109,8 +115,37 @@ def _replace_factory(logger: logging.Logger, records: Records, patch: pytest.Mon
     patch.setattr(logging, "_logRecordFactory", make)
 
 
+def _patch_call_handlers(
+    logger: logging.Logger, records: Records, patch: pytest.MonkeyPatch
+) -> None:
+    _patch(patch, "callHandlers", records)
+
+
+def _patch_handle(logger: logging.Logger, records: Records, patch: pytest.MonkeyPatch) -> None:
+    _patch(patch, "handle", records)
+
+
+def _patch(patch: pytest.MonkeyPatch, name: str, records: Records) -> None:
+    original = getattr(logging.Logger, name)
+
+    def see(self: logging.Logger, record: logging.LogRecord) -> None:
+        if hasattr(record, "rudder"):
+            records.emit(record)
+        original(self, record)
+
+    patch.setattr(logging.Logger, name, see)
+
+
 @pytest.mark.parametrize(
-    "listen", [_add_handler, _filter_logger, _filter_handler, _replace_factory]
+    "listen",
+    [
+        _add_handler,
+        _filter_logger,
+        _filter_handler,
+        _replace_factory,
+        _patch_call_handlers,
+        _patch_handle,
+    ],
 )
 def test_whoever_may_look_at_a_record_gets_one(
     logger: logging.Logger,
@@ -120,7 +155,9 @@ def test_whoever_may_look_at_a_record_gets_one(
     monkeypatch: pytest.MonkeyPatch,
     listen: Callable[[logging.Logger, Records, pytest.MonkeyPatch], None],
 ) -> None:
-    """Another handler, a filter, a factory: it sees the event, and its caller."""
+    """Another handler, a filter, a factory, an agent that has replaced a method of all loggers: it
+    sees the event, once, and its caller.
+    """
     hidden()
     records = Records()
     listen(logger, records, monkeypatch)
@@ -129,6 +166,43 @@ def test_whoever_may_look_at_a_record_gets_one(
     assert record.__dict__["rudder"]["event"] == "Article Read"
     assert (record.pathname, record.funcName) == (__file__, "call_and_flush")
     assert len(plane.events) == 1
+
+
+AGENT = """
+import logging
+original = logging.Logger.callHandlers
+
+def see(self, record):
+    print("seen:", record.getMessage())
+    original(self, record)
+
+logging.Logger.callHandlers = see
+logging.getLogger().setLevel("INFO")
+import rudder_logging
+rudder_logging.write_key, rudder_logging.send = "k", False
+rudder_logging.data_plane_url = "http://127.0.0.1:9"
+rudder_logging.track("u1", "Article Read")
+"""
+
+
+def test_an_agent_that_came_first_sees_calls() -> None:
+    """It has replaced the method before the package was imported, as most have."""
+    run = [sys.executable, "-c", AGENT]
+    assert subprocess.run(run, check=True, capture_output=True, text=True).stdout == (
+        "seen: Article Read\n"
+    )
+
+
+def test_a_call_that_comes_from_no_python_code(
+    logger: logging.Logger, handler: RudderHandler, plane: LocalDataPlane
+) -> None:
+    """From `atexit`, or as a thread's function: there is no caller for the record to name."""
+    records = Records()
+    logger.addHandler(records)
+    _thread.start_new_thread(EventLogger(logger).track, ("u1", "Article Read"))
+    assert [event["event"] for event in plane.wait_for(1)] == ["Article Read"]
+    assert records.has_some.wait(10)
+    assert (records.kept[0].pathname, records.kept[0].lineno) == ("(unknown file)", 0)
 
 
 def test_whoever_looks_at_records_in_tests_can_have_them(

@@ -647,11 +647,21 @@ def test_uwsgi_without_threads_is_served_synchronously(
     ],
 )
 def test_unencrypted_url_is_warned_about(
-    make_handler: MakeHandler, caplog: pytest.LogCaptureFixture, url: str, warned: bool
+    make_handler: MakeHandler,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    url: str,
+    warned: bool,
 ) -> None:
-    """Plain HTTP to another machine shows events and key to the network."""
-    make_handler(data_plane_url=url)
-    assert ("unencrypted" in caplog.text) is warned
+    """Plain HTTP to another machine shows events and key to the network. It is said once, however
+    many handlers send there, and for another data plane anew.
+    """
+    monkeypatch.setattr("rudder_logging._stdlib._told_in_clear", set())
+    for _ in range(3):
+        make_handler(data_plane_url=url)
+    assert caplog.text.count("unencrypted") == warned
+    make_handler(data_plane_url="http://other.example")
+    assert caplog.text.count("unencrypted") == warned + 1
 
 
 def test_callbacks_may_log_events(

@@ -20,6 +20,9 @@ from pathlib import Path
 import pytest
 import requests
 import trustme
+import urllib3.exceptions
+from urllib3.exceptions import MaxRetryError
+from urllib3.util.ssl_match_hostname import CertificateError as HostMismatch
 
 from rudder_logging import (
     CertificateError,
@@ -29,6 +32,7 @@ from rudder_logging import (
     HeldError,
     OutcomeUnknownError,
 )
+from rudder_logging._network_errors import meaning
 from rudder_logging._transport import Answer, HttpTransport, check_files
 from rudder_logging.dataplane import LocalDataPlane
 
@@ -192,8 +196,8 @@ def test_no_answer_in_time(plane: LocalDataPlane) -> None:
         transport.send(BODY, timeout=0.05)
 
 
-def test_proxy_that_is_down_or_wants_a_password() -> None:
-    """A dead proxy means nothing was sent; one that wants a password is a configuration fault."""
+def test_proxy_that_is_down() -> None:
+    """A dead proxy means nothing was sent."""
     with (
         transport_to(
             "https://example.invalid", proxies={"https": "http://127.0.0.1:9"}
@@ -202,14 +206,79 @@ def test_proxy_that_is_down_or_wants_a_password() -> None:
     ):
         transport.send(BODY)
 
-    def refuse(connection: socket.socket) -> None:
-        read_request(connection)
-        connection.sendall(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n")
 
-    with server(refuse) as url:
-        with transport_to("https://example.invalid", proxies={"https": url}) as transport:
-            with pytest.raises(HeldError, match="proxy wants authentication"):
+@contextmanager
+def proxy_that_answers(status: int) -> Iterator[str]:
+    """A proxy that answers so to CONNECT."""
+
+    def answer(connection: socket.socket) -> None:
+        read_request(connection)
+        connection.sendall(b"HTTP/1.1 %d Word\r\n\r\n" % status)
+
+    with server(answer) as url:
+        yield url.replace("http://", "http://user:hidden@")
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (407, "the proxy wants authentication (407); give user and password in its URL"),
+        (301, "the proxy refuses to connect (301)"),
+        (403, "the proxy refuses to connect (403); have it allow the data plane's host"),
+        (405, "the proxy refuses to connect (405)"),
+        (501, "the proxy refuses to connect (501)"),
+    ],
+)
+def test_proxy_that_refuses_is_a_configuration_fault(status: int, words: str) -> None:
+    """It will say so again until somebody mends it; the error says what to mend."""
+    with (
+        proxy_that_answers(status) as proxy,
+        transport_to("https://example.invalid", proxies={"https": proxy}) as transport,
+        pytest.raises(HeldError) as caught,
+    ):
+        transport.send(BODY)
+    assert str(caught.value).startswith(words)
+    assert "hidden" not in str(caught.value)
+
+
+@pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
+def test_proxy_that_can_not_connect_now(status: int) -> None:
+    """The data plane is away, or the proxy is busy: that passes, and nothing was sent."""
+    with (
+        proxy_that_answers(status) as proxy,
+        transport_to("https://example.invalid", proxies={"https": proxy}) as transport,
+        pytest.raises(ConnectionFailedError, match=f"the proxy could not connect: {status}"),
+    ):
+        transport.send(BODY)
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("http://127.0.0.1:4071", ConnectionFailedError),
+        ("http://no-such-host407.invalid", ConnectionFailedError),
+        ("http://127.0.0.1:9/407", ConnectionFailedError),
+    ],
+    ids=["port", "host", "path"],
+)
+def test_a_url_with_407_in_it_is_no_proxy_that_wants_a_password(
+    url: str, expected: type[Exception]
+) -> None:
+    """Errors quote the URL; only a proxy's status counts."""
+    with transport_to(url) as transport, pytest.raises(expected):
+        transport.send(BODY)
+
+
+def test_what_the_app_is_handling_is_no_cause(plane: LocalDataPlane) -> None:
+    """With sync_mode, an event may be logged while the app handles a network error of its own."""
+    plane.hang()
+    with transport_to(plane.url, timeout=0.05) as transport:
+        try:
+            raise OSError("Tunnel connection failed: 407") from ssl.SSLError()  # noqa: TRY301
+        except OSError:
+            with pytest.raises(OutcomeUnknownError) as caught:
                 transport.send(BODY)
+    assert "Tunnel" not in str(caught.value)
 
 
 def test_malformed_proxy_is_a_configuration_fault() -> None:
@@ -220,7 +289,7 @@ def test_malformed_proxy_is_a_configuration_fault() -> None:
 
 
 def test_certificate_for_another_host(tmp_path: Path) -> None:
-    """A certificate of a trusted CA, but for another name, is refused by name."""
+    """A certificate of a trusted CA, but for another name, is refused by name, with the cure."""
     authority = trustme.CA()
     authority.cert_pem.write_to_path(str(tmp_path / "ca"))
     authority.issue_cert("other.example").private_key_and_cert_chain_pem.write_to_path(
@@ -228,36 +297,132 @@ def test_certificate_for_another_host(tmp_path: Path) -> None:
     )
     with LocalDataPlane(WRITE_KEY, certfile=str(tmp_path / "server")) as plane:
         with transport_to(plane.url, ca_bundle=tmp_path / "ca") as transport:
-            with pytest.raises(CertificateError, match=r"127\.0\.0\.1"):
+            with pytest.raises(CertificateError, match=r"127\.0\.0\.1.*; .* data_plane_url"):
                 transport.send(BODY)
 
 
-def test_missing_client_certificate(tmp_path: Path) -> None:
-    """A server that wants a certificate and is given none says so, or just cuts the connection."""
+def test_certificate_for_another_host_in_the_words_of_urllib3_1() -> None:
+    """Apps that pin it have a handler all the same, and the same cure."""
+    reason = urllib3.exceptions.SSLError(HostMismatch("hostname 'a' doesn't match 'b'"))
+    error = requests.exceptions.SSLError(MaxRetryError(None, "/v1/batch", reason))  # type: ignore[arg-type]
+    found = meaning(error, kept_alive=False)
+    assert isinstance(found, CertificateError)
+    assert str(found).endswith("it must be one that the certificate is for")
+
+
+@contextmanager
+def tls_server(context: ssl.SSLContext) -> Iterator[str]:
+    """A server that answers one upload over TLS, if the handshake comes to an end."""
+
+    def answer(connection: socket.socket) -> None:
+        with contextlib.suppress(OSError), context.wrap_socket(connection, server_side=True) as way:
+            read_request(way)
+            way.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+
+    with server(answer) as url:
+        yield url.replace("http:", "https:")
+
+
+@pytest.mark.parametrize(
+    ("valid", "trusted", "words", "cure"),
+    [
+        (
+            (-2, 2),
+            False,
+            "unable to get local issuer certificate",
+            "name that CA's file in ca_bundle",
+        ),
+        ((-2, -1), True, "certificate has expired", "have it renewed"),
+        ((1, 2), True, "certificate is not yet valid", "set this machine's clock right"),
+    ],
+    ids=["private CA", "expired", "not yet valid"],
+)
+def test_certificates_that_are_not_accepted(
+    tmp_path: Path, valid: tuple[int, int], trusted: bool, words: str, cure: str
+) -> None:
+    """Each says what is wrong with it, and what mends that."""
     authority = trustme.CA()
     authority.cert_pem.write_to_path(str(tmp_path / "ca"))
-    authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(
-        str(tmp_path / "server")
-    )
+    now = datetime.now(timezone.utc)
+    begins, ends = (now + timedelta(days=days) for days in valid)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1", not_before=begins, not_after=ends).configure_cert(context)
+    options = {"ca_bundle": tmp_path / "ca"} if trusted else {}
     with (
-        LocalDataPlane(
-            WRITE_KEY, certfile=str(tmp_path / "server"), client_ca=str(tmp_path / "ca")
-        ) as plane,
-        transport_to(plane.url, ca_bundle=tmp_path / "ca") as transport,
+        tls_server(context) as url,
+        transport_to(url, **options) as transport,
+        pytest.raises(CertificateError, match=f"the server's .* not accepted: {words}; .*{cure}"),
     ):
-        with pytest.raises((CertificateError, OutcomeUnknownError)):
+        transport.send(BODY)
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_missing_client_certificate(tmp_path: Path, version: ssl.TLSVersion) -> None:
+    """A server that wants one says so in its way, or in TLS 1.3 may just cut the connection."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.maximum_version = version
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    authority.configure_trust(context)
+    context.verify_mode = ssl.CERT_REQUIRED
+    with tls_server(context) as url, transport_to(url, ca_bundle=tmp_path / "ca") as transport:
+        with pytest.raises((CertificateError, OutcomeUnknownError)) as caught:
+            transport.send(BODY)
+    if version is ssl.TLSVersion.TLSv1_2 or isinstance(caught.value, CertificateError):
+        assert str(caught.value).endswith(
+            "a client certificate, give one that it trusts by client_cert"
+        )
+
+
+@pytest.mark.parametrize("option", ["ca_bundle", "client_cert"])
+def test_certificate_file_that_holds_none(
+    plane: LocalDataPlane, tmp_path: Path, option: str
+) -> None:
+    """It will not mend itself: a configuration fault, with the options to look at."""
+    (tmp_path / "junk").write_text("no PEM")
+    url = plane.url.replace("http:", "https:")
+    with transport_to(url, **{option: tmp_path / "junk"}) as transport:
+        with pytest.raises(HeldError, match="certificate file can't be used; ca_bundle"):
             transport.send(BODY)
 
 
+def answer_without_tls(connection: socket.socket) -> None:
+    """As an HTTP server answers to what is no request."""
+    connection.recv(65_536)
+    connection.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+
+
+def test_faults_of_a_proxy_with_tls(tmp_path: Path) -> None:
+    """They are told as the proxy's, not as the server's."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
+    with (
+        tls_server(context) as proxy,
+        transport_to("https://example.invalid", proxies={"https": proxy}) as transport,
+        pytest.raises(CertificateError, match="the proxy's certificate was not accepted"),
+    ):
+        transport.send(BODY)
+    with (
+        server(answer_without_tls) as proxy,
+        transport_to(
+            "https://example.invalid",
+            proxies={"https": proxy.replace("http://", "https://user:hidden@")},
+        ) as transport,
+        pytest.raises(HeldError, match="the proxy does not speak TLS") as caught,
+    ):
+        transport.send(BODY)
+    assert "the proxy's URL" in str(caught.value)
+    assert "hidden" not in str(caught.value)
+
+
 def test_server_without_tls() -> None:
-    """TLS spoken to a server that has none is no certificate fault."""
-
-    def answer(connection: socket.socket) -> None:
-        connection.recv(65_536)
-        connection.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
-
-    with server(answer) as url, transport_to(url.replace("http:", "https:")) as transport:
-        with pytest.raises(ConnectionFailedError):
+    """TLS spoken to a server that has none: a configuration fault, with the cure."""
+    with (
+        server(answer_without_tls) as url,
+        transport_to(url.replace("http:", "https:")) as transport,
+    ):
+        with pytest.raises(HeldError, match=r"does not speak TLS .* data_plane_url.*http://"):
             transport.send(BODY)
 
 
