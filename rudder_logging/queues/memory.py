@@ -60,7 +60,8 @@ class MemoryQueue:
         """See `EventQueue.put`."""
         messages = self._messages
         if len(messages) < self._ample_events and self._bytes < self._ample_bytes:
-            self._bytes += len(message)
+            size = len(message)  # not in the next statement, which must be without a call
+            self._bytes += size
             messages.append(message)
             return len(messages) - self._handed_out
         return self._put_within_bounds(message)
