@@ -86,6 +86,7 @@ class Pipeline:
             reports,
             upload_size=config.upload_size_within_queue,
             upload_interval=config.upload_interval,
+            max_queue_size=config.max_queue_size,
             shutdown_timeout=config.shutdown_timeout,
         )
         _lifecycle.add_listener(listener)
@@ -99,7 +100,7 @@ class Pipeline:
 
     def put_by_force(self, message: bytes) -> int:
         """Put a message into a full queue as `overflow` says; 0: it was dropped."""
-        self.listener.wake()
+        self.listener.end_rest()
         while self._make_room(len(message)):
             with contextlib.suppress(QueueFullError):
                 return self.queue.put(message)
