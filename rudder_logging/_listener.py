@@ -180,6 +180,9 @@ class BatchListener(QueueListener):
         try:
             while batch := self._take():
                 if not self._delivery.deliver(batch, self):
+                    # Take back all but the first, or as long as it is handed out it could neither
+                    # make room nor become too old.
+                    self.queue.get(0)
                     return False
             return True
         finally:

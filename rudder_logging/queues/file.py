@@ -118,10 +118,10 @@ class FileQueue:
         batch: list[bytes] = []
         with self._alone() as alone:
             if alone:
-                self._handed_out = self._span = 0
                 if monotonic() >= self._look_at:
                     self._look_around()
-                self._drop_expired()
+                self._drop_expired()  # but nothing handed out: this may be amid its delivery
+                self._handed_out = self._span = 0
                 self._hand_out(batch, max_bytes, overhead)
                 self._pop(0)
         self._tell()

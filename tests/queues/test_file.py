@@ -13,6 +13,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -25,7 +26,7 @@ from rudder_logging._ledger import Ledger
 from rudder_logging._reports import Reports
 from rudder_logging.dataplane import LocalDataPlane
 from rudder_logging.exceptions import ConfigError, QueueFullError
-from rudder_logging.queues import open_queue
+from rudder_logging.queues import file, open_queue
 from rudder_logging.queues.file import FileQueue
 
 from ..conftest import WRITE_KEY, MakeHandler
@@ -400,6 +401,65 @@ def test_old_events_are_dropped_after_max_age(spool: Path) -> None:
     assert ledger.dropped() == {"expired": 2}
     assert queue.ack(2) == 2
     assert queue.wait_until_settled(4, 0)
+
+
+def age(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    """What was logged until now becomes so much older."""
+    now = time.time()
+    monkeypatch.setattr(file, "time", lambda: now + seconds)
+
+
+def test_what_is_being_delivered_does_not_expire_meanwhile(
+    spool: Path, monkeypatch: pytest.MonkeyPatch, make_handler: MakeHandler, plane: LocalDataPlane
+) -> None:
+    """Held events are compared with newer ones, for which delivery asks while they are under way:
+    acknowledgements then concern those that were sent, and no others.
+    """
+    handler = make_handler(queue=f"file://{spool}?max_age=60", upload_interval=0)
+    plane.fail(400, text="some proxy's words", times=None)
+
+    def log(*numbers: int, later: float = 0) -> None:
+        for number in numbers:
+            event = {"user_id": "u", "properties": {"n": number}}
+            handler.accept(event, "e", time.time() + later)
+
+    log(0, 1, 2)
+    until(lambda: handler.stats().holding is not None and not handler._queue.waiting())
+    age(monkeypatch, 3_600)
+    log(3, 4, later=3_600)
+    asked = handler.stats().requests
+    handler.flush(0)
+    until(lambda: handler.stats().requests > asked + 1)  # one more than the probe itself
+    plane.heal()
+    assert handler.flush()
+    stats = handler.stats()
+    assert numbers(plane) == [0, 1, 2, 3, 4]
+    assert (stats.delivered, stats.dropped, stats.pending) == (5, {}, 0)
+
+
+def test_what_a_caller_could_not_deliver_does_expire(
+    spool: Path, monkeypatch: pytest.MonkeyPatch, make_handler: MakeHandler, plane: LocalDataPlane
+) -> None:
+    """All but the one that is first in line, which has its next attempt."""
+    handler = make_handler(
+        queue=f"file://{spool}?max_age=60", sync_mode=True, timeout=0.05, shutdown_timeout=1
+    )
+    plane.fail(503, times=None)
+    for number in range(3):
+        handler.accept({"user_id": "u", "properties": {"n": number}}, "e", time.time())
+    age(monkeypatch, 3_600)
+    plane.heal()
+    assert handler.flush()
+    assert numbers(plane) == [0]
+    assert handler.stats().dropped == {"expired": 2}
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait for it."""
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
 
 
 def test_a_disk_that_fails_sends_events_to_memory_and_back(
