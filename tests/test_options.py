@@ -604,16 +604,21 @@ def test_debug(make_handler: MakeHandler, wire: Wire, capsys: pytest.CaptureFixt
 def test_queue_object_that_raises_is_counted(
     make_handler: MakeHandler, wire: Wire, refused: list[str]
 ) -> None:
-    """What a queue of the user's raises is told, and the ledger still balances."""
+    """What a queue of the user's raises is told, as is the event; the ledger still balances."""
+    drops: list[str] = []
 
     class Broken(MemoryQueue):
         def put(self, message: bytes) -> int:
             raise OSError("disk on fire")
 
-    handler = make_handler(queue=Broken(max_events=1, max_bytes=1_000))
+    handler = make_handler(
+        queue=Broken(max_events=1, max_bytes=1_000),
+        on_drop=lambda _event, reason: drops.append(reason),
+    )
     wire(handler).info("e", extra=event())
     assert refused == ["disk on fire"]
     assert handler.stats().dropped == {"queue_failed": 1}
+    assert drops == ["queue_failed"]
 
 
 def test_before_send_cannot_lose_the_id(

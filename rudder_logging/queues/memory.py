@@ -75,6 +75,11 @@ class MemoryQueue:
             self._messages.append(message)
             return len(self._messages) - self._handed_out
 
+    def __contains__(self, message: bytes) -> bool:
+        """Whether `put`, which did not return, has kept the message."""
+        with self._lock:
+            return message in self._messages
+
     def get(self, max_bytes: int, overhead: int = 0) -> list[bytes]:
         """See `EventQueue.get`."""
         batch: list[bytes] = []
