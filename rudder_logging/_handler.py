@@ -297,17 +297,24 @@ class RudderHandler(logging.Handler):
         except Exception:
             self._ledger.invalid()
             raise
-        self._ledger.accept()
         if not self.config.send:
+            self._ledger.accept()
             self._pipeline.drop(message, "send_off")
             return
+        waiting: int | None
         try:
-            waiting = self._queue.put(message)
-        except QueueFullError:
-            waiting = self._pipeline.put_by_force(message)
-        except Exception:
-            self._ledger.drop(1, "queue_failed")
+            try:
+                self._ledger.accept()  # in here, or a signal handler might raise in between
+                waiting = self._queue.put(message)
+            except QueueFullError:
+                waiting = self._pipeline.put_by_force(message)
+        except BaseException as error:
+            self._pipeline.after_failed_put(message, error)
             raise
+        if waiting is None:
+            self._ledger.overflow()
+            self._reports.tell_dropped([message], "queue_full")
+            waiting = 0
         listener = self._listener
         if listener.retired or self._is_synchronous or _lifecycle.ending_since is not None:
             self._pipeline.see_to_delivery()

@@ -30,23 +30,24 @@ class _Moments:
 
     def begin_anew(self) -> None:
         """Make ids from now on that no other process makes: called in a forked child."""
-        self._source: tuple[float, str, Callable[[], int]] = (0.0, "", int)
-        self.current = (1.0, 0.0, "", "", int)  # it holds no time, so another is made
+        self._source: tuple[float, float, str, Callable[[], int]] = (1.0, 0.0, "", int)
+        self.current = (1.0, 0.0, "", "", int)  # they hold no time, so others are made
 
     def at(self, now: float) -> Moment:
         """The one that a time is in, in seconds since the epoch."""
         moment = self.current
         if moment[0] <= now < moment[1]:
             return moment
-        until, prefix, number = self._source
+        since, until, prefix, number = self._source
         # A second is also what bounds the harm where no hook is run: a fork that Python does not
         # know of, or a snapshot of a process (AWS Lambda SnapStart) that is restored many times.
-        if now >= until:
+        # Nor may a time from before it go on with it: a clock is set back, a record came late.
+        if not since <= now < until:
             prefix = str(uuid.uuid4())[: -len(str(_FIRST))]
             # Not by way of `secrets`, whose import takes as long as the rest of the package's.
             first = _FIRST + int.from_bytes(os.urandom(8), "big") % (8 * _FIRST)
             number = itertools.count(first).__next__
-            self._source = now + _SECONDS_OF_A_PREFIX, prefix, number
+            self._source = now, now + _SECONDS_OF_A_PREFIX, prefix, number
         begins = first_of_millisecond(now)
         self.current = moment = begins, begins + 0.001, utc_milliseconds(now), prefix, number
         return moment

@@ -32,8 +32,9 @@ class Stats:
     """Refused by the data plane for good: see `dead_letter` and `on_drop`."""
     dropped: Mapping[str, int] = field(default_factory=dict)
     """By reason: `queue_full`, `before_send`, `before_send_failed`, `send_off`,
-    `retries_exhausted`, `shutdown`, `queue_failed` (a queue object of yours raised); of a durable
-    queue `expired` (older than `max_age`), `spool_torn` (a process was killed while it wrote it),
+    `retries_exhausted`, `shutdown`, `queue_failed` (a queue object of yours raised), `interrupted`
+    (a signal handler raised, as Ctrl-C does, before the event was queued); of a durable queue
+    `expired` (older than `max_age`), `spool_torn` (a process was killed while it wrote it),
     `spool_damaged` (it is no JSON any more) and `spool_lost` (somebody removed the file); in tests
     `captured` (see `testing`) and `kept_back` (it was for a host that is not loopback)."""
     pending: int = 0
@@ -91,10 +92,12 @@ class Ledger:
         self._invalid, self._requests, self._retries = _Tally(), _Tally(), _Tally()
         self._callback_errors, self._restarts = _Tally(), _Tally()
         self._adopted, self._spool_errors = _Tally(), _Tally()
-        self._dropped: dict[str, _Tally] = {}
+        self._dropped: dict[str, _Tally] = {"queue_full": _Tally()}
         self.holding: str | None = None
         self.accept = self._accepted.one
         """An event passed validation. In one step: a method around it cost 1 % of a call."""
+        self.overflow = self._dropped["queue_full"].one
+        """An accepted event finds no room. In one step, which no signal handler can divide."""
 
     def adopt(self, number: int) -> None:
         """Events that another process had accepted are this one's now."""
@@ -163,7 +166,8 @@ class Ledger:
 
     def dropped(self) -> dict[str, int]:
         """Events dropped so far, by reason."""
-        return {reason: tally.value() for reason, tally in list(self._dropped.items())}
+        numbers = [(reason, tally.value()) for reason, tally in list(self._dropped.items())]
+        return {reason: number for reason, number in numbers if number}
 
     def snapshot(self, queue: EventQueue) -> Stats:
         """All counts as of one moment."""

@@ -183,6 +183,8 @@ def _at_worker_exit(**_details: object) -> None:
 
 
 def _after_fork_in_child() -> None:
+    global ending_since
+    ending_since = None  # it may have been forked by an exit hook, and lives on
     MOMENTS.begin_anew()
     _listeners.clear()
     for forkable in list(_forkables):

@@ -31,8 +31,9 @@ _ENOUGH_SIGNALS = 4
 _NEVER = sys.maxsize
 
 _REST, _UPLOADS_WITHOUT_REST = 0.01, 10
-"""After an upload, one that is due rests so long, unless ten times `upload_size` wait. An upload
-costs some 0.7 ms whatever its size: FIGURE
+"""After an upload, one that is due rests so long, unless ten times `upload_size` wait, or half of
+what the queue may hold. An upload costs some 0.7 ms whatever its size: in a loop of 40,000 events,
+a call takes 11 us instead of 13 for it, and the process 11 us of CPU an event instead of 12.
 """
 
 
@@ -56,6 +57,7 @@ class BatchListener(QueueListener):
         *,
         upload_size: int,
         upload_interval: float,
+        max_queue_size: int,
         shutdown_timeout: float,
     ) -> None:
         super().__init__(queue)  # type: ignore[arg-type]  # as above
@@ -71,6 +73,8 @@ class BatchListener(QueueListener):
         self.shutdown_timeout = shutdown_timeout
         """How long the process's end may wait for it, in seconds."""
         self._upload_size = upload_size
+        resting = min(upload_size * _UPLOADS_WITHOUT_REST, max_queue_size // 2)
+        self._upload_size_resting = max(upload_size, resting)
         self._upload_interval = upload_interval
         # Re-entrant: an event may be logged from a signal handler or a garbage collection while
         # this very thread is inside. SimpleQueue promises the same of its put().
@@ -131,8 +135,17 @@ class BatchListener(QueueListener):
     def wake(self) -> None:
         """End the listener's sleep: an event came to an empty queue, or enough of them wait."""
         self.wake_at = _NEVER
-        if self._signals.qsize() < _ENOUGH_SIGNALS:
+        try:
+            if self._signals.qsize() < _ENOUGH_SIGNALS:
+                self._signals.put(monotonic())
+        except BaseException:  # a signal handler's: nobody else will wake it
             self._signals.put(monotonic())
+            raise
+
+    def end_rest(self) -> None:
+        """The queue is full: an upload that is due begins at once."""
+        self._rested_at = 0.0
+        self.wake()
 
     def hurry(self) -> None:
         """End whatever wait is on: upload now, try again now."""
@@ -173,6 +186,9 @@ class BatchListener(QueueListener):
         try:
             while batch := self._take():
                 if not self._delivery.deliver(batch, self):
+                    # Take back all but the first, or as long as it is handed out it could neither
+                    # make room nor become too old.
+                    self.queue.get(0)
                     return False
             return True
         finally:
@@ -209,6 +225,8 @@ class BatchListener(QueueListener):
         """Wait for a batch that is due; None, the sentinel, when told to stop and none is left."""
         try:
             while True:
+                if not self._is_in_charge():
+                    return None
                 # Read first: a flush that comes after it may concern an event not seen below.
                 hurry = self._hurry
                 pending, _bytes = self.queue.pending()
@@ -233,6 +251,18 @@ class BatchListener(QueueListener):
             self._died = self.retired = True
             raise
 
+    def _is_in_charge(self) -> bool:
+        """Whether the calling thread is the one that looks after the queue.
+
+        Whoever started it may have been interrupted meanwhile, by a Ctrl-C say, and can't tell
+        whether it runs. Either nobody else has started one since; or this one ends.
+        """
+        with self._life:
+            if self._thread is not threading.current_thread():
+                return False
+            self.retired = False
+            return True
+
     def _until_due(self, pending: int, now: float) -> tuple[float, int]:
         """Seconds until what waits is to be uploaded, and how many events make it due at once."""
         if self._first_at is None:
@@ -241,7 +271,7 @@ class BatchListener(QueueListener):
         if pending >= enough:
             sleep = 0.0
         if now < self._rested_at:
-            enough, sleep = enough * _UPLOADS_WITHOUT_REST, max(sleep, self._rested_at - now)
+            enough, sleep = self._upload_size_resting, max(sleep, self._rested_at - now)
         return (0.0 if pending >= enough else sleep), enough
 
     def handle(self, record: Sequence[bytes]) -> None:  # type: ignore[override]

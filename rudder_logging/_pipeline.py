@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -86,6 +86,7 @@ class Pipeline:
             reports,
             upload_size=config.upload_size_within_queue,
             upload_interval=config.upload_interval,
+            max_queue_size=config.max_queue_size,
             shutdown_timeout=config.shutdown_timeout,
         )
         _lifecycle.add_listener(listener)
@@ -97,14 +98,13 @@ class Pipeline:
         """Whether events leave from the thread that logs them."""
         return self.is_synchronous or _lifecycle.ending_since is not None
 
-    def put_by_force(self, message: bytes) -> int:
-        """Put a message into a full queue as `overflow` says; 0: it was dropped."""
-        self.listener.wake()
+    def put_by_force(self, message: bytes) -> int | None:
+        """Put a message into a full queue as `overflow` says; None: there is no room."""
+        self.listener.end_rest()
         while self._make_room(len(message)):
             with contextlib.suppress(QueueFullError):
                 return self.queue.put(message)
-        self.drop(message, "queue_full")
-        return 0
+        return None
 
     def _make_room(self, size: int) -> bool:
         policy = self.config.overflow
@@ -119,6 +119,18 @@ class Pipeline:
             self.listener.wake()
             return self.queue.wait_for_room(size, self.config.block_timeout)
         return False
+
+    def after_failed_put(self, message: bytes, error: BaseException) -> None:
+        """Account for an accepted message whose `put` did not return.
+
+        A queue of the app's raised; or a signal handler did, and our queues know how far it got.
+        """
+        if isinstance(self.queue, Container) and message in self.queue:
+            self.listener.wake()
+        elif isinstance(error, Exception) and not isinstance(self.config.queue, str):
+            self.drop(message, "queue_failed")
+        else:
+            self.drop(message, "interrupted")
 
     def drop(self, message: bytes, reason: str) -> None:
         """Count and tell an accepted message that is in no queue, and won't be sent."""

@@ -87,7 +87,8 @@ class Config:
     overflow: Literal["drop_new", "drop_old", "block"] = _option(
         "drop_new",
         parsers.choice("drop_new", "drop_old", "block"),
-        "What a full queue does: `drop_new`, `drop_old`, or `block` the caller.",
+        "What a full queue does: `drop_new`, `drop_old` (the oldest not being sent or retried), "
+        "or `block` the caller.",
     )
     block_timeout: float = _option(
         1.0,

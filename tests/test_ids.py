@@ -43,6 +43,14 @@ def test_a_second_later_they_begin_anew() -> None:
     MOMENTS.begin_anew()  # or the time to come would hold for the tests to come
 
 
+def test_a_time_to_come_does_not_hold_for_the_present() -> None:
+    """A record from the future, or a clock that is set back, ends no renewal."""
+    now = 4_000_000_000.0
+    ahead = new_message_id(now + 3_600)
+    assert ahead[:24] != new_message_id(now)[:24] != new_message_id(now + 100)[:24]
+    MOMENTS.begin_anew()  # as above
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 def test_a_forked_child_makes_others() -> None:
     """In the same second, from the same state."""

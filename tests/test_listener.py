@@ -6,9 +6,11 @@ import threading
 from collections.abc import Callable
 from logging.handlers import QueueListener
 from time import monotonic
+from typing import Any
 
 import pytest
 
+from rudder_logging import _listener
 from rudder_logging._listener import BatchListener
 from rudder_logging.dataplane import LocalDataPlane
 from rudder_logging.queues import MemoryQueue
@@ -199,3 +201,94 @@ def test_event_inside_an_event_does_not_wait_for_the_sender(
     logger.info("outer", extra=EVENT)
     assert handler.flush()
     assert [event["event"] for event in plane.wait_for(3)] == ["first", "inner", "outer"]
+
+
+def test_a_small_queue_gets_no_rest(
+    make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pause after an upload must not let a queue run over while the server is well."""
+    monkeypatch.setattr(_listener, "_REST", 3_600.0)
+    logger = wire(make_handler(max_queue_size=100, upload_size=50, upload_interval=3_600))
+    for uploads in range(1, 4):
+        for _ in range(50):
+            logger.info("e", extra=EVENT)
+        assert len(plane.wait_for(uploads * 50)) == uploads * 50
+
+
+def test_a_full_queue_ends_the_rest(
+    make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever it is full of: here it is a few large events."""
+    monkeypatch.setattr(_listener, "_REST", 3_600.0)
+    handler = make_handler(max_queue_bytes=2_000, max_event_bytes=500, upload_interval=0)
+    logger = wire(handler)
+    logger.info("e", extra=EVENT)
+    assert handler.flush()
+    while not handler.stats().dropped:
+        logger.info("e", extra=EVENT)
+    assert handler._queue.wait_until_settled(handler._queue.mark(), 10)
+
+
+def interrupting(method: Callable[..., Any]) -> Callable[..., Any]:
+    """The method, but its first call ends with what Ctrl-C raises, as if it came meanwhile."""
+    calls: list[None] = []
+
+    def call(*args: Any, **options: Any) -> Any:
+        result = method(*args, **options)
+        calls.append(None)
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+        return result
+
+    return call
+
+
+class Signals:
+    """A listener's signals; the first look at how many there are is interrupted."""
+
+    def __init__(self, signals: Any) -> None:
+        self.qsize = interrupting(signals.qsize)
+        self.put, self.get = signals.put, signals.get
+
+
+def test_ctrl_c_while_the_listener_is_woken_does_not_leave_it_asleep(
+    make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane
+) -> None:
+    """The app goes on, and its events leave without a flush."""
+    handler = make_handler(upload_interval=0.01)
+    logger = wire(handler)
+    logger.info("first", extra=EVENT)
+    assert handler.flush()
+    listener = handler._listener
+    until_asleep(listener)
+    listener._signals = Signals(listener._signals)  # type: ignore[assignment]
+    with pytest.raises(KeyboardInterrupt):
+        logger.info("second", extra=EVENT)
+    assert [event["event"] for event in plane.wait_for(2)] == ["first", "second"]
+
+
+def until_asleep(listener: BatchListener) -> None:
+    """Wait until it waits for the next event."""
+    deadline = monotonic() + 10
+    while listener.wake_at != 1:
+        assert monotonic() < deadline
+        threading.Event().wait(0.001)
+
+
+def test_ctrl_c_while_the_thread_is_started_makes_no_second_one(
+    make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two would deliver at once, and send events twice."""
+    before = threading.active_count()
+    handler = make_handler(upload_interval=0.01)
+    logger = wire(handler)
+    monkeypatch.setattr(threading.Event, "wait", interrupting(threading.Event.wait))
+    with pytest.raises(KeyboardInterrupt):
+        logger.info("first", extra=EVENT)
+    logger.info("second", extra=EVENT)
+    assert handler.flush()
+    deadline = monotonic() + 10
+    while threading.active_count() > before + 1:
+        assert monotonic() < deadline
+        threading.Event().wait(0.001)
+    assert [event["event"] for event in plane.events] == ["first", "second"]

@@ -11,7 +11,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from time import monotonic
+from time import monotonic, time
 from typing import Any
 
 import pytest
@@ -604,16 +604,63 @@ def test_debug(make_handler: MakeHandler, wire: Wire, capsys: pytest.CaptureFixt
 def test_queue_object_that_raises_is_counted(
     make_handler: MakeHandler, wire: Wire, refused: list[str]
 ) -> None:
-    """What a queue of the user's raises is told, and the ledger still balances."""
+    """What a queue of the user's raises is told, as is the event; the ledger still balances."""
+    drops: list[str] = []
 
     class Broken(MemoryQueue):
         def put(self, message: bytes) -> int:
             raise OSError("disk on fire")
 
-    handler = make_handler(queue=Broken(max_events=1, max_bytes=1_000))
+    handler = make_handler(
+        queue=Broken(max_events=1, max_bytes=1_000),
+        on_drop=lambda _event, reason: drops.append(reason),
+    )
     wire(handler).info("e", extra=event())
     assert refused == ["disk on fire"]
     assert handler.stats().dropped == {"queue_failed": 1}
+    assert drops == ["queue_failed"]
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_ctrl_c_inside_a_put_is_counted_by_what_came_of_it(
+    make_handler: MakeHandler, plane: LocalDataPlane, kept: bool
+) -> None:
+    """An event that got into the queue leaves as any other; one that did not is told."""
+
+    class Interrupted(MemoryQueue):
+        def put(self, message: bytes) -> int:
+            if kept:
+                super().put(message)
+            raise KeyboardInterrupt
+
+    drops: list[str] = []
+    handler = make_handler(
+        queue=Interrupted(max_events=10, max_bytes=10_000),
+        on_drop=lambda _event, reason: drops.append(reason),
+    )
+    with pytest.raises(KeyboardInterrupt):
+        handler.accept(event(7)["rudder"], "e", time())
+    assert handler.flush()
+    assert numbers(plane) == [7] * kept
+    assert drops == ["interrupted"] * (not kept)
+    assert handler.stats().dropped == ({} if kept else {"interrupted": 1})
+
+
+def test_ctrl_c_while_block_waits_for_room_is_counted(
+    make_handler: MakeHandler, plane: LocalDataPlane
+) -> None:
+    """It is what a user does whose app seems to hang."""
+
+    class Full(MemoryQueue):
+        def wait_for_room(self, size: int, timeout: float) -> bool:
+            raise KeyboardInterrupt
+
+    plane.fail(503, times=None)
+    handler = make_handler(queue=Full(max_events=1, max_bytes=10_000), overflow="block")
+    handler.accept(event(0)["rudder"], "e", time())
+    with pytest.raises(KeyboardInterrupt):
+        handler.accept(event(1)["rudder"], "e", time())
+    assert handler.stats().dropped == {"interrupted": 1}
 
 
 def test_before_send_cannot_lose_the_id(

@@ -176,6 +176,37 @@ def test_forked_child_starts_anew(plane: LocalDataPlane) -> None:
     assert len(set(ids)) == len(ids)
 
 
+@pytest.mark.skipif(
+    not hasattr(os, "fork") or sys.version_info >= (3, 12),
+    reason="no fork on this system, or not in an exit hook",
+)
+def test_a_child_that_an_exit_hook_forks_has_time_of_its_own(plane: LocalDataPlane) -> None:
+    """The parent's time to end, long over, is not the child's."""
+    plane.latency = 0.2
+    done = run(
+        plane,
+        """
+        import time
+        class Late(logging.Handler):
+            def emit(self, record): pass
+            def close(self):
+                time.sleep(0.8)
+                child = os.fork()
+                if child == 0:
+                    log(1, 2, 3)
+                    assert handler.flush(10)
+                    os._exit(0)
+                assert os.waitpid(child, 0)[1] == 0
+                super().close()
+        late = Late()  # logging.shutdown() closes it after our hook has run
+        log(0)
+        """,
+        patience=0.8,
+    )
+    assert done.stderr == ""
+    assert numbers(plane) == [0, 1, 2, 3]
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 def test_forked_child_may_patch_with_gevent_before_its_first_event(plane: LocalDataPlane) -> None:
     """So do gunicorn's gevent workers when the app is preloaded: no greenlet may then wait for a

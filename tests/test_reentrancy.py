@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
+import random
 import signal
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -65,3 +68,45 @@ def test_signals_and_garbage_collections_inside_emit_lose_nothing(
     assert Counter(event["event"] for event in plane.events) == logged
     assert len({event["messageId"] for event in plane.events}) == logged.total()
     assert handler.stats().accepted == logged.total()
+
+
+class TooLateError(BaseException):
+    """What a signal handler raises when the time is up."""
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no interval timers on this system")
+@pytest.mark.parametrize("error", [TooLateError, TimeoutError])
+@pytest.mark.parametrize("queue", ["memory://", "file://{folder}"])
+def test_signal_handlers_that_raise_anywhere_leave_counts_right(
+    make_handler: MakeHandler,
+    plane: LocalDataPlane,
+    tmp_path: Path,
+    queue: str,
+    error: type[BaseException],
+) -> None:
+    """The app catches it and goes on: each event is delivered or told, and none twice."""
+    handler = make_handler(upload_interval=0.01, queue=queue.format(folder=tmp_path / "spool"))
+
+    # A thread that such a signal hits at its start may die of it: that is Python's own affair.
+    handler.accept({"user_id": "u"}, "e", 1_700_000_000.0)
+
+    def on_signal(*_: Any) -> None:
+        raise error
+
+    before = signal.signal(signal.SIGALRM, on_signal)
+    try:
+        for _ in range(300):
+            with contextlib.suppress(error):
+                signal.setitimer(signal.ITIMER_REAL, random.uniform(0.00005, 0.0004))
+                while True:
+                    handler.accept({"user_id": "u"}, "e", 1_700_000_000.0)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert handler.flush(30)
+    stats = handler.stats()
+    assert stats.balanced
+    assert set(stats.dropped) <= {"interrupted", "queue_full"}
+    assert len(plane.events) == stats.delivered
+    assert len({event["messageId"] for event in plane.events}) == stats.delivered
+    assert (stats.pending, stats.pending_bytes) == (0, 0)

@@ -26,6 +26,7 @@ Position = tuple[int, int]
 _LONGEST_LINE = 5_000_000  # no message is as long: a request may have 4,096,000 bytes
 _FLAGS = os.O_CLOEXEC | os.O_NOFOLLOW
 _PROGRESS = ".progress"
+_TAIL = 64 * 1024  # bytes in which a line is looked for that may just have been written
 
 
 class Line(NamedTuple):
@@ -132,17 +133,28 @@ class Claim:
         number = self._writing
         if number is None or self._written + len(line) > segment_bytes:
             number = self._begin_segment(sync=sync)
-        # Both before the write, so that an exception thrown in after it (KeyboardInterrupt) leaves
-        # no line that nobody expects.
-        self._unread_lines[number] += 1
-        self._written += len(line)
         try:
+            self._unread_lines[number] += 1
+            self._written += len(line)
             written = os.write(self._files[number], line)
             if written < len(line):
                 self._take_back(written)
-        except OSError:
-            self._unread_lines[number] -= 1
+        except BaseException:  # the disk's, or a signal handler's, and then at any moment
+            if not self.holds(line):
+                self._unread_lines[number] -= 1
             raise
+
+    def holds(self, line: bytes) -> bool:
+        """Whether a line is there, if it was written at all, and not long ago."""
+        if self._writing is None:
+            return False
+        file = self._files[self._writing]
+        size = len(line) + _TAIL
+        try:
+            end = os.lseek(file, 0, os.SEEK_CUR)
+            return line in os.pread(file, size, max(0, end - size))
+        except OSError:
+            return False
 
     def _take_back(self, written: int) -> None:
         """Remove what is only the beginning of a line, and raise what the disk meant by it."""
@@ -169,6 +181,14 @@ class Claim:
         self._measure()
         number = self._writing or 0
         return number, self._sizes.get(number, 0)
+
+    def unread(self) -> tuple[int, int]:
+        """How many lines were written here that `read` has not given, and their bytes."""
+        self._measure()
+        number, offset = self._read_to
+        ahead = sum(size for n, size in self._sizes.items() if n > number)
+        size = ahead + max(0, self._sizes.get(number, 0) - offset)
+        return sum(self._unread_lines.values()), size
 
     def mark_read(self, end: Position) -> None:
         """What was just written up to there is already in the reader's hands."""
@@ -255,8 +275,10 @@ class Claim:
     def _begin_segment(self, *, sync: bool) -> int:
         number = max(self._settled[0], *self._sizes, 0) + 1
         path = os.path.join(self._directory, name_of_segment(self.owner, number))  # noqa: PTH118
-        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | _FLAGS
-        self._files[number] = os.open(path, flags, 0o600)
+        # It may be there: we were interrupted when we had begun it. Nobody else makes such a name.
+        if number not in self._files:
+            flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | _FLAGS
+            self._files[number] = os.open(path, flags, 0o600)
         self._measure()
         self._sizes[number] = self._unread_lines[number] = self._written = 0
         ended, self._writing = self._writing, number

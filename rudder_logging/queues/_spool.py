@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import stat
@@ -125,7 +126,7 @@ class Spool:
         self.size = size
         self._candidates = sorted(owners - self._untouchable, reverse=True)
         if is_gone:
-            raise FileNotFoundError(None, "the spool's files were removed", self._path)
+            raise FileNotFoundError(errno.ENOENT, "the spool's files were removed", self._path)
 
     def append(self, line: bytes) -> Claim:
         """Write one whole line, or nothing. Returns whose it is.
@@ -141,6 +142,15 @@ class Spool:
         writer.append(line, self._segment_bytes, sync=self._syncs)
         self.size += len(line)
         return writer
+
+    def holds(self, line: bytes) -> bool:
+        """Whether a line is there, if it was appended at all, and not long ago."""
+        return self._writer is not None and self._writer.holds(line)
+
+    def unread(self) -> tuple[int, int]:
+        """How many of our own lines `read` has not given, and their bytes."""
+        counts = [claim.unread() for claim in self._own]
+        return sum(lines for lines, _ in counts), sum(size for _, size in counts)
 
     def duplicate(self) -> int | None:
         """A descriptor of the segment that is being written; the caller closes it."""

@@ -14,7 +14,7 @@ from ._segments import Claim, Line, Position
 from ._spool import SPOOL_ERRORS, Spool
 from ._urls import SpoolUrl
 
-__all__ = ["Entry", "Store"]
+__all__ = ["Entry", "Store", "sync"]
 
 _CLOSING = b"}\n"  # a queued message lacks its closing brace
 _STAMP = len("2026-01-31T12:00:00.000Z")
@@ -93,9 +93,12 @@ class Store:
     def append(self, message: bytes) -> None:
         """Keep a message: on the disk if that is possible."""
         if not self._goes_to_memory:
+            line = message + _CLOSING
             try:
-                self._spool.append(message + _CLOSING)
+                self._spool.append(line)
             except SPOOL_ERRORS as error:
+                if _is_foreign(error) or self._spool.holds(line):
+                    raise
                 self._failed(error)
                 self._goes_to_memory = True
             else:
@@ -104,6 +107,13 @@ class Store:
                 return
         self._memory.append(Entry(message, None, (0, 0)))
         self._memory_bytes += len(message)
+
+    def holds(self, message: bytes) -> bool:
+        """Whether a message is there, if it was appended at all, and not long ago."""
+        waiting = list(self._memory)
+        return self._spool.holds(message + _CLOSING) or any(
+            entry.message is message for entry in waiting
+        )
 
     def look(self) -> None:
         """See what there is on the disk by now; bring there what waits in memory, if it is well."""
@@ -114,6 +124,8 @@ class Store:
             self._spool.look()
             is_well = True
         except SPOOL_ERRORS as error:
+            if _is_foreign(error):
+                raise
             self._failed(error)
         if self._goes_to_memory:
             self._mend()
@@ -180,6 +192,13 @@ class Store:
         """How many messages in memory `read` has not given yet."""
         return len(self._memory) - self._memory_read
 
+    def unread(self) -> tuple[int, int]:
+        """How many of our own messages `read` has not given yet, and their bytes."""
+        lines, size = self._spool.unread()
+        waiting = list(islice(self._memory, self._memory_read, None))
+        in_memory = sum(len(entry.message or b"") for entry in waiting)
+        return lines + len(waiting), size - lines * len(_CLOSING) + in_memory
+
     def adopt(self) -> None:
         """Take over what processes that have ended left there."""
         self._spool.adopt()
@@ -215,14 +234,9 @@ class Store:
         return None
 
     def _sync(self) -> None:
-        file = self.file_to_sync()
-        if file is not None:
-            try:
-                os.fsync(file)
-            except OSError as error:
-                self._failed(error)
-            finally:
-                os.close(file)
+        fault = sync(self.file_to_sync())
+        if fault is not None:
+            self._failed(fault)
 
     def _mend(self) -> None:
         try:
@@ -249,6 +263,24 @@ class Store:
             words += f" ({error.filename})" if error.filename else ""
         self._is_reported = True
         self._report(words)
+
+
+def sync(file: int | None) -> OSError | None:
+    """Have the disk keep what was written to a file, if there is one, and close it."""
+    if file is None:
+        return None
+    try:
+        os.fsync(file)
+    except OSError as error:
+        return error
+    finally:
+        os.close(file)
+    return None
+
+
+def _is_foreign(error: BaseException) -> bool:
+    """Whether it is a signal handler's (`TimeoutError` is an `OSError`, too), not the disk's."""
+    return isinstance(error, OSError) and error.errno is None
 
 
 def _stamp_of(message: dict[str, object]) -> str:

@@ -70,6 +70,9 @@ class EventQueue(Protocol):
 
         Raises:
             QueueFullError: A bound would be passed. Nothing was stored.
+
+        Where anything else comes out of it, the message counts as dropped, unless the queue has
+        `__contains__`, and says that it is there.
         """
         ...
 

@@ -8,7 +8,6 @@ next one of the same source delivers. While the disk fails, messages wait in mem
 from __future__ import annotations
 
 import contextlib
-import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -18,7 +17,7 @@ from time import monotonic, time
 
 from .._encoding import utc_milliseconds
 from ..exceptions import QueueFullError
-from ._store import Entry, Store
+from ._store import Entry, Store, sync
 from ._urls import SpoolUrl
 from .base import Observer
 
@@ -99,13 +98,20 @@ class FileQueue:
                 return waiting
             self._is_busy = True
             try:
-                if monotonic() >= self._look_at:
-                    self._look_around()
-                waiting = self._count_in(message)
-                self._store.append(message)
+                try:
+                    if monotonic() >= self._look_at:
+                        self._look_around()
+                    waiting = self._count_in(message)
+                    self._store.append(message)
+                finally:
+                    if self._aside:
+                        self._leave()
+            except QueueFullError:
+                raise
+            except BaseException:  # a signal handler's, at any moment
+                self._recount()
+                raise
             finally:
-                if self._aside:
-                    self._leave()
                 self._is_busy = False
         if self._notes:
             self._tell()
@@ -113,15 +119,20 @@ class FileQueue:
             self._sync_soon()
         return waiting
 
+    def __contains__(self, message: bytes) -> bool:
+        """Whether `put`, which did not return, has kept the message."""
+        with self._lock:
+            return message in self._aside or self._store.holds(message)
+
     def get(self, max_bytes: int, overhead: int = 0) -> list[bytes]:
         """See `EventQueue.get`."""
         batch: list[bytes] = []
         with self._alone() as alone:
             if alone:
-                self._handed_out = self._span = 0
                 if monotonic() >= self._look_at:
                     self._look_around()
-                self._drop_expired()
+                self._drop_expired()  # but nothing handed out: this may be amid its delivery
+                self._handed_out = self._span = 0
                 self._hand_out(batch, max_bytes, overhead)
                 self._pop(0)
         self._tell()
@@ -209,14 +220,26 @@ class FileQueue:
                 return
             self._is_busy = True
             try:
-                yield True
+                try:
+                    yield True
+                finally:
+                    self._leave()
+            except BaseException:  # as in `put`
+                self._recount()
+                raise
             finally:
-                self._leave()
+                self._is_busy = False
 
     def _leave(self) -> None:
         while self._aside:
-            self._store.append(self._aside.popleft())
-        self._is_busy = False
+            message = self._aside[0]
+            try:
+                self._store.append(message)
+                self._aside.popleft()
+            except BaseException:  # as in `put`
+                if message in self._aside and self._store.holds(message):
+                    self._aside.popleft()
+                raise
 
     def _tell(self) -> None:
         """Report what happened. No lock is held: callbacks may take any of the app's."""
@@ -256,6 +279,16 @@ class FileQueue:
         self._pending -= 1
         self._pending_bytes -= size
 
+    def _recount(self) -> None:
+        """Count again what is there: an interruption, or who removes files, may change that."""
+        unread, size = self._store.unread()
+        read = [entry.message for entry in self._read if entry.message is not None]
+        self._pending = unread + len(read) + len(self._aside)
+        self._pending_bytes = size + sum(map(len, read)) + sum(map(len, self._aside))
+        own = unread + sum(entry.is_own for entry in self._read) + len(self._aside)
+        self._settled_count = self._put_count - own
+        self._settled.notify_all()
+
     # From the disk to the listener.
 
     def _hand_out(self, batch: list[bytes], max_bytes: int, overhead: int) -> None:
@@ -288,11 +321,9 @@ class FileQueue:
                 self._observer.count_dropped(1, entry.reason)
                 self._notes.append(partial(self._observer.unreadable, message, entry.reason))
         self._read.extend(entries)
-        lost = self._store.take_lost()
-        if lost:
-            self._pending -= lost
-            self._settled_count += lost
+        if lost := self._store.take_lost():
             self._observer.count_dropped(lost, "spool_lost")
+            self._recount()
         return bool(entries)
 
     def _read_ahead(self) -> None:
@@ -364,11 +395,6 @@ class FileQueue:
         self._timer = None
         with self._alone() as alone:
             file = self._store.file_to_sync() if alone else None
-        if file is not None:
-            try:
-                os.fsync(file)
-            except OSError as error:
-                self._note_fault(error.strerror)
-            finally:
-                os.close(file)
+        if (fault := sync(file)) is not None:
+            self._note_fault(fault.strerror)
         self._tell()

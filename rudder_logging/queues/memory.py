@@ -60,7 +60,8 @@ class MemoryQueue:
         """See `EventQueue.put`."""
         messages = self._messages
         if len(messages) < self._ample_events and self._bytes < self._ample_bytes:
-            self._bytes += len(message)
+            size = len(message)  # not in the next statement, which must be without a call
+            self._bytes += size
             messages.append(message)
             return len(messages) - self._handed_out
         return self._put_within_bounds(message)
@@ -73,6 +74,11 @@ class MemoryQueue:
             self._bytes += size
             self._messages.append(message)
             return len(self._messages) - self._handed_out
+
+    def __contains__(self, message: bytes) -> bool:
+        """Whether `put`, which did not return, has kept the message."""
+        with self._lock:
+            return message in self._messages
 
     def get(self, max_bytes: int, overhead: int = 0) -> list[bytes]:
         """See `EventQueue.get`."""

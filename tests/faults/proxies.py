@@ -35,6 +35,6 @@ def wrong_password(stage: Stage, *, encrypted: bool) -> None:
     """It wants another one, until it takes that one."""
     stage.write("password", "user:another")
     options = _start(stage, encrypted=encrypted)
-    words = "the proxy wants authentication" if encrypted else "user and password in proxies"
+    words = "the proxy wants authentication"
     held_until(stage, lambda: stage.write("password", _RIGHT), words, **options)
     assert stage.noted("proxied")

@@ -7,12 +7,14 @@ import fcntl
 import json
 import logging
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import textwrap
 import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -25,7 +27,9 @@ from rudder_logging._ledger import Ledger
 from rudder_logging._reports import Reports
 from rudder_logging.dataplane import LocalDataPlane
 from rudder_logging.exceptions import ConfigError, QueueFullError
-from rudder_logging.queues import open_queue
+from rudder_logging.queues import file, open_queue
+from rudder_logging.queues._spool import Spool
+from rudder_logging.queues._store import Store
 from rudder_logging.queues.file import FileQueue
 
 from ..conftest import WRITE_KEY, MakeHandler
@@ -402,6 +406,65 @@ def test_old_events_are_dropped_after_max_age(spool: Path) -> None:
     assert queue.wait_until_settled(4, 0)
 
 
+def age(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    """What was logged until now becomes so much older."""
+    now = time.time()
+    monkeypatch.setattr(file, "time", lambda: now + seconds)
+
+
+def test_what_is_being_delivered_does_not_expire_meanwhile(
+    spool: Path, monkeypatch: pytest.MonkeyPatch, make_handler: MakeHandler, plane: LocalDataPlane
+) -> None:
+    """Held events are compared with newer ones, for which delivery asks while they are under way:
+    acknowledgements then concern those that were sent, and no others.
+    """
+    handler = make_handler(queue=f"file://{spool}?max_age=60", upload_interval=0)
+    plane.fail(400, text="some proxy's words", times=None)
+
+    def log(*numbers: int, later: float = 0) -> None:
+        for number in numbers:
+            event = {"user_id": "u", "properties": {"n": number}}
+            handler.accept(event, "e", time.time() + later)
+
+    log(0, 1, 2)
+    until(lambda: handler.stats().holding is not None and not handler._queue.waiting())
+    age(monkeypatch, 3_600)
+    log(3, 4, later=3_600)
+    asked = handler.stats().requests
+    handler.flush(0)
+    until(lambda: handler.stats().requests > asked + 1)  # one more than the probe itself
+    plane.heal()
+    assert handler.flush()
+    stats = handler.stats()
+    assert sorted(numbers(plane)) == [0, 1, 2, 3, 4]
+    assert (stats.delivered, stats.dropped, stats.pending) == (5, {}, 0)
+
+
+def test_what_a_caller_could_not_deliver_does_expire(
+    spool: Path, monkeypatch: pytest.MonkeyPatch, make_handler: MakeHandler, plane: LocalDataPlane
+) -> None:
+    """All but the one that is first in line, which has its next attempt."""
+    handler = make_handler(
+        queue=f"file://{spool}?max_age=60", sync_mode=True, timeout=0.05, shutdown_timeout=1
+    )
+    plane.fail(503, times=None)
+    for number in range(3):
+        handler.accept({"user_id": "u", "properties": {"n": number}}, "e", time.time())
+    age(monkeypatch, 3_600)
+    plane.heal()
+    assert handler.flush()
+    assert numbers(plane) == [0]
+    assert handler.stats().dropped == {"expired": 2}
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait for it."""
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
 def test_a_disk_that_fails_sends_events_to_memory_and_back(
     spool: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -464,6 +527,23 @@ def test_segments_that_somebody_removed_are_counted_as_lost(spool: Path) -> None
     assert ledger.dropped() == {"spool_lost": 100 - len(batch)}
     assert ledger.snapshot(queue).balanced
     assert queue.wait_until_settled(100, 0)
+
+
+def test_a_segment_that_somebody_emptied_leaves_counts_right(spool: Path) -> None:
+    """Of the events that are gone, their bytes are, too."""
+    queue, ledger = queue_of(spool)
+    for number in range(5):
+        queue.put(message(number))
+    queue.get(2 * len(message(0)))
+    segments(spool)[0].write_bytes(b"")
+    for number in range(5, 8):
+        queue.put(message(number))
+    taken = 0
+    while batch := queue.get(100_000):
+        taken += queue.ack(len(batch))
+    assert taken + ledger.dropped()["spool_lost"] == 8
+    assert queue.pending() == (0, 0)
+    assert queue.wait_until_settled(8, 0)
 
 
 FULL_DISK = """
@@ -578,6 +658,93 @@ def test_a_put_that_interrupts_any_other_work_is_kept(
     assert sorted(taken) == [message(number) for number in range(5)]
     assert interrupted[0] == "look"
     assert queue.pending() == (0, 0)
+
+
+def interrupted(
+    monkeypatch: pytest.MonkeyPatch, place: tuple[Any, str], error: type[BaseException], when: str
+) -> None:
+    """Raise what a signal handler does, once, before or after a call that concerns an event."""
+    original: Callable[..., Any] = getattr(*place)
+    name_or_line = re.compile(r".*\.jsonl$|b'{")
+
+    def call(*args: Any, **options: Any) -> Any:
+        if not any(name_or_line.match(str(arg)) for arg in args):
+            return original(*args, **options)
+        monkeypatch.setattr(*place, original)
+        if when == "after":
+            original(*args, **options)
+        raise error
+
+    monkeypatch.setattr(*place, call)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, TimeoutError, OSError])
+@pytest.mark.parametrize(
+    ("place", "when", "kept"),
+    [
+        ((Store, "append"), "before", False),
+        ((os, "open"), "after", False),
+        ((os, "write"), "before", False),
+        ((os, "write"), "after", True),
+        ((Spool, "append"), "after", True),
+        ((Store, "append"), "after", True),
+    ],
+)
+def test_a_signal_handler_that_raises_inside_put_leaves_counts_right(
+    spool: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    make_handler: MakeHandler,
+    plane: LocalDataPlane,
+    place: tuple[Any, str],
+    when: str,
+    kept: bool,
+    error: type[BaseException],
+) -> None:
+    """As Ctrl-C does, or a time limit's, whose TimeoutError is no fault of the disk: the event is
+    there once and counted, or it is told as dropped, and those that come later are as ever.
+    """
+    handler = make_handler(queue=f"file://{spool}", upload_interval=3_600)
+    interrupted(monkeypatch, place, error, when)
+    with pytest.raises(error):
+        handler.accept({"properties": {"n": 0}, "user_id": "u"}, "e", time.time())
+    for number in (1, 2):
+        handler.accept({"properties": {"n": number}, "user_id": "u"}, "e", time.time())
+    waiting = handler.stats()
+    assert waiting.pending == 2 + kept
+    assert waiting.dropped == ({} if kept else {"interrupted": 1})
+    assert handler.flush(5)
+    assert numbers(plane) == [0, 1, 2][not kept :]
+    stats = handler.stats()
+    assert (stats.delivered, stats.spool_errors) == (2 + kept, 0)
+    assert (stats.pending, stats.pending_bytes) == (0, 0)
+    assert segments(spool) == []
+
+
+def test_a_put_that_was_set_aside_outlives_an_interruption(
+    spool: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is kept for the next one to store, and the queue is not busy for ever."""
+    queue, _ledger = queue_of(spool)
+    append = queue._store.append
+    calls: list[bytes] = []
+
+    def call(item: bytes) -> None:
+        calls.append(item)
+        if item == message(0):
+            queue.put(message(1))
+        elif item == message(1) and calls.count(item) == 1:
+            raise KeyboardInterrupt
+        append(item)
+
+    monkeypatch.setattr(queue._store, "append", call)
+    with pytest.raises(KeyboardInterrupt):
+        queue.put(message(0))
+    assert queue.pending() == (2, 2 * len(message(0)))
+    queue.put(message(2))
+    assert sorted(queue.get(100_000)) == [message(number) for number in range(3)]
+    assert queue.ack(3) == 3
+    assert queue.pending() == (0, 0)
+    assert queue.wait_until_settled(3, 0)
 
 
 def test_without_posix_locks_there_is_a_clear_error(

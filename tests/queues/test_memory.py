@@ -86,6 +86,20 @@ def test_bounds_are_kept_exactly_by_threads_that_put_at_once() -> None:
         assert put_from_threads(queue, 20) == queue.pending()[0] == 100
 
 
+def test_bytes_are_counted_exactly_when_a_put_interrupts_another() -> None:
+    """As a signal handler, another thread or a trace function may, in any call inside it."""
+    queue = MemoryQueue(max_events=10_000, max_bytes=2**30)
+
+    class Interrupting(bytes):
+        def __len__(self) -> int:
+            if queue.pending() == (0, 0):
+                queue.put(b"sooner")
+            return super().__len__()
+
+    queue.put(Interrupting(b"later"))
+    assert queue.pending() == (2, len(b"sooner") + len(b"later"))
+
+
 def test_a_put_that_interrupts_another_leaves_it_no_room() -> None:
     """As a signal handler may, in any step of it."""
     queue = MemoryQueue(max_events=1, max_bytes=2**30)
