@@ -193,7 +193,8 @@ class Replay:
         if rules.plan is not None:
             verdict = rules.plan.verdict(stored.event)
             if verdict is not None:
-                raise UnsendableError(f"not as planned: {verdict}", queued + b"}")
+                reason, kept = f"not as planned: {verdict}", queued + b"}"
+                return _Item(line, "unplanned", reason=reason, kept=kept)
         return _Item(line, "arrived", queued, stored.id)
 
     # What becomes of it.
@@ -240,11 +241,11 @@ class Replay:
             setattr(tally, kind, getattr(tally, kind) + 1)
             if reason:
                 problems.append(f"{one.source.name}:{item.line.number}: {reason}")
-            if kind == "unsendable":
+            if kind in ("unsendable", "unplanned"):
                 rejects.append(item)
         self._items, self._bytes, self._ready = [], 0, 0
         self.sent += tally.arrived
-        one.mark = Mark(offset, number, before.tally + tally)
+        one.mark = replace(before, offset=offset, line=number, tally=before.tally + tally)
         kept = one.mark if torn is None else replace(one.mark, tally=before.tally + torn)
         self._keep(one, kept, rejects)
         self._display.advance(one.source.name, offset - before.offset, tally.arrived)

@@ -127,9 +127,9 @@ class Holding:
             oldest = oldest or _stamp_of(line.text)
         return {
             "source": os.path.basename(self.directory),  # noqa: PTH119
-            "pid": self.pid,
+            "writer": self.pid,
             "began": self.began.isoformat().replace("+00:00", "Z"),
-            "alive": self.is_alive,
+            "held": self.is_alive,
             "holder": self.holder,
             "events": count,
             "bytes": self.size,

@@ -6,16 +6,17 @@ import contextlib
 import hashlib
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from time import monotonic
 from typing import Any
 
 import orjson
 
-from ._common import BadInputError
+from ..config import Config
+from ._common import BadInputError, events
 from ._sources import Source
 
-__all__ = ["Mark", "Progress", "Tally"]
+__all__ = ["Mark", "Progress", "Tally", "Terms"]
 
 _KIND = "rudder-logging replay, version 1"
 _HEAD = 4096
@@ -33,6 +34,8 @@ class Tally:
     """Events that it has refused for good."""
     unsendable: int = 0
     """Damaged ones, and those that it would refuse or lose."""
+    unplanned: int = 0
+    """Events that break the plan of `--plan`."""
     withheld: int = 0
     """Events for which `before_send` returned None."""
     older: int = 0
@@ -46,7 +49,34 @@ class Tally:
     @property
     def all_arrived(self) -> bool:
         """Whether no event failed."""
-        return not self.refused and not self.unsendable
+        return not self.failed
+
+    @property
+    def failed(self) -> int:
+        """How many did not arrive, though they were to."""
+        return self.refused + self.unsendable + self.unplanned
+
+
+@dataclass(frozen=True, kw_only=True)
+class Terms:
+    """Where events go, and what is left out: what was settled under others may not be so here."""
+
+    to: str | None
+    """Stands for data plane and write key, and shows neither; None: they go nowhere."""
+    since: float | None = None
+    plan: str | None = None
+    """Stands for its content."""
+
+    @classmethod
+    def of(cls, config: Config | None, since: float | None, plan: str | None) -> Terms:
+        """Those of a run; `plan` is a path."""
+        to = None
+        if config is not None:
+            to = _hash(f"{config.data_plane_url}\n{config.write_key}".encode())
+        if plan is not None:
+            with open(plan, "rb") as file:  # noqa: PTH123 - any kind of path
+                plan = _hash(file.read())
+        return cls(to=to, since=since, plan=plan)
 
 
 @dataclass
@@ -56,6 +86,12 @@ class Mark:
     offset: int = 0
     line: int = 0
     tally: Tally = field(default_factory=Tally)
+    since: float | None = None
+    """The latest moment before which events were left out."""
+    plan: str | None = None
+    """The plan by which events were left out, as in `Terms`."""
+    doubts: tuple[str, ...] = ()
+    """What was left out that would not be now. Not kept: it is found anew."""
 
 
 class Progress:
@@ -65,6 +101,7 @@ class Progress:
 
     Args:
         path: The file, which need not be there.
+        terms: Those of this run.
         again: Forget what it says.
         keeps: It will be saved; else it is only looked at.
 
@@ -72,8 +109,9 @@ class Progress:
         BadInputError: It is something else, can't be read, or another replay is using it.
     """
 
-    def __init__(self, path: str, *, again: bool = False, keeps: bool = True) -> None:
+    def __init__(self, path: str, terms: Terms, *, again: bool = False, keeps: bool = True) -> None:
         self.path = path
+        self._terms = terms
         self._locked: int | None = None
         self._inputs: dict[str, Any] = {}
         self._sync_at = 0.0
@@ -107,16 +145,28 @@ class Progress:
         """How far an input was settled, the last time.
 
         Raises:
-            BadInputError: It is not the same any more.
+            BadInputError: It is not the same any more, or went somewhere else.
         """
+        terms = self._terms
+        new = Mark(since=terms.since, plan=terms.plan)
         found = self._inputs.get(source.key) or self._renamed(source)
         if found is None:
-            return Mark()
+            return new
         try:
-            mark = Mark(int(found["offset"]), int(found["line"]), Tally(**found["tally"]))
-            length, head = int(found["head_bytes"]), found["head"]
+            mark = Mark(
+                int(found["offset"]), int(found["line"]), Tally(**found["tally"]),
+                None if found["since"] is None else float(found["since"]), found["plan"],
+            )  # fmt: skip
+            length, head, to = int(found["head_bytes"]), found["head"], found["to"]
         except (KeyError, TypeError, ValueError):
             raise BadInputError(f"{self.path} is damaged; give --again, or another") from None
+        if terms.to not in (None, to):
+            if not mark.tally.arrived:  # a key or URL that was wrong, say
+                return new
+            raise BadInputError(
+                f"{self.path} is the progress to another data plane or source; "
+                "--again sends all of it to this one, --resume OTHER keeps both"
+            )
         source.skip_to(mark.offset, mark.line)
         size = source.size
         is_shorter = size is not None and size < mark.offset
@@ -125,7 +175,20 @@ class Progress:
                 f"{source.name} is not what it was when {self.path} was written "
                 "(rotated? then rename that along with it); --again sends all of it"
             )
-        return mark
+        return self._under_terms(mark)
+
+    def _under_terms(self, mark: Mark) -> Mark:
+        """The mark, with what was left out under other terms than ours."""
+        terms, older, unplanned = self._terms, mark.tally.older, mark.tally.unplanned
+        since, plan, doubts = terms.since, terms.plan, []
+        if older and mark.since is not None:
+            if since is None or since < mark.since:
+                doubts.append(f"{events(older)} from before an earlier --since")
+            since = max(mark.since, since or mark.since)
+        if unplanned and plan != mark.plan:
+            doubts.append(f"{events(unplanned)} not as in an earlier --plan")
+            plan = mark.plan
+        return replace(mark, since=since, plan=plan, doubts=tuple(doubts))
 
     def _renamed(self, source: Source) -> Any:
         """The entry of a file that had another name then; None: there is none."""
@@ -149,6 +212,9 @@ class Progress:
             "head_bytes": len(head),
             "head": _hash(head),
             "tally": asdict(mark.tally),
+            "to": self._terms.to,
+            "since": mark.since,
+            "plan": mark.plan,
         }
         content = orjson.dumps({"kind": _KIND, "inputs": self._inputs}, option=orjson.OPT_INDENT_2)
         temporary = f"{self.path}.new"

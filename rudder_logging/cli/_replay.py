@@ -26,7 +26,7 @@ from ._common import (
 from ._display import Display
 from ._engine import Input, Replay, Rules
 from ._moments import since as since_of
-from ._progress import Mark, Progress, Tally
+from ._progress import Mark, Progress, Tally, Terms
 from ._sources import Source
 
 __all__ = ["replay"]
@@ -89,7 +89,8 @@ def replay(
     ids and the time at which they happened; `sentAt` is that of the replay.
 
     How far it got is kept in FILE.replayed, after each upload. After Ctrl-C, an outage or a crash,
-    the same command goes on there, and sends only what is new. Killed by force, it may send up to
+    the same command goes on there, and sends only what is new: to the same data plane and source,
+    for which alone it holds. Killed by force, it may send up to
     1,000 events twice, with the same ids. Of stdin, that is kept only with --resume. Ctrl-C waits
     for the answer to what is under way; a second one does not.
 
@@ -98,7 +99,8 @@ def replay(
     """
     config = None if dry_run else load_config(dead_letter=rejects, **connection)
     rules = _rules(config, rate=rate, since=since, plan=plan)
-    inputs = _inputs(files, resume, again=again, keeps=not dry_run)
+    terms = Terms.of(config, rules.since, plan)
+    inputs = _inputs(files, resume, terms, again=again, keeps=not dry_run)
     rejects = rejects if config is None else config.dead_letter
     if not dry_run:
         _check_writable(inputs, rejects)
@@ -123,7 +125,7 @@ def replay(
                 shipper.close()
             for one in inputs:
                 one.source.close()
-    return _conclude(run, inputs, fault, is_json=is_json, dry_run=dry_run)
+    return _conclude(run, inputs, fault, is_json=is_json, dry_run=dry_run, again=again)
 
 
 def _rules(
@@ -146,8 +148,10 @@ def _rules(
     return replace(rules, max_bytes=config.max_batch_bytes, hook=config.before_send)
 
 
-def _inputs(files: Sequence[str], resume: str | None, *, again: bool, keeps: bool) -> list[Input]:
-    shared = Progress(resume, again=again, keeps=keeps) if resume is not None else None
+def _inputs(
+    files: Sequence[str], resume: str | None, terms: Terms, *, again: bool, keeps: bool
+) -> list[Input]:
+    shared = Progress(resume, terms, again=again, keeps=keeps) if resume is not None else None
     inputs: list[Input] = []
     for path in files:
         source = Source(path)
@@ -155,7 +159,7 @@ def _inputs(files: Sequence[str], resume: str | None, *, again: bool, keeps: boo
             raise BadInputError(f"{source.name} is given twice")
         progress = shared
         if progress is None and source.is_file:
-            progress = Progress(source.path + _SUFFIX, again=again, keeps=keeps)
+            progress = Progress(source.path + _SUFFIX, terms, again=again, keeps=keeps)
         mark = Mark() if progress is None else progress.mark_of(source)
         if source.is_file:
             mark = _behind_settled(source, mark)
@@ -223,13 +227,30 @@ def _tell_of_earlier(inputs: Sequence[Input]) -> None:
                 f"{one.source.name}: going on behind line {one.mark.line:,} "
                 f"({one.progress.path}; --again sends all of it)"
             )
+        if failed := one.mark.tally.failed:
+            tell(
+                f"{one.source.name}: {events(failed)} of earlier runs did not arrive; those runs "
+                "told which, and --dry-run --again tells again which can't be sent"
+            )
+        for doubt in one.mark.doubts:
+            tell(
+                f"{one.source.name}: left out, and not looked at again: {doubt}; "
+                "--again sends all of it"
+            )
 
 
 def _conclude(
-    run: Replay, inputs: Sequence[Input], fault: str | None, *, is_json: bool, dry_run: bool
+    run: Replay,
+    inputs: Sequence[Input],
+    fault: str | None,
+    *,
+    is_json: bool,
+    dry_run: bool,
+    again: bool,
 ) -> int:
     """Print the counts; return the exit code, or raise what ended it."""
     tally = sum((one.mark.tally for one in inputs), Tally())
+    is_whole = tally.all_arrived and not any(one.mark.doubts for one in inputs)
     if is_json:
         is_finished = fault is None and not run.is_interrupted
         show_json(
@@ -237,27 +258,31 @@ def _conclude(
                 **asdict(tally),
                 "arrived_now": run.sent,
                 "finished": is_finished,
-                "all_arrived": is_finished and tally.all_arrived and not dry_run,
+                "all_arrived": is_finished and is_whole and not dry_run,
             }
         )
     else:
         click.echo(_summary(tally, run.sent, dry_run=dry_run))
-    can_go_on = all(one.progress is not None for one in inputs)
-    cure = (
-        "the same command goes on from there" if can_go_on else "--resume FILE would have kept it"
-    )
+    cure = "--resume FILE would have kept it"
+    if all(one.progress is not None for one in inputs):
+        cure = "the same command goes on from there"
+        if again:
+            cure = "without --again, " + cure
+    elif dry_run:
+        cure = "nothing is sent in a dry run"
     if fault is not None:
         raise FailedError(f"{fault}; {events(run.sent)} arrived in this run; {cure}")
     if run.is_interrupted:
         tell(f"interrupted; {events(run.sent)} arrived in this run; {cure}")
         return ExitCode.INTERRUPTED
-    return ExitCode.OK if tally.all_arrived else ExitCode.FAILED
+    return ExitCode.OK if is_whole else ExitCode.FAILED
 
 
 def _summary(tally: Tally, now: int, *, dry_run: bool) -> str:
     words = {
         "refused": "refused by the data plane",
         "unsendable": "can't be sent",
+        "unplanned": "not as in --plan",
         "withheld": "withheld by before_send",
         "older": "from before --since",
         "ordinary": "ordinary lines of a log",

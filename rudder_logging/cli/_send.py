@@ -71,7 +71,7 @@ def _command(row: EventType) -> click.Command:
 
 def _options(field: Field) -> list[Callable[[Any], Any]]:
     """The flags of one field."""
-    flag = "--" + field.arg.replace("_", "-")
+    flag = _flag(field)
     required = " Required." if field.required else ""
     if field.normalise not in _JSON:
         return [click.option(flag, field.arg, metavar="TEXT", help=field.doc + required)]
@@ -93,7 +93,7 @@ def _value(row: EventType, field: Field, given: dict[str, Any]) -> Any:
         return text
     value = None
     if text is not None:
-        flag = "--" + field.arg.replace("_", "-")
+        flag = _flag(field)
         try:
             value = _json(text)
         except (ValueError, RecursionError) as error:
@@ -166,8 +166,15 @@ def _encode(row: EventType, fields: dict[str, Any], config: Config) -> bytes:
         queued = formatter.encode({"type": row.name, **fields}, "", time(), defaults)
         check_size(len(queued) + 1, config.max_event_bytes)
     except InvalidEventError as error:
-        raise BadInputError(str(error)) from None
+        text = str(error)
+        for field in row.fields:
+            text = text.replace(repr(field.arg), _flag(field))
+        raise BadInputError(text) from None
     return queued
+
+
+def _flag(field: Field) -> str:
+    return "--" + field.arg.replace("_", "-")
 
 
 for _row in EVENT_TYPES.values():

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from time import time
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 import orjson
@@ -17,6 +17,18 @@ from ._moments import moment_of
 
 __all__ = ["spool"]
 
+_Who = TypeVar("_Who")
+
+
+def _ids(
+    _context: click.Context, _parameter: click.Parameter, ids: tuple[str, ...]
+) -> tuple[str, ...]:
+    """The ids of a person, none of which is a variable that was not set."""
+    if not all(one.strip() for one in ids):
+        raise BadInputError("--user-id is empty; give an id (is a variable not set?)")
+    return ids
+
+
 _directory = click.argument("directory", metavar="[DIR]", required=False)
 _json = click.option("--json", "is_json", is_flag=True, help="Print the result as JSON.")
 _users = click.option(
@@ -24,6 +36,7 @@ _users = click.option(
     "user_ids",
     metavar="ID",
     multiple=True,
+    callback=_ids,
     help="Only events with this userId, anonymousId, previousId or merged id. Repeat it for more.",
 )
 
@@ -56,8 +69,8 @@ def list_(*, directory: str | None, is_json: bool) -> None:
     rows += [
         [
             one["source"][:8],
-            str(one["pid"]),
-            str(one["holder"] or "somebody") if one["alive"] else "nobody",
+            str(one["writer"]),
+            str(one["holder"] or "somebody") if one["held"] else "nobody",
             f"{one['events']:,}",
             f"{one['bytes']:,}",
             _age(now, one["oldest"]),
@@ -122,13 +135,15 @@ def purge(
     erased, held = _purge(found, matches)
     left = sum(number for _, number in held)
     if is_json:
-        by_pid = [{"holder": holding.holder, "events": number} for holding, number in held]
-        show_json({"erased": erased, "left": left, "held": by_pid})
+        by_pid = _sums((holding.holder, number) for holding, number in held)
+        shown = [{"holder": holder, "events": number} for holder, number in by_pid.items()]
+        show_json({"erased": erased, "left": left, "held": shown})
     else:
         click.echo(f"{events(erased)} erased")
     if not held:
         return ExitCode.OK
-    who = ", ".join(f"{number:,} by {_name_of(holding)}" for holding, number in held)
+    by_name = _sums((_name_of(holding), number) for holding, number in held)
+    who = ", ".join(f"{number:,} by {name}" for name, number in by_name.items())
     raise FailedError(
         f"{events(left)} held by living processes are left, and may be sent ({who}); "
         "stop them, and purge again"
@@ -155,6 +170,14 @@ def _purge(found: Sequence[Holding], matches: Matches) -> tuple[int, list[tuple[
         elif number := count(holding, matches):
             held.append((holding, number))
     return erased, held
+
+
+def _sums(pairs: Iterable[tuple[_Who, int]]) -> dict[_Who, int]:
+    """How many each has: a process that has taken over from others has several holdings."""
+    sums: dict[_Who, int] = {}
+    for who, number in pairs:
+        sums[who] = sums.get(who, 0) + number
+    return sums
 
 
 def _name_of(holding: Holding) -> str:

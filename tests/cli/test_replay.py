@@ -312,12 +312,78 @@ def test_what_was_sent_is_not_sent_again(plane: LocalDataPlane, log: Path) -> No
     assert run("replay", "--again", log, plane=plane).stdout == "2,501 events arrived\n"
 
 
+def test_progress_is_of_one_data_plane_and_source(plane: LocalDataPlane, tmp_path: Path) -> None:
+    """What was tried elsewhere has not arrived here; the line says how it does."""
+    file = written(tmp_path / "f", [message(1), message(2)])
+    progress = Path(f"{file}.replayed")
+    with LocalDataPlane("another-key") as other:
+        elsewhere: Any = {"RUDDER_DATA_PLANE_URL": other.url, "RUDDER_WRITE_KEY": "another-key"}
+        assert run("replay", file, **elsewhere).returncode == ExitCode.OK
+        before = progress.read_text()
+        assert "another-key" not in before
+        assert other.url not in before
+        for words in (("--data-plane-url", plane.url), ("--write-key", WRITE_KEY)):
+            done = run("replay", *words, file, **elsewhere)
+            line = complaint(done, ExitCode.BAD_INPUT)
+            assert line == (
+                f"{progress} is the progress to another data plane or source; "
+                "--again sends all of it to this one, --resume OTHER keeps both"
+            )
+    assert progress.read_text() == before
+    assert run("replay", "--dry-run", file).returncode == ExitCode.OK
+    done = run("replay", "--resume", tmp_path / "other", file, plane=plane)
+    assert (done.returncode, done.stdout) == (ExitCode.OK, "2 events arrived\n")
+    assert progress.read_text() == before
+    assert run("replay", "--again", file, plane=plane).stdout == "2 events arrived\n"
+    assert ids(plane.events) == ["m1", "m2"] * 2
+
+
+def test_a_wrong_key_is_corrected(plane: LocalDataPlane, tmp_path: Path) -> None:
+    """Where nothing had arrived, there is nothing to be told apart."""
+    file = written(tmp_path / "f", [message(1)])
+    done = run("replay", "--write-key", "wrong", file, plane=plane)
+    assert done.returncode == ExitCode.FAILED
+    assert run("replay", file, plane=plane).stdout == "1 event arrived\n"
+
+
+def test_what_other_words_left_out_is_told(plane: LocalDataPlane, tmp_path: Path) -> None:
+    """An earlier `--since` or `--plan` is not taken for this run's: no success, until --again."""
+    plan = tmp_path / "plan.json"
+    plan.write_text(json.dumps({"events": [{"name": "e", "schema": {"required": ["n"]}}]}))
+    later = "2026-02-01T00:00:00Z"
+    planned = message(2, timestamp=later, properties={"n": 1})
+    lines = [message(1), planned, message(3, timestamp=later)]
+    file = written(tmp_path / "f", lines)
+    words = ("--since", later, "--plan", plan)
+    done = run("replay", *words, file, plane=plane)
+    assert done.stdout == "1 event arrived, 1 not as in --plan, 1 from before --since\n"
+    for _ in range(2):
+        done = run("replay", "--since", "2026-01-31T12:00:01Z", "--json", file, plane=plane)
+        assert done.returncode == ExitCode.FAILED
+        assert counts(done)["all_arrived"] is False
+        assert "not looked at again: 1 event from before an earlier --since;" in done.stderr
+        assert "not looked at again: 1 event not as in an earlier --plan;" in done.stderr
+    assert "left out" not in run("replay", *words, file, plane=plane).stderr
+    assert run("replay", "--again", file, plane=plane).returncode == ExitCode.OK
+    assert ids(plane.events) == ["m2", "m1", "m2", "m3"]
+
+
+def test_an_earlier_since_alone_is_no_success(plane: LocalDataPlane, tmp_path: Path) -> None:
+    """With the same or a later one it is: nothing is left out but what is to be."""
+    file = written(tmp_path / "f", [message(1)])
+    for words, code in ((("--since", "12h"), 0), (("--since", "1h"), 0), ((), 1)):
+        assert run("replay", *words, file, plane=plane).returncode == code
+
+
 def test_an_earlier_failure_is_not_forgotten(plane: LocalDataPlane, tmp_path: Path) -> None:
     """The exit code stays 1 while not all events have arrived, in whichever run that was."""
     file = written(tmp_path / "f", [message(1), "{"])
-    for _ in range(2):
-        assert run("replay", file, plane=plane).returncode == ExitCode.FAILED
+    for told in ("damaged: no JSON", "those runs told which, and --dry-run --again tells again"):
+        done = run("replay", file, plane=plane)
+        assert done.returncode == ExitCode.FAILED
+        assert told in done.stderr
     assert ids(plane.events) == ["m1"]
+    assert "damaged: no JSON" in run("replay", "--dry-run", "--again", file).stderr
 
 
 def test_a_line_that_is_being_written_is_read_when_it_is_whole(
@@ -424,9 +490,10 @@ def test_an_unreachable_server(log: Path) -> None:
     assert WRITE_KEY not in done.stderr
 
 
-def test_ctrl_c(slow: LocalDataPlane, log: Path, start: Start) -> None:
+@pytest.mark.parametrize("words", [(), ("--again",)], ids=["usual", "again"])
+def test_ctrl_c(slow: LocalDataPlane, log: Path, start: Start, words: tuple[str, ...]) -> None:
     """Ctrl-C settles what is under way, says how many arrived and how to go on; exit code 130."""
-    process = start("replay", log, plane=slow)
+    process = start("replay", *words, log, plane=slow)
     slow.wait_for(EVENTS_PER_UPLOAD, timeout=40)
     process.send_signal(signal.SIGINT)
     stdout, stderr = process.communicate(timeout=40)
@@ -436,7 +503,7 @@ def test_ctrl_c(slow: LocalDataPlane, log: Path, start: Start) -> None:
     assert stdout == f"{arrived:,} events arrived\n"
     assert stderr == (
         f"interrupted; {arrived:,} events arrived in this run; "
-        "the same command goes on from there\n"
+        f"{'without --again, ' * bool(words)}the same command goes on from there\n"
     )
     slow.heal()
     assert run("replay", log, plane=slow).returncode == ExitCode.OK

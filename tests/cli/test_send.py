@@ -102,14 +102,14 @@ def test_json_shows_message_and_outcome(plane: LocalDataPlane) -> None:
 
 
 BAD = [
-    (("track", "--user-id", "1"), "'event' is missing"),
-    (("track", "--event", "e"), "no id"),
-    (("track", "--user-id", " ", "--event", "e"), "'user_id' is blank"),
+    (("track", "--user-id", "1"), "--event is missing"),
+    (("track", "--event", "e"), "no id; give --user-id or --anonymous-id"),
+    (("track", "--user-id", " ", "--event", "e"), "--user-id is blank"),
     (("track", "--user-id", "1", "--event", "e", "--properties", "{secret"), "character 2"),
     (("track", "--user-id", "1", "--event", "e", "--properties", "[1]"), "a JSON object"),
     (("track", "--user-id", "1", "--event", "e", "--properties", "[" * 100_000), "is no JSON"),
     (("track", "--user-id", "1", "--event", "e", "--property", "secret"), "NAME=VALUE"),
-    (("track", "--user-id", "1", "--event", "e", "--timestamp", "secret"), "'timestamp'"),
+    (("track", "--user-id", "1", "--event", "e", "--timestamp", "secret"), "--timestamp"),
     (("track", "--user-id", "1", "--event", "e", "--integrations", '{"All": 1}'), "'All'"),
     (("track", "--user-id", "1", "--event", "secret" * 6_000), "max_event_bytes"),
     (("merge", "--user-id", "1", "--merge-properties", "{}"), "must be a list"),
