@@ -32,6 +32,7 @@ __all__ = ["LocalDataPlane"]
 _SECONDS_TO_START = 10.0
 _IDLE_SECONDS = 720  # the gateway's own
 _MAX_HEADER_BYTES = 524_288  # the gateway's own
+_TURNS_TO_CONNECT = 3  # of the loop, from accepting a connection until its protocol has it
 _CONTROL_BYTES = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _HEALTH = {
     "appType": "EMBEDDED",
@@ -280,6 +281,12 @@ class LocalDataPlane:
             self._released = asyncio.Event()
             server.on_exit = self._released.set
             await server.serve(sockets=[listening])
+            # uvicorn leaves alone what connected at the last moment.
+            for _ in range(_TURNS_TO_CONNECT):
+                await asyncio.sleep(0)
+            for transport in list(self._connections.values()):
+                transport.abort()
+            await asyncio.sleep(0)
 
         try:
             asyncio.run(serve())
