@@ -466,16 +466,23 @@ def test_no_column_is_cut(page: Page, live: LivePlane, width: int) -> None:
 
 
 def test_a_server_that_comes_back(page: Page) -> None:
-    """The page waits for it, and then shows what the new one has, and no more of the old one."""
+    """The page waits for it, and then shows what the new one has, and no more of the old one.
+
+    Nor is an event open or chosen that has the number of one that was.
+    """
     with LivePlane() as first:
         post(first, event(event="Old"), event(event="Old"))
         look(page, first, 2)
+        page.click("#canvas .row >> nth=0")
+        expect(page.locator("#detail-title")).to_have_text("Old")
     expect(page.locator("#status")).to_have_text("reconnecting")
     with LivePlane(port=first.port) as second:
-        post(second, event(event="New"))
+        post(second, event(event="New"), event(event="Newer"))
         expect(page.locator("#status")).to_have_text("live", timeout=8_000)
-        expect(page.locator("#shown")).to_have_text("1 shown")
-        assert column(page, "event") == ["New"]
+        expect(page.locator("#canvas .event >> nth=0")).to_have_text("Newer")
+        assert column(page, "event") == ["Newer", "New"]
+        expect(page.locator("#detail")).to_be_hidden()
+        expect(page.locator("[aria-selected=true]")).to_have_count(0)
 
 
 # How much it bears.

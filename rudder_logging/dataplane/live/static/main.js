@@ -76,7 +76,10 @@ listen({
   onBatch(batch) {
     const isNew = batch.session !== store.session || batch.cleared !== store.cleared;
     list.grow(store.add(batch));
-    if (isNew && store.view.length === 0) close();
+    if (isNew) {
+      list.selected = null; // its number may soon be another event's
+      close();
+    }
     rate.note(store.total, isNew);
     suggest(batch.rows);
     draw();
