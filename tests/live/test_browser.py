@@ -199,14 +199,22 @@ def test_search_and_filters(page: Page, live: LivePlane) -> None:
 
 
 def test_filters_of_an_open_event(page: Page, live: LivePlane) -> None:
-    """From an event to all of its user, or of its name."""
-    post(live, event(event="Paid"), event(event="Read"), event(event="Paid", userId="ada"))
-    look(page, live, 3)
-    page.click("#canvas .row >> text=Read")
+    """From an event to all of its user, or of its name, and of no other that is alike."""
+    names = ("Paid", 'Read "it"\nall', "Paid late", "paid")
+    post(live, *(event(event=name, userId=user) for name in names for user in ("42", "142", "420")))
+    look(page, live, 12)
+    page.locator("#canvas .row", has_text="Read").last.click()
     page.click("#only-user")
-    expect(page.locator("#shown")).to_contain_text("2 shown")
+    expect(page.locator("#shown")).to_contain_text("4 shown")
+    assert column(page, "user") == ["42"] * 4
     page.click("#only-event")
     expect(page.locator("#shown")).to_contain_text("1 shown")
+    page.fill("#by-event", "paid")
+    expect(page.locator("#shown")).to_contain_text("3 shown")
+    page.fill("#by-event", '"Paid"')
+    expect(page.locator("#shown")).to_contain_text("1 shown")
+    page.fill("#by-user", "42")
+    expect(page.locator("#shown")).to_contain_text("3 shown")
 
 
 def test_counts_by_type_and_per_second(page: Page, live: LivePlane) -> None:

@@ -136,8 +136,9 @@ function filter(change) {
 }
 
 function only(name, text) {
-  fields[name].value = text;
-  filter({ [name]: text });
+  const quoted = `"${text}"`;
+  fields[name].value = quoted;
+  filter({ [name]: quoted }); // a field would take a name's line breaks away
 }
 
 function pause() {
