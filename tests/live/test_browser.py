@@ -455,6 +455,34 @@ def test_phone_width(page: Page, live: LivePlane) -> None:
     expect(page.locator("#detail")).to_be_hidden()
 
 
+@pytest.mark.parametrize(("width", "height"), [(360, 640), (320, 480), (740, 360)])
+def test_the_first_view_is_all_there(page: Page, live: LivePlane, width: int, height: int) -> None:
+    """On a phone, upright or not: the address and the command can be read to their ends."""
+    page.set_viewport_size({"width": width, "height": height})
+    look(page, live)
+    expect(page.locator("#empty-send")).to_contain_text("--write-key")
+    blocks = page.locator("#empty-start > *")
+    expect(blocks.first).to_be_in_viewport(ratio=1)
+    assert all(block.evaluate("e => e.scrollWidth <= e.clientWidth") for block in blocks.all())
+    page.mouse.move(width / 2, height - 40)
+    page.mouse.wheel(0, 1_000)
+    expect(blocks.last).to_be_in_viewport(ratio=0.99)
+
+
+def test_times_end_at_the_edge(page: Page, live: LivePlane) -> None:
+    """On a phone, where a long user stands below, as in all other rows."""
+    page.set_viewport_size({"width": 360, "height": 640})
+    post(live, event(userId="u" * 90), event())
+    look(page, live, 2)
+    end = """e => {
+        const range = document.createRange();
+        range.selectNodeContents(e);
+        return Math.round(range.getBoundingClientRect().right);
+    }"""
+    ends = {cell.evaluate(end) for cell in page.locator("#canvas .row:not([hidden]) .time").all()}
+    assert len(ends) == 1
+
+
 @pytest.mark.parametrize("width", [1400, 900, 620])
 def test_no_column_is_cut(page: Page, live: LivePlane, width: int) -> None:
     """At any width, with an event open beside the list or over it, all of a row is there."""

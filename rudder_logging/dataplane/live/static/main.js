@@ -88,7 +88,7 @@ listen({
     faults.show(state);
     const key = state.key ?? "...";
     write($("empty-env"), `RUDDER_DATA_PLANE_URL=${location.origin}\nRUDDER_WRITE_KEY=${key}`);
-    const target = `--data-plane-url ${location.origin} --write-key ${key}`;
+    const target = `--data-plane-url ${location.origin} \\\n  --write-key ${key}`;
     write($("empty-send"), `rudder-logging send track --user-id 42 \\\n  --event "Article Read" \\\n  ${target}`);
   },
   onStatus(status) {
