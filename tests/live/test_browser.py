@@ -149,6 +149,25 @@ def test_events_are_inert(page: Page, live: LivePlane) -> None:
     assert page.locator("script").count() == 2  # its own
 
 
+def test_what_can_not_be_seen_is_shown(page: Page, live: LivePlane) -> None:
+    """Text that would turn the page's around, or is not there to the eye; joiners do their work."""
+    odd, shown = "a\u202e\u200bb\u2066c\u200dd", "a\\u202e\\u200bb\\u2066c\u200dd"
+    post(live, event(type=odd, event=odd, userId=odd, properties={odd: [odd]}))
+    post(live, event(event=odd, userId=""), event(event=odd))
+    post(live, odd)
+    look(page, live, 3)
+    assert column(page, "event")[1:] == [shown, shown]
+    assert (column(page, "user")[2], column(page, "type")[2]) == (shown, shown)
+    for number in range(3):
+        page.locator("#canvas .row").nth(number).click()
+        expect(page.locator("#detail")).to_contain_text(shown)
+        for summary in page.locator("#detail summary").all():
+            summary.click()
+        assert not re.search("[\u202e\u200b\u2066]", page.inner_text("main"))
+    page.click("#only-event")
+    expect(page.locator("#shown")).to_contain_text("2 shown")
+
+
 def test_scripts_can_not_get_in(page: Page, live: LivePlane, faults: list[str]) -> None:
     """The browser itself refuses HTML made of text, inline scripts, and other hosts' scripts."""
     look(page, live)

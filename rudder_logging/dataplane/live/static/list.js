@@ -1,5 +1,7 @@
 // The list of events: only as many elements as the window has room for, whatever the list holds.
 
+import { visible } from "./unseen.js";
+
 const SPARE = 6; // rows beyond the window's edges
 const NARROW = 620; // pixels, up to which a row has two lines; list.css has the same
 const CELLS = ["time", "type", "event", "user", "verdict"];
@@ -123,7 +125,7 @@ export class List {
     const type = isRefused ? `refused ${row.count || ""}` : row.type || "no type";
     const event = row.event || (isRefused && !row.count ? `${row.method} ${row.path}` : "");
     [timeOf(row), type, event, row.user, words + more].forEach((text, index) => {
-      cells[index].textContent = text;
+      cells[index].textContent = visible(text);
     });
   }
 
