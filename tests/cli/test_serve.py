@@ -126,6 +126,20 @@ def test_the_help_tells_how_shares_and_times_are_written() -> None:
     assert "The unit is needed" in text
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="it reads /proc")
+def test_memory_is_bounded() -> None:
+    """Of 150 MB of events it keeps 64 MiB, and the process has not much beside that."""
+    with serving() as (server, url), requests.Session() as session:
+        for _ in range(150):
+            events = [EVENT | {"properties": {"long": "x" * 20_000}}] * 50
+            body = {"batch": events}
+            session.post(f"{url}/v1/batch", json=body, auth=("any", ""), timeout=5)
+        status = Path(f"/proc/{server.pid}/status").read_text()
+        assert "7,500 events stored" in end(server)[0]
+    kilobytes = next(int(line.split()[1]) for line in status.splitlines() if "VmRSS" in line)
+    assert kilobytes < 200_000
+
+
 def test_plan(tmp_path: Path) -> None:
     """A verdict for each event."""
     plan = tmp_path / "plan.json"
