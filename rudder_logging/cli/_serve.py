@@ -29,7 +29,7 @@ __all__ = ["serve"]
 _PERIOD = 0.1
 """Seconds between two looks for events to print."""
 
-_UNITS = {"": 1.0, "s": 1.0, "ms": 0.001}
+_UNITS = {"s": 1.0, "ms": 0.001}
 _SIZES = {"": 1, "b": 1, "kb": 1024, "mb": 1024 * 1024}  # the gateway's own kB has 1,024
 _LONGEST_LATENCY = 600
 _LARGEST = 1000 * 1024 * 1024 + 1
@@ -40,7 +40,7 @@ def _share(text: str) -> tuple[int, float]:
     try:
         found = int(status), float(share if colon else "1")
     except ValueError:
-        raise ValueError(f"must be STATUS:SHARE, like 503:0.2; not {text!r}") from None
+        raise ValueError(f"must be STATUS or STATUS:SHARE, like 503:0.2; not {text!r}") from None
     if not 400 <= found[0] <= 599:  # noqa: PLR2004 - HTTP's own
         raise ValueError(f"must have a status from 400 to 599, not {status}")
     if not 0 <= found[1] <= 1:
@@ -49,10 +49,11 @@ def _share(text: str) -> tuple[int, float]:
 
 
 def _latency(text: str) -> float:
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|)", text.strip().lower())
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s)", text.strip().lower())
     seconds = float(match[1]) * _UNITS[match[2]] if match else -1
     if not 0 <= seconds <= _LONGEST_LATENCY:
-        raise ValueError(f"must be up to {_LONGEST_LATENCY}s, like 200ms or 1.5s; not {text!r}")
+        wanted = f"must be up to {_LONGEST_LATENCY}s, with its unit, like 200ms or 1.5s"
+        raise ValueError(f"{wanted}; not {text!r}")
     return seconds
 
 
@@ -109,15 +110,15 @@ Examples:
     "--fail",
     "shares",
     multiple=True,
-    metavar="STATUS:SHARE",
+    metavar="STATUS[:SHARE]",
     callback=partial(_read, _share),
-    help="Answer a share of the requests with a status: 503:0.2 is every fifth. May be repeated.",
+    help="Answer requests with a status: 503 all, 503:0.2 every fifth. May be repeated.",
 )
 @click.option(
     "--latency",
     metavar="TIME",
     callback=partial(_read, _latency),
-    help="Wait before each answer: 200ms, 1.5s.",
+    help="Wait before each answer: 200ms, 1.5s. The unit is needed.",
 )
 @click.option(
     "--limit",

@@ -110,13 +110,34 @@ def test_write_key() -> None:
 
 def test_faults_by_flags() -> None:
     """Statuses by share, a limit of size, and latency, in the units that people write."""
-    with serving("--fail", "503:1", "--latency", "50ms", "--limit", "1kb") as (_, url):
+    with serving("--fail", "503", "--latency", "50ms", "--limit", "1kb") as (_, url):
         answer = post(url, EVENT)
         assert (answer.status_code, answer.text) == (503, "Service Unavailable\n")
         assert answer.elapsed.total_seconds() >= 0.05
     with serving("--limit", "0.1kb", "--fail", "503:0") as (_, url):
         assert post(url, EVENT).text == "ok"
         assert post(url, EVENT, EVENT).status_code == 413
+
+
+def test_the_help_tells_how_shares_and_times_are_written() -> None:
+    """A status alone is for all requests; a time without its unit is refused."""
+    text = " ".join(run("--help").stdout.split())
+    assert "503 all, 503:0.2 every fifth" in text
+    assert "The unit is needed" in text
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="it reads /proc")
+def test_memory_is_bounded() -> None:
+    """Of 150 MB of events it keeps 64 MiB, and the process has not much beside that."""
+    with serving() as (server, url), requests.Session() as session:
+        for _ in range(150):
+            events = [EVENT | {"properties": {"long": "x" * 20_000}}] * 50
+            body = {"batch": events}
+            session.post(f"{url}/v1/batch", json=body, auth=("any", ""), timeout=5)
+        status = Path(f"/proc/{server.pid}/status").read_text()
+        assert "7,500 events stored" in end(server)[0]
+    kilobytes = next(int(line.split()[1]) for line in status.splitlines() if "VmRSS" in line)
+    assert kilobytes < 200_000
 
 
 def test_plan(tmp_path: Path) -> None:
@@ -149,7 +170,7 @@ def run(*flags: str) -> subprocess.CompletedProcess[str]:
         (["--host", "192.0.2.1"], "--host: '192.0.2.1' is no address of this machine"),
         (["--host", "no such host"], "--host: 'no such host' is no address of this machine"),
         (["--host", ""], "--host is empty; give an address of this machine"),
-        (["--fail", "often"], "--fail must be STATUS:SHARE, like 503:0.2; not 'often'"),
+        (["--fail", "often"], "--fail must be STATUS or STATUS:SHARE, like 503:0.2; not 'often'"),
         (["--fail", "200:1"], "--fail must have a status from 400 to 599, not 200"),
         (["--fail", "503:20"], "--fail must have a share of the requests from 0 to 1, not 20"),
         (["--fail", "503:nan"], "--fail must have a share"),
@@ -158,7 +179,11 @@ def run(*flags: str) -> subprocess.CompletedProcess[str]:
             "--fail: shares of requests must be from 0 to 1, and",
         ),
         (["--fail", "503:0.1", "--fail", "503:0.1"], "--fail names a status twice"),
-        (["--latency", "soon"], "--latency must be up to 600s, like 200ms or 1.5s; not 'soon'"),
+        (
+            ["--latency", "200"],
+            "--latency must be up to 600s, with its unit, like 200ms or 1.5s; not '200'",
+        ),
+        (["--latency", "soon"], "--latency must be"),
         (["--latency", "11m"], "--latency must be"),
         (["--limit", "0"], "--limit must be up to 1000mb, like 100kb or 4mb; not '0'"),
         (["--limit", "9" * 400 + "mb"], "--limit must be"),

@@ -149,6 +149,25 @@ def test_events_are_inert(page: Page, live: LivePlane) -> None:
     assert page.locator("script").count() == 2  # its own
 
 
+def test_what_can_not_be_seen_is_shown(page: Page, live: LivePlane) -> None:
+    """Text that would turn the page's around, or is not there to the eye; joiners do their work."""
+    odd, shown = "a\u202e\u200bb\u2066c\u200dd", "a\\u202e\\u200bb\\u2066c\u200dd"
+    post(live, event(type=odd, event=odd, userId=odd, properties={odd: [odd]}))
+    post(live, event(event=odd, userId=""), event(event=odd))
+    post(live, odd)
+    look(page, live, 3)
+    assert column(page, "event")[1:] == [shown, shown]
+    assert (column(page, "user")[2], column(page, "type")[2]) == (shown, shown)
+    for number in range(3):
+        page.locator("#canvas .row").nth(number).click()
+        expect(page.locator("#detail")).to_contain_text(shown)
+        for summary in page.locator("#detail summary").all():
+            summary.click()
+        assert not re.search("[\u202e\u200b\u2066]", page.inner_text("main"))
+    page.click("#only-event")
+    expect(page.locator("#shown")).to_contain_text("2 shown")
+
+
 def test_scripts_can_not_get_in(page: Page, live: LivePlane, faults: list[str]) -> None:
     """The browser itself refuses HTML made of text, inline scripts, and other hosts' scripts."""
     look(page, live)
@@ -199,14 +218,22 @@ def test_search_and_filters(page: Page, live: LivePlane) -> None:
 
 
 def test_filters_of_an_open_event(page: Page, live: LivePlane) -> None:
-    """From an event to all of its user, or of its name."""
-    post(live, event(event="Paid"), event(event="Read"), event(event="Paid", userId="ada"))
-    look(page, live, 3)
-    page.click("#canvas .row >> text=Read")
+    """From an event to all of its user, or of its name, and of no other that is alike."""
+    names = ("Paid", 'Read "it"\nall', "Paid late", "paid")
+    post(live, *(event(event=name, userId=user) for name in names for user in ("42", "142", "420")))
+    look(page, live, 12)
+    page.locator("#canvas .row", has_text="Read").last.click()
     page.click("#only-user")
-    expect(page.locator("#shown")).to_contain_text("2 shown")
+    expect(page.locator("#shown")).to_contain_text("4 shown")
+    assert column(page, "user") == ["42"] * 4
     page.click("#only-event")
     expect(page.locator("#shown")).to_contain_text("1 shown")
+    page.fill("#by-event", "paid")
+    expect(page.locator("#shown")).to_contain_text("3 shown")
+    page.fill("#by-event", '"Paid"')
+    expect(page.locator("#shown")).to_contain_text("1 shown")
+    page.fill("#by-user", "42")
+    expect(page.locator("#shown")).to_contain_text("3 shown")
 
 
 def test_counts_by_type_and_per_second(page: Page, live: LivePlane) -> None:
@@ -447,6 +474,34 @@ def test_phone_width(page: Page, live: LivePlane) -> None:
     expect(page.locator("#detail")).to_be_hidden()
 
 
+@pytest.mark.parametrize(("width", "height"), [(360, 640), (320, 480), (740, 360)])
+def test_the_first_view_is_all_there(page: Page, live: LivePlane, width: int, height: int) -> None:
+    """On a phone, upright or not: the address and the command can be read to their ends."""
+    page.set_viewport_size({"width": width, "height": height})
+    look(page, live)
+    expect(page.locator("#empty-send")).to_contain_text("--write-key")
+    blocks = page.locator("#empty-start > *")
+    expect(blocks.first).to_be_in_viewport(ratio=1)
+    assert all(block.evaluate("e => e.scrollWidth <= e.clientWidth") for block in blocks.all())
+    page.mouse.move(width / 2, height - 40)
+    page.mouse.wheel(0, 1_000)
+    expect(blocks.last).to_be_in_viewport(ratio=0.99)
+
+
+def test_times_end_at_the_edge(page: Page, live: LivePlane) -> None:
+    """On a phone, where a long user stands below, as in all other rows."""
+    page.set_viewport_size({"width": 360, "height": 640})
+    post(live, event(userId="u" * 90), event())
+    look(page, live, 2)
+    end = """e => {
+        const range = document.createRange();
+        range.selectNodeContents(e);
+        return Math.round(range.getBoundingClientRect().right);
+    }"""
+    ends = {cell.evaluate(end) for cell in page.locator("#canvas .row:not([hidden]) .time").all()}
+    assert len(ends) == 1
+
+
 @pytest.mark.parametrize("width", [1400, 900, 620])
 def test_no_column_is_cut(page: Page, live: LivePlane, width: int) -> None:
     """At any width, with an event open beside the list or over it, all of a row is there."""
@@ -466,16 +521,23 @@ def test_no_column_is_cut(page: Page, live: LivePlane, width: int) -> None:
 
 
 def test_a_server_that_comes_back(page: Page) -> None:
-    """The page waits for it, and then shows what the new one has, and no more of the old one."""
+    """The page waits for it, and then shows what the new one has, and no more of the old one.
+
+    Nor is an event open or chosen that has the number of one that was.
+    """
     with LivePlane() as first:
         post(first, event(event="Old"), event(event="Old"))
         look(page, first, 2)
+        page.click("#canvas .row >> nth=0")
+        expect(page.locator("#detail-title")).to_have_text("Old")
     expect(page.locator("#status")).to_have_text("reconnecting")
     with LivePlane(port=first.port) as second:
-        post(second, event(event="New"))
+        post(second, event(event="New"), event(event="Newer"))
         expect(page.locator("#status")).to_have_text("live", timeout=8_000)
-        expect(page.locator("#shown")).to_have_text("1 shown")
-        assert column(page, "event") == ["New"]
+        expect(page.locator("#canvas .event >> nth=0")).to_have_text("Newer")
+        assert column(page, "event") == ["Newer", "New"]
+        expect(page.locator("#detail")).to_be_hidden()
+        expect(page.locator("[aria-selected=true]")).to_have_count(0)
 
 
 # How much it bears.

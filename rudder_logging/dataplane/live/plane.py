@@ -31,7 +31,7 @@ _LONGEST_LATENCY = 600.0
 class LivePlane(LocalDataPlane):
     """A LocalDataPlane to look into: the page at `/` shows what arrives, as it arrives.
 
-    It keeps the last 10,000 events, in no more than 64 MiB, and no requests.
+    It keeps the last 10,000 events, with no more than 64 MiB of content, and no requests.
 
     Args:
         write_key: The one that it accepts; None: any.

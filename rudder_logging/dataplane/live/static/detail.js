@@ -2,13 +2,14 @@
 
 import { layOut } from "./json.js";
 import { timeOf, verdictOf } from "./list.js";
+import { visible } from "./unseen.js";
 
 const MOST_OTHERS = 200; // events of a refused batch that are listed beside the offending one
 
 function element(name, className, text) {
   const made = document.createElement(name);
   if (className) made.className = className;
-  if (text !== undefined) made.textContent = text;
+  if (text !== undefined) made.textContent = visible(text);
   return made;
 }
 
@@ -39,13 +40,15 @@ export class Detail {
     if (!isOther) return;
     panel.dataset.kind = row.kind;
     panel.dataset.verdict = row.verdict;
-    title.textContent = row.kind === "refused" ? `Refused: ${verdictOf(row)}` : row.event || row.type || "no type";
-    meta.textContent = [
+    const name = visible(row.event || row.type || "no type");
+    title.textContent = row.kind === "refused" ? `Refused: ${verdictOf(row)}` : name;
+    const facts = [
       row.kind === "refused" ? null : row.type || "no type",
       timeOf(row),
       `${row.method ?? "POST"} ${row.path}`,
       row.count > 1 ? `${row.count.toLocaleString()} events` : null,
-    ].filter(Boolean).join(" · ");
+    ];
+    meta.textContent = visible(facts.filter(Boolean).join(" · "));
     words.replaceChildren(...row.words.map((sentence) => element("li", "", sentence)));
     onlyEvent.hidden = !row.event;
     onlyUser.hidden = !row.user;

@@ -1,5 +1,7 @@
 // JSON text laid out for reading. It is never parsed: numbers stay as they were sent.
 
+import { visible } from "./unseen.js";
+
 const TOKEN = /("[^"\\]*(?:\\.[^"\\]*)*")|([{}[\],:])|([^\s{}[\],:"]+)/gs;
 const LONGEST = 200_000;
 
@@ -39,7 +41,7 @@ export function layOut(text) {
       else if (mark) plain += mark;
       if (mark === ",") newLine();
       if (mark === "{" || mark === "[") depth += 1;
-      if (string) span(head[end] === ":" ? "key" : "string", string);
+      if (string) span(head[end] === ":" ? "key" : "string", visible(string));
       if (word) span(/^[tfn]/.test(word) ? "word" : "number", word);
     }
     before = whole;

@@ -1,5 +1,7 @@
 // The list of events: only as many elements as the window has room for, whatever the list holds.
 
+import { visible } from "./unseen.js";
+
 const SPARE = 6; // rows beyond the window's edges
 const NARROW = 620; // pixels, up to which a row has two lines; list.css has the same
 const CELLS = ["time", "type", "event", "user", "verdict"];
@@ -79,7 +81,7 @@ export class List {
       element.root.hidden = place >= to;
       if (place < to) this.#fill(element, this.#store.at(place), place, place * rowHeight, count);
     });
-    const active = this.#pool.find((element) => element.number === this.selected && !element.root.hidden);
+    const active = this.#pool.find(({ root, row }) => !root.hidden && row.number === this.selected);
     if (active) this.#scroller.setAttribute("aria-activedescendant", active.root.id);
     else this.#scroller.removeAttribute("aria-activedescendant");
   }
@@ -96,7 +98,7 @@ export class List {
       return cell;
     });
     this.#canvas.append(root);
-    return { root, cells, number: -1, top: -1 };
+    return { root, cells, row: null, top: -1 };
   }
 
   #fill(element, row, place, top, count) {
@@ -109,8 +111,8 @@ export class List {
     if (root.ariaSelected !== String(isSelected)) root.ariaSelected = String(isSelected);
     root.setAttribute("aria-posinset", place + 1);
     root.setAttribute("aria-setsize", count);
-    if (element.number === row.number) return;
-    element.number = row.number;
+    if (element.row === row) return; // by number, another session's would be taken for it
+    element.row = row;
     root.dataset.number = row.number;
     root.dataset.kind = row.kind;
     root.dataset.verdict = row.verdict;
@@ -123,7 +125,7 @@ export class List {
     const type = isRefused ? `refused ${row.count || ""}` : row.type || "no type";
     const event = row.event || (isRefused && !row.count ? `${row.method} ${row.path}` : "");
     [timeOf(row), type, event, row.user, words + more].forEach((text, index) => {
-      cells[index].textContent = text;
+      cells[index].textContent = visible(text);
     });
   }
 

@@ -76,7 +76,10 @@ listen({
   onBatch(batch) {
     const isNew = batch.session !== store.session || batch.cleared !== store.cleared;
     list.grow(store.add(batch));
-    if (isNew && store.view.length === 0) close();
+    if (isNew) {
+      list.selected = null; // its number may soon be another event's
+      close();
+    }
     rate.note(store.total, isNew);
     suggest(batch.rows);
     draw();
@@ -85,7 +88,7 @@ listen({
     faults.show(state);
     const key = state.key ?? "...";
     write($("empty-env"), `RUDDER_DATA_PLANE_URL=${location.origin}\nRUDDER_WRITE_KEY=${key}`);
-    const target = `--data-plane-url ${location.origin} --write-key ${key}`;
+    const target = `--data-plane-url ${location.origin} \\\n  --write-key ${key}`;
     write($("empty-send"), `rudder-logging send track --user-id 42 \\\n  --event "Article Read" \\\n  ${target}`);
   },
   onStatus(status) {
@@ -133,8 +136,9 @@ function filter(change) {
 }
 
 function only(name, text) {
-  fields[name].value = text;
-  filter({ [name]: text });
+  const quoted = `"${text}"`;
+  fields[name].value = quoted;
+  filter({ [name]: quoted }); // a field would take a name's line breaks away
 }
 
 function pause() {

@@ -1,8 +1,8 @@
 // What leaves the page: copies and files. The write key is not among it.
 
+import { visible } from "./unseen.js";
+
 const LONGEST_ARGUMENT = 100_000;
-// What a terminal would act on, or show in another order. JSON has it in strings only.
-const UNSEEN = /[\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g;
 
 export function messagesOf(row) {
   return row.kind === "refused" ? row.events.map(([, json]) => json) : [row.json];
@@ -22,7 +22,7 @@ export function curlOf(row) {
   const head = `curl -u "$RUDDER_WRITE_KEY:" -H 'Content-Type: application/json' \\\n  ${quoted(url)} \\\n  --data-binary `;
   if (row.body) return `printf ${quoted(printable(row.body))} | ${head}@-`;
   const body = isBatch ? `{"batch":[${messages.join(",")}]}` : (messages[0] ?? "");
-  const json = body.replace(UNSEEN, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`);
+  const json = visible(body); // the same event: JSON has such characters in strings only
   if (json.length < LONGEST_ARGUMENT) return head + quoted(json);
   return `${head}@- <<'END'\n${json}\nEND`;
 }

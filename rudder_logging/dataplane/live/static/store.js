@@ -117,9 +117,18 @@ export class Store {
   }
 }
 
+function within(text) {
+  return text && new RegExp(text.replace(/[\\^$.*+?()[\]{}|/-]/g, "\\$&"), "i");
+}
+
+// In quotes, it is all of the name.
+function named(text) {
+  const quoted = /^"(.+)"$/s.exec(text);
+  return quoted ? { test: (name) => name === quoted[1] } : within(text);
+}
+
 function matcher({ search, event, user, kinds, findings }) {
-  const within = (text) => new RegExp(text.replace(/[\\^$.*+?()[\]{}|/-]/g, "\\$&"), "i");
-  const [inAll, inEvent, inUser] = [search, event, user].map((text) => text && within(text));
+  const [inAll, inEvent, inUser] = [within(search), named(event), named(user)];
   return (row) =>
     (!kinds.size || kinds.has(row.kind)) &&
     (!findings || row.verdict !== "ok") &&
