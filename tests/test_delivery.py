@@ -270,6 +270,8 @@ def test_configuration_faults_hold(
     log_events(wire, handler, 10)
     for _ in range(3):
         assert handler.flush(0.05) is False
+    until(lambda: handler.stats().holding is not None)
+    until(lambda: bool(errors))
     stats = handler.stats()
     assert stats.holding is not None
     assert str(status) in stats.holding
