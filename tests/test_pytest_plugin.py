@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -448,6 +449,23 @@ def test_marked():
     assert "marked.example.com" not in done.stdout.str()
 
 
+def test_environment_is_left_as_it_was(pytester: pytest.Pytester) -> None:
+    """Whoever runs pytest in its own process, as a test may, goes on as before."""
+    pytester.makepyfile("def test_nothing(): pass")
+    code = """
+import os, pytest
+name = "_RUDDER_LOGGING_KEEPS_EVENTS"
+os.environ.pop(name)  # this test's own
+class Look:
+    def pytest_runtest_call(self):
+        self.seen = os.environ[name]
+look = Look()
+assert pytest.main(["-p", "no:cacheprovider"], plugins=[look]) == 0
+assert look.seen and name not in os.environ
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=50, cwd=pytester.path)
+
+
 def test_session_ends_with_a_queue_that_is_kept(
     run: Run, plane: LocalDataPlane, tmp_path: Path
 ) -> None:
@@ -475,7 +493,8 @@ from rudder_logging import RudderHandler
 handler = RudderHandler({WRITE_KEY!r}, {url!r}, queue="file://{spool}")
 assert handler.flush()
 """
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=50)
+    environ = {k: v for k, v in os.environ.items() if k != "_RUDDER_LOGGING_KEEPS_EVENTS"}
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=50, env=environ)
     assert [event["event"] for event in plane.events] == ["Spooled"]
 
 
