@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from .exceptions import KeptBackError
 
-__all__ = ["check_url", "kept_back"]
+__all__ = ["check_url", "is_loopback", "kept_back"]
 
 _log = logging.getLogger("rudder_logging")
 _VARIABLE = "_RUDDER_LOGGING_KEEPS_EVENTS"
@@ -53,7 +53,7 @@ def check_url(url: str) -> None:
     """Raises: KeptBackError: Under pytest, which keeps requests from that URL's host."""
     if _keeps_events():
         host = urlsplit(url).hostname or ""
-        if not _is_loopback(host):
+        if not is_loopback(host):
             raise KeptBackError(host or "a host without a name")
 
 
@@ -66,7 +66,8 @@ def kept_back(host: str, events: int) -> None:
         _log.warning("%s", KeptBackError(host))
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine, as far as its name says."""
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:

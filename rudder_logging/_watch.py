@@ -5,10 +5,13 @@ from __future__ import annotations
 import logging
 from time import monotonic
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from . import _lifecycle
 from ._dispatch import want_records
+from ._guard import is_loopback
 from ._handler import RudderHandler
+from ._ledger import Stats
 from ._matching import listed
 from ._stdlib import complaint
 from .exceptions import KEPT_BACK
@@ -21,6 +24,8 @@ __all__ = ["Watch", "settle", "told"]
 _SECONDS_TO_SETTLE = 5.0
 _SECONDS_FOR_A_HOLD = 0.5
 _SECONDS_AT_THE_END = 0.5
+_MEANT = frozenset({"before_send", "captured", "kept_back", "send_off"})
+"""Reasons of drops that are no loss: the app asked for them, or the tests did."""
 
 
 class Watch:
@@ -28,7 +33,7 @@ class Watch:
 
     def __init__(self) -> None:
         self._handlers: list[RudderHandler] = []  # held: a closed one may be forgotten meanwhile
-        self._before: dict[int, int] = {}
+        self._before: dict[int, Stats] = {}
         self._invalid: list[str] = []
         self._original: Any = None
 
@@ -57,7 +62,7 @@ class Watch:
     def _look_at(self, handler: Any) -> None:
         if id(handler) not in self._before and isinstance(handler, RudderHandler):
             self._handlers.append(handler)
-            self._before[id(handler)] = handler.stats().refused
+            self._before[id(handler)] = handler.stats()
 
     def faults(self, plane: LocalDataPlane) -> list[str]:
         """What was lost, or is not accounted for; empty: nothing.
@@ -75,11 +80,15 @@ class Watch:
         found += [f"refused at the call, and lost: {text}" for text in self._invalid]
         any_refused = False
         for handler in self._handlers:
-            stats = handler.stats()
-            refused = stats.refused - self._before[id(handler)]
+            stats, before = handler.stats(), self._before[id(handler)]
+            refused = stats.refused - before.refused
             if refused:
                 any_refused = True
                 found.append(f"the data plane refused {_events(refused)} of {handler!r}")
+            for reason in sorted(stats.dropped.keys() - _MEANT):
+                dropped = stats.dropped[reason] - before.dropped.get(reason, 0)
+                if dropped:
+                    found.append(f"{_events(dropped)} of {handler!r} did not arrive: {reason}")
             if not stats.balanced:
                 found.append(f"the ledger of {handler!r} does not balance: {stats}")
         if any_refused:
@@ -90,7 +99,15 @@ class Watch:
         return found
 
     def _to(self, plane: LocalDataPlane) -> list[RudderHandler]:
-        return [one for one in self._handlers if one.config.data_plane_url == plane.url]
+        return [
+            one for one in self._handlers if _same_server(one.config.data_plane_url, plane.url)
+        ]
+
+
+def _same_server(url: str, other: str) -> bool:
+    """Whether both lead to the same one of this machine, by whatever of its names."""
+    one, two = urlsplit(url), urlsplit(other)
+    return one.port == two.port and is_loopback(one.hostname or "")
 
 
 def _settles(handler: RudderHandler) -> bool:

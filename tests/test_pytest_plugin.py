@@ -377,6 +377,66 @@ def test_well(handler):
     )
 
 
+def test_dropped_event_fails_the_test(run: Run) -> None:
+    """For want of retries, or of room; what the app itself drops does not."""
+    done = run(
+        """
+@pytest.fixture
+def made(rudder_data_plane):
+    def made(host="127.0.0.1", **options):
+        url = f"http://{host}:{rudder_data_plane.port}"
+        handlers.append(RudderHandler(rudder_data_plane.write_key, url, **options))
+        lines(*handlers)
+        return handlers[-1]
+    handlers = []
+    yield made
+    logging.getLogger("shop").handlers.clear()
+
+def test_retries(made, rudder_data_plane):
+    handler = made(max_retries=0)
+    rudder_data_plane.fail(503, times=3)
+    event()
+    handler.flush()
+
+def test_room(made):
+    made(max_queue_size=1, upload_interval=5)
+    for _ in range(3):
+        event()
+
+def test_held_by_another_name(made, rudder_data_plane):
+    rudder_data_plane.fail(503, times=None)
+    made(host="localhost", upload_interval=50)
+    event()  # is delivered at the end, when the plane is well again
+
+def test_behind_it(rudder_data_plane):
+    assert len(rudder_data_plane.requests) == 0
+
+def test_held(rudder_data_plane):
+    url = f"http://localhost:{rudder_data_plane.port}"
+    shop = lines(RudderHandler("another-key", url, shutdown_timeout=0.2))
+    event()
+    shop.handlers.clear()
+
+def test_meant(made):
+    made(before_send=lambda message: None)
+    made(send=False)
+    event()
+""",
+        "--show-capture=no",
+    )
+    done.assert_outcomes(passed=6, errors=3)
+    done.stdout.fnmatch_lines(
+        [
+            "*ERROR at teardown of test_retries*",
+            "  1 event of <RudderHandler to *> did not arrive: retries_exhausted",
+            "*ERROR at teardown of test_room*",
+            "  2 events of <RudderHandler to *> did not arrive: queue_full",
+            "*ERROR at teardown of test_held *",
+            "  1 event of <RudderHandler to *> did not arrive: 401 *",
+        ]
+    )
+
+
 NAMES = """
 import socket
 
