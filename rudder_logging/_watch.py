@@ -99,9 +99,7 @@ class Watch:
         return found
 
     def _to(self, plane: LocalDataPlane) -> list[RudderHandler]:
-        return [
-            one for one in self._handlers if _same_server(one.config.data_plane_url, plane.url)
-        ]
+        return [one for one in self._handlers if _same_server(one.config.data_plane_url, plane.url)]
 
 
 def _same_server(url: str, other: str) -> bool:

@@ -113,10 +113,10 @@ class Events(Sequence[RecordedEvent]):
 
     def by_user(self, user_id: str | int) -> Events:
         """Those with that user id."""
-        return self._select({"userId": str(user_id)})
+        return self._select(expectation({"user_id": user_id}))
 
     def _of_type(self, event_type: str, expected: dict[str, Any], **given: Any) -> Events:
-        told = {name: str(value) for name, value in given.items() if value is not None}
+        told = {name: value for name, value in given.items() if value is not None}
         return self._select(expectation({"type": event_type, **told, **expected}))
 
     def _select(self, expected: Mapping[str, Any]) -> Events:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import enum
 import logging
 import logging.config
 import logging.handlers
 import queue
 import threading
 import unittest
+import uuid
 import warnings
 from collections.abc import Callable
 from datetime import date, datetime, timezone
@@ -497,6 +499,28 @@ def test_failure_shows_the_nearest_event_and_what_differs() -> None:
     assert str(caught.value).startswith("no track event with event='Order Completed', userId='1', ")
 
 
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"event": "Cart Viewed"},
+        {"event": "Cart Viewed", "properties": {"z": 1}},
+        {"event": "Cart Viewed", "properties": {"a": 5, "b": 6, "c": 7}},
+        {"event": "Article Read", "properties": None},
+        {"type": "page", "name": "Article Read", "properties": {"a": 5, "b": 6, "c": 7}},
+    ],
+)
+def test_nearest_is_of_that_type_and_name(other: dict[str, Any]) -> None:
+    """Then it has the most of what is expected: that properties are missing is no single fault."""
+    with capture_events() as events:
+        for fields in (other, {"event": "Article Read", "properties": {"a": 5, "b": 2}}, other):
+            event(logging.getLogger("x"), **fields)
+    with pytest.raises(AssertionError) as caught:
+        events.one(type="track", event="Article Read", properties={"a": 5, "b": 6, "c": 7})
+    lines = str(caught.value).splitlines()
+    assert lines[1].strip() == str(events[1])
+    assert lines[2:4] == ["    properties.b is 2, not 6", "    properties.c is missing, not 7"]
+
+
 def test_long_texts_are_shown_where_they_differ() -> None:
     """Not from their beginning, which is the same."""
     with capture_events() as events:
@@ -548,6 +572,36 @@ def test_unknown_field_is_a_typing_error() -> None:
     with capture_events() as events:
         with pytest.raises(TypeError, match="no field 'usr_id'; did you mean 'user_id'"):
             events.one(usr_id="1")
+
+
+def test_unknown_type_is_a_typing_error() -> None:
+    """It would never match."""
+    with capture_events() as events:
+        for wrong in ("trak", 5, None):
+            with pytest.raises(ValueError, match=r"'type' must be one of identify, track, .*not "):
+                events.one(type=wrong)
+        rudder_logging.identify("1")
+        assert events.one(type=mock.ANY)
+
+
+class Customer(enum.Enum):
+    """An app's own constant."""
+
+    FIRST = 7
+
+
+@pytest.mark.parametrize("given", [7, "7", " 7 ", uuid.UUID(int=7), Customer.FIRST])
+def test_ids_are_expected_as_they_are_given(given: Any) -> None:
+    """On the wire they are text."""
+    with capture_events() as events:
+        rudder_logging.group(given, given, message_id=given)
+    assert events.one(user_id=given)
+    assert events.one(type="group", group_id=given, message_id=given)
+    assert events.matching(group_id=given)
+    assert events.group(given)
+    assert events.by_user(given)
+    assert not events.matching(user_id=True)
+    assert not events.matching(user_id="")
 
 
 @pytest.mark.parametrize("event_type", EVENT_TYPES)
