@@ -6,7 +6,7 @@ import logging
 import os
 import threading
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ._events import EVENT_TYPES
@@ -65,6 +65,8 @@ class Refusal:
     record: logging.LogRecord
     reason: str
     """Where it was logged, and why it was refused: not what it holds."""
+    raised: bool = False
+    """Whether the call raised that: those of the package do, a log call does not."""
 
     def __str__(self) -> str:
         return self.reason
@@ -119,6 +121,13 @@ class Recorder:
             if not any(_is_copy(record, refusal.record) for refusal in self.refusals):
                 text = complaint(record, error).removeprefix("rudder_logging: ").strip()
                 self.refusals.append(Refusal(record, text))
+
+    def mark_raised(self, record: logging.LogRecord) -> None:
+        """The call that made the record has raised why its event was not accepted."""
+        with self.changed:
+            for number, refusal in enumerate(self.refusals):
+                if _is_copy(record, refusal.record):
+                    self.refusals[number] = replace(refusal, raised=True)
 
     def clear(self) -> None:
         """Forget all events. What was refused is still to be told."""

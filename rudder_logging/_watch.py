@@ -34,30 +34,45 @@ class Watch:
     def __init__(self) -> None:
         self._handlers: list[RudderHandler] = []  # held: a closed one may be forgotten meanwhile
         self._before: dict[int, Stats] = {}
-        self._invalid: list[str] = []
-        self._original: Any = None
+        self._invalid: list[tuple[logging.LogRecord, str]] = []
+        self._originals: dict[str, Any] = {}
 
     def start(self) -> None:
         """Look at each handler that gets an event from now on."""
         want_records(1)
-        original = self._original = RudderHandler.__dict__["_accept"]
+        names = ("_accept", "deliver")
+        originals = self._originals = {name: RudderHandler.__dict__[name] for name in names}
         watch = self
 
         def accept(self: RudderHandler, record: logging.LogRecord) -> None:
             watch._look_at(self)
             try:
-                original(self, record)
+                originals["_accept"](self, record)
             except Exception as error:
                 text = complaint(record, error).removeprefix("rudder_logging: ").strip()
-                watch._invalid.append(text)
+                watch._invalid.append((record, text))
+                raise
+
+        def deliver(self: RudderHandler, record: logging.LogRecord) -> None:
+            try:
+                originals["deliver"](self, record)
+            except Exception:
+                watch._forgive(record)
                 raise
 
         RudderHandler._accept = accept  # type: ignore[method-assign]  # noqa: SLF001
+        RudderHandler.deliver = deliver  # type: ignore[method-assign]
 
     def stop(self) -> None:
         """Look no more."""
         want_records(-1)
-        RudderHandler._accept = self._original  # type: ignore[method-assign]  # noqa: SLF001
+        for name, original in self._originals.items():
+            setattr(RudderHandler, name, original)
+
+    def _forgive(self, record: logging.LogRecord) -> None:
+        """What a direct call raised, whoever made it has seen."""
+        fields = record.__dict__["rudder"]
+        self._invalid = [one for one in self._invalid if one[0].__dict__["rudder"] is not fields]
 
     def _look_at(self, handler: Any) -> None:
         if id(handler) not in self._before and isinstance(handler, RudderHandler):
@@ -77,7 +92,7 @@ class Watch:
                 stats = handler.stats()
                 why = f": {stats.holding}" if stats.holding else ""
                 found.append(f"{_events(stats.pending)} of {handler!r} did not arrive{why}")
-        found += [f"refused at the call, and lost: {text}" for text in self._invalid]
+        found += [f"refused at the call, and lost: {text}" for _record, text in self._invalid]
         any_refused = False
         for handler in self._handlers:
             stats, before = handler.stats(), self._before[id(handler)]

@@ -151,8 +151,8 @@ def pytest_unconfigure() -> None:
 def rudder_events(request: pytest.FixtureRequest) -> Iterator[CapturedEvents]:
     """The RudderStack events of the test, as they would be sent; nothing is sent.
 
-    The test fails if an event was refused at the call, unless `expect_invalid` was there for it,
-    or the test is marked with `rudder_unchecked`. See `rudder_logging.testing`.
+    The test fails if a log call's event was refused, unless `expect_invalid` was there for it, or
+    the test is marked with `rudder_unchecked`. See `rudder_logging.testing`.
     """
     from rudder_logging.testing import CapturedEvents  # noqa: PLC0415
 

@@ -375,14 +375,14 @@ def test_refused_event_fails_the_block(capsys: pytest.CaptureFixture[str]) -> No
     with pytest.raises(AssertionError) as caught:  # noqa: PT012 - raised at the block's end
         with capture_events() as events:
             logging.getLogger("x").info("X", extra={"rudder": {"user_id": "SECRET", "usr": 1}})
-            with pytest.raises(InvalidValueError):
+            with pytest.raises(InvalidValueError):  # loud enough
                 rudder_logging.track(event="X")
-            assert len(events.refused) == 2
+            assert [refusal.raised for refusal in events.refused] == [False, True]
     text = str(caught.value)
-    assert text.startswith("2 events were refused at the call, and would be lost:\n")
+    assert text.startswith("1 event was refused at the call, and would be lost:\n")
     assert "test_testing.py" in text
     assert "track: unknown field 'usr'; did you mean 'userId'?" in text
-    assert "track: no id; give 'user_id' or 'anonymous_id'" in text
+    assert "no id" not in text
     assert "expect_invalid" in text
     assert "SECRET" not in text
 
