@@ -125,7 +125,7 @@ class _Diverted:
         for recorder in _recorders.copy():
             recorder.handlers.add(self._handler)
             recorder.add(self._record, event, exact=self._exact)
-        for text in list(_recorders[-1].lint(event) if _recorders else ()):
+        for text in list(_recorders[-1].lint(event, self._record) if _recorders else ()):
             _inside.warnings.append((text, self._record))
 
 

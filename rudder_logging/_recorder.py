@@ -13,9 +13,12 @@ from ._events import EVENT_TYPES
 from ._handler import RudderHandler
 from ._matching import describe
 from ._stdlib import complaint
-from ._warehouse import EventNames, findings
+from ._warehouse import EventNames, findings, shape_of
 
 __all__ = ["RecordedEvent", "Recorder", "Refusal"]
+
+_OF_NAME = "the event's name becomes "
+"""How a finding begins that is about a renaming of the event itself."""
 
 
 class RecordedEvent(dict[str, Any]):
@@ -134,17 +137,30 @@ class Recorder:
         with self.changed:
             self.events.clear()
 
-    def lint(self, event: RecordedEvent) -> Iterator[str]:
-        """What a warehouse would drop or rename of it, that was not said before."""
+    def lint(self, event: RecordedEvent, record: logging.LogRecord) -> Iterator[str]:
+        """What a warehouse would drop or rename of it, that was not said before.
+
+        A name that is the log line's template is renamed as a matter of course.
+        """
         with self.changed:
             found = findings(event)
             alike = self._names.finding(event)
             row = EVENT_TYPES[event["type"]]
             name = event.get(row.template_field.key) if row.template_field else None
             for finding in (*found, *([alike] if alike else [])):
-                if (row.name, name, finding) not in self._warned:
-                    self._warned.add((row.name, name, finding))
+                of_name = finding.startswith(_OF_NAME)
+                if of_name and _is_template(name, record):
+                    continue
+                shape = shape_of(name) if isinstance(name, str) else None
+                key = (row.name, shape, shape_of(finding) if of_name else finding)
+                if key not in self._warned:
+                    self._warned.add(key)
                     yield f"{row.name}{f' {name!r}' if name else ''}: {finding}"
+
+
+def _is_template(name: object, record: logging.LogRecord) -> bool:
+    fields = record.__dict__["rudder"]
+    return name == record.msg and not any(key in fields for key in ("event", "name"))
 
 
 def _is_copy(record: logging.LogRecord, earlier: logging.LogRecord) -> bool:

@@ -677,6 +677,30 @@ def test_warehouse_lint_warns_once_an_event_name() -> None:
     assert "differ only in values" in texts[2]
 
 
+def test_warehouse_lint_warns_once_for_names_that_differ_in_values() -> None:
+    """An f-string in a loop is one mistake, with whatever else is wrong with its events."""
+    with capture_events(), warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for number in range(10, 40):
+            rudder_logging.track("1", f"Order #{number} paid", {"userId": 1, f"a{number}é": 1})
+    texts = [str(one.message) for one in caught]
+    assert sum("differ only in values" in text for text in texts) == 1
+    assert sum("the event's name becomes" in text for text in texts) == 1
+    assert sum("properties.userId" in text for text in texts) == 1
+    assert sum("é becomes" in text for text in texts) == 30  # columns are told each
+
+
+def test_warehouse_lint_lets_a_template_be_renamed() -> None:
+    """It is the event's name as we recommend it; not so if the app gave that name."""
+    logger = logging.getLogger("x")
+    with capture_events() as events, warnings.catch_warnings():
+        warnings.simplefilter("error")
+        logger.info("Coupon %s used", "A1", extra={"rudder": {"user_id": "1"}})
+        assert events.one(event="Coupon %s used")
+    with capture_events(), pytest.warns(WarehouseWarning, match="name becomes coupon_s_used"):
+        rudder_logging.track("1", "Coupon %s used")
+
+
 def test_warning_made_an_error_reaches_the_call(make_handler: MakeHandler, wire: Wire) -> None:
     """And the event is recorded, and counted, all the same."""
     handler = make_handler()
