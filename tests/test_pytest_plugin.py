@@ -404,8 +404,9 @@ def test_retries(made, rudder_data_plane):
     event()
     handler.flush()
 
-def test_room(made):
-    made(max_queue_size=1, upload_interval=5)
+def test_room(made, rudder_data_plane):
+    rudder_data_plane.fail(503, times=None)  # so that the first one stays
+    made(max_queue_size=1)
     for _ in range(3):
         event()
 
