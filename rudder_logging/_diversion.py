@@ -1,6 +1,6 @@
 """Records events where a handler would queue them, whatever the app's logging is set up to.
 
-While anything records, five methods do more than they did, and do it only for records that carry
+While anything records, six methods do more than they did, and do it only for records that carry
 an event; then they are what they were. No logger's or handler's own configuration is touched.
 """
 
@@ -125,7 +125,7 @@ class _Diverted:
         for recorder in _recorders.copy():
             recorder.handlers.add(self._handler)
             recorder.add(self._record, event, exact=self._exact)
-        for text in list(_recorders[-1].lint(event) if _recorders else ()):
+        for text in list(_recorders[-1].lint(event, self._record) if _recorders else ()):
             _inside.warnings.append((text, self._record))
 
 
@@ -268,6 +268,17 @@ def _divert(
         raise
 
 
+def _deliver(self: RudderHandler, record: logging.LogRecord) -> None:
+    """Of direct calls: what they raise, whoever made them has seen."""
+    __tracebackhide__ = True
+    try:
+        _originals["deliver"](self, record)
+    except Exception:
+        for recorder in _recorders.copy():
+            recorder.mark_raised(record)
+        raise
+
+
 def _handle_error(self: RudderHandler, record: logging.LogRecord) -> None:
     for recorder in _recorders.copy():
         recorder.refuse(record, sys.exc_info()[1])
@@ -283,6 +294,7 @@ _METHODS: tuple[tuple[type, str, Any], ...] = (
     (logging.Logger, "isEnabledFor", _is_enabled_for),
     (logging.Logger, "handle", _handle),
     (RudderHandler, "_accept", _accept),
+    (RudderHandler, "deliver", _deliver),
     (RudderHandler, "handleError", _handle_error),
     (Settings, "make_handler", _make_handler),
 )

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from enum import Enum
 from typing import Any
+from uuid import UUID
 
 import orjson
 
 from ._encoding import dumps
 from ._events import EVENT_TYPES, nearest
+from ._fields import normalise_id
 from .exceptions import InvalidEventError
 
 __all__ = ["closest", "describe", "differences", "expectation", "in_words", "listed"]
@@ -27,13 +31,28 @@ def expectation(fields: Mapping[str, Any]) -> dict[str, Any]:
 
     Raises:
         TypeError: No event has a field of that name.
+        ValueError: No event is of that type.
     """
     expected = {}
     for name, value in fields.items():
-        if name != "type" and name not in _FIELDS:
+        field = _FIELDS.get(name)
+        if name == "type":
+            if not any(value == known for known in EVENT_TYPES):
+                raise ValueError(f"'type' must be one of {', '.join(EVENT_TYPES)}, not {value!r}")
+            expected["type"] = value
+        elif field is None:
             raise TypeError(f"events have no field {name!r}{nearest(name, _FIELDS)}")
-        expected["type" if name == "type" else _FIELDS[name].key] = value
+        else:
+            expected[field.key] = _id(value) if field.normalise is normalise_id else value
     return expected
+
+
+def _id(value: Any) -> Any:
+    """As it is on the wire, if an app may give it as an id."""
+    if isinstance(value, (str, int, UUID, Enum)):
+        with contextlib.suppress(InvalidEventError):
+            return normalise_id("", value)
+    return value
 
 
 def differences(expected: Mapping[str, Any], event: Mapping[str, Any]) -> list[str]:
@@ -44,10 +63,16 @@ def differences(expected: Mapping[str, Any], event: Mapping[str, Any]) -> list[s
             what is on the wire; None: it is not there.
         event: As on the wire.
     """
-    return list(_of_mapping(expected, event, ""))
+    return [text for text, _number in _of_mapping(expected, event, "")]
 
 
-def _of_mapping(expected: Mapping[Any, Any], actual: Mapping[str, Any], path: str) -> Iterator[str]:
+_Difference = tuple[str, int]
+"""In words; and how many values of the expectation are not as they should be."""
+
+
+def _of_mapping(
+    expected: Mapping[Any, Any], actual: Mapping[str, Any], path: str
+) -> Iterator[_Difference]:
     for name, value in expected.items():
         key = str(name)
         place = f"{path}.{key}" if path else key
@@ -56,21 +81,30 @@ def _of_mapping(expected: Mapping[Any, Any], actual: Mapping[str, Any], path: st
         found = actual.get(key, _MISSING)
         if found is _MISSING:
             like = nearest(key, actual).replace("; did you mean ", "; there is ").rstrip("?")
-            yield f"{place} is missing, not {_short(value)}{like}"
+            yield f"{place} is missing, not {_short(value)}{like}", _leaves(value)
         else:
             yield from _of_value(value, found, place)
 
 
-def _of_value(expected: Any, actual: Any, path: str) -> Iterator[str]:
+def _of_value(expected: Any, actual: Any, path: str) -> Iterator[_Difference]:
     if isinstance(expected, Mapping) and isinstance(actual, Mapping):
         yield from _of_mapping(expected, actual, path)
     elif isinstance(expected, (list, tuple)) and isinstance(actual, list):
         if len(expected) != len(actual):
-            yield f"{path} has {len(actual)} items, not {len(expected)}"
+            yield f"{path} has {len(actual)} items, not {len(expected)}", 1
         for number, (one, other) in enumerate(zip(expected, actual, strict=False)):
             yield from _of_value(one, other, f"{path}[{number}]")
     elif not _equal(expected, actual):
-        yield f"{path} is {_short(actual, expected)}, not {_short(expected, actual)}"
+        text = f"{path} is {_short(actual, expected)}, not {_short(expected, actual)}"
+        yield text, _leaves(expected)
+
+
+def _leaves(expected: Any) -> int:
+    if isinstance(expected, Mapping):
+        expected = list(expected.values())
+    if isinstance(expected, (list, tuple)):
+        return max(1, sum(map(_leaves, expected)))
+    return 1
 
 
 def _equal(expected: Any, actual: Any) -> bool:
@@ -106,15 +140,19 @@ def closest(
 ) -> tuple[Mapping[str, Any], list[str]] | None:
     """The event that comes nearest to what is expected, and where it differs; None: there is none.
 
-    One of the type that is expected comes before any other, then one of that name.
+    One of the type that is expected comes before any other, then one of that name, then the one
+    that has the most of what is expected.
     """
     import difflib  # noqa: PLC0415 - costly, and only for failures
 
-    def distance(event: Mapping[str, Any]) -> tuple[bool, int, float]:
-        found = differences(expected, event)
+    def distance(event: Mapping[str, Any]) -> tuple[int, int, int, float]:
+        others = [
+            sum(key in expected and not _equal(expected[key], event.get(key)) for key in keys)
+            for keys in (("type",), ("event", "name"))
+        ]
+        leaves = sum(leaves for _words, leaves in _of_mapping(expected, event, ""))
         alike = difflib.SequenceMatcher(None, _text(expected), _text(event)).ratio()
-        other_type = "type" in expected and not _equal(expected["type"], event["type"])
-        return other_type, len(found), -alike
+        return others[0], others[1], leaves, -alike
 
     if not events:
         return None

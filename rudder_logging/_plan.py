@@ -11,7 +11,8 @@
 an entry may have either or none. `type` is `track` if left out; without a `name`, an entry is for
 all events of its type that no other names. `unplanned` says what becomes of events that have no
 entry: `refuse` if left out, or `allow`. RudderStack's own exports are taken as they are: their
-`eventType`, `rules`, and the list of events inside `rules`. `format` is not checked.
+`eventType`, `rules`, and the list of events inside `rules`. Other keys are ignored, unless they
+look like misspelt ones. `format` is not checked.
 """
 
 from __future__ import annotations
@@ -41,6 +42,41 @@ _KINDS = {
     "object": "an object",
     "string": "a string",
 }
+_KEYS_OF_PLAN = ("unplanned", "events", "rules")
+_KEYS_OF_ENTRY = ("type", "eventType", "name", "schema", "rules")
+_OTHER_KEYWORDS = [
+    "$schema",
+    "$id",
+    "id",
+    "$anchor",
+    "$dynamicAnchor",
+    "$comment",
+    "$defs",
+    "definitions",
+    "$vocabulary",
+    "title",
+    "description",
+    "default",
+    "example",
+    "examples",
+    "deprecated",
+    "readOnly",
+    "writeOnly",
+    "then",
+    "else",
+    "minContains",
+    "maxContains",
+    "dependencies",
+    "contentEncoding",
+    "contentMediaType",
+    "contentSchema",
+]
+"""Of JSON Schema: those that do not demand anything by themselves."""
+_WITH_SCHEMAS_BY_NAME = frozenset(
+    {"$defs", "definitions", "dependentSchemas", "patternProperties", "properties"}
+)
+_WITH_VALUES = frozenset({"const", "default", "enum", "example", "examples"})
+_ALIKE = 0.75
 _LONGEST_RULE = 120
 _MOST_NAMES = 5
 _FIXED = {
@@ -74,6 +110,7 @@ class TrackingPlan:
             document = {"events": document}
         if not isinstance(document, dict):
             raise ConfigError(f"{name} must be a JSON object with 'events'")
+        _check_keys(document, _KEYS_OF_PLAN, name)
         unplanned = document.get("unplanned", "refuse")
         if unplanned not in ("allow", "refuse"):
             raise ConfigError(f'{name}: \'unplanned\' must be "allow" or "refuse"')
@@ -81,6 +118,8 @@ class TrackingPlan:
         self._rules: dict[tuple[str, str | None], Validator | None] = {}
         for where, entry in self._entries(document):
             self._add(where, entry)
+        if not self._rules:
+            raise ConfigError(f"{name} is empty; give the events that are planned")
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> TrackingPlan:
@@ -174,6 +213,7 @@ class TrackingPlan:
         where = f"{self._name}: {place}"
         if not isinstance(entry, dict):
             raise ConfigError(f"{where} must be an object")
+        _check_keys(entry, _KEYS_OF_ENTRY, where)
         event_type = entry.get("type", entry.get("eventType", "track"))
         row = EVENT_TYPES.get(event_type) if isinstance(event_type, str) else None
         if row is None:
@@ -211,6 +251,32 @@ def _check_extra() -> None:
         ) from error
 
 
+def _check_keys(given: Mapping[str, Any], known: Iterable[str], where: str) -> None:
+    """Refuse a key that looks like a misspelt one: a plan would demand less than it seems to."""
+    import difflib  # noqa: PLC0415 - costly, and only for plans
+
+    for key in given.keys() - known:
+        near = difflib.get_close_matches(key, known, n=1, cutoff=_ALIKE)
+        if near:
+            raise ConfigError(f"{where}: unknown key {_names([key])}; did you mean {near[0]!r}?")
+
+
+def _check_keywords(schema: Any, known: Iterable[str], where: str) -> None:
+    """The same, of a JSON Schema and all in it."""
+    if isinstance(schema, list):
+        for number, part in enumerate(schema):
+            _check_keywords(part, known, f"{where}[{number}]")
+    elif isinstance(schema, dict):
+        _check_keys(schema, known, where)
+        for key, part in schema.items():
+            place = f"{where}.{key}"
+            if key in _WITH_SCHEMAS_BY_NAME and isinstance(part, dict):
+                for name, each in part.items():
+                    _check_keywords(each, known, f"{place}.{name}")
+            elif key in known and key not in _WITH_VALUES:
+                _check_keywords(part, known, place)
+
+
 def _around(details: str, schema: Any) -> dict[str, Any]:
     """A schema of the message, of one of its properties or traits."""
     whole: dict[str, Any] = {"properties": {details: schema}}
@@ -243,6 +309,7 @@ def _validator(schema: Any, where: str) -> Validator:
         place = _path(error.absolute_path, where)
         said = error.message[:_LONGEST_RULE]
         raise ConfigError(f"{place} is not valid JSON Schema: {said}") from None
+    _check_keywords(schema, [*cls.VALIDATORS, *_OTHER_KEYWORDS], where)
     try:
         resource = Resource.from_contents(schema, default_specification=DRAFT202012)
         resolver = EMPTY_REGISTRY.resolver_with_root(resource)

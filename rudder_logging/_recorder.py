@@ -6,16 +6,19 @@ import logging
 import os
 import threading
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ._events import EVENT_TYPES
 from ._handler import RudderHandler
 from ._matching import describe
 from ._stdlib import complaint
-from ._warehouse import EventNames, findings
+from ._warehouse import EventNames, findings, shape_of
 
 __all__ = ["RecordedEvent", "Recorder", "Refusal"]
+
+_OF_NAME = "the event's name becomes "
+"""How a finding begins that is about a renaming of the event itself."""
 
 
 class RecordedEvent(dict[str, Any]):
@@ -65,6 +68,8 @@ class Refusal:
     record: logging.LogRecord
     reason: str
     """Where it was logged, and why it was refused: not what it holds."""
+    raised: bool = False
+    """Whether the call raised that: those of the package do, a log call does not."""
 
     def __str__(self) -> str:
         return self.reason
@@ -120,22 +125,42 @@ class Recorder:
                 text = complaint(record, error).removeprefix("rudder_logging: ").strip()
                 self.refusals.append(Refusal(record, text))
 
+    def mark_raised(self, record: logging.LogRecord) -> None:
+        """The call that made the record has raised why its event was not accepted."""
+        with self.changed:
+            for number, refusal in enumerate(self.refusals):
+                if _is_copy(record, refusal.record):
+                    self.refusals[number] = replace(refusal, raised=True)
+
     def clear(self) -> None:
         """Forget all events. What was refused is still to be told."""
         with self.changed:
             self.events.clear()
 
-    def lint(self, event: RecordedEvent) -> Iterator[str]:
-        """What a warehouse would drop or rename of it, that was not said before."""
+    def lint(self, event: RecordedEvent, record: logging.LogRecord) -> Iterator[str]:
+        """What a warehouse would drop or rename of it, that was not said before.
+
+        A name that is the log line's template is renamed as a matter of course.
+        """
         with self.changed:
             found = findings(event)
             alike = self._names.finding(event)
             row = EVENT_TYPES[event["type"]]
             name = event.get(row.template_field.key) if row.template_field else None
             for finding in (*found, *([alike] if alike else [])):
-                if (row.name, name, finding) not in self._warned:
-                    self._warned.add((row.name, name, finding))
+                of_name = finding.startswith(_OF_NAME)
+                if of_name and _is_template(name, record):
+                    continue
+                shape = shape_of(name) if isinstance(name, str) else None
+                key = (row.name, shape, shape_of(finding) if of_name else finding)
+                if key not in self._warned:
+                    self._warned.add(key)
                     yield f"{row.name}{f' {name!r}' if name else ''}: {finding}"
+
+
+def _is_template(name: object, record: logging.LogRecord) -> bool:
+    fields = record.__dict__["rudder"]
+    return name == record.msg and not any(key in fields for key in ("event", "name"))
 
 
 def _is_copy(record: logging.LogRecord, earlier: logging.LogRecord) -> bool:

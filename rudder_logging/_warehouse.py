@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
-__all__ = ["EventNames", "column_of", "findings"]
+__all__ = ["EventNames", "column_of", "findings", "shape_of"]
 
 _RESERVED = frozenset(
     {
@@ -125,7 +125,7 @@ class EventNames:
         if not _names_a_table(message):
             return None
         name = message["event"]
-        shape = _VALUE.sub("…", name)
+        shape = shape_of(name)
         if shape == name:
             return None
         if shape not in self._first and len(self._first) >= self._limit:
@@ -144,6 +144,11 @@ _VALUE = re.compile(
     r"|\d+(?:[.,:/-]\d+)*",
     re.IGNORECASE,
 )
+
+
+def shape_of(text: str) -> str:
+    """A text without its values: those that differ only in them have one shape."""
+    return _VALUE.sub("…", text)
 
 
 def _names_a_table(message: Mapping[str, Any]) -> bool:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import logging
 from time import monotonic
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from . import _lifecycle
 from ._dispatch import want_records
+from ._guard import is_loopback
 from ._handler import RudderHandler
+from ._ledger import Stats
 from ._matching import listed
 from ._stdlib import complaint
 from .exceptions import KEPT_BACK
@@ -21,6 +24,8 @@ __all__ = ["Watch", "settle", "told"]
 _SECONDS_TO_SETTLE = 5.0
 _SECONDS_FOR_A_HOLD = 0.5
 _SECONDS_AT_THE_END = 0.5
+_MEANT = frozenset({"before_send", "captured", "kept_back", "send_off"})
+"""Reasons of drops that are no loss: the app asked for them, or the tests did."""
 
 
 class Watch:
@@ -28,36 +33,51 @@ class Watch:
 
     def __init__(self) -> None:
         self._handlers: list[RudderHandler] = []  # held: a closed one may be forgotten meanwhile
-        self._before: dict[int, int] = {}
-        self._invalid: list[str] = []
-        self._original: Any = None
+        self._before: dict[int, Stats] = {}
+        self._invalid: list[tuple[logging.LogRecord, str]] = []
+        self._originals: dict[str, Any] = {}
 
     def start(self) -> None:
         """Look at each handler that gets an event from now on."""
         want_records(1)
-        original = self._original = RudderHandler.__dict__["_accept"]
+        names = ("_accept", "deliver")
+        originals = self._originals = {name: RudderHandler.__dict__[name] for name in names}
         watch = self
 
         def accept(self: RudderHandler, record: logging.LogRecord) -> None:
             watch._look_at(self)
             try:
-                original(self, record)
+                originals["_accept"](self, record)
             except Exception as error:
                 text = complaint(record, error).removeprefix("rudder_logging: ").strip()
-                watch._invalid.append(text)
+                watch._invalid.append((record, text))
+                raise
+
+        def deliver(self: RudderHandler, record: logging.LogRecord) -> None:
+            try:
+                originals["deliver"](self, record)
+            except Exception:
+                watch._forgive(record)
                 raise
 
         RudderHandler._accept = accept  # type: ignore[method-assign]  # noqa: SLF001
+        RudderHandler.deliver = deliver  # type: ignore[method-assign]
 
     def stop(self) -> None:
         """Look no more."""
         want_records(-1)
-        RudderHandler._accept = self._original  # type: ignore[method-assign]  # noqa: SLF001
+        for name, original in self._originals.items():
+            setattr(RudderHandler, name, original)
+
+    def _forgive(self, record: logging.LogRecord) -> None:
+        """What a direct call raised, whoever made it has seen."""
+        fields = record.__dict__["rudder"]
+        self._invalid = [one for one in self._invalid if one[0].__dict__["rudder"] is not fields]
 
     def _look_at(self, handler: Any) -> None:
         if id(handler) not in self._before and isinstance(handler, RudderHandler):
             self._handlers.append(handler)
-            self._before[id(handler)] = handler.stats().refused
+            self._before[id(handler)] = handler.stats()
 
     def faults(self, plane: LocalDataPlane) -> list[str]:
         """What was lost, or is not accounted for; empty: nothing.
@@ -72,14 +92,18 @@ class Watch:
                 stats = handler.stats()
                 why = f": {stats.holding}" if stats.holding else ""
                 found.append(f"{_events(stats.pending)} of {handler!r} did not arrive{why}")
-        found += [f"refused at the call, and lost: {text}" for text in self._invalid]
+        found += [f"refused at the call, and lost: {text}" for _record, text in self._invalid]
         any_refused = False
         for handler in self._handlers:
-            stats = handler.stats()
-            refused = stats.refused - self._before[id(handler)]
+            stats, before = handler.stats(), self._before[id(handler)]
+            refused = stats.refused - before.refused
             if refused:
                 any_refused = True
                 found.append(f"the data plane refused {_events(refused)} of {handler!r}")
+            for reason in sorted(stats.dropped.keys() - _MEANT):
+                dropped = stats.dropped[reason] - before.dropped.get(reason, 0)
+                if dropped:
+                    found.append(f"{_events(dropped)} of {handler!r} did not arrive: {reason}")
             if not stats.balanced:
                 found.append(f"the ledger of {handler!r} does not balance: {stats}")
         if any_refused:
@@ -90,7 +114,13 @@ class Watch:
         return found
 
     def _to(self, plane: LocalDataPlane) -> list[RudderHandler]:
-        return [one for one in self._handlers if one.config.data_plane_url == plane.url]
+        return [one for one in self._handlers if _same_server(one.config.data_plane_url, plane.url)]
+
+
+def _same_server(url: str, other: str) -> bool:
+    """Whether both lead to the same one of this machine, by whatever of its names."""
+    one, two = urlsplit(url), urlsplit(other)
+    return one.port == two.port and is_loopback(one.hostname or "")
 
 
 def _settles(handler: RudderHandler) -> bool:

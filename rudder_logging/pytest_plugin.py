@@ -7,6 +7,7 @@ imports nothing of the package but where that is used.
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from collections import Counter, deque
@@ -30,9 +31,43 @@ _MARKERS = (
 class Network:
     """Which events may leave, and what did not: see `_guard`, which asks and tells."""
 
+    _VARIABLE = "_RUDDER_LOGGING_KEEPS_EVENTS"
+
     def __init__(self) -> None:
-        self.keeps_events = False
+        self._keeps_events: bool | None = None
+        self._runs = 0  # a test may run pytest in its own process
+        self._variable_before: str | None = None
         self._kept: deque[tuple[str, int]] = deque()  # senders' threads add to it
+
+    @property
+    def keeps_events(self) -> bool | None:
+        """Whether they stay; None: pytest does not run in this process."""
+        return self._keeps_events
+
+    @keeps_events.setter
+    def keeps_events(self, keeps: bool) -> None:
+        self._keeps_events = keeps
+        self._tell_children("1" if keeps else None)
+
+    def _tell_children(self, value: str | None) -> None:
+        """Those that do not load the plugin: they inherit the environment."""
+        if value is None:
+            os.environ.pop(self._VARIABLE, None)
+        else:
+            os.environ[self._VARIABLE] = value
+
+    def begin(self) -> None:
+        """A run of pytest begins."""
+        if not self._runs:
+            self._variable_before = os.environ.get(self._VARIABLE)
+        self._runs += 1
+        self.keeps_events = True
+
+    def end(self) -> None:
+        """It ends. What is still queued in this process stays, and the environment is as before."""
+        self._runs -= 1
+        if not self._runs:
+            self._tell_children(self._variable_before)
 
     def keep(self, host: str, events: int) -> None:
         """Events that were for a host were dropped; none of them: a durable queue keeps them."""
@@ -76,7 +111,7 @@ network = _shared_network()
 
 def pytest_configure(config: pytest.Config) -> None:
     """Keep events from now on; make the markers known."""
-    network.keeps_events = True
+    network.begin()
     for line in _MARKERS:
         config.addinivalue_line("markers", line)
 
@@ -107,12 +142,17 @@ def pytest_sessionfinish() -> None:
         sys.stderr.write(f"{warning}\n")
 
 
+def pytest_unconfigure() -> None:
+    """Leave the environment as it was."""
+    network.end()
+
+
 @pytest.fixture
 def rudder_events(request: pytest.FixtureRequest) -> Iterator[CapturedEvents]:
     """The RudderStack events of the test, as they would be sent; nothing is sent.
 
-    The test fails if an event was refused at the call, unless `expect_invalid` was there for it,
-    or the test is marked with `rudder_unchecked`. See `rudder_logging.testing`.
+    The test fails if a log call's event was refused, unless `expect_invalid` was there for it, or
+    the test is marked with `rudder_unchecked`. See `rudder_logging.testing`.
     """
     from rudder_logging.testing import CapturedEvents  # noqa: PLC0415
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import pickle
 import socket
+import subprocess
 import sys
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from rudder_logging import KeptBackError, _guard
+from rudder_logging import KeptBackError, RudderHandler, _guard
 from rudder_logging.dataplane import LocalDataPlane
 
 from .conftest import MakeHandler, Wire
@@ -53,11 +56,63 @@ def test_without_pytest_nothing_is_kept(monkeypatch: pytest.MonkeyPatch) -> None
     """Nor if somebody only imports the plugin's module."""
     for name in ("_rudder_logging_pytest", "rudder_logging.pytest_plugin"):
         monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.delenv("_RUDDER_LOGGING_KEEPS_EVENTS")
     _guard.check_url("https://hosted.example.com")
     _guard.kept_back("hosted.example.com", 1)
     import rudder_logging.pytest_plugin  # noqa: F401
 
     _guard.check_url("https://hosted.example.com")
+
+
+@pytest.mark.filterwarnings("ignore::rudder_logging.KeptBackWarning")
+@pytest.mark.parametrize("way", ["program", "spawn", "forkserver"])
+def test_what_a_test_starts_is_kept_too(way: str) -> None:
+    """Another program, or a process that is not forked: neither loads the plugin."""
+    if way == "program":
+        code = f"from {__name__} import send; raise SystemExit(send())"
+        ended = subprocess.run([sys.executable, "-c", code], check=False, timeout=50).returncode
+    else:
+        with ProcessPoolExecutor(1, multiprocessing.get_context(way)) as pool:
+            ended = pool.submit(send).result(timeout=50)
+    assert ended == KEPT
+
+
+@pytest.mark.rudder_network
+def test_what_a_marked_test_starts_is_not() -> None:
+    """The mark holds for what it starts."""
+    code = f"from {__name__} import send; raise SystemExit(send())"
+    ended = subprocess.run([sys.executable, "-c", code], check=False, timeout=50).returncode
+    assert ended == LEFT
+
+
+KEPT, LEFT = 3, 4
+
+
+def send() -> int:
+    """Log an event for another host, which nobody is to reach from here."""
+    socket.socket.connect = lambda *_args: (_ for _ in ()).throw(  # type: ignore[method-assign]
+        ConnectionRefusedError()
+    )
+    url = "https://192.0.2.2"
+    handler = RudderHandler("key", url, max_retries=0, shutdown_timeout=1)
+    handler.accept({"user_id": "1"}, "X", 0)
+    handler.flush(10)
+    return KEPT if handler.stats().dropped == {"kept_back": 1} else LEFT
+
+
+def test_durable_queue_of_a_child_keeps_its_events(tmp_path: Path) -> None:
+    """They wait on the disk for whoever may send them."""
+    url, spool = "https://hosted.example.com", f"file://{tmp_path}/spool"
+    code = f"""
+from rudder_logging import RudderHandler
+handler = RudderHandler("key", {url!r}, queue={spool!r}, shutdown_timeout=0.2)
+handler.accept({{"user_id": "1"}}, "X", 0)
+assert not handler.flush(0.2)
+assert handler.stats().dropped == {{}}
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=50)
+    spooled = [path.read_bytes() for path in (tmp_path / "spool").rglob("*") if path.is_file()]
+    assert any(b'"event":"X"' in text for text in spooled)
 
 
 def test_error_survives_a_pickle() -> None:

@@ -140,6 +140,27 @@ def test_exports_of_rudderstack_are_taken_as_they_are() -> None:
     assert TrackingPlan(events).verdict(order(revenue="x")) is not None
 
 
+def test_other_keys_are_ignored() -> None:
+    """RudderStack's and other tools' own; names of properties and values, however they look."""
+    schema = {
+        "title": "An order",
+        "x-owner": "shop",
+        "example": {"typ": 1},
+        "properties": {"typ": {"const": {"requird": 1}}, "nam": {"enum": [{"typ": 1}]}},
+    }
+    entry = {"id": "ev_1", "eventId": 1, "description": "", "createdAt": "", "categoryId": 7}
+    plan = TrackingPlan(
+        {
+            "id": "tp_1",
+            "version": 1,
+            "creationType": "backend",
+            "workspaceId": "w",
+            "events": [{**entry, "name": "x", "schema": schema}],
+        }
+    )
+    assert plan.verdict({"type": "track", "event": "x", "properties": {"z": 1}}) is None
+
+
 def test_plan_is_read_from_a_file(tmp_path: Path) -> None:
     """As UTF-8 JSON, with or without the mark that some editors put first."""
     path = tmp_path / "plan.json"
@@ -156,6 +177,22 @@ def test_plan_is_read_from_a_file(tmp_path: Path) -> None:
         ("{}", "must have a list 'events'"),
         ('{"events": 5}', "must have a list 'events'"),
         ('{"unplanned": "no", "events": []}', '\'unplanned\' must be "allow" or "refuse"'),
+        ("[]", "is empty; give the events that are planned"),
+        ('{"unplanned": "allow", "events": []}', "is empty"),
+        ('{"rules": {"events": []}}', "is empty"),
+        ('{"unplaned": "allow", "events": []}', "'unplaned'; did you mean 'unplanned'?"),
+        ('{"evnts": [{"name": "x"}]}', "unknown key 'evnts'; did you mean 'events'?"),
+        ('{"events": [{"nam": "x"}]}', "events[0]: unknown key 'nam'; did you mean 'name'?"),
+        ('{"events": [{"tpye": "x"}]}', "events[0]: unknown key 'tpye'; did you mean 'type'?"),
+        ('{"events": [{"shema": {}}]}', "events[0]: unknown key 'shema'; did you mean 'schema'?"),
+        (
+            '{"events": [{"schema": {"requird": []}}]}',
+            "events[0].schema: unknown key 'requird'; did you mean 'required'?",
+        ),
+        (
+            '{"events": [{"rules": {"allOf": [{"properties": {"a": {"typ": "string"}}}]}}]}',
+            "events[0].rules.allOf[0].properties.a: unknown key 'typ'; did you mean 'type'?",
+        ),
         ('{"events": [5]}', "events[0] must be an object"),
         ('{"events": [{"type": "trak"}]}', "events[0].type must be one of identify, track"),
         ('{"events": [{"type": "trak"}]}', "did you mean 'track'?"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -235,17 +236,25 @@ def test_breaks(rudder_events):
 
 
 def test_refused_event_fails_the_test_at_its_end(run_here: Run) -> None:
-    """With the reason; unless it was expected, or the test is marked."""
+    """With the reason; unless it was expected or raised, or the test is marked."""
     done = run_here(
         """
 def test_refused(rudder_events):
     event(usr="SECRET")
 
-def test_swallowed(rudder_events):
-    try:
-        rudder_logging.track(event="X")
-    except Exception:
-        pass
+def test_raised(rudder_events, rudder_data_plane):
+    lines(RudderHandler(rudder_data_plane.write_key, rudder_data_plane.url))
+    with pytest.raises(ValueError, match="no id"):
+        rudder_logging.EventLogger(logging.getLogger("shop")).track(event="X")
+    with rudder_events.expect_invalid("no id"):
+        rudder_logging.track(None, "X")
+    logging.getLogger("shop").handlers.clear()
+
+def test_raised_with_a_plane(rudder_data_plane):
+    lines(RudderHandler(rudder_data_plane.write_key, rudder_data_plane.url))
+    with pytest.raises(ValueError, match="no id"):
+        rudder_logging.EventLogger(logging.getLogger("shop")).track(event="X")
+    logging.getLogger("shop").handlers.clear()
 
 def test_expected(rudder_events):
     with rudder_events.expect_invalid("unknown field"):
@@ -258,15 +267,13 @@ def test_unchecked(rudder_events):
         "--strict-markers",
         "--show-capture=no",
     )
-    done.assert_outcomes(passed=4, errors=2)
+    done.assert_outcomes(passed=5, errors=1)
     done.stdout.fnmatch_lines(
         [
             "*ERROR at teardown of test_refused*",
             "1 event was refused at the call, and would be lost:",
             "  event refused at */test_app.py:*: track: unknown field 'usr'; did you mean *",
             "If that is meant, put the call into a block `with events.expect_invalid():`.",
-            "*ERROR at teardown of test_swallowed*",
-            "  event refused at */test_app.py:*: track: no id; give 'user_id' or 'anonymous_id'",
         ]
     )
     done.stdout.no_fnmatch_line("*Traceback*")
@@ -376,6 +383,67 @@ def test_well(handler):
     )
 
 
+def test_dropped_event_fails_the_test(run: Run) -> None:
+    """For want of retries, or of room; what the app itself drops does not."""
+    done = run(
+        """
+@pytest.fixture
+def made(rudder_data_plane):
+    def made(host="127.0.0.1", **options):
+        url = f"http://{host}:{rudder_data_plane.port}"
+        handlers.append(RudderHandler(rudder_data_plane.write_key, url, **options))
+        lines(*handlers)
+        return handlers[-1]
+    handlers = []
+    yield made
+    logging.getLogger("shop").handlers.clear()
+
+def test_retries(made, rudder_data_plane):
+    handler = made(max_retries=0)
+    rudder_data_plane.fail(503, times=3)
+    event()
+    handler.flush()
+
+def test_room(made, rudder_data_plane):
+    rudder_data_plane.fail(503, times=None)  # so that the first one stays
+    made(max_queue_size=1)
+    for _ in range(3):
+        event()
+
+def test_held_by_another_name(made, rudder_data_plane):
+    rudder_data_plane.fail(503, times=None)
+    made(host="localhost", upload_interval=50)
+    event()  # is delivered at the end, when the plane is well again
+
+def test_behind_it(rudder_data_plane):
+    assert len(rudder_data_plane.requests) == 0
+
+def test_held(rudder_data_plane):
+    url = f"http://localhost:{rudder_data_plane.port}"
+    shop = lines(RudderHandler("another-key", url, shutdown_timeout=0.2))
+    event()
+    shop.handlers.clear()
+
+def test_meant(made):
+    made(before_send=lambda message: None)
+    made(send=False)
+    event()
+""",
+        "--show-capture=no",
+    )
+    done.assert_outcomes(passed=6, errors=3)
+    done.stdout.fnmatch_lines(
+        [
+            "*ERROR at teardown of test_retries*",
+            "  1 event of <RudderHandler to *> did not arrive: retries_exhausted",
+            "*ERROR at teardown of test_room*",
+            "  2 events of <RudderHandler to *> did not arrive: queue_full",
+            "*ERROR at teardown of test_held *",
+            "  1 event of <RudderHandler to *> did not arrive: 401 *",
+        ]
+    )
+
+
 NAMES = """
 import socket
 
@@ -448,6 +516,23 @@ def test_marked():
     assert "marked.example.com" not in done.stdout.str()
 
 
+def test_environment_is_left_as_it_was(pytester: pytest.Pytester) -> None:
+    """Whoever runs pytest in its own process, as a test may, goes on as before."""
+    pytester.makepyfile("def test_nothing(): pass")
+    code = """
+import os, pytest
+name = "_RUDDER_LOGGING_KEEPS_EVENTS"
+os.environ.pop(name)  # this test's own
+class Look:
+    def pytest_runtest_call(self):
+        self.seen = os.environ[name]
+look = Look()
+assert pytest.main(["-p", "no:cacheprovider"], plugins=[look]) == 0
+assert look.seen and name not in os.environ
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=50, cwd=pytester.path)
+
+
 def test_session_ends_with_a_queue_that_is_kept(
     run: Run, plane: LocalDataPlane, tmp_path: Path
 ) -> None:
@@ -475,7 +560,8 @@ from rudder_logging import RudderHandler
 handler = RudderHandler({WRITE_KEY!r}, {url!r}, queue="file://{spool}")
 assert handler.flush()
 """
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=50)
+    environ = {k: v for k, v in os.environ.items() if k != "_RUDDER_LOGGING_KEEPS_EVENTS"}
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=50, env=environ)
     assert [event["event"] for event in plane.events] == ["Spooled"]
 
 
