@@ -17,7 +17,6 @@ from typing import Any
 
 from ._events import INTEGRATIONS
 from .exceptions import InvalidEventError
-from .queues._urls import parse_queue_url
 from .queues.base import VERBS, EventQueue
 
 __all__ = [
@@ -231,6 +230,8 @@ def data_plane_url(value: Any) -> str:
 def queue(value: Any) -> str | EventQueue:
     """A queue's URL, or a queue."""
     if isinstance(value, str):
+        from .queues._urls import parse_queue_url  # noqa: PLC0415 - only where a URL is given
+
         parse_queue_url(value)
         return value
     missing = [verb for verb in VERBS if not callable(getattr(value, verb, None))]

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from ._urls import parse_queue_url
-
 __all__ = ["VERBS", "EventQueue", "Observer", "open_queue"]
 
 
@@ -146,6 +144,8 @@ def open_queue(
     """
     if not isinstance(option, str):
         return option
+    from ._urls import parse_queue_url  # noqa: PLC0415 - the protocol does not need it
+
     url = parse_queue_url(option)
     if url is None:
         from .memory import MemoryQueue  # noqa: PLC0415 - the protocol does not need its makers
