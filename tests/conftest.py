@@ -7,6 +7,7 @@ import os
 import random
 from collections.abc import Callable, Iterator
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -123,6 +124,20 @@ def wire() -> Iterator[Wire]:
         logger.setLevel(logging.NOTSET)
         for handler in list(logger.handlers):
             logger.removeHandler(handler)
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Path:
+    """A spool's directory, which is not there yet."""
+    return tmp_path / "spool"
+
+
+@pytest.fixture
+def away() -> Iterator[LocalDataPlane]:
+    """A data plane that answers nothing well until it is told to."""
+    with LocalDataPlane(WRITE_KEY) as plane:
+        plane.fail(503, times=None)
+        yield plane
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from rudder_logging.cli._common import ExitCode
 from rudder_logging.cli._spool import _age
 from rudder_logging.dataplane import LocalDataPlane
 
-from ..conftest import WRITE_KEY, MakeHandler
+from ..conftest import MakeHandler
 from .command import COMMAND, complaint, environment, ids, run
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX locks")
@@ -58,20 +58,6 @@ PEOPLE: list[dict[str, Any]] = [
 ]
 OTHERS = ["2", "6"]
 """Ids of the events that are not Ada's."""
-
-
-@pytest.fixture
-def spool(tmp_path: Path) -> Path:
-    """A spool's directory, which is not there yet."""
-    return tmp_path / "spool"
-
-
-@pytest.fixture
-def away() -> Iterator[LocalDataPlane]:
-    """A data plane that answers nothing well until it is told to."""
-    with LocalDataPlane(WRITE_KEY) as plane:
-        plane.fail(503, times=None)
-        yield plane
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -47,20 +47,6 @@ def log(*numbers):
 def die():
     os.kill(os.getpid(), signal.SIGKILL)
 """
-
-
-@pytest.fixture
-def spool(tmp_path: Path) -> Path:
-    """A spool's directory, which is not there yet."""
-    return tmp_path / "spool"
-
-
-@pytest.fixture
-def away() -> Iterator[LocalDataPlane]:
-    """A data plane that answers nothing well until it is told to."""
-    with LocalDataPlane(WRITE_KEY) as plane:
-        plane.fail(503, times=None)
-        yield plane
 
 
 def start(plane: LocalDataPlane, spool: Path, script: str, **env: str) -> subprocess.Popen[str]:
