@@ -16,7 +16,7 @@ from time import monotonic
 
 from ._body import FRAME, MESSAGE_OVERHEAD
 from ._delivery import Delivery
-from ._ledger import Ledger
+from ._ledger import Ledger, Stats
 from ._reports import Reports
 from .queues.base import EventQueue
 
@@ -96,6 +96,10 @@ class BatchListener(QueueListener):
     def holding(self) -> str | None:
         """Why events are held at present; None: they are not."""
         return self._ledger.holding
+
+    def stats(self) -> Stats:
+        """The counts of the handler whose events it delivers."""
+        return self._ledger.snapshot(self.queue)
 
     # What callers say.
 

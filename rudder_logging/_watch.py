@@ -17,13 +17,14 @@ from ._stdlib import complaint
 from .exceptions import KEPT_BACK
 
 if TYPE_CHECKING:
+    from ._listener import BatchListener
     from .dataplane import LocalDataPlane
 
-__all__ = ["Watch", "settle", "told"]
+__all__ = ["Watch", "settle", "settle_for_good", "told"]
 
 _SECONDS_TO_SETTLE = 5.0
 _SECONDS_FOR_A_HOLD = 0.5
-_SECONDS_AT_THE_END = 0.5
+_SECONDS_A_LOOK = 0.01
 _MEANT = frozenset({"before_send", "captured", "kept_back", "send_off"})
 """Reasons of drops that are no loss: the app asked for them, or the tests did."""
 
@@ -132,21 +133,36 @@ def _settles(handler: RudderHandler) -> bool:
     return True
 
 
-def settle() -> None:
-    """At the end of the session: have tried what waits, while what is kept back can be told.
+def settle() -> list[BatchListener]:
+    """Have tried what waits, of handlers that are forgotten too, while other hosts are kept from.
 
-    Of handlers that are forgotten, too. Where a durable queue keeps its events, the end of the
-    process would wait for them: it is let go.
+    What is for such a host then is kept back, and can be told. Returns whose events wait still:
+    theirs failed otherwise, or a durable queue keeps them, or five seconds were over.
     """
-    deadline = monotonic() + _SECONDS_AT_THE_END
     waiting = [listener for listener in _lifecycle.listeners() if listener.queue.pending()[0]]
+    retries = [listener.stats().retries for listener in waiting]
+    marks = [listener.queue.mark() for listener in waiting]
     for listener in waiting:
         if listener.ensure_running():
             listener.hurry()
-    for listener in waiting:
-        queue = listener.queue
-        settled = queue.wait_until_settled(queue.mark(), max(0.0, deadline - monotonic()))
-        if not settled and (listener.holding or "").startswith(KEPT_BACK):
+    deadline = monotonic() + _SECONDS_TO_SETTLE
+    unsettled = []
+    for listener, before, mark in zip(waiting, retries, marks, strict=True):
+        while not listener.queue.wait_until_settled(mark, _SECONDS_A_LOOK):
+            stats = listener.stats()
+            if stats.holding or stats.retries > before or monotonic() > deadline:
+                unsettled.append(listener)
+                break
+    return unsettled
+
+
+def settle_for_good() -> None:
+    """At the end of the session: let go of queues that keep their events.
+
+    The end of the process would wait for them.
+    """
+    for listener in settle():
+        if (listener.holding or "").startswith(KEPT_BACK):
             listener.finish(monotonic())
 
 

@@ -12,6 +12,7 @@ import sys
 import warnings
 from collections import Counter, deque
 from collections.abc import Iterator
+from types import ModuleType
 from typing import TYPE_CHECKING, cast
 
 import pytest
@@ -116,10 +117,26 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", line)
 
 
+def _watch() -> ModuleType | None:
+    """What looks after all handlers; None: there can be none."""
+    if "rudder_logging._handler" not in sys.modules:
+        return None
+    from rudder_logging import _watch  # noqa: PLC0415
+
+    return _watch
+
+
 @pytest.hookimpl(hookwrapper=True, tryfirst=True)  # which the oldest pytest still alive takes
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    """Let a test that is marked reach other hosts, its fixtures included."""
-    network.keeps_events = item.get_closest_marker("rudder_network") is None
+    """Let a test that is marked reach other hosts, its fixtures included.
+
+    What earlier tests left in a queue is not its own, and stays.
+    """
+    if item.get_closest_marker("rudder_network") is not None:
+        watch = _watch()
+        if watch:
+            watch.settle()
+        network.keeps_events = False
     yield
     network.keeps_events = True
 
@@ -132,10 +149,9 @@ def pytest_runtest_teardown() -> None:
 
 def pytest_sessionfinish() -> None:
     """Settle what is for other hosts: the end of the process would wait for it."""
-    if "rudder_logging._handler" in sys.modules:
-        from rudder_logging._watch import settle  # noqa: PLC0415
-
-        settle()
+    watch = _watch()
+    if watch:
+        watch.settle_for_good()
     try:
         network.warn()
     except UserWarning as warning:  # made an error, which would be pytest's own here

@@ -496,7 +496,7 @@ def test_waiting():
     global alive
     alive = shop("waiting", upload_interval=50)
     for _ in range(2):
-        event("At the end of the session")
+        event("Before a test that is marked")
 
 @pytest.mark.rudder_network
 def test_marked():
@@ -504,15 +504,28 @@ def test_marked():
     event("Marked")
     assert handler.flush()
     assert handler.stats().delivered == 1
+    assert alive.flush()
+    assert alive.stats().dropped == {{"kept_back": 2}}
+
+def test_ending():
+    global alive
+    alive = shop("ending", upload_interval=50)
+    for _ in range(3):
+        event("At the end of the session")
 """,
         "--strict-markers",
     )
-    assert done.parseoutcomes()["passed"] == 5
+    assert done.parseoutcomes()["passed"] == 6
     assert [event["event"] for event in plane.events] == ["Marked"]
-    # One warning may have two hosts: those that are told of at the session's end.
-    for kept in ("1 event from kept", "1 event from proxy", "1 event from forgotten"):
+    # One warning may have two hosts.
+    for kept in (
+        "1 event from kept",
+        "1 event from proxy",
+        "1 event from forgotten",
+        "2 events from waiting",
+        "3 events from ending",
+    ):
         done.stdout.fnmatch_lines([f"*: rudder_logging kept *{kept}.example.com*not loopback*"])
-    done.stdout.fnmatch_lines(["*: rudder_logging kept *2 events from waiting.example.com, which*"])
     assert "marked.example.com" not in done.stdout.str()
 
 
