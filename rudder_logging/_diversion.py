@@ -84,12 +84,12 @@ _stand_in = _StandIn()
 
 
 class _Diverted:
-    """A handler to `RudderHandler._accept`, and its queue and its listener: what is put is kept.
+    """A handler to `RudderHandler._accept`, and all of its pipeline: what is put is kept.
 
     So it is the handler's own code that makes, edits and checks the message.
     """
 
-    _is_synchronous = False
+    is_synchronous = False
     retired = False
     wake_at = 1
 
@@ -98,7 +98,8 @@ class _Diverted:
     ) -> None:
         self._handler, self._record = handler, record
         self._stopped_by, self._exact = stopped_by, exact
-        self._queue = self._listener = self._pipeline = self
+        self.pipeline = self._listener = self.listener = self.queue = self
+        self.ledger = handler._ledger  # noqa: SLF001 - it stands for it
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._handler, name)
@@ -107,15 +108,15 @@ class _Diverted:
         RudderHandler.accept(self, fields, template, created)  # type: ignore[arg-type]
 
     def is_deliverer(self) -> bool:
-        return self._handler._listener.is_deliverer()  # noqa: SLF001 - it stands for it
+        return self._handler._listener.is_deliverer()  # noqa: SLF001
 
     def put(self, message: bytes) -> int:
-        self._handler._ledger.drop(1, "captured")  # noqa: SLF001
+        self.ledger.drop(1, "captured")
         self._keep(message)
         return 0  # fewer than `wake_at`: nobody is woken
 
     def drop(self, message: bytes, reason: str) -> None:
-        self._handler._pipeline.drop(message, reason)  # noqa: SLF001
+        self._handler.pipeline.drop(message, reason)
         if reason == "send_off":
             self._stopped_by = self._stopped_by or "the option send is off"
             self._keep(message)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import sys
-import threading
 import weakref
 from collections.abc import Mapping
 from functools import partial
@@ -20,7 +19,7 @@ from . import _lifecycle
 from ._before_send import before_send
 from ._events import check_size
 from ._formatter import Defaults, RudderFormatter
-from ._ledger import Stats
+from ._ledger import Ledger, Stats
 from ._parsers import LONGEST_WAIT
 from ._stdlib import (
     OWN_LOGGERS,
@@ -38,15 +37,13 @@ from .exceptions import QueueFullError
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from ._pipeline import Pipeline
+    from ._listener import BatchListener
     from .config import Options
+    from .queues import EventQueue
 
 __all__ = ["RudderHandler"]
 
 _log = logging.getLogger("rudder_logging")
-
-_UNSHARED = ("_is_synchronous", "_ledger", "_queue", "_reports", "_listener", "_finalizer")
-"""What a forked child makes anew."""
 
 
 class RudderHandler(logging.Handler):
@@ -83,7 +80,8 @@ class RudderHandler(logging.Handler):
         from ._transport import HttpTransport, check_files  # noqa: PLC0415
 
         check_files(self.config)
-        self._open(Pipeline.open(self.config, HttpTransport))
+        self.pipeline = Pipeline.open(self.config, HttpTransport)
+        self.outlive()
         # Only now does logging know the handler: one that could not be made must not stay in
         # logging's list, where the next dictConfig would try to close it.
         super().__init__()
@@ -98,30 +96,10 @@ class RudderHandler(logging.Handler):
             in_clear_to=self.config.data_plane_url if self.config.is_in_clear else None,
         )
         _lifecycle.add_forkable(self)
-        self._queue.recover()
-        if self._queue.pending()[0] and not self._is_synchronous:
+        queue = self.pipeline.queue
+        queue.recover()
+        if queue.pending()[0] and not self.pipeline.is_synchronous:
             self._listener.ensure_running()  # processes that have ended left events behind
-
-    def _open(self, pipeline: Pipeline) -> None:
-        if not self._is_unused():
-            return  # a signal handler that logs was here meanwhile, in a forked child
-        # In statements without a call, where CPython lets no signal handler in.
-        self._pipeline, self._is_synchronous = pipeline, pipeline.is_synchronous
-        self._queue, self._ledger = pipeline.queue, pipeline.ledger
-        self._reports, self._listener = pipeline.reports, pipeline.listener
-        self._finalizer = weakref.finalize(self, _lifecycle.wind_up, pipeline.listener)
-        self._finalizer.atexit = False
-
-    if not TYPE_CHECKING:  # or type checkers would take any name for an attribute
-
-        def __getattr__(self, name: str) -> Any:
-            """Open, in a forked child, at the first use."""
-            if name not in _UNSHARED:
-                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-            with self._opening:
-                if self._is_unused():
-                    self._open(self._pipeline.renewed(type(self._opening)))
-            return self.__dict__[name]
 
     # logging.Handler's own methods, in the order in which logging calls them.
 
@@ -208,11 +186,12 @@ class RudderHandler(logging.Handler):
         if timeout is None:
             timeout = self.config.shutdown_timeout
         timeout = min(timeout, LONGEST_WAIT)
-        queue, mark = self._queue, self._queue.mark()
+        queue = self.pipeline.queue
+        mark = queue.mark()
         if queue.wait_until_settled(mark, 0):
             return True
-        if self._pipeline.delivers_itself or not self._listener.ensure_running():
-            self._listener.drain(self._pipeline.deadline(timeout))
+        if self.pipeline.delivers_itself or not self._listener.ensure_running():
+            self._listener.drain(self.pipeline.deadline(timeout))
             return queue.wait_until_settled(mark, 0)
         self._listener.hurry()
         return queue.wait_until_settled(mark, self._patience(timeout))
@@ -228,13 +207,13 @@ class RudderHandler(logging.Handler):
             return
         patience = self._patience(self.config.shutdown_timeout)
         if _lifecycle.ending_since is not None:
-            self._listener.finish(self._pipeline.deadline(patience))
-        elif self._is_synchronous:
-            self._listener.drain(self._pipeline.deadline(patience))
+            self._listener.finish(self.pipeline.deadline(patience))
+        elif self.pipeline.is_synchronous:
+            self._listener.drain(self.pipeline.deadline(patience))
             self._listener.release()
         elif not self._listener.retired:
             self._listener.stop(patience)
-        self._reports.final_lines()
+        self.pipeline.reports.final_lines()
 
     async def aflush(self, timeout: float | None = None) -> bool:
         """Do as `flush`, without blocking the event loop."""
@@ -297,27 +276,28 @@ class RudderHandler(logging.Handler):
         except Exception:
             self._ledger.invalid()
             raise
+        pipeline = self.pipeline
         if not self.config.send:
-            self._ledger.accept()
-            self._pipeline.drop(message, "send_off")
+            pipeline.ledger.accept()
+            pipeline.drop(message, "send_off")
             return
         waiting: int | None
         try:
             try:
-                self._ledger.accept()  # in here, or a signal handler might raise in between
-                waiting = self._queue.put(message)
+                pipeline.ledger.accept()  # in here, or a signal handler might raise in between
+                waiting = pipeline.queue.put(message)
             except QueueFullError:
-                waiting = self._pipeline.put_by_force(message)
+                waiting = pipeline.put_by_force(message)
         except BaseException as error:
-            self._pipeline.after_failed_put(message, error)
+            pipeline.after_failed_put(message, error)
             raise
         if waiting is None:
-            self._ledger.overflow()
-            self._reports.tell_dropped([message], "queue_full")
+            pipeline.ledger.overflow()
+            pipeline.reports.tell_dropped([message], "queue_full")
             waiting = 0
-        listener = self._listener
-        if listener.retired or self._is_synchronous or _lifecycle.ending_since is not None:
-            self._pipeline.see_to_delivery()
+        listener = pipeline.listener
+        if listener.retired or pipeline.is_synchronous or _lifecycle.ending_since is not None:
+            pipeline.see_to_delivery()
         elif waiting >= listener.wake_at:
             listener.wake()
 
@@ -326,17 +306,34 @@ class RudderHandler(logging.Handler):
         if not self._is_unused() and not self._listener.retired:
             self._listener.enqueue_sentinel()
 
+    def outlive(self) -> None:
+        """Have what is queued delivered even if the handler is forgotten."""
+        self._finalizer = weakref.finalize(self, _lifecycle.wind_up, self.pipeline.listener)
+        self._finalizer.atexit = False
+
     def stats(self) -> Stats:
         """What became of all events so far, and what is going on."""
-        return self._ledger.snapshot(self._queue)
+        return self._listener.stats()
 
     def __repr__(self) -> str:
         level = logging.getLevelName(self.level)
         return f"<RudderHandler to {self.config.data_plane_url} ({level})>"
 
+    @property
+    def _listener(self) -> BatchListener:
+        return self.pipeline.listener
+
+    @property
+    def _queue(self) -> EventQueue:
+        return self.pipeline.queue
+
+    @property
+    def _ledger(self) -> Ledger:
+        return self.pipeline.ledger
+
     def _is_unused(self) -> bool:
         """Whether no event was logged since the fork that this process began with."""
-        return "_listener" not in self.__dict__
+        return self.pipeline.is_renewal
 
     def _filter(self, record: logging.LogRecord) -> bool | logging.LogRecord:
         try:
@@ -356,13 +353,14 @@ class RudderHandler(logging.Handler):
     def _edited(self, message: bytes) -> bytes | None:
         """What `before_send` makes of a message; None: it is dropped, and counted."""
         hook = self.config.before_send
-        if hook is None or self._reports.is_inside(hook):
+        reports = self.pipeline.reports
+        if hook is None or reports.is_inside(hook):
             return message
-        edited = before_send(message, partial(self._reports.call, hook))
+        edited = before_send(message, partial(reports.call, hook))
         if isinstance(edited, bytes):
             return edited
         self._ledger.accept()
-        self._pipeline.drop(message, edited)
+        self.pipeline.drop(message, edited)
         return None
 
     def _patience(self, timeout: float) -> float:
@@ -373,11 +371,6 @@ class RudderHandler(logging.Handler):
 
     def begin_anew(self) -> None:
         """In a forked child: the parent's events, locks, thread and connections are its own."""
-        # Opened not now but at the first use: a gevent worker of gunicorn patches after the fork,
-        # and a lock from before would stop all its greenlets.
         if not self._is_unused():
             self._finalizer.detach()  # it keeps the parent's backlog in memory
-        self._opening = threading.RLock()
-        for name in _UNSHARED:
-            self.__dict__.pop(name, None)
-        self._pipeline.let_go()
+        self.pipeline = self.pipeline.begin_anew(self)
