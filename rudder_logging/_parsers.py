@@ -13,11 +13,13 @@ import os
 import threading
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ._events import INTEGRATIONS
 from .exceptions import InvalidEventError
-from .queues.base import VERBS, EventQueue
+
+if TYPE_CHECKING:  # the queues, which importing the package need not
+    from .queues import EventQueue
 
 __all__ = [
     "LONGEST_WAIT",
@@ -234,6 +236,8 @@ def queue(value: Any) -> str | EventQueue:
 
         parse_queue_url(value)
         return value
+    from .queues.base import VERBS  # noqa: PLC0415 - only where a queue is given
+
     missing = [verb for verb in VERBS if not callable(getattr(value, verb, None))]
     if missing:
         raise ValueError(f"must have the methods of EventQueue; lacking: {', '.join(missing)}")

@@ -10,12 +10,14 @@ import dataclasses
 import os
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any, Literal, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from . import _parsers as parsers
 from ._events import nearest
 from .exceptions import ConfigError, UnknownOptionError
-from .queues.base import EventQueue
+
+if TYPE_CHECKING:  # the queues, which importing the package need not
+    from .queues import EventQueue
 
 __all__ = ["ALIASES", "OPTIONS", "Config", "Options", "canonical_name", "parse_option"]
 
