@@ -409,7 +409,7 @@ def test_dictconfig_with_a_batch_in_flight_returns_soon_and_loses_nothing(
     logger.handlers[0].flush(timeout=0)  # type: ignore[call-arg]
     begun = monotonic()
     logging.config.dictConfig(config)
-    assert monotonic() - begun < 0.4
+    assert monotonic() - begun < 5  # it would wait for ten: the sender waits for that lock, too
     logger.info("second", extra={"rudder": {"user_id": 1}})
     assert {event["event"] for event in plane.wait_for(2)} == {"first", "second"}
     for handler in list(logger.handlers):

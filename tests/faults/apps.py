@@ -110,10 +110,10 @@ def asyncio_app(stage: Stage) -> None:
             note("lag", max(lags))
         asyncio.run(main())
         """,
-        timeout=1,
+        timeout=3,
     )
     (lag,) = stage.noted("lag")
-    assert lag.details[0] < 0.5
+    assert lag.details[0] < 2
 
 
 def dead_listener(stage: Stage) -> None:

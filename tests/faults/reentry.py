@@ -109,7 +109,7 @@ def flush_by_callback(stage: Stage) -> None:
     )
     took = [line.details[0] for line in stage.noted("took")]
     assert len(took) == 3
-    assert max(took) < 1
+    assert max(took) < 5  # each waits for ten seconds, if it does
 
 
 _FLUSHES = """
