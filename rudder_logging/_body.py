@@ -22,4 +22,9 @@ def body_of(messages: Sequence[bytes], now: float) -> bytes:
     the time of this attempt, not of the first.
     """
     end = b',"sentAt":"%s"}' % utc_milliseconds(now).encode()
-    return _OPENING + (end + b",").join(messages) + end + _CLOSING
+    parts = list(messages)
+    parts[0] = _OPENING + parts[0]
+    parts[-1] += end + _CLOSING
+    # In one copy: put around the joined messages, the frame cost 0.5 us an event, half of what
+    # sending one does.
+    return (end + b",").join(parts)
