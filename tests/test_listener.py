@@ -170,6 +170,7 @@ class InterruptedQueue(MemoryQueue):
 
     def __init__(self) -> None:
         super().__init__(max_events=10, max_bytes=10_000)
+        self.taken = threading.Event()
         self.acknowledging = threading.Event()
         self.interruption: Callable[[], None] | None = None
 
@@ -178,9 +179,16 @@ class InterruptedQueue(MemoryQueue):
         with self._lock:
             interruption, self.interruption = self.interruption, None
             if interruption is not None:
-                self.acknowledging.wait(10)
+                assert self.acknowledging.wait(10)
                 interruption()
             return super().put(message)
+
+    def get(self, max_bytes: int, overhead: int = 0) -> list[bytes]:
+        """Hand out a batch, and tell."""
+        batch = super().get(max_bytes, overhead)
+        if batch:
+            self.taken.set()
+        return batch
 
     def ack(self, count: int) -> int:
         """Acknowledge, and tell before waiting for the lock."""
@@ -197,6 +205,7 @@ def test_event_inside_an_event_does_not_wait_for_the_sender(
     logger = wire(handler)
     plane.latency = 0.2
     logger.info("first", extra=EVENT)
+    assert queue.taken.wait(10)
     queue.interruption = lambda: logger.info("inner", extra=EVENT)
     logger.info("outer", extra=EVENT)
     assert handler.flush()
