@@ -163,6 +163,12 @@ class Delivery:
             if patience.time_left() is None:
                 patience.pause(_UNTIL_ALLOWED)
 
+    @property
+    def is_kept_back(self) -> bool:
+        """Whether, under pytest, nothing may leave for where it sends to, at present."""
+        is_kept_back = getattr(self._transport, "is_kept_back", None)
+        return is_kept_back is not None and is_kept_back()
+
     def close(self) -> None:
         """Let go of connections; the next upload opens new ones."""
         close = getattr(self._transport, "close", None)

@@ -18,6 +18,7 @@ import orjson
 
 from ._dispatch import rudder_handlers, want_records
 from ._handler import RudderHandler
+from ._ledger import Ledger
 from ._recorder import RecordedEvent, Recorder
 from ._settings import Settings, settings
 from ._stdlib import filtered
@@ -98,8 +99,7 @@ class _Diverted:
     ) -> None:
         self._handler, self._record = handler, record
         self._stopped_by, self._exact = stopped_by, exact
-        self.pipeline = self._listener = self.listener = self.queue = self
-        self.ledger = handler._ledger  # noqa: SLF001 - it stands for it
+        self._pipeline = self._listener = self.listener = self.queue = self
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._handler, name)
@@ -107,16 +107,27 @@ class _Diverted:
     def accept(self, fields: Mapping[str, Any], template: object, created: float) -> None:
         RudderHandler.accept(self, fields, template, created)  # type: ignore[arg-type]
 
+    @property
+    def ledger(self) -> Ledger:
+        # Not kept: a value's conversion may fork.
+        return self._handler._ledger  # noqa: SLF001
+
     def is_deliverer(self) -> bool:
-        return self._handler._listener.is_deliverer()  # noqa: SLF001
+        return self._handler._listener.is_deliverer()  # noqa: SLF001 - it stands for it
 
     def put(self, message: bytes) -> int:
         self.ledger.drop(1, "captured")
         self._keep(message)
         return 0  # fewer than `wake_at`: nobody is woken
 
+    def after_failed_put(self, message: bytes, error: BaseException) -> None:
+        """Nothing: it is counted, and what `put` raised goes on."""
+
+    def see_to_delivery(self) -> None:
+        """Nothing: none is queued."""
+
     def drop(self, message: bytes, reason: str) -> None:
-        self._handler.pipeline.drop(message, reason)
+        self._handler._pipeline.drop(message, reason)  # noqa: SLF001
         if reason == "send_off":
             self._stopped_by = self._stopped_by or "the option send is off"
             self._keep(message)

@@ -80,8 +80,8 @@ class RudderHandler(logging.Handler):
         from ._transport import HttpTransport, check_files  # noqa: PLC0415
 
         check_files(self.config)
-        self.pipeline = Pipeline.open(self.config, HttpTransport)
-        self.outlive()
+        self._pipeline = Pipeline.open(self.config, HttpTransport)
+        self._wind_up_when_forgotten()
         # Only now does logging know the handler: one that could not be made must not stay in
         # logging's list, where the next dictConfig would try to close it.
         super().__init__()
@@ -96,9 +96,9 @@ class RudderHandler(logging.Handler):
             in_clear_to=self.config.data_plane_url if self.config.is_in_clear else None,
         )
         _lifecycle.add_forkable(self)
-        queue = self.pipeline.queue
+        queue = self._pipeline.queue
         queue.recover()
-        if queue.pending()[0] and not self.pipeline.is_synchronous:
+        if queue.pending()[0] and not self._pipeline.is_synchronous:
             self._listener.ensure_running()  # processes that have ended left events behind
 
     # logging.Handler's own methods, in the order in which logging calls them.
@@ -186,12 +186,12 @@ class RudderHandler(logging.Handler):
         if timeout is None:
             timeout = self.config.shutdown_timeout
         timeout = min(timeout, LONGEST_WAIT)
-        queue = self.pipeline.queue
+        queue = self._pipeline.queue
         mark = queue.mark()
         if queue.wait_until_settled(mark, 0):
             return True
-        if self.pipeline.delivers_itself or not self._listener.ensure_running():
-            self._listener.drain(self.pipeline.deadline(timeout))
+        if self._pipeline.delivers_itself or not self._listener.ensure_running():
+            self._listener.drain(self._pipeline.deadline(timeout))
             return queue.wait_until_settled(mark, 0)
         self._listener.hurry()
         return queue.wait_until_settled(mark, self._patience(timeout))
@@ -207,13 +207,13 @@ class RudderHandler(logging.Handler):
             return
         patience = self._patience(self.config.shutdown_timeout)
         if _lifecycle.ending_since is not None:
-            self._listener.finish(self.pipeline.deadline(patience))
-        elif self.pipeline.is_synchronous:
-            self._listener.drain(self.pipeline.deadline(patience))
+            self._listener.finish(self._pipeline.deadline(patience))
+        elif self._pipeline.is_synchronous:
+            self._listener.drain(self._pipeline.deadline(patience))
             self._listener.release()
         elif not self._listener.retired:
             self._listener.stop(patience)
-        self.pipeline.reports.final_lines()
+        self._pipeline.reports.final_lines()
 
     async def aflush(self, timeout: float | None = None) -> bool:
         """Do as `flush`, without blocking the event loop."""
@@ -276,15 +276,18 @@ class RudderHandler(logging.Handler):
         except Exception:
             self._ledger.invalid()
             raise
-        pipeline = self.pipeline
+        # Before the `try`, which accounts for an event that was accepted: in a forked child, this
+        # makes the pipeline, and may be interrupted.
+        ledger = self._pipeline.ledger
+        pipeline = self._pipeline
         if not self.config.send:
-            pipeline.ledger.accept()
+            ledger.accept()
             pipeline.drop(message, "send_off")
             return
         waiting: int | None
         try:
             try:
-                pipeline.ledger.accept()  # in here, or a signal handler might raise in between
+                ledger.accept()  # in here, or a signal handler might raise in between
                 waiting = pipeline.queue.put(message)
             except QueueFullError:
                 waiting = pipeline.put_by_force(message)
@@ -292,7 +295,7 @@ class RudderHandler(logging.Handler):
             pipeline.after_failed_put(message, error)
             raise
         if waiting is None:
-            pipeline.ledger.overflow()
+            ledger.overflow()
             pipeline.reports.tell_dropped([message], "queue_full")
             waiting = 0
         listener = pipeline.listener
@@ -306,9 +309,9 @@ class RudderHandler(logging.Handler):
         if not self._is_unused() and not self._listener.retired:
             self._listener.enqueue_sentinel()
 
-    def outlive(self) -> None:
+    def _wind_up_when_forgotten(self) -> None:
         """Have what is queued delivered even if the handler is forgotten."""
-        self._finalizer = weakref.finalize(self, _lifecycle.wind_up, self.pipeline.listener)
+        self._finalizer = weakref.finalize(self, _lifecycle.wind_up, self._pipeline.listener)
         self._finalizer.atexit = False
 
     def stats(self) -> Stats:
@@ -321,19 +324,19 @@ class RudderHandler(logging.Handler):
 
     @property
     def _listener(self) -> BatchListener:
-        return self.pipeline.listener
+        return self._pipeline.listener
 
     @property
     def _queue(self) -> EventQueue:
-        return self.pipeline.queue
+        return self._pipeline.queue
 
     @property
     def _ledger(self) -> Ledger:
-        return self.pipeline.ledger
+        return self._pipeline.ledger
 
     def _is_unused(self) -> bool:
         """Whether no event was logged since the fork that this process began with."""
-        return self.pipeline.is_renewal
+        return self._pipeline.is_renewal
 
     def _filter(self, record: logging.LogRecord) -> bool | logging.LogRecord:
         try:
@@ -353,14 +356,14 @@ class RudderHandler(logging.Handler):
     def _edited(self, message: bytes) -> bytes | None:
         """What `before_send` makes of a message; None: it is dropped, and counted."""
         hook = self.config.before_send
-        reports = self.pipeline.reports
+        reports = self._pipeline.reports
         if hook is None or reports.is_inside(hook):
             return message
         edited = before_send(message, partial(reports.call, hook))
         if isinstance(edited, bytes):
             return edited
         self._ledger.accept()
-        self.pipeline.drop(message, edited)
+        self._pipeline.drop(message, edited)
         return None
 
     def _patience(self, timeout: float) -> float:
@@ -373,4 +376,4 @@ class RudderHandler(logging.Handler):
         """In a forked child: the parent's events, locks, thread and connections are its own."""
         if not self._is_unused():
             self._finalizer.detach()  # it keeps the parent's backlog in memory
-        self.pipeline = self.pipeline.begin_anew(self)
+        self._pipeline = self._pipeline.after_fork(self)

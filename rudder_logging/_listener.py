@@ -97,6 +97,11 @@ class BatchListener(QueueListener):
         """Why events are held at present; None: they are not."""
         return self._ledger.holding
 
+    @property
+    def is_kept_back(self) -> bool:
+        """Whether, under pytest, its events may not leave at present."""
+        return self._delivery.is_kept_back
+
     def stats(self) -> Stats:
         """The counts of the handler whose events it delivers."""
         return self._ledger.snapshot(self.queue)

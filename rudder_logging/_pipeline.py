@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import weakref
 from collections.abc import Callable, Container
 from dataclasses import dataclass
 from time import monotonic
@@ -29,9 +28,9 @@ __all__ = ["Pipeline"]
 class Owner(Protocol):
     """A handler, as far as its pipeline knows it."""
 
-    pipeline: Pipeline
+    _pipeline: Pipeline
 
-    def outlive(self) -> None:
+    def _wind_up_when_forgotten(self) -> None:
         """Called when the pipeline is another."""
         ...
 
@@ -168,9 +167,9 @@ class Pipeline:
         return deadline
 
     is_renewal: ClassVar[bool] = False
-    """Whether it is none yet, but will be at its first use."""
+    """Whether this only stands for one, which its first use makes."""
 
-    def begin_anew(self, handler: Owner) -> Pipeline:
+    def after_fork(self, handler: Owner) -> Pipeline:
         """Let go, in a forked child, of what is the parent's. Returns what stands for the child's.
 
         Args:
@@ -206,25 +205,25 @@ class _Renewal:
     is_renewal = True
 
     def __init__(self, handler: Owner, earlier: Pipeline) -> None:
-        self._handler = weakref.ref(handler)
+        self._handler = handler
         self._earlier = earlier
         self._opening = threading.RLock()
 
-    def begin_anew(self, handler: Owner) -> Pipeline:
-        """See `Pipeline.begin_anew`: nothing was used, and the child has forked."""
-        return self._earlier.begin_anew(handler)
+    def after_fork(self, handler: Owner) -> Pipeline:
+        """See `Pipeline.after_fork`: nothing was used, and the child has forked."""
+        return self._earlier.after_fork(handler)
 
     def __getattr__(self, name: str) -> Any:
-        handler = self._handler()
-        if handler is None:
-            raise AttributeError(name)
+        handler = self._handler
         this = cast("Pipeline", self)
         with self._opening:
-            if handler.pipeline is this:
+            if handler._pipeline is this:  # noqa: SLF001
                 pipeline = self._earlier.renewed(type(self._opening))
                 # In statements without a call, where CPython lets in no signal handler that logs:
                 # it would have been here itself.
-                if handler.pipeline is this:
-                    handler.pipeline = pipeline
-                    handler.outlive()
-        return getattr(handler.pipeline, name)
+                if handler._pipeline is this:  # noqa: SLF001
+                    handler._pipeline = pipeline  # noqa: SLF001
+                    handler._wind_up_when_forgotten()  # noqa: SLF001
+                else:  # the queue is to tell the one that is used
+                    handler._pipeline.queue.attach(handler._pipeline.reports)  # noqa: SLF001
+        return getattr(handler._pipeline, name)  # noqa: SLF001

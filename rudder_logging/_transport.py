@@ -29,7 +29,7 @@ from ._network_errors import meaning
 from ._reports import check_dead_letters
 from ._version import __version__
 from .config import Config
-from .exceptions import ConfigError
+from .exceptions import ConfigError, KeptBackError
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -160,6 +160,14 @@ class HttpTransport:
         proxy = requests.utils.select_proxy(self._url, dict(merged["proxies"] or {}))
         return proxy, True if merged["verify"] is None else merged["verify"]
 
+    def is_kept_back(self) -> bool:
+        """Whether, under pytest, nothing may leave for where this sends to, at present."""
+        try:
+            _check_way(self._url, self.way()[0])
+        except KeptBackError:
+            return True
+        return False
+
     def _settings(self, timeout: float | None) -> dict[str, Any]:
         # Given with each request, because a session's lose against the environment's.
         return {
@@ -184,6 +192,12 @@ class HttpTransport:
         self._kept_alive = False
 
 
+def _check_way(url: str, proxy: str | None) -> None:
+    check_url(url)
+    if proxy:
+        check_url(proxy if "://" in proxy else f"http://{proxy}")
+
+
 class _Session(requests.Session):
     def get_redirect_target(self, resp: requests.Response) -> None:
         """None is followed; looking for one, requests would read the whole body first."""
@@ -192,10 +206,7 @@ class _Session(requests.Session):
 class _Adapter(requests.adapters.HTTPAdapter):
     def send(self, request: Any, *args: Any, **kwargs: Any) -> requests.Response:
         """Refuse, under pytest, to reach another host, be it the proxy."""
-        check_url(request.url)
-        proxy = requests.utils.select_proxy(request.url, kwargs.get("proxies"))
-        if proxy:
-            check_url(proxy if "://" in proxy else f"http://{proxy}")
+        _check_way(request.url, requests.utils.select_proxy(request.url, kwargs.get("proxies")))
         return super().send(request, *args, **kwargs)
 
     def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -133,27 +134,23 @@ def _settles(handler: RudderHandler) -> bool:
     return True
 
 
-def settle() -> list[BatchListener]:
-    """Have tried what waits, of handlers that are forgotten too, while other hosts are kept from.
+def settle() -> None:
+    """Have what waits for other hosts kept back, of handlers that are forgotten too.
 
-    What is for such a host then is kept back, and can be told. Returns whose events wait still:
-    theirs failed otherwise, or a durable queue keeps them, or five seconds were over.
+    What is for this machine is left alone, and so is a queue that is held already: to try that
+    again would be to wake it, a moment before it may send.
     """
-    waiting = [listener for listener in _lifecycle.listeners() if listener.queue.pending()[0]]
-    retries = [listener.stats().retries for listener in waiting]
-    marks = [listener.queue.mark() for listener in waiting]
+    waiting = [listener for listener in _waiting() if not _is_held(listener)]
     for listener in waiting:
         if listener.ensure_running():
             listener.hurry()
     deadline = monotonic() + _SECONDS_TO_SETTLE
-    unsettled = []
-    for listener, before, mark in zip(waiting, retries, marks, strict=True):
-        while not listener.queue.wait_until_settled(mark, _SECONDS_A_LOOK):
-            stats = listener.stats()
-            if stats.holding or stats.retries > before or monotonic() > deadline:
-                unsettled.append(listener)
-                break
-    return unsettled
+    for listener in waiting:
+        with contextlib.suppress(Exception):  # as in `_waiting`
+            mark = listener.queue.mark()
+            while not (_is_held(listener) or monotonic() > deadline):
+                if listener.queue.wait_until_settled(mark, _SECONDS_A_LOOK):
+                    break
 
 
 def settle_for_good() -> None:
@@ -161,9 +158,24 @@ def settle_for_good() -> None:
 
     The end of the process would wait for them.
     """
-    for listener in settle():
-        if (listener.holding or "").startswith(KEPT_BACK):
+    settle()
+    for listener in _waiting():
+        if _is_held(listener):
             listener.finish(monotonic())
+
+
+def _waiting() -> list[BatchListener]:
+    """Those with events that may not leave at present."""
+    found = []
+    for listener in _lifecycle.listeners():
+        with contextlib.suppress(Exception):  # a queue object of the app's may raise anything
+            if listener.queue.pending()[0] and listener.is_kept_back:
+                found.append(listener)
+    return found
+
+
+def _is_held(listener: BatchListener) -> bool:
+    return (listener.holding or "").startswith(KEPT_BACK)
 
 
 def told(faults: list[str]) -> str:

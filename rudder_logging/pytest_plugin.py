@@ -127,28 +127,40 @@ def _watch() -> ModuleType | None:
 
 
 @pytest.hookimpl(hookwrapper=True, tryfirst=True)  # which the oldest pytest still alive takes
-def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
     """Let a test that is marked reach other hosts, its fixtures included.
 
-    What earlier tests left in a queue is not its own, and stays.
+    What unmarked tests left in memory is not its own, and stays. Marked tests that follow one
+    another may share a handler: what the first has logged leaves, if only in the next.
     """
-    if item.get_closest_marker("rudder_network") is not None:
-        watch = _watch()
-        if watch:
-            watch.settle()
+    if _is_marked(item) and network.keeps_events:
+        _settle()  # what was logged outside of tests; for the rest, see the teardown before it
         network.keeps_events = False
     yield
-    network.keeps_events = True
+    network.keeps_events = not (_is_marked(item) and _is_marked(nextitem))
+
+
+def _settle() -> None:
+    watch = _watch()
+    if watch:
+        watch.settle()
+
+
+def _is_marked(item: pytest.Item | None) -> bool:
+    return item is not None and item.get_closest_marker("rudder_network") is not None
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_runtest_teardown() -> None:
+def pytest_runtest_teardown(nextitem: pytest.Item | None) -> None:
     """Tell in the test's own warnings what did not leave."""
+    if _is_marked(nextitem) and network.keeps_events:
+        _settle()  # in the warnings of the test that is marked, it would be another's
     network.warn()
 
 
 def pytest_sessionfinish() -> None:
     """Settle what is for other hosts: the end of the process would wait for it."""
+    network.keeps_events = True  # if the session was stopped between tests that are marked
     watch = _watch()
     if watch:
         watch.settle_for_good()

@@ -384,6 +384,21 @@ def test_event_while_closing_is_not_stranded(
     assert [event["userId"] for event in plane.events] == [str(n) for n in range(500)]
 
 
+def test_a_subclass_may_have_attributes_of_its_own(wire: Wire, plane: LocalDataPlane) -> None:
+    """Whatever an app calls them that keeps to names without an underscore."""
+
+    class OrdersHandler(RudderHandler):
+        def __init__(self) -> None:
+            super().__init__(WRITE_KEY, plane.url)
+            for name in ("pipeline", "queue", "listener", "ledger", "seen", "defaults"):
+                setattr(self, name, "orders")
+
+    handler = OrdersHandler()
+    wire(handler).info("e", extra={"rudder": {"user_id": 1}})
+    assert handler.flush()
+    assert len(plane.events) == 1
+
+
 def test_dictconfig_with_a_batch_in_flight_returns_soon_and_loses_nothing(
     plane: LocalDataPlane,
 ) -> None:

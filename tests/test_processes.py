@@ -233,6 +233,67 @@ def test_forked_child_may_patch_with_gevent_before_its_first_event(plane: LocalD
     assert sorted(numbers(plane)) == list(range(100))
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+@pytest.mark.parametrize("error", ["KeyboardInterrupt", "OSError"])
+def test_a_childs_first_event_may_be_interrupted(plane: LocalDataPlane, error: str) -> None:
+    """Whatever comes between a child and its own queue: no event is counted that was not taken."""
+    done = run(
+        plane,
+        f"""
+        import contextlib
+        from rudder_logging.queues import MemoryQueue
+        class Queue(MemoryQueue):
+            attached = 0
+            def attach(self, observer):
+                self.attached += 1
+                if self.attached == 2:
+                    raise {error}
+        handler = logger.handlers[0] = RudderHandler(queue=Queue(max_events=10, max_bytes=10_000))
+        child = os.fork()
+        if child == 0:
+            logging.raiseExceptions = False
+            with contextlib.suppress(KeyboardInterrupt):
+                log(0)
+            log(1)
+            assert handler.flush()
+            stats = handler.stats()
+            assert stats.balanced and (stats.accepted, stats.dropped) == (1, {{}}), stats
+            os._exit(0)
+        assert os.waitpid(child, 0)[1] == 0
+        """,
+    )
+    assert done.stderr == ""
+    assert numbers(plane) == [1]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_a_child_may_log_while_its_handler_is_collected(plane: LocalDataPlane) -> None:
+    """An object that has a handler of its own says goodbye while it is collected."""
+    done = run(
+        plane,
+        """
+        import gc
+        class Client:
+            def __init__(self):
+                self.logger = logging.Logger("client")
+                self.logger.addHandler(RudderHandler())
+                self.me = self
+            def __del__(self):
+                self.logger.info("e", extra={"rudder": {"user_id": "u", "properties": {"n": 7}}})
+        client = Client()
+        child = os.fork()
+        if child == 0:
+            del client
+            gc.collect()
+            sys.exit(0)
+        assert os.waitpid(child, 0)[1] == 0
+        os._exit(0)  # the parent's would say so, too
+        """,
+    )
+    assert done.stderr == ""
+    assert numbers(plane) == [7]
+
+
 MULTIPROCESSING = """
 import logging, multiprocessing, os, sys
 from concurrent.futures import ProcessPoolExecutor

@@ -10,10 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import requests  # noqa: F401 - or a run in this process would import it a second time
 
 from rudder_logging import (
     pytest_plugin,
-    testing,  # noqa: F401 - or a run in this process would import it a second time
+    testing,  # noqa: F401 - likewise
 )
 from rudder_logging.dataplane import LocalDataPlane
 
@@ -527,6 +528,74 @@ def test_ending():
     ):
         done.stdout.fnmatch_lines([f"*: rudder_logging kept *{kept}.example.com*not loopback*"])
     assert "marked.example.com" not in done.stdout.str()
+
+
+def test_marked_tests_may_share_a_handler(run: Run, plane: LocalDataPlane) -> None:
+    """What one of them logs leaves, be it while the next one runs."""
+    done = run(
+        f"""{NAMES}
+pytestmark = pytest.mark.rudder_network
+
+@pytest.fixture(scope="module")
+def handler():
+    url = "http://marked.example.com:{plane.port}"
+    handler = RudderHandler({WRITE_KEY!r}, url, upload_interval=50)
+    lines(handler)
+    yield handler
+    assert handler.flush()
+
+@pytest.mark.parametrize("name", "ABC")
+def test_marked(handler, name):
+    event(name)
+""",
+        "-W",
+        "error",
+    )
+    done.assert_outcomes(passed=3)
+    assert [event["event"] for event in plane.events] == ["A", "B", "C"]
+
+
+def test_a_test_is_told_of_its_own_events_alone(run: Run, plane: LocalDataPlane) -> None:
+    """Not the marked one behind it, which finds in its way neither an error nor a queue."""
+    url = plane.url.replace("127.0.0.1", "hosted.example.com")
+    done = run(
+        f"""{NAMES}
+@pytest.fixture(autouse=True)
+def clean():
+    yield
+    logging.getLogger("shop").handlers.clear()
+
+def test_durable(tmp_path):
+    global durable, requests
+    durable = RudderHandler(
+        {WRITE_KEY!r}, {url!r}, queue=f"file://{{tmp_path}}/spool", upload_interval=0.01
+    )
+    lines(durable)
+    event("Of a queue that keeps it")
+    while not durable.stats().holding:
+        pass
+    requests = durable.stats().requests
+
+def test_not_marked():
+    global alive
+    alive = RudderHandler({WRITE_KEY!r}, {url!r}, upload_interval=50)
+    lines(alive)
+    event("Of a test that is not marked")
+
+@pytest.mark.rudder_network
+def test_marked():
+    assert durable.stats().requests == requests  # nobody has woken it
+    assert durable.stats().pending == 1
+
+def test_end():
+    assert durable.stats().requests == requests
+""",
+        "-W",
+        "error::rudder_logging.KeptBackWarning",
+    )
+    done.assert_outcomes(passed=4, errors=2)
+    done.stdout.fnmatch_lines(["ERROR *::test_durable*", "ERROR *::test_not_marked*"])
+    assert plane.events == []
 
 
 def test_environment_is_left_as_it_was(pytester: pytest.Pytester) -> None:

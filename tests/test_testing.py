@@ -28,9 +28,11 @@ from rudder_logging import (
     RudderHandler,
     WarehouseWarning,
     _diversion,
+    _lifecycle,
     analytics,
     bind,
 )
+from rudder_logging._recorder import Recorder
 from rudder_logging.dataplane import LocalDataPlane
 from rudder_logging.testing import Events, capture_events
 
@@ -183,6 +185,31 @@ def test_would_leave_asserts_it(make_handler: MakeHandler, wire: Wire) -> None:
         "1 of 2 events would not leave:\n"
         f"  track 'B' by '1', at {events[1].place}: the level of logger {logger.name!r} is WARNING"
     )
+
+
+def test_what_interrupts_a_recording_reaches_the_app(
+    make_handler: MakeHandler, wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A Ctrl-C, or the alarm that ends a test which takes too long."""
+    logger = wire(make_handler())
+    with capture_events() as events:
+        with monkeypatch.context() as patch:
+            patch.setattr(Recorder, "add", mock.Mock(side_effect=KeyboardInterrupt))
+            with pytest.raises(KeyboardInterrupt):
+                event(logger)
+        event(logger, "Later")
+    events.one(event="Later")
+
+
+def test_events_at_the_end_of_the_process_are_recorded(
+    make_handler: MakeHandler, wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When no thread can be relied on any more, none is needed."""
+    logger = wire(make_handler())
+    monkeypatch.setattr(_lifecycle, "ending_since", 0.0)
+    with capture_events() as events:
+        event(logger)
+    assert len(events) == 1
 
 
 def test_option_send_off_hides_no_event(make_handler: MakeHandler, wire: Wire) -> None:
