@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ._listener import BatchListener
     from .dataplane import LocalDataPlane
 
-__all__ = ["Watch", "settle", "settle_for_good", "told"]
+__all__ = ["Watch", "settle", "told"]
 
 _SECONDS_TO_SETTLE = 5.0
 _SECONDS_FOR_A_HOLD = 0.5
@@ -134,11 +134,15 @@ def _settles(handler: RudderHandler) -> bool:
     return True
 
 
-def settle() -> None:
+def settle(*, for_good: bool = False) -> None:
     """Have what waits for other hosts kept back, of handlers that are forgotten too.
 
     What is for this machine is left alone, and so is a queue that is held already: to try that
     again would be to wake it, a moment before it may send.
+
+    Args:
+        for_good: The session ends. Let go of durable queues, which keep their events: the end of
+            the process would wait for them.
     """
     waiting = [listener for listener in _waiting() if not _is_held(listener)]
     for listener in waiting:
@@ -151,15 +155,7 @@ def settle() -> None:
             while not (_is_held(listener) or monotonic() > deadline):
                 if listener.queue.wait_until_settled(mark, _SECONDS_A_LOOK):
                     break
-
-
-def settle_for_good() -> None:
-    """At the end of the session: let go of queues that keep their events.
-
-    The end of the process would wait for them.
-    """
-    settle()
-    for listener in _waiting():
+    for listener in _waiting() if for_good else ():
         if _is_held(listener):
             listener.finish(monotonic())
 

@@ -12,7 +12,6 @@ import sys
 import warnings
 from collections import Counter, deque
 from collections.abc import Iterator
-from types import ModuleType
 from typing import TYPE_CHECKING, cast
 
 import pytest
@@ -117,15 +116,6 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", line)
 
 
-def _watch() -> ModuleType | None:
-    """What looks after all handlers; None: there can be none."""
-    if "rudder_logging._handler" not in sys.modules:
-        return None
-    from rudder_logging import _watch  # noqa: PLC0415
-
-    return _watch
-
-
 @pytest.hookimpl(hookwrapper=True, tryfirst=True)  # which the oldest pytest still alive takes
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
     """Let a test that is marked reach other hosts, its fixtures included.
@@ -140,10 +130,12 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
     network.keeps_events = not (_is_marked(item) and _is_marked(nextitem))
 
 
-def _settle() -> None:
-    watch = _watch()
-    if watch:
-        watch.settle()
+def _settle(*, for_good: bool = False) -> None:
+    """Have kept back what waits for other hosts, if there can be any."""
+    if "rudder_logging._handler" in sys.modules:
+        from rudder_logging._watch import settle  # noqa: PLC0415
+
+        settle(for_good=for_good)
 
 
 def _is_marked(item: pytest.Item | None) -> bool:
@@ -161,9 +153,7 @@ def pytest_runtest_teardown(nextitem: pytest.Item | None) -> None:
 def pytest_sessionfinish() -> None:
     """Settle what is for other hosts: the end of the process would wait for it."""
     network.keeps_events = True  # if the session was stopped between tests that are marked
-    watch = _watch()
-    if watch:
-        watch.settle_for_good()
+    _settle(for_good=True)
     try:
         network.warn()
     except UserWarning as warning:  # made an error, which would be pytest's own here
