@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 
     from ._listener import BatchListener
     from .config import Options
-    from .queues import EventQueue
 
 __all__ = ["RudderHandler"]
 
@@ -325,10 +324,6 @@ class RudderHandler(logging.Handler):
     @property
     def _listener(self) -> BatchListener:
         return self._pipeline.listener
-
-    @property
-    def _queue(self) -> EventQueue:
-        return self._pipeline.queue
 
     @property
     def _ledger(self) -> Ledger:

@@ -374,7 +374,7 @@ def until(condition: Callable[[], bool]) -> None:
 
 def poison(handler: RudderHandler, positions: set[int]) -> None:
     """Take the id out of the messages at these positions in the queue, behind validation's back."""
-    queue: Any = handler._queue
+    queue: Any = handler._pipeline.queue
     for position in positions:
         queue._messages[position] = queue._messages[position].replace(b'"userId"', b'"nobody"')
 
@@ -889,7 +889,7 @@ def test_suspect_is_not_refused_because_time_is_up(
         def time_left(self) -> float | None:
             return None
 
-    batch = handler._queue.get(1_000_000)
+    batch = handler._pipeline.queue.get(1_000_000)
     assert handler._listener._delivery.deliver(batch, Impatient()) is False
     assert numbers(plane.events) == [1]
     assert (handler.stats().refused, handler.stats().pending) == (0, 4)

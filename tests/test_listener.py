@@ -235,7 +235,7 @@ def test_a_full_queue_ends_the_rest(
     assert handler.flush()
     while not handler.stats().dropped:
         logger.info("e", extra=EVENT)
-    assert handler._queue.wait_until_settled(handler._queue.mark(), 10)
+    assert handler._pipeline.queue.wait_until_settled(handler._pipeline.queue.mark(), 10)
 
 
 def interrupting(method: Callable[..., Any]) -> Callable[..., Any]:

@@ -413,7 +413,7 @@ def test_what_is_being_delivered_does_not_expire_meanwhile(
             handler.accept(event, "e", time.time() + later)
 
     log(0, 1, 2)
-    until(lambda: handler.stats().holding is not None and not handler._queue.waiting())
+    until(lambda: handler.stats().holding is not None and not handler._pipeline.queue.waiting())
     age(monkeypatch, 3_600)
     log(3, 4, later=3_600)
     asked = handler.stats().requests
@@ -541,7 +541,7 @@ FULL_DISK = """
     log(*range(1, 10))
     assert handler.stats().spool_errors
     resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
-    handler._queue._look_at = 0.0
+    handler._pipeline.queue._look_at = 0.0
     log(10)
     assert handler.stats().pending == 11
     die()
