@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from .queues.base import EventQueue
 
 __all__ = ["Ledger", "Stats"]
+
+_FURTHER_LOOKS, _SECONDS_BETWEEN_LOOKS = 100, 0.001
 
 
 @dataclass(frozen=True)
@@ -171,10 +174,14 @@ class Ledger:
 
     def snapshot(self, queue: EventQueue) -> Stats:
         """All counts as of one moment."""
-        for _ in range(_LOOKS):
-            stats = self._look(queue)
+        stats = self._look(queue)
+        for _ in range(_FURTHER_LOOKS):
             if stats.balanced:
-                break  # else an event was just on its way from one count to another
+                break
+            # An event is on its way from one count to another. Whoever carries it has to run for
+            # that: without a pause, all looks may be over before this thread loses its turn.
+            time.sleep(_SECONDS_BETWEEN_LOOKS)
+            stats = self._look(queue)
         return stats
 
     def _look(self, queue: EventQueue) -> Stats:
@@ -197,4 +204,3 @@ class Ledger:
         )
 
 
-_LOOKS = 100
