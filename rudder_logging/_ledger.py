@@ -202,5 +202,3 @@ class Ledger:
             listener_restarts=self._restarts.value(),
             holding=self.holding,
         )
-
-

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from rudder_logging import Stats
@@ -29,14 +30,18 @@ class Arrivals:
         """The message ids that each number came with."""
         for event in events:
             self.ids.setdefault(event["properties"]["n"], set()).add(event["messageId"])
-        self.answered = Counter(
-            event["properties"]["n"]
-            for request in plane.requests
-            if request.status == 200
-            for event in request.batch
-        )
-        """How often each number was stored with an answer that said so."""
-        alone = [request for request in plane.requests if request.status in _MAY_BE_ITS_FAULT]
+        requests = plane.requests
+        self.answered: dict[int, list[int]] = {}
+        """The requests by which each number was stored with an answer that said so, by position."""
+        self.lone: set[int] = set()
+        """Those of one event."""
+        for position, request in enumerate(requests):
+            if request.status == 200:
+                numbers = [event["properties"]["n"] for event in request.batch]
+                self.lone.update([position] if len(numbers) == 1 else [])
+                for number in numbers:
+                    self.answered.setdefault(number, []).append(position)
+        alone = [request for request in requests if request.status in _MAY_BE_ITS_FAULT]
         batches = [request.batch for request in alone if request.text != _NOT_ITS_FAULT]
         self.suspects = {batch[0]["properties"]["n"] for batch in batches if len(batch) == 1}
         """Numbers that were refused alone, in words that may concern the event or the way to the
@@ -96,9 +101,29 @@ class Account:
         assert order == sorted(order)
 
 
-def check_nothing_new(accounts: Iterable[Account], arrivals: Arrivals) -> None:
-    """What arrived was logged, has one id, and came twice only if an answer was lost."""
+def check_nothing_new(
+    accounts: Iterable[Account], arrivals: Arrivals, ends: Sequence[int] = ()
+) -> None:
+    """What arrived was logged, has one id, and came twice only if an answer was lost.
+
+    Args:
+        accounts: Of all handlers.
+        arrivals: What arrived.
+        ends: How many requests there were when each process ended.
+    """
     logged = {number for account in accounts for number in account.logged}
     assert set(arrivals.stored) <= logged
     assert {len(ids) for ids in arrivals.ids.values()} <= {1}
-    assert not [number for number, times in arrivals.answered.items() if times > 1]
+    for number, positions in arrivals.answered.items():
+        for earlier, later in pairwise(positions):
+            assert _is_forgotten(earlier, later, arrivals, ends), (number, positions, ends)
+
+
+def _is_forgotten(earlier: int, later: int, arrivals: Arrivals, ends: Sequence[int]) -> bool:
+    """Whether a process may have ended between an answer and the note that it came.
+
+    That is the last request before its end, or the next, if the server had it at that moment; or
+    one of a lone event, which may be sent before its turn and is noted when that has come.
+    """
+    between = [end for end in ends if earlier <= end <= later]
+    return any(earlier >= end - 1 or earlier in arrivals.lone for end in between)
