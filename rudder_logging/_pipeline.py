@@ -111,17 +111,22 @@ class Pipeline:
     def put_by_force(self, message: bytes) -> int | None:
         """Put a message into a full queue as `overflow` says; None: there is no room."""
         self.listener.end_rest()
-        while self._make_room(len(message)):
-            with contextlib.suppress(QueueFullError):
-                return self.queue.put(message)
-        return None
+        evicted: list[bytes] = []
+        try:
+            while self._make_room(len(message), evicted):
+                with contextlib.suppress(QueueFullError):
+                    return self.queue.put(message)
+            return None
+        finally:
+            if evicted:  # told after the put, or `stats()` in `on_drop` would not balance
+                self.reports.tell_dropped(evicted, "queue_full")
 
-    def _make_room(self, size: int) -> bool:
+    def _make_room(self, size: int, evicted: list[bytes]) -> bool:
         policy = self.config.overflow
         if policy == "drop_old":
-            evicted = self.ledger.evict(self.queue, "queue_full")
-            if evicted is not None:
-                self.reports.tell_dropped([evicted], "queue_full")
+            oldest = self.ledger.evict(self.queue, "queue_full")
+            if oldest is not None:
+                evicted.append(oldest)
                 return True
         elif policy == "block" and not self.listener.is_deliverer():
             if self.delivers_itself or not self.listener.ensure_running():

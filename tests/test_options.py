@@ -428,6 +428,41 @@ def test_on_drop(make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane) -
     assert handler.stats().callback_errors == 2
 
 
+@pytest.mark.parametrize(
+    ("reason", "options", "status"),
+    [
+        ("queue_full", {"max_queue_size": 1, "overflow": "drop_new"}, 200),
+        ("queue_full", {"max_queue_size": 1, "overflow": "drop_old"}, 200),
+        ("before_send", {"before_send": lambda _message: None}, 200),
+        ("send_off", {"send": False}, 200),
+        ("refused: 413 no", {}, 413),
+        ("retries_exhausted", {"max_retries": 0}, 503),
+    ],
+)
+def test_counts_balance_inside_on_drop(
+    make_handler: MakeHandler,
+    wire: Wire,
+    plane: LocalDataPlane,
+    reason: str,
+    options: dict[str, Any],
+    status: int,
+) -> None:
+    """An app that keeps its metrics there sees the drop that it is told of, and nothing amiss."""
+    seen: list[tuple[str, bool]] = []
+    handler = make_handler(
+        **options,
+        upload_interval=3_600,
+        on_drop=lambda _event, reason: seen.append((reason, handler.stats().balanced)),
+    )
+    if status != 200:
+        plane.fail(status, times=None, text="no")
+    logger = wire(handler)
+    for number in range(2):
+        logger.info("e", extra=event(number))
+    handler.flush()
+    assert set(seen) == {(reason, True)}
+
+
 def test_drops_are_told_in_one_line(
     make_handler: MakeHandler,
     wire: Wire,
