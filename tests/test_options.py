@@ -449,7 +449,7 @@ def test_counts_balance_inside_on_drop(
 ) -> None:
     """An app that keeps its metrics there sees the drop that it is told of, and nothing amiss."""
     seen: list[tuple[str, bool]] = []
-    handler = make_handler(
+    handler: RudderHandler = make_handler(
         **options,
         upload_interval=3_600,
         on_drop=lambda _event, reason: seen.append((reason, handler.stats().balanced)),

@@ -100,6 +100,8 @@ def asyncio_app(stage: Stage) -> None:
                 await asyncio.sleep(0.01)
                 lags.append(time.monotonic() - before - 0.01)
         async def main():
+            # Its debug mode writes a line when a step takes 0.1 s, as it may on a busy machine.
+            asyncio.get_running_loop().slow_callback_duration = 60
             lags = []
             beating = asyncio.create_task(beat(lags))
             for n in range(0, 500, 10):
