@@ -590,7 +590,7 @@ def test_two_thousand_events_a_second(
             expect(page.locator("#rate")).to_have_text(re.compile(r"\d,\d|[5-9]\d\d"))
             page.wait_for_timeout(1_000)
             seen: dict[str, Any] = page.evaluate(SMOOTHNESS, 1.5)
-            sent = int(flood.communicate(timeout=30)[0])
+            latest = float(flood.communicate(timeout=30)[0])
         expect(page.locator("#shown")).to_have_text("10,000 shown")
         seen["cpu"] = (used() - before) / 5
         subprocess.run([*FLOOD, url, "1000000", "0.004"], check=True, capture_output=True)
@@ -601,8 +601,8 @@ def test_two_thousand_events_a_second(
     assert seen["cpu"] < 0.3  # of one core, at 2,000 events/s; it takes about a tenth
     assert seen["rows"] < 60
     assert seen["elements"] < 600
-    if sent > 1_900:  # else the machine is too busy for the sender, and so for frames
-        assert 1_500 < seen["rate"] < 2_500
+    if latest < 0.2:  # else the machine was too busy for the sender, and so for frames
+        assert 1_000 < seen["rate"] < 3_000
         assert seen["frames"] > 20  # 60 where nothing else runs
         assert seen["late"] < 0.25  # of the time, in frames that took over 100 ms
 
