@@ -163,8 +163,13 @@ SCENARIOS = (
     Scenario(name="Celery, SIGTERM", run=workers.celery, accepted=10),
     Scenario(
         name="Celery `--max-tasks-per-child=2`",
-        run=partial(workers.celery, options=["--max-tasks-per-child=2"]),
+        run=workers.celery_that_replaces_workers,
         accepted=10,
+    ),
+    Scenario(
+        name="Celery, a worker whose forking thread ends",
+        run=workers.thread_that_forked_ends,
+        accepted=1,
     ),
     Scenario(
         name="Celery `-P gevent`",

@@ -5,9 +5,9 @@ from __future__ import annotations
 import signal
 from collections.abc import Sequence
 
-from .stage import Stage
+from .stage import Stage, wait_until
 
-__all__ = ["celery"]
+__all__ = ["celery", "celery_that_replaces_workers", "thread_that_forked_ends"]
 
 _TASKS = """
 import os
@@ -48,3 +48,41 @@ def celery(stage: Stage, *, options: Sequence[str] = ()) -> None:
     worker.wait()
     assert "rudder_logging:" not in worker.stderr
     assert "Traceback" not in worker.stderr
+
+
+def celery_that_replaces_workers(stage: Stage) -> None:
+    """With this broker, a thread of the master's forks them, and may end while they deliver; so may
+    the master.
+    """
+    celery(stage, options=["--max-tasks-per-child=2"])
+    wait_until(lambda: len(stage.plane.events) >= _TASKS_SENT, "all events")
+
+
+def thread_that_forked_ends(stage: Stage) -> None:
+    """It ends while the worker tries to deliver, which succeeds only then."""
+    stage.plane.fail(503, times=None)
+    process = stage.start_script(
+        """
+        import ctypes
+        from celery import signals
+        def fork():
+            if os.fork() == 0:
+                ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # as Celery's workers do
+                log([0])
+                signals.worker_process_shutdown.send(sender="worker", pid=os.getpid(), exitcode=0)
+                os._exit(0)
+            until("go")
+        thread = threading.Thread(target=fork)
+        thread.start()
+        thread.join()
+        note("thread ended")
+        os.wait()
+        """,
+        strict=False,
+        upload_interval=60,
+    )
+    wait_until(lambda: stage.plane.requests, "an upload")
+    stage.go()
+    stage.wait_for_note("thread ended")
+    stage.plane.heal()
+    process.wait()
