@@ -7,15 +7,15 @@ import random
 from collections.abc import Sequence
 from itertools import islice
 from time import monotonic, time
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from ._batch_limit import BatchLimit
-from ._body import FRAME, MESSAGE_OVERHEAD, body_of
+from ._body import FRAME, MESSAGE_OVERHEAD, WITHOUT_EVENTS, body_of
 from ._guard import kept_back
 from ._ledger import Ledger
-from ._outcomes import BAD_EVENT, CURES, SETTLING, Result, Verdict, judge, shown
+from ._outcomes import BAD_EVENT, CURES, SETTLING, PathDoubt, Result, Verdict, judge, shown
 from ._reports import Reports
-from ._retry import RetryPolicy
+from ._retry import Patience, RetryPolicy
 from .exceptions import (
     CertificateError,
     DeliveryError,
@@ -32,7 +32,7 @@ from .queues.base import EventQueue
 if TYPE_CHECKING:  # it imports requests, which importing the package must not
     from ._transport import Answer, Transport
 
-__all__ = ["Delivery", "Patience"]
+__all__ = ["Delivery"]
 
 _log = logging.getLogger("rudder_logging")
 
@@ -44,18 +44,6 @@ _WITNESSES, _TRIES_A_WITNESS = 5, 3
 _TRIES_WITH_FEW_WITNESSES = 60
 """For an event to be refused over 500s. Where a server fails at random, one healthy event in 40,000
 is, at the worst; with few others behind it, one in 600 if nine of ten requests fail."""
-
-
-class Patience(Protocol):
-    """How long whoever delivers can wait."""
-
-    def pause(self, seconds: float) -> bool:
-        """Wait so long, or less. False: give up for now."""
-        ...
-
-    def time_left(self) -> float | None:
-        """Seconds that an attempt may take, at least a little; None: as long as it takes."""
-        ...
 
 
 class Delivery:
@@ -77,7 +65,7 @@ class Delivery:
         self._reports = reports
         self._policy = policy
         self._limit = BatchLimit(max_batch_bytes)
-        self._proven = False  # something was accepted, so URL, key and path are right
+        self._path = PathDoubt()
         self._plain = False  # compression does not survive the way
         self._ahead: set[bytes] = set()  # accepted before their turn: not to be sent again
 
@@ -98,6 +86,7 @@ class Delivery:
         """
         parts = [batch] if batch else []  # in order, the first one last
         self._limit.begin()
+        self._path = PathDoubt()
         failures = attempt = 0
         due = 0.0
         while parts:
@@ -209,11 +198,9 @@ class Delivery:
         )
         verdict = judge(answer)
         if verdict is Verdict.ACCEPTED:
-            self._proven = True
-        elif verdict is Verdict.SPLIT and len(part) == 1 and not self._proven:
-            # Nothing was ever accepted here: rather the path than the event is broken, unless the
-            # gateway's own words say otherwise.
-            verdict = Verdict.REFUSED if answer.text in BAD_EVENT else Verdict.HOLD
+            self._path.accepted()
+        elif verdict is Verdict.SPLIT and answer.text not in BAD_EVENT:
+            verdict = self._path.judge_refusal(len(part))
         elif verdict in (Verdict.SPLIT, Verdict.SPLIT_BYTES) and len(part) == 1:
             verdict = Verdict.REFUSED
         said = shown(answer)
@@ -266,11 +253,14 @@ class Delivery:
         failures: int,
         patience: Patience,
     ) -> Result:
-        """The result for a lone event: if it may be to blame itself, in the light of others.
+        """The result for a lone event: if it may be to blame, in the light of others, or of none.
 
         Those that are accepted meanwhile are settled when it is their turn.
         """
         if result.is_foreign_refusal:
+            if self._reaches_gateway(patience):
+                self._path.accepted()
+                return self._attempt([suspect], patience.time_left(), failures)
             for message in self._behind(suspect, parts):
                 other = self._send_ahead(message, patience)
                 if other.verdict is Verdict.ACCEPTED:
@@ -281,6 +271,14 @@ class Delivery:
         elif result.blames_database and result.is_suspicious(failures):
             return self._last_chances(suspect, parts, patience) or result
         return result
+
+    def _reaches_gateway(self, patience: Patience) -> bool:
+        """Whether a request without events is answered in the gateway's own words for that."""
+        try:
+            answer = self._post(WITHOUT_EVENTS, patience.time_left(), plain=self._plain)
+        except TransportError:
+            return False
+        return judge(answer) is Verdict.REFUSED
 
     def _last_chances(
         self, suspect: bytes, parts: list[Sequence[bytes]], patience: Patience

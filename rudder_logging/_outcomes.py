@@ -15,7 +15,7 @@ from .exceptions import DeliveryError
 if TYPE_CHECKING:  # it imports requests, which importing the package must not
     from ._transport import Answer
 
-__all__ = ["BAD_EVENT", "CURES", "SETTLING", "Result", "Verdict", "judge", "shown"]
+__all__ = ["BAD_EVENT", "CURES", "SETTLING", "PathDoubt", "Result", "Verdict", "judge", "shown"]
 
 
 class Verdict(enum.Enum):
@@ -147,3 +147,29 @@ class Result:
         if self.answer.text == _UNREADABLE:
             return failures > 0
         return self.answer.status == 400 and self.answer.text == "invalid json" and events == 1  # noqa: PLR2004
+
+
+class PathDoubt:
+    """Whether a 400 in words that are not the gateway's own on a bad event is about an event.
+
+    Rather the path is broken, unless another event was accepted between such a refusal and the one
+    before it.
+    """
+
+    def __init__(self) -> None:
+        self._is_refused = self._is_accepted_since = False
+
+    def accepted(self) -> None:
+        """Something was accepted."""
+        self._is_accepted_since = self._is_refused
+
+    def judge_refusal(self, events: int) -> Verdict:
+        """The verdict on the refusal of so many events."""
+        is_the_event, self._is_accepted_since = self._is_accepted_since, False
+        self._is_refused = True
+        if events > 1:
+            return Verdict.SPLIT
+        if is_the_event:
+            self._is_refused = False  # the next one may be the path's
+            return Verdict.REFUSED
+        return Verdict.HOLD

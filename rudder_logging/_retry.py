@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
-__all__ = ["RetryPolicy"]
+__all__ = ["Patience", "RetryPolicy"]
 
 
 @dataclass(frozen=True)
@@ -58,3 +59,15 @@ class RetryPolicy:
 def _doubled(base: float, attempt: int, cap: float) -> float:
     # An exponent of over 1,023 would overflow a float, and a long outage gets there.
     return min(cap, base * 2.0 ** min(attempt - 1, 60))
+
+
+class Patience(Protocol):
+    """How long whoever delivers can wait."""
+
+    def pause(self, seconds: float) -> bool:
+        """Wait so long, or less. False: give up for now."""
+        ...
+
+    def time_left(self) -> float | None:
+        """Seconds that an attempt may take, at least a little; None: as long as it takes."""
+        ...

@@ -199,16 +199,16 @@ def test_first_events_refused_in_unknown_words_do_not_hold_the_rest(
     assert handler.stats().holding is None
 
 
-@pytest.mark.parametrize(("status", "why"), [(400, "held"), (500, "retried")])
+@pytest.mark.parametrize(("status", "why"), [(400, "refused"), (500, "retried")])
 def test_bad_event_that_came_first_and_alone_does_not_hold_those_that_come_later(
     make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane, status: int, why: str
 ) -> None:
-    """A lone event is compared with what comes into the queue behind it."""
+    """A lone event is compared with no event at all, or with what comes into the queue behind."""
     handler = make_handler(upload_interval=0)
     plane.fail_for(lambda event: event["event"] == "bad", status, "blocked by policy")
     logger = wire(handler)
     logger.info("bad", extra={"rudder": {"user_id": "u"}})
-    until(lambda: handler.stats().holding is not None if status == 400 else retries(handler) > 5)
+    until(lambda: handler.stats().refused == 1 if status == 400 else retries(handler) > 5)
     for _ in range(3):
         logger.info("good", extra={"rudder": {"user_id": "u"}})
     assert handler.flush()
@@ -221,12 +221,25 @@ def retries(handler: RudderHandler) -> int:
     return handler.stats().retries
 
 
+@pytest.mark.parametrize("text", ["blocked by policy", "invalid json"])
+@pytest.mark.parametrize("upload_size", [1, 100])
+@pytest.mark.parametrize("before", [0, 3])
 def test_400_in_unknown_words_for_everything_holds(
-    make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane
+    make_handler: MakeHandler,
+    wire: Wire,
+    plane: LocalDataPlane,
+    text: str,
+    upload_size: int,
+    before: int,
 ) -> None:
-    """If all events are answered likewise, the path is at fault: everything waits."""
-    handler = make_handler(upload_interval=60)
-    plane.fail(400, text="blocked by policy", times=None)
+    """If all events are answered likewise, the path is at fault: everything waits, also where
+    events were accepted before that.
+    """
+    handler = make_handler(upload_interval=60, upload_size=upload_size)
+    log_events(wire, handler, before)
+    assert handler.flush()
+    plane.clear()
+    plane.fail(400, text=text, times=None)
     log_events(wire, handler, 20)
     assert handler.flush(0.3) is False
     until(lambda: handler.stats().holding is not None)
