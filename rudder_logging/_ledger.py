@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import count, islice
 from typing import TYPE_CHECKING
@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Ledger", "Stats"]
 
-_FURTHER_LOOKS, _SECONDS_BETWEEN_LOOKS = 100, 0.001
+_LOOKS, _SECONDS_BETWEEN_LOOKS = 200, 0.001
+_LOOKS_AT_CALLS = 5  # those of other threads, of which there may be some at any moment
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,7 @@ class Ledger:
         self._callback_errors, self._restarts = _Tally(), _Tally()
         self._adopted, self._spool_errors = _Tally(), _Tally()
         self._dropped: dict[str, _Tally] = {"queue_full": _Tally()}
+        self._is_settling = False  # some are no longer pending, and not counted elsewhere yet
         self.holding: str | None = None
         self.accept = self._accepted.one
         """An event passed validation. In one step: a method around it cost 1 % of a call."""
@@ -122,20 +124,23 @@ class Ledger:
 
     def settle_delivered(self, queue: EventQueue, number: int) -> int:
         """The queue's oldest events are stored by the data plane; how many of them it still had."""
-        settled = queue.ack(number)
-        self._delivered.add(settled)
-        return settled
+        return self._settle(queue, number, self._delivered.add)
 
     def settle_refused(self, queue: EventQueue, number: int) -> int:
         """The queue's oldest events are refused for good; how many of them it still had."""
-        settled = queue.ack(number)
-        self._refused.add(settled)
-        return settled
+        return self._settle(queue, number, self._refused.add)
 
     def settle_dropped(self, queue: EventQueue, number: int, reason: str) -> int:
         """The queue's oldest events are given up; how many of them it still had."""
-        settled = queue.ack(number)
-        self.drop(settled, reason)
+        return self._settle(queue, number, lambda settled: self.drop(settled, reason))
+
+    def _settle(self, queue: EventQueue, number: int, count: Callable[[int], None]) -> int:
+        self._is_settling = True  # by one thread at a time: the one that delivers
+        try:
+            settled = queue.ack(number)
+            count(settled)
+        finally:
+            self._is_settling = False
         return settled
 
     def evict(self, queue: EventQueue, reason: str) -> bytes | None:
@@ -175,13 +180,13 @@ class Ledger:
     def snapshot(self, queue: EventQueue) -> Stats:
         """All counts as of one moment."""
         stats = self._look(queue)
-        for _ in range(_FURTHER_LOOKS):
-            if stats.balanced:
-                break
+        looks = 1
+        while not stats.balanced and looks < (_LOOKS if self._is_settling else _LOOKS_AT_CALLS):
             # An event is on its way from one count to another. Whoever carries it has to run for
             # that: without a pause, all looks may be over before this thread loses its turn.
             time.sleep(_SECONDS_BETWEEN_LOOKS)
             stats = self._look(queue)
+            looks += 1
         return stats
 
     def _look(self, queue: EventQueue) -> Stats:
