@@ -41,5 +41,4 @@ def before_send(message: bytes, hook: Callable[[dict[str, Any]], object]) -> byt
     edited.pop("sentAt", None)
     if not edited.get("messageId"):
         edited["messageId"] = message_id
-    validate(edited)
-    return dumps(edited)[:-1]
+    return dumps(validate(edited))[:-1]

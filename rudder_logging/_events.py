@@ -187,8 +187,11 @@ def build(
     return message
 
 
-def validate(message: Mapping[str, Any]) -> None:
+def validate(message: Mapping[str, Any]) -> dict[str, Any]:
     """Check a message as it is on the wire, whoever made it, by the same table.
+
+    Returns:
+        The same with its fields' values as a call would send them: ids as text, say.
 
     Raises:
         InvalidEventError: The data plane would refuse it, or accept and lose it.
@@ -198,12 +201,14 @@ def validate(message: Mapping[str, Any]) -> None:
     if "type" not in message:
         raise InvalidValueError("'type' is missing; give one of " + ", ".join(EVENT_TYPES))
     row = _row(message["type"])
+    normalised = dict(message)
     for field in row.fields:
         value = message.get(field.key)
         # An explicit null counts as absent everywhere but there, where it loses the event.
         if value is not None or (field is INTEGRATIONS and field.key in message):
-            field.normalise(f"{row.name}: {field.key!r}", value)
+            normalised[field.key] = field.normalise(f"{row.name}: {field.key!r}", value)
     _require(row, message)
+    return normalised
 
 
 def check_size(size: int, limit: int) -> None:

@@ -89,6 +89,7 @@ class RudderHandler(logging.Handler):
         # The references leave by themselves, so an address used again is not mistaken.
         self._seen: set[weakref.ref[logging.LogRecord]] = set()
         self._forget = self._seen.discard
+        self._last: weakref.ref[logging.LogRecord] | None = None
         tell_of_setup(
             debug=self.config.debug,
             without_threads=not self.config.sync_mode and not _lifecycle.threads_run(),
@@ -134,10 +135,14 @@ class RudderHandler(logging.Handler):
         if record.__dict__.get("rudder") is None:
             return False
         # `_has_seen`, written out: a call more in here costs the whole one 3 %.
-        reference = weakref.ref(record, self._forget)
-        if reference in self._seen:
-            return False
-        self._seen.add(reference)
+        try:
+            reference = weakref.ref(record, self._forget)
+            if reference in self._seen:
+                return False
+            self._seen.add(reference)
+        except TypeError:
+            if self._was_last(record):
+                return False
         if not self.filters:
             self.emit(record)
             return True
@@ -342,11 +347,19 @@ class RudderHandler(logging.Handler):
 
     def _has_seen(self, record: logging.LogRecord) -> bool:
         """Whether this very record has been here; it has from now on."""
-        reference = weakref.ref(record, self._forget)
-        if reference in self._seen:
-            return True
-        self._seen.add(reference)
+        try:
+            reference = weakref.ref(record, self._forget)
+            if reference in self._seen:
+                return True
+            self._seen.add(reference)
+        except TypeError:
+            return self._was_last(record)
         return False
+
+    def _was_last(self, record: logging.LogRecord) -> bool:
+        """The same for one of the app's own class, without a hash: it is known until the next."""
+        last, self._last = self._last, weakref.ref(record)
+        return last is not None and last() is record
 
     def _edited(self, message: bytes) -> bytes | None:
         """What `before_send` makes of a message; None: it is dropped, and counted."""

@@ -85,6 +85,28 @@ def test_ten_thousand_events_among_ordinary_records_arrive_once_each_in_order(
     assert stats.balanced
 
 
+class ComparedRecord(logging.LogRecord):
+    """Of an app that compares records, and so has taken their hash away."""
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def test_records_without_a_hash_are_delivered(
+    make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A record factory of the app's own may make such; the call does not raise."""
+    handler = make_handler()
+    logger = wire(handler)
+    monkeypatch.setattr(logging, "_logRecordFactory", ComparedRecord)
+    logger.info("e", extra={"rudder": {"user_id": "u"}})
+    EventLogger(logger).track("u", "e")
+    assert handler.flush()
+    assert len(plane.events) == 2
+
+
 def test_record_and_dicts_are_left_as_the_app_gave_them(
     make_handler: MakeHandler,
     wire: Wire,

@@ -482,6 +482,16 @@ def test_drops_are_told_in_one_line(
     assert lines == ["dropped 1 events (queue_full: 1)", "dropped 999 events (queue_full: 999)"]
 
 
+def test_before_send_may_give_ids_as_apps_have_them(
+    make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane
+) -> None:
+    """A number becomes text, as in a call, so that tools find the user by it."""
+    handler = make_handler(before_send=lambda message: {**message, "userId": 42})
+    wire(handler).info("e", extra=event())
+    assert handler.flush()
+    assert [stored["userId"] for stored in plane.events] == ["42"]
+
+
 def redact(message: dict[str, Any]) -> dict[str, Any] | None:
     """What an app might do before sending."""
     n = message["properties"]["n"]
