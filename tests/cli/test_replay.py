@@ -346,6 +346,18 @@ def test_a_wrong_key_is_corrected(plane: LocalDataPlane, tmp_path: Path) -> None
     assert run("replay", file, plane=plane).stdout == "1 event arrived\n"
 
 
+def test_what_pytest_keeps_back_is_still_to_be_sent(plane: LocalDataPlane, tmp_path: Path) -> None:
+    """What a test starts reaches no other host: that is told, and not noted as arrived."""
+    file = written(tmp_path / "f", [message(1), message(2)])
+    url = "http://hosted.example.com"
+    done = run("replay", "--data-plane-url", url, "--json", file, plane=plane)
+    assert done.returncode == ExitCode.FAILED
+    assert (counts(done)["arrived"], counts(done)["finished"]) == (0, False)
+    assert "pytest keeps events from hosted.example.com" in done.stderr
+    assert run("replay", file, plane=plane).stdout == "2 events arrived\n"
+    assert ids(plane.events) == ["m1", "m2"]
+
+
 def test_what_other_words_left_out_is_told(plane: LocalDataPlane, tmp_path: Path) -> None:
     """An earlier `--since` or `--plan` is not taken for this run's: no success, until --again."""
     plan = tmp_path / "plan.json"

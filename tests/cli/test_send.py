@@ -182,6 +182,19 @@ def test_a_configuration_fault_is_told_at_once(
     assert len(plane.requests) == 1
 
 
+def test_what_pytest_keeps_back_is_not_delivered() -> None:
+    """What a test starts reaches no other host; the command says so, and does not claim success."""
+    words = ("--user-id", "1", "--event", "e", "--write-key", WRITE_KEY)
+    url = "http://hosted.example.com"
+    done = run("send", "track", *words, "--data-plane-url", url, "--json")
+    result = json.loads(done.stdout)
+    assert result["outcome"] == "not delivered"
+    assert "pytest keeps events from hosted.example.com" in result["fault"]
+    line = complaint(done, ExitCode.FAILED)
+    assert line.startswith(f"not delivered to {url}: pytest keeps events from hosted.example.com")
+    assert "though it may have arrived" not in line
+
+
 def test_an_outage_is_told(plane: LocalDataPlane) -> None:
     """A server that stays away for `--shutdown-timeout` is told with its words; exit code 1."""
     plane.fail(503, times=None)
