@@ -16,6 +16,7 @@ from ._moments import moment_of
 __all__ = ["Stored", "UnsendableError", "as_text", "read_stored"]
 
 _DEAD_LETTER = frozenset({"message", "status", "reason", "refusedAt"})
+_ALL_EVENTS_HAVE = frozenset({"messageId", "type", "originalTimestamp"})
 _BEGINNING = b'{"messageId":'
 """Of each message that a RudderFormatter or a RudderHandler writes."""
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -52,8 +53,8 @@ def read_stored(text: bytes) -> Stored | None:
     """The message in a line; None: it is an ordinary line of a log.
 
     A line of text that does not begin like JSON is ordinary, and so is JSON that is not an event:
-    without an id and without a type, or with a log line's `message`. What a collector of logs has
-    put before an event (a time, a container's name) is left out.
+    with a log line's `message`, or without both an event's type and its time. What a collector of
+    logs has put before an event (a time, a container's name) is left out.
 
     Raises:
         UnsendableError: It is damaged, or the data plane would refuse or lose it.
@@ -92,10 +93,13 @@ def _is_text(line: bytes) -> bool:
 
 
 def _is_event(found: Mapping[str, Any]) -> bool:
-    if "messageId" in found:
-        return True
+    if "message" in found:  # a log line's; but an app's `before_send` may have added one
+        return found.keys() >= _ALL_EVENTS_HAVE
     kind = found.get("type")
-    return isinstance(kind, str) and kind in EVENT_TYPES and "message" not in found
+    if isinstance(kind, str) and kind in EVENT_TYPES:
+        return True
+    # A log line under another name may have the id of a mail, say, so that alone says nothing.
+    return "messageId" in found and ("type" in found or "originalTimestamp" in found)
 
 
 def _checked(event: dict[str, Any], text: bytes) -> Stored:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import pty
 import signal
@@ -16,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from rudder_logging import RudderFormatter
 from rudder_logging.cli._common import ExitCode
 from rudder_logging.cli._engine import EVENTS_PER_UPLOAD
 from rudder_logging.dataplane import LocalDataPlane
@@ -106,6 +108,25 @@ def test_all_kinds_of_lines(plane: LocalDataPlane, tmp_path: Path) -> None:
     result = counts(done)
     assert (result["arrived"], result["ordinary"], result["unsendable"]) == (3, 4, 0)
     assert result["all_arrived"] is True
+
+
+def test_ordinary_lines_may_have_an_events_fields(plane: LocalDataPlane, tmp_path: Path) -> None:
+    """A mail's id, a page's type: a log line that has them is skipped, and never sent."""
+    formatter = RudderFormatter()
+    mail: dict[str, Any] = {"messageId": "<a@b>", "type": "page", "userId": "3"}
+    lines = [
+        formatter.format(logging.makeLogRecord({"msg": "Mail sent", **extra}))
+        for extra in (mail, {"messageId": "<a@b>"}, {"rudder": {"user_id": "3"}})
+    ]
+    others = [{"event": "Mail sent", "messageId": "<a@b>"}, 'INFO got {"messageId":"<a@b>"}']
+    file = written(tmp_path / "f", [*lines, *others, message(1, message="by before_send")])
+    done = run("replay", file, plane=plane)
+    assert (done.returncode, done.stderr) == (ExitCode.OK, "")
+    assert done.stdout == "2 events arrived, 4 ordinary lines of a log\n"
+    assert [event["event"] for event in plane.events] == ["Mail sent", "e"]
+    looked = run("doctor", "--messages", file, "--json")
+    assert "events looked at: 2; other lines skipped: 4" in looked.stdout
+    assert looked.returncode == ExitCode.OK
 
 
 def test_what_the_formatter_wrote_arrives(plane: LocalDataPlane, tmp_path: Path) -> None:
@@ -214,6 +235,7 @@ UNSENDABLE = [
     (message(1, messageId=7), "no messageId"),
     (message(1, userId=None), "no id; give 'user_id' or 'anonymous_id'"),
     (message(1, type="secret"), "'type' is unknown"),
+    ({"messageId": "1", "userId": "u", "originalTimestamp": STAMP}, "'type' is missing"),
     (message(1, properties="secret"), "'properties' must be a mapping, not str"),
     ("secret".encode("utf-16").decode("latin-1"), "damaged: no JSON"),
     ('shop-1  | {"messageId": "secret', "damaged: no JSON"),
