@@ -16,7 +16,7 @@ from .._body import FRAME, MESSAGE_OVERHEAD
 from .._plan import TrackingPlan
 from .._reports import DeadLetters
 from ..exceptions import ConfigError, InvalidEventError
-from ._common import FailedError
+from ._common import BadInputError, FailedError
 from ._display import Display
 from ._progress import Mark, Progress, Tally
 from ._sources import Line, Source
@@ -131,6 +131,8 @@ class Replay:
                 line = next(lines, _END)
             except OSError as error:
                 raise FailedError(f"{one.source.name} can't be read: {error.strerror}") from None
+            except BadInputError as error:  # other files may have been sent before
+                raise FailedError(error.message) from None
             if isinstance(line, Line):
                 if not self._items:
                     began = monotonic()

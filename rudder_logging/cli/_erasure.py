@@ -108,7 +108,7 @@ def _rewrite(holding: Holding, number: int, matches: Matches) -> int:
     kept: list[bytes] = []
     erased = 0
     is_there_before = False
-    source = Source(path)
+    source = Source(path, is_segment=True)
     try:
         for line in source.lines():
             if line is None:

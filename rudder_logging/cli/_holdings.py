@@ -106,7 +106,7 @@ class Holding:
         for number in sorted(self.sizes):
             path = self.path(number)
             try:
-                source = Source(path)
+                source = Source(path, is_segment=True)
             except BadInputError:  # delivered in this moment
                 continue
             try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+import shlex
 import stat
 import sys
 from collections.abc import Iterator
@@ -19,6 +20,13 @@ LONGEST_LINE = 5_000_000
 _CHUNK = 256 * 1024
 _HEAD = 4096
 _SECONDS_UNTIL_IDLE = 0.5
+_UNPACKERS = {
+    b"\x1f\x8b": "zcat",
+    b"\xfd7zXZ": "xzcat",
+    b"\x28\xb5\x2f\xfd": "zstdcat",
+    b"BZh91AY&SY": "bzcat",
+}
+"""What prints a compressed file, by how that begins. No line of text or JSON begins so."""
 
 
 class Line(NamedTuple):
@@ -39,12 +47,13 @@ class Source:
 
     Args:
         path: Its path; `-`: stdin.
+        is_segment: It is a spool's own, and is read whatever a fault of the disk has made of it.
 
     Raises:
-        BadInputError: It can't be read.
+        BadInputError: It can't be read, or it is compressed.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, *, is_segment: bool = False) -> None:
         self.name = "stdin" if path == "-" else path
         self.path = "-" if path == "-" else os.path.abspath(path)  # noqa: PTH100 - links stay
         try:
@@ -62,6 +71,16 @@ class Source:
         self.is_file = stat.S_ISREG(mode) and path != "-"
         self._offset = self._number = 0
         self._head = b""
+        self._takes_anything = is_segment
+        if self.is_file:
+            try:
+                self._refuse_compressed(self.head(_HEAD))
+            except OSError as error:
+                self.close()
+                raise BadInputError(f"{self.name} can't be read: {error.strerror}") from None
+            except BadInputError:
+                self.close()
+                raise
 
     @property
     def size(self) -> int | None:
@@ -114,6 +133,7 @@ class Source:
 
         Raises:
             OSError: Reading failed.
+            BadInputError: What comes through a pipe is compressed.
         """
         rest, is_too_long = b"", False
         while True:
@@ -124,6 +144,8 @@ class Source:
             if not chunk:
                 break
             if not self.is_file:
+                if not self._head:
+                    self._refuse_compressed(chunk)
                 self._keep_head(chunk)
             *whole, rest = (rest + chunk).split(b"\n")
             for text in whole:
@@ -151,6 +173,15 @@ class Source:
         """Close it, unless it is stdin."""
         if self.path != "-":
             os.close(self._file)
+
+    def _refuse_compressed(self, beginning: bytes) -> None:
+        for magic, unpacker in _UNPACKERS.items():
+            if beginning.startswith(magic) and not self._takes_anything:
+                what = "FILE" if self.path == "-" else shlex.quote(self.name)
+                raise BadInputError(
+                    f"{self.name} is compressed; give - for it, and pipe it in unpacked: "
+                    f"{unpacker} {what} | rudder-logging ..."
+                )
 
     def _read_at(self, offset: int, size: int) -> bytes:
         """Read somewhere else, and come back: there is no `pread` on Windows."""

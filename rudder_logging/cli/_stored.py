@@ -19,6 +19,7 @@ _DEAD_LETTER = frozenset({"message", "status", "reason", "refusedAt"})
 _ALL_EVENTS_HAVE = frozenset({"messageId", "type", "originalTimestamp"})
 _BEGINNING = b'{"messageId":'
 """Of each message that a RudderFormatter or a RudderHandler writes."""
+_DAMAGED = "damaged: no JSON"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
@@ -54,7 +55,7 @@ def read_stored(text: bytes) -> Stored | None:
 
     A line of text that does not begin like JSON is ordinary, and so is JSON that is not an event:
     with a log line's `message`, or without both an event's type and its time. What a collector of
-    logs has put before an event (a time, a container's name) is left out.
+    logs has put around an event (a time, a container's name, Docker's JSON) is left out.
 
     Raises:
         UnsendableError: It is damaged, or the data plane would refuse or lose it.
@@ -68,15 +69,28 @@ def read_stored(text: bytes) -> Stored | None:
     try:
         found = orjson.loads(text)
     except orjson.JSONDecodeError:
-        raise UnsendableError("damaged: no JSON", as_text(text)) from None
+        raise UnsendableError(_DAMAGED, as_text(text)) from None
     if found.keys() == _DEAD_LETTER:
         found = found["message"]
         text = orjson.dumps(found)
         if type(found) is not dict:
             raise UnsendableError("a dead letter without an event: it was damaged before", text)
     elif not _is_event(found):
-        return None
+        wrapped = found.get("log")
+        return _unwrapped(wrapped) if isinstance(wrapped, str) and "stream" in found else None
     return _checked(found, text)
+
+
+def _unwrapped(line: str) -> Stored | None:
+    """The message in what Docker's log driver `json-file` has put into JSON of its own."""
+    try:
+        return read_stored(line.encode().strip())
+    except UnsendableError as error:
+        if line.endswith("\n") or str(error) != _DAMAGED:
+            raise
+        # Docker divides lines of over 16 KiB, and only the last part of one has its end.
+        told = "the beginning of a line that Docker has divided; `docker logs` prints it whole"
+        raise UnsendableError(told, error.kept) from None
 
 
 def as_text(line: bytes) -> bytes:

@@ -22,7 +22,7 @@ NOON = 1_769_860_800.0  # 2026-01-31T12:00:00Z
 
 def lines_of(path: str, offset: int = 0, number: int = 0) -> list[Line]:
     """What a source gives, from there on."""
-    source = Source(path)
+    source = Source(path, is_segment=True)
     try:
         source.skip_to(offset, number)
         return [line for line in source.lines() if line is not None]

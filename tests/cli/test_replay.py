@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import bz2
 import contextlib
+import gzip
 import json
 import logging
+import lzma
 import os
 import pty
 import signal
@@ -147,6 +150,65 @@ def test_what_a_collector_puts_before_an_event_is_left_out(
     done = run("replay", file, plane=plane)
     assert done.stdout == "2 events arrived, 1 ordinary lines of a log\n"
     assert ids(plane.events) == ["m0", "m1"]
+
+
+def docker(line: str, stream: str = "stdout") -> dict[str, Any]:
+    """A line as Docker's log driver `json-file` writes it."""
+    return {"log": line, "stream": stream, "time": "2026-01-31T12:00:00.123456789Z"}
+
+
+def test_dockers_own_files(plane: LocalDataPlane, tmp_path: Path) -> None:
+    """Events are found in the JSON that Docker puts around each line; what it divides is told."""
+    whole = json.dumps(message(1))
+    lines = [
+        docker(whole + "\n"),
+        docker("starting\n"),
+        docker("no end", "stderr"),
+        docker(json.dumps(message(2))),
+        docker(json.dumps(message(3, type="secret"))),
+        docker(whole[:40]),
+        docker(whole[40:] + "\n"),
+        {"log": "a line of the app's own"},
+    ]
+    file = written(tmp_path / "f", lines)
+    done = run("replay", file, plane=plane)
+    assert done.stdout == "2 events arrived, 2 can't be sent, 4 ordinary lines of a log\n"
+    assert ids(plane.events) == ["m1", "m2"]
+    unknown, divided = done.stderr.splitlines()
+    assert unknown.startswith(f"{file}:5: 'type' is unknown")
+    assert divided == (
+        f"{file}:6: the beginning of a line that Docker has divided; `docker logs` prints it whole"
+    )
+
+
+@pytest.mark.parametrize(
+    ("pack", "unpacker"),
+    [(gzip.compress, "zcat"), (lzma.compress, "xzcat"), (bz2.compress, "bzcat")],
+)
+def test_a_compressed_file_is_told_once(
+    plane: LocalDataPlane, tmp_path: Path, pack: Callable[[bytes], bytes], unpacker: str
+) -> None:
+    """Not line by line: one line says what it is, and how it is read."""
+    file = tmp_path / "app log.1"
+    file.write_bytes(pack(json.dumps(message(1)).encode() + b"\n"))
+    cure = f"unpacked: {unpacker} '{file}' | rudder-logging ..."
+    for words in (("replay", file), ("doctor", "--messages", file)):
+        line = complaint(run(*words, plane=plane), ExitCode.BAD_INPUT)
+        assert line == f"{file} is compressed; give - for it, and pipe it in {cure}"
+    assert not Path(f"{file}.replayed").exists()
+    with file.open("rb") as stdin:
+        done = subprocess.run(
+            [*COMMAND, "replay", "-"],
+            env=environment(plane),
+            stdin=stdin,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert f"stdin is compressed; give - for it, and pipe it in unpacked: {unpacker} FILE" in (
+        complaint(done, ExitCode.FAILED)
+    )
+    assert plane.requests == []
 
 
 def test_a_pipe_is_not_kept_waiting(plane: LocalDataPlane, start: Start) -> None:
