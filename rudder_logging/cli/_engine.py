@@ -104,7 +104,7 @@ class Replay:
                 EVENTS_PER_UPLOAD, max(1, math.ceil(rules.rate / _LOOKS_PER_SECOND))
             )
         self.sent = 0
-        """Events that arrived in this run."""
+        """Events that arrived in this run; without a shipper, those that would be sent."""
         self.is_interrupted = False
 
     def run(self, inputs: Sequence[Input]) -> None:

@@ -251,18 +251,22 @@ def _conclude(
     """Print the counts; return the exit code, or raise what ended it."""
     tally = sum((one.mark.tally for one in inputs), Tally())
     is_whole = tally.all_arrived and not any(one.mark.doubts for one in inputs)
+    to_send, now = (run.sent, 0) if dry_run else (0, run.sent)
+    tally = replace(tally, arrived=tally.arrived - to_send)
     if is_json:
         is_finished = fault is None and not run.is_interrupted
         show_json(
             {
                 **asdict(tally),
-                "arrived_now": run.sent,
+                "arrived_now": now,
+                "dry_run": dry_run,
+                "would_be_sent": to_send,
                 "finished": is_finished,
                 "all_arrived": is_finished and is_whole and not dry_run,
             }
         )
     else:
-        click.echo(_summary(tally, run.sent, dry_run=dry_run))
+        click.echo(_summary(tally, now, to_send if dry_run else None))
     cure = "--resume FILE would have kept it"
     if all(one.progress is not None for one in inputs):
         cure = "the same command goes on from there"
@@ -271,14 +275,15 @@ def _conclude(
     elif dry_run:
         cure = "nothing is sent in a dry run"
     if fault is not None:
-        raise FailedError(f"{fault}; {events(run.sent)} arrived in this run; {cure}")
+        raise FailedError(f"{fault}; {events(now)} arrived in this run; {cure}")
     if run.is_interrupted:
-        tell(f"interrupted; {events(run.sent)} arrived in this run; {cure}")
+        tell(f"interrupted; {events(now)} arrived in this run; {cure}")
         return ExitCode.INTERRUPTED
     return ExitCode.OK if is_whole else ExitCode.FAILED
 
 
-def _summary(tally: Tally, now: int, *, dry_run: bool) -> str:
+def _summary(tally: Tally, now: int, to_send: int | None) -> str:
+    """The counts in words; `to_send` is those that a dry run would send."""
     words = {
         "refused": "refused by the data plane",
         "unsendable": "can't be sent",
@@ -288,8 +293,12 @@ def _summary(tally: Tally, now: int, *, dry_run: bool) -> str:
         "ordinary": "ordinary lines of a log",
     }
     counts = asdict(tally)
-    text = f"{events(tally.arrived)} " + ("would be sent" if dry_run else "arrived")
-    if now < tally.arrived:
+    text = f"{events(tally.arrived)} arrived"
+    if to_send is not None:
+        text = f"{events(to_send)} would be sent"
+        if tally.arrived:
+            text += f" ({tally.arrived:,} arrived before)"
+    elif now < tally.arrived:
         text += f" ({tally.arrived - now:,} of them before this run)"
     return ", ".join(
         [text, *(f"{counts[name]:,} {what}" for name, what in words.items() if counts[name])]

@@ -280,6 +280,23 @@ def test_dry_run_sends_nothing(log: Path) -> None:
     assert [path.name for path in log.parent.iterdir()] == [log.name]
 
 
+def test_dry_run_says_that_nothing_arrived(plane: LocalDataPlane, tmp_path: Path) -> None:
+    """As JSON, too: what would be sent is told apart from what has arrived before."""
+    file = written(tmp_path / "f", [message(1)])
+    wanted = {"arrived": 0, "arrived_now": 0, "would_be_sent": 1, "dry_run": True}
+    found = counts(run("replay", "--dry-run", "--json", file))
+    assert {**found, **wanted, "all_arrived": False} == found
+    found = counts(run("replay", "--json", file, plane=plane))
+    wanted = {"arrived": 1, "arrived_now": 1, "would_be_sent": 0, "dry_run": False}
+    assert {**found, **wanted, "all_arrived": True} == found
+    with file.open("a") as lines:
+        lines.writelines(json.dumps(message(number)) + "\n" for number in (2, 3))
+    done = run("replay", "--dry-run", file)
+    assert done.stdout == "2 events would be sent (1 arrived before)\n"
+    found = counts(run("replay", "--dry-run", "--json", file))
+    assert (found["arrived"], found["arrived_now"], found["would_be_sent"]) == (1, 0, 2)
+
+
 def test_rate(plane: LocalDataPlane, tmp_path: Path) -> None:
     """`--rate` spreads the uploads."""
     file = written(tmp_path / "f", [message(number) for number in range(30)])
