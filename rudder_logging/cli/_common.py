@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 import orjson
+from click.shell_completion import CompletionItem
 
 from .. import _parsers as parsers
 from .._events import nearest
@@ -25,6 +26,7 @@ __all__ = [
     "FailedError",
     "NearestGroup",
     "as_json",
+    "completes",
     "config_options",
     "events",
     "load_config",
@@ -124,10 +126,28 @@ def config_options(*names: str) -> Callable[[_F], _F]:
             known = f"; default: {default:g} {unit}" if unit else ""
             text = f"{metadata['doc']} [env: RUDDER_{name.upper()}{known}]"
             metavar = _METAVARS.get(metadata["parse"], "TEXT")
-            command = click.option(flag, name, metavar=metavar, help=text)(command)
+            names_of_files = completes("file") if metavar == "FILE" else None
+            command = click.option(
+                flag, name, metavar=metavar, help=text, shell_complete=names_of_files
+            )(command)
         return command
 
     return decorate
+
+
+def completes(kind: str) -> Callable[..., list[CompletionItem]]:
+    """For the `shell_complete` of a parameter: names of files (`file`), or of directories (`dir`).
+
+    Only `click.Path` would have the shell do that by itself, but it refuses what is no such name,
+    like `-`, or a queue's URL, and in other words than ours.
+    """
+
+    def complete(
+        _context: click.Context, _parameter: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        return [CompletionItem(incomplete, type=kind)]
+
+    return complete
 
 
 def load_config(**given: Any) -> Config:

@@ -12,7 +12,7 @@ import click
 
 from ..exceptions import ConfigError
 from . import _doctor_messages
-from ._common import CONNECTION, BadInputError, ExitCode, config_options, show_json
+from ._common import CONNECTION, BadInputError, ExitCode, completes, config_options, show_json
 from ._doctor_config import apply
 from ._doctor_findings import Finding, Severity
 from ._doctor_report import as_document, show
@@ -29,6 +29,7 @@ __all__ = ["doctor"]
     "--config",
     "source",
     metavar="FILE|MODULE:NAME",
+    shell_complete=completes("file"),
     help="The app's logging configuration, put in force first: a JSON file for dictConfig, an INI "
     "file for fileConfig, or a dict (or a function) in a module, like mysite.settings:LOGGING.",
 )
@@ -36,6 +37,7 @@ __all__ = ["doctor"]
 @click.option(
     "--messages",
     metavar="FILE|-",
+    shell_complete=completes("file"),
     help="Look at events in a file instead: JSON Lines of a spool, of dead letters, or of a "
     "RudderFormatter. Says what would be refused, and what a warehouse would drop or rename.",
 )

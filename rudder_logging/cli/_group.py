@@ -39,7 +39,7 @@ EXTRAS: Mapping[str, str] = {
 """Which extra installs what a command may miss."""
 
 _SHELLS = """\b
-Completion of commands and flags, in bash, zsh or fish:
+Completion of commands, flags and names of files, in bash, zsh or fish:
   eval "$(_RUDDER_LOGGING_COMPLETE=bash_source rudder-logging)"
   eval "$(_RUDDER_LOGGING_COMPLETE=zsh_source rudder-logging)"
   _RUDDER_LOGGING_COMPLETE=fish_source rudder-logging | source"""

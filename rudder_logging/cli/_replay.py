@@ -17,6 +17,7 @@ from ._common import (
     BadInputError,
     ExitCode,
     FailedError,
+    completes,
     config_options,
     events,
     load_config,
@@ -35,7 +36,9 @@ _SUFFIX = ".replayed"
 
 
 @click.command()
-@click.argument("files", nargs=-1, required=True, metavar="FILE...|-")
+@click.argument(
+    "files", nargs=-1, required=True, metavar="FILE...|-", shell_complete=completes("file")
+)
 @click.option(
     "--rate",
     type=click.FloatRange(min=0, min_open=True),
@@ -48,15 +51,24 @@ _SUFFIX = ".replayed"
     metavar="TIME",
     help="Only what happened since: 2026-01-31T12:00:00Z, or 30m, 12h, 7d ago.",
 )
-@click.option("--plan", metavar="FILE", help="A tracking plan; what breaks it is not sent.")
+@click.option(
+    "--plan",
+    metavar="FILE",
+    shell_complete=completes("file"),
+    help="A tracking plan; what breaks it is not sent.",
+)
 @click.option(
     "--resume",
     metavar="FILE",
+    shell_complete=completes("file"),
     help=f"Where to keep how far it got, instead of FILE{_SUFFIX} beside each file.",
 )
 @click.option("--again", is_flag=True, help="Send all of it, whatever was sent before.")
 @click.option(
-    "--rejects", metavar="FILE", help="Append what can't be sent or is refused, like dead letters."
+    "--rejects",
+    metavar="FILE",
+    shell_complete=completes("file"),
+    help="Append what can't be sent or is refused, like dead letters.",
 )
 @click.option(
     "--give-up-after",

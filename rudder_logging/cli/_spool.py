@@ -10,7 +10,16 @@ from typing import Any, TypeVar
 import click
 import orjson
 
-from ._common import BadInputError, ExitCode, FailedError, NearestGroup, events, show_json, tell
+from ._common import (
+    BadInputError,
+    ExitCode,
+    FailedError,
+    NearestGroup,
+    completes,
+    events,
+    show_json,
+    tell,
+)
 from ._erasure import Matches, concerns, count, erase, sweep
 from ._holdings import Holding, holdings, spool_directory
 from ._moments import moment_of
@@ -29,7 +38,9 @@ def _ids(
     return ids
 
 
-_directory = click.argument("directory", metavar="[DIR]", required=False)
+_directory = click.argument(
+    "directory", metavar="[DIR]", required=False, shell_complete=completes("dir")
+)
 _json = click.option("--json", "is_json", is_flag=True, help="Print the result as JSON.")
 _users = click.option(
     "--user-id",

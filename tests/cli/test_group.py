@@ -157,6 +157,43 @@ def test_completion_completes(typed: str, expected: str) -> None:
     assert done.stderr == ""
 
 
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [
+        ("rudder-logging replay a", "file,a\n"),
+        ("rudder-logging replay a.jsonl --plan=p", "file,p\n"),
+        ("rudder-logging doctor --config s", "file,s\n"),
+        ("rudder-logging send track --ca-bundle /etc/", "file,/etc/\n"),
+        ("rudder-logging spool list /var/", "dir,/var/\n"),
+        ("rudder-logging send track --write-key a", "\n"),
+    ],
+)
+def test_completion_leaves_names_of_files_to_the_shell(typed: str, expected: str) -> None:
+    """Where a file or a directory is wanted, the shell is told to complete its name."""
+    number = str(len(typed.split()) - 1)
+    done = run(_RUDDER_LOGGING_COMPLETE="bash_complete", COMP_WORDS=typed, COMP_CWORD=number)
+    assert (done.stdout, done.stderr) == (expected, "")
+
+
+def test_every_parameter_that_names_a_file_completes() -> None:
+    """Those of all commands, as their help calls them."""
+    context = group.make_context("x", [], resilient_parsing=True)
+    commands = [group.get_command(context, name) for name in THERE]
+    seen = 0
+    while commands:
+        command = commands.pop()
+        assert command is not None
+        commands += getattr(command, "commands", {}).values()
+        for parameter in command.params:
+            wanted = re.search("FILE|DIR", parameter.metavar or "")
+            if wanted is None:
+                continue
+            seen += 1
+            (item,) = parameter.shell_complete(context, "a")
+            assert (item.type, item.value) == (wanted[0].lower(), "a"), parameter.name
+    assert seen > len(THERE)
+
+
 def test_no_colour_when_it_is_piped() -> None:
     """Output that is no terminal gets no escape sequences, whatever the environment hopes."""
     done = run("--help", TERM="xterm-256color")
