@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from importlib.metadata import metadata
 from pathlib import Path
 
 import pytest
@@ -76,6 +77,17 @@ def test_set_up_has_exactly_two_commands_of_one_line() -> None:
     assert all(command.count("\n") == 1 for command in commands)
     assert "examples/quickstart.py" in commands[0]
     assert "pytest" in commands[1]
+
+
+def test_all_that_is_to_be_installed_is_this_clone() -> None:
+    """The package is in no registry yet; each extra that is named is one of its own."""
+    commands = re.findall(r"pip install ([^\n`&]+)", README.read_text())
+    assert len(commands) > 2
+    there = metadata("rudder-logging").get_all("Provides-Extra", [])
+    for command in commands:
+        found = re.search(r'(?:^|\s)"\.\[([\w,]+)\]"', command)
+        assert found is not None, command
+        assert set(found[1].split(",")) <= set(there), command
 
 
 def test_moving_table_speaks_of_real_options() -> None:
