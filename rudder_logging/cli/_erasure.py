@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Callable, Collection
 
 import orjson
@@ -22,6 +23,9 @@ __all__ = ["Matches", "concerns", "count", "erase", "sweep"]
 
 _TEMPORARY = ".erasure"
 
+_KEYS = ("userId", "anonymousId", "previousId")
+_NUMBERS = re.compile(rb'"(?:%s|value)":\s*(-?\d+)(?![\d.eE])' % "|".join(_KEYS).encode())
+
 Matches = Callable[[bytes], bool]
 """Whether a line is to be erased."""
 
@@ -29,7 +33,8 @@ Matches = Callable[[bytes], bool]
 def concerns(ids: Collection[str]) -> Matches:
     """Lines of events that have one of the ids: as the user's, as the old one, or in a merge.
 
-    A line that is no JSON any more does, if it has one of them anywhere.
+    A whole number there is the id of its digits. A line that is no JSON any more does, if it has
+    one of them anywhere, or a number where an id stands.
     """
     wanted = frozenset(ids)
     quoted = [orjson.dumps(one) for one in wanted]
@@ -38,18 +43,24 @@ def concerns(ids: Collection[str]) -> Matches:
         try:
             event = orjson.loads(line)
         except orjson.JSONDecodeError:
-            return any(one in line for one in quoted)
+            numbers = (number.decode() for number in _NUMBERS.findall(line))
+            return any(one in line for one in quoted) or not wanted.isdisjoint(numbers)
         if not isinstance(event, dict):
             return False
-        found = {event.get(key) for key in ("userId", "anonymousId", "previousId")
-                 if isinstance(event.get(key), str)}  # fmt: skip
+        found = [event.get(key) for key in _KEYS]
         merged = event.get("mergeProperties")
         for pair in merged if isinstance(merged, list) else ():
-            if isinstance(pair, dict) and isinstance(pair.get("value"), str):
-                found.add(pair["value"])
-        return not wanted.isdisjoint(found)
+            found += [pair.get("value")] if isinstance(pair, dict) else []
+        return not wanted.isdisjoint(map(_id, found))
 
     return matches
+
+
+def _id(value: object) -> str | None:
+    """A value as an id: an app's `before_send`, say, may have left a number."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return value if isinstance(value, str) else None
 
 
 def count(holding: Holding, matches: Matches) -> int:

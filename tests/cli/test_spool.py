@@ -193,6 +193,31 @@ def test_purge_of_a_user(
     assert deliver_as(segment.parent, spool, make_handler, plane) == OTHERS
 
 
+def test_an_id_may_be_a_number(app: App, spool: Path) -> None:
+    """A hook of the app's may have left one: it is shown and erased as the same person's."""
+    app([{"user_id": "42", "message_id": "1"}, {"user_id": "43", "message_id": "2"}])
+    merges = [{"type": "a", "value": 42}, {"type": "b", "value": "c"}]
+    lines: list[dict[str, Any]] = [
+        {"messageId": "3", "userId": 42},
+        {"messageId": "4", "anonymousId": 42},
+        {"messageId": "5", "previousId": 42, "userId": "43"},
+        {"messageId": "6", "mergeProperties": merges, "userId": "43"},
+        {"messageId": "7", "userId": 420, "properties": {"revenue": 42}},
+        {"messageId": "8", "userId": True},
+    ]
+    (segment,) = segments(spool)
+    with segment.open("a") as file:
+        file.writelines(json.dumps({"type": "track", **line}) + "\n" for line in lines)
+    assert shown(spool, "--user-id", "42") == ["1", "3", "4", "5", "6"]
+    with segment.open("a") as file:
+        file.write('{"userId":42,"damaged\n{"userId": 421,"damaged\n{"userId":"43","n":42,"damag\n')
+    done = run("spool", "purge", "--user-id", "42", "--user-id", "True", "--yes", spool)
+    assert (done.returncode, done.stdout) == (ExitCode.OK, "6 events erased\n")
+    left = segment.read_text().splitlines()
+    assert [line.partition('"messageId": "')[2][:1] for line in left[1:3]] == ["7", "8"]
+    assert left[3:] == ['{"userId": 421,"damaged', '{"userId":"43","n":42,"damag']
+
+
 def deliver_as(
     directory: Path, spool: Path, make_handler: MakeHandler, plane: LocalDataPlane
 ) -> list[str]:
