@@ -101,10 +101,11 @@ def list_(*, directory: str | None, is_json: bool) -> None:
 def show(*, directory: str | None, user_ids: tuple[str, ...]) -> int:
     """Print the events that wait, as JSON Lines.
 
-    Those of the oldest process of a source come first. What is damaged is told on stderr.
+    Those of the oldest process of a source come first. What is damaged is told on stderr, and so
+    is who else sends what is shown: all of it stays in the spool.
     """
     matches = concerns(user_ids) if user_ids else None
-    damaged = 0
+    shown = held = damaged = 0
     for holding in holdings(spool_directory(directory)):
         for path, line in holding.pending():
             if matches is not None and not matches(line.text):
@@ -114,7 +115,24 @@ def show(*, directory: str | None, user_ids: tuple[str, ...]) -> int:
                 tell(f"{path}: the line that ends at byte {line.end:,} is damaged")
                 continue
             click.echo(line.text)
+            shown += 1
+            held += holding.is_alive
+    if shown:
+        tell(_stay(shown, held))
     return ExitCode.FAILED if damaged else ExitCode.OK
+
+
+def _stay(shown: int, held: int) -> str:
+    """What happens to events that were shown: whoever pipes them into a replay sends them twice."""
+    fates = []
+    if held:
+        fates.append(f"living processes hold and send {held:,}")
+    if left := shown - held:
+        fates.append(
+            f"the next process that uses it sends {left:,}, "
+            "unless they are purged before (rudder-logging spool purge)"
+        )
+    return f"{events(shown)} shown, and left in the spool: {'; '.join(fates)}"
 
 
 @spool.command()

@@ -95,8 +95,10 @@ def listed(spool: Path) -> list[dict[str, Any]]:
 def shown(spool: Path, *words: str) -> list[str]:
     """The ids that `spool show` prints."""
     done = run("spool", "show", *words, spool)
-    assert (done.returncode, done.stderr) == (ExitCode.OK, "")
-    return ids([json.loads(line) for line in done.stdout.splitlines()])
+    assert done.returncode == ExitCode.OK
+    found = ids([json.loads(line) for line in done.stdout.splitlines()])
+    assert len(done.stderr.splitlines()) == bool(found), done.stderr
+    return found
 
 
 def segments(spool: Path) -> list[Path]:
@@ -158,11 +160,30 @@ def test_show(app: App, spool: Path) -> None:
 
 
 def test_show_can_be_replayed(app: App, spool: Path, plane: LocalDataPlane) -> None:
-    """What `show` prints is what `replay` reads."""
+    """What `show` prints is what `replay` reads; that it is sent again is told."""
     app(PEOPLE)
-    piped = run("spool", "show", spool).stdout
-    assert run("replay", "-", plane=plane, stdin=piped).returncode == ExitCode.OK
+    done = run("spool", "show", spool)
+    assert done.stderr == (
+        "6 events shown, and left in the spool: the next process that uses it sends 6, "
+        "unless they are purged before (rudder-logging spool purge)\n"
+    )
+    assert run("replay", "-", plane=plane, stdin=done.stdout).returncode == ExitCode.OK
     assert ids(plane.events) == ["1", "2", "3", "4", "5", "6"]
+
+
+def test_show_tells_what_living_processes_send_themselves(app: App, spool: Path) -> None:
+    """Piped into a replay, those would arrive twice."""
+    app(PEOPLE[:2], stays=True)
+    begins = "and left in the spool: living processes hold and send"
+    assert run("spool", "show", spool).stderr == f"2 events shown, {begins} 2\n"
+    (segment,) = segments(spool)
+    other = spool / ("0" * 32) / segment.name  # nobody's: that source has no process
+    other.parent.mkdir()
+    other.write_bytes(segment.read_bytes())
+    assert run("spool", "show", spool, "--user-id", "ada").stderr == (
+        f"2 events shown, {begins} 1; the next process that uses it sends 1, "
+        "unless they are purged before (rudder-logging spool purge)\n"
+    )
 
 
 def test_damaged_lines_are_told(app: App, spool: Path) -> None:
