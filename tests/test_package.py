@@ -103,6 +103,7 @@ ORDER = [
     "queues._urls",
     "_warehouse",
     "_plan",
+    "_schemas",
     "_events",
     "_fields",
     "_ids",

@@ -67,6 +67,11 @@ EXPORT = {
     },
 }
 
+DRAFT_4 = {"$schema": "http://json-schema.org/draft-04/schema#"}
+DRAFT_6 = {"$schema": "http://json-schema.org/draft-06/schema#"}
+DRAFT_7 = {"$schema": "http://json-schema.org/draft-07/schema#"}
+DRAFT_2019 = {"$schema": "https://json-schema.org/draft/2019-09/schema"}
+
 
 def order(**properties: Any) -> dict[str, Any]:
     """A message as it is on the wire."""
@@ -96,7 +101,7 @@ def order(**properties: Any) -> dict[str, Any]:
             order(revenue="SECRET", currency="SECRET"),
             'properties.currency must be one of ["EUR", "USD"] (and 1 more)',
         ),
-        ({"type": "track", "event": "Order Completed"}, "the message lacks 'properties'"),
+        ({"type": "track", "event": "Order Completed"}, "properties lacks 'revenue'"),
         ({"type": "page", "name": "SECRET"}, "the message lacks 'category'"),
         ({"type": "identify", "traits": {"email": 5}}, "traits.email must be a string, and is an"),
         (
@@ -118,6 +123,159 @@ def test_verdict_names_the_path_and_no_value(message: dict[str, Any], verdict: s
         assert found is not None
         assert found.startswith(verdict)
         assert "SECRET" not in found
+
+
+def verdict_on(schema: Any, details: Any) -> str | None:
+    """What a plan with one entry says of a track event with these properties."""
+    plan = TrackingPlan([{"name": "x", "schema": schema}])
+    return plan.verdict({"type": "track", "event": "x", "properties": details})
+
+
+@pytest.mark.parametrize(
+    ("schema", "verdict"),
+    [
+        ({"required": ["revenue"]}, "properties lacks 'revenue'"),
+        ({"allOf": [{"required": ["revenue"]}]}, "properties lacks 'revenue'"),
+        (
+            {"$ref": "#/$defs/order", "$defs": {"order": {"required": ["revenue"]}}},
+            "properties lacks 'revenue'",
+        ),
+        ({"minProperties": 1}, "properties breaks the rule minProperties: 1"),
+        ({"additionalProperties": False}, None),
+        (False, None),
+    ],
+)
+def test_event_without_properties_is_judged_as_if_they_were_empty(
+    schema: Any, verdict: str | None
+) -> None:
+    """Wherever in the schema it says what they must have; and null is as good as nothing."""
+    plan = TrackingPlan([{"name": "x", "schema": schema}])
+    assert plan.verdict({"type": "track", "event": "x"}) == verdict
+    assert plan.verdict({"type": "track", "event": "x", "properties": None}) == verdict
+
+
+@pytest.mark.parametrize(
+    ("schema", "details", "path"),
+    [
+        (False, {"a": 1}, "properties"),
+        ({"properties": {"password": False}}, {"password": "SECRET"}, "properties.password"),
+        (
+            {"properties": {"o": {"properties": {"secret": False}}}},
+            {"o": {"secret": "SECRET"}},
+            "properties.o.secret",
+        ),
+        ({"allOf": [{"patternProperties": {"^pw": False}}]}, {"pw1": 1}, "properties.pw1"),
+        (
+            {"properties": {"a": {"$ref": "#/$defs/never"}}, "$defs": {"never": False}},
+            {"a": 1},
+            "properties.a",
+        ),
+        ({"dependentSchemas": {"a": False}}, {"a": 1}, "properties.a"),
+        ({**DRAFT_6, "dependencies": {"a": False}}, {"a": 1}, "properties.a"),
+        ({"properties": {"l": {"prefixItems": [True, False]}}}, {"l": [1, 2]}, "properties.l[1]"),
+        (
+            {"properties": {"l": {"prefixItems": [True], "items": False}}},
+            {"l": [1, 2]},
+            "properties.l[1]",
+        ),
+        (
+            {**DRAFT_7, "properties": {"l": {"items": [True], "additionalItems": False}}},
+            {"l": [1, 2]},
+            "properties.l[1]",
+        ),
+    ],
+)
+def test_what_must_not_be_there_is_named(schema: Any, details: Any, path: str) -> None:
+    """In full: jsonschema tells no path of a schema that is `false`."""
+    before = json.dumps(schema)
+    assert verdict_on(schema, details) == f"{path} must not be there"
+    assert json.dumps(schema) == before
+
+
+def test_whole_message_may_be_excluded() -> None:
+    """By `rules` that nothing fits, or by a part of it: that has no path of its own."""
+    plan = TrackingPlan([{"type": "alias", "rules": False}])
+    assert plan.verdict({"type": "alias"}) == "the message is what the plan excludes"
+    never = {"if": {"required": ["a"]}, "then": False}
+    assert verdict_on(never, {"a": 1}) == "properties is what the plan excludes"
+
+
+@pytest.mark.parametrize(
+    ("schema", "details", "verdict"),
+    [
+        (
+            {"propertyNames": {"pattern": "^[a-z_]+$"}},
+            {"ok": 1, "aB": 1, "Cd": 1},
+            "the name 'aB' in properties breaks the rule pattern: \"^[a-z_]+$\" (and 1 more)",
+        ),
+        (
+            {"properties": {"o": {"propertyNames": {"enum": ["x"]}}}},
+            {"o": {"y": 1}},
+            "the name 'y' in properties.o must be one of [\"x\"]",
+        ),
+        (
+            {"propertyNames": False},
+            {"a": 1},
+            "the name 'a' in properties is what the plan excludes",
+        ),
+        (
+            {"properties": {"propertyNames": {"type": "integer"}}},
+            {"propertyNames": "SECRET"},
+            "properties.propertyNames must be an integer, and is a string",
+        ),
+        (
+            {"allOf": [{"properties": {"a": {}}}], "unevaluatedProperties": False},
+            {"a": 1, "b": 2},
+            "properties has 'b', which the plan does not have",
+        ),
+        (
+            {"dependentRequired": {"item": ["price", "tax"], "tax": ["rate"]}},
+            {"item": 1, "price": 2},
+            "properties has 'item', but lacks 'tax'",
+        ),
+        (
+            {**DRAFT_7, "dependencies": {"item": ["price"]}},
+            {"item": 1},
+            "properties has 'item', but lacks 'price'",
+        ),
+        (
+            {**DRAFT_7, "dependencies": {"item": {"required": ["price"]}}},
+            {"item": 1},
+            "properties lacks 'price'",
+        ),
+    ],
+)
+def test_bad_and_missing_names_are_told(schema: Any, details: Any, verdict: str) -> None:
+    """A rule of names says which name breaks it."""
+    assert verdict_on(schema, details) == verdict
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"dependentRequired": {"item": ["price"], "typ": ["nam"]}},
+        {**DRAFT_7, "dependencies": {"item": ["price"], "typ": {"required": ["nam"]}}},
+        {**DRAFT_4, "properties": {"n": {"minimum": 0, "exclusiveMinimum": True}}},
+        {**DRAFT_7, "$comment": "", "if": {}, "then": {}, "else": {}, "contentEncoding": "base64"},
+        {
+            **DRAFT_2019,
+            "$vocabulary": {"https://json-schema.org/draft/2019-09/vocab/core": True},
+            "$recursiveAnchor": True,
+            "properties": {"child": {"$recursiveRef": "#"}},
+        },
+        {
+            "$dynamicAnchor": "node",
+            "$vocabulary": {"https://json-schema.org/draft/2020-12/vocab/core": True},
+            "properties": {"child": {"$dynamicRef": "#node"}, "l": {"minContains": 1}},
+        },
+        {"properties": {"a": {"const": {"$ref": "urn:x"}}}, "examples": [{"$ref": "urn:y"}]},
+        {"properties": {"$ref": {"type": "string"}, "dependencies": {"type": "string"}}},
+        {"$schema": "", "required": []},
+    ],
+)
+def test_all_keywords_are_known(schema: Any) -> None:
+    """Of each draft; and what stands in them as names or values is not taken for keywords."""
+    assert verdict_on(schema, {"a": {"$ref": "urn:x"}}) is None
 
 
 def test_unplanned_events_may_be_allowed() -> None:
@@ -193,6 +351,23 @@ def test_plan_is_read_from_a_file(tmp_path: Path) -> None:
             '{"events": [{"rules": {"allOf": [{"properties": {"a": {"typ": "string"}}}]}}]}',
             "events[0].rules.allOf[0].properties.a: unknown key 'typ'; did you mean 'type'?",
         ),
+        (
+            '{"events": [{"schema": {"contentSchema": {"properties": {"items": {"typ": 1}}}}}]}',
+            "events[0].schema.contentSchema.properties.items: unknown key 'typ'",
+        ),
+        (
+            '{"events": [{"schema": {"properties": {"a": {"dependencies": {"b": ["c"]}}}}}]}',
+            "events[0].schema.properties.a: 'dependencies' demands nothing in this draft",
+        ),
+        (
+            json.dumps([{"rules": {**DRAFT_4, "const": 1}}]),
+            "events[0].rules: 'const' demands nothing in this draft of JSON Schema (2020-12 if",
+        ),
+        (
+            '{"events": [{"rules": {"$schema": "http://json-schema.org/draft-03/schema#"}}]}',
+            "events[0].rules: draft 3 of JSON Schema is too old; use draft 4 or later",
+        ),
+        ('{"events": [{"rules": {"$schema": 7}}]}', "events[0].rules.$schema must be a string"),
         ('{"events": [5]}', "events[0] must be an object"),
         ('{"events": [{"type": "trak"}]}', "events[0].type must be one of identify, track"),
         ('{"events": [{"type": "trak"}]}', "did you mean 'track'?"),

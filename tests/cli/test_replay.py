@@ -248,7 +248,7 @@ def test_plan(plane: LocalDataPlane, tmp_path: Path) -> None:
     done = run("replay", "--plan", tmp_path / "plan.json", file, plane=plane)
     assert done.returncode == ExitCode.FAILED
     assert ids(plane.events) == ["m1"]
-    assert done.stderr == f"{file}:2: not as planned: the message lacks 'properties'\n"
+    assert done.stderr == f"{file}:2: not as planned: properties lacks 'n'\n"
 
 
 def test_before_send_is_asked(plane: LocalDataPlane, tmp_path: Path) -> None:

@@ -234,7 +234,7 @@ def test_a_plan_is_a_verdict(tmp_path: Path) -> None:
         with stream(live) as messages:
             rows = batch(messages)["rows"]
     assert [row["verdict"] for row in rows] == ["ok", "plan", "plan"]
-    assert rows[1]["words"] == ["tracking plan: the message lacks 'properties'"]
+    assert rows[1]["words"] == ["tracking plan: properties lacks 'revenue'"]
 
 
 def received(body: bytes = b"", **fields: Any) -> ReceivedRequest:
