@@ -12,7 +12,7 @@ not there, `rules` one of the whole message; an entry may have either or none. `
 left out; without a `name`, an entry is for all events of its type that no other names. `unplanned`
 says what becomes of events that have no entry: `refuse` if left out, or `allow`. RudderStack's own
 exports are taken as they are: their `eventType`, `rules`, and the list of events inside `rules`.
-Other keys are ignored, unless they look like misspelt ones.
+Other keys are ignored, unless they look like misspelt ones, or as if they demanded something.
 `format` is not checked.
 """
 
@@ -31,6 +31,8 @@ __all__ = ["TrackingPlan"]
 
 _KEYS_OF_PLAN = ("unplanned", "events", "rules")
 _KEYS_OF_ENTRY = ("type", "eventType", "name", "schema", "rules")
+_DEMANDS = ("properties", "traits", "required", "additionalProperties")
+"""Keys that look as if an entry demanded something, and belong into its schema."""
 
 
 class TrackingPlan:
@@ -153,6 +155,7 @@ class TrackingPlan:
             raise ConfigError(f"{where}: {row.name} events have no name; leave 'name' out")
         if (row.name, name) in self._rules:
             raise ConfigError(f"{where} is planned twice; merge its entries")
+        _check_places(entry, where)
         given = [key for key in ("schema", "rules") if entry.get(key) is not None]
         if len(given) == 2:  # noqa: PLR2004 - both
             raise ConfigError(f"{where} has both 'schema' and 'rules'; give one")
@@ -164,6 +167,26 @@ class TrackingPlan:
         self._rules[row.name, name] = (
             Schema(entry[given[0]], f"{where}.{given[0]}", details) if given else None
         )
+
+
+def _check_places(entry: Mapping[str, Any], where: str) -> None:
+    """Refuse keys that demand nothing where they stand, and look as if they did."""
+    if "event" in entry:
+        raise ConfigError(
+            f"{where}: 'event' is no key of an entry; give the event's name as 'name'"
+        )
+    for key in _DEMANDS:
+        if isinstance(entry.get(key), list) and key == "properties":
+            # As RudderStack's API has it with ?format=properties, which holds their ids only.
+            raise ConfigError(
+                f"{where} has a list 'properties', which does not say what they look like; "
+                "export the plan as JSON Schema (?format=schema), with 'rules'"
+            )
+        if key in entry:
+            raise ConfigError(
+                f"{where}: {key!r} is no key of an entry; put it into 'schema', which is for the "
+                "event's properties or traits"
+            )
 
 
 def _check_extra() -> None:

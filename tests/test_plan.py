@@ -368,6 +368,21 @@ def test_plan_is_read_from_a_file(tmp_path: Path) -> None:
             "events[0].rules: draft 3 of JSON Schema is too old; use draft 4 or later",
         ),
         ('{"events": [{"rules": {"$schema": 7}}]}', "events[0].rules.$schema must be a string"),
+        (
+            '{"events": [{"event": "Order Completed", "schema": {}}]}',
+            "events[0]: 'event' is no key of an entry; give the event's name as 'name'",
+        ),
+        (
+            '{"events": [{"name": "x", "properties": {"a": {"type": "string"}}}]}',
+            "events[0]: 'properties' is no key of an entry; put it into 'schema'",
+        ),
+        ('{"events": [{"type": "identify", "traits": {}}]}', "events[0]: 'traits' is no key of"),
+        ('{"events": [{"required": [], "schema": {}}]}', "events[0]: 'required' is no key of an"),
+        ('{"events": [{"additionalProperties": false}]}', "'additionalProperties' is no key of"),
+        (
+            '{"events": [{"name": "x", "properties": [{"id": "prop_1", "required": true}]}]}',
+            "events[0] has a list 'properties', which does not say what they look like; export",
+        ),
         ('{"events": [5]}', "events[0] must be an object"),
         ('{"events": [{"type": "trak"}]}', "events[0].type must be one of identify, track"),
         ('{"events": [{"type": "trak"}]}', "did you mean 'track'?"),
