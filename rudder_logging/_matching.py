@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from enum import Enum
 from typing import Any
-from uuid import UUID
 
 import orjson
 
 from ._encoding import dumps
-from ._events import EVENT_TYPES, nearest
-from ._fields import normalise_id
+from ._events import EVENT_TYPES, MERGE_PROPERTIES, USER_ID, Field, nearest
 from .exceptions import InvalidEventError
 
 __all__ = ["closest", "describe", "differences", "expectation", "in_words", "listed"]
@@ -43,15 +40,21 @@ def expectation(fields: Mapping[str, Any]) -> dict[str, Any]:
         elif field is None:
             raise TypeError(f"events have no field {name!r}{nearest(name, _FIELDS)}")
         else:
-            expected[field.key] = _id(value) if field.normalise is normalise_id else value
+            expected[field.key] = _as_sent(field, value)
     return expected
 
 
-def _id(value: Any) -> Any:
-    """As it is on the wire, if an app may give it as an id."""
-    if isinstance(value, (str, int, UUID, Enum)):
-        with contextlib.suppress(InvalidEventError):
-            return normalise_id("", value)
+def _as_sent(field: Field, value: Any) -> Any:
+    """As it is on the wire, if an app may give it for that field; if not, as it is."""
+    if field is MERGE_PROPERTIES and isinstance(value, (list, tuple)):  # perhaps not all of them
+        return [
+            {key: _as_sent(USER_ID, part) for key, part in item.items()}
+            if isinstance(item, Mapping)
+            else item
+            for item in value
+        ]
+    with contextlib.suppress(InvalidEventError):
+        return field.normalise("", value)
     return value
 
 

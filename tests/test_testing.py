@@ -631,6 +631,43 @@ def test_ids_are_expected_as_they_are_given(given: Any) -> None:
     assert not events.matching(user_id="")
 
 
+def test_merge_properties_are_expected_as_they_are_given() -> None:
+    """They are ids, too; and some of them suffice."""
+    given: list[Any] = [
+        {"type": "phone", "value": 5},
+        {"type": " email ", "value": uuid.UUID(int=7)},
+    ]
+    with capture_events() as events:
+        rudder_logging.merge("1", given)
+    for expected in (
+        given,
+        tuple(given),
+        [{"value": 5}, mock.ANY],
+        [mock.ANY, {"type": "email", "value": mock.ANY}],
+        mock.ANY,
+    ):
+        assert events.one(type="merge", merge_properties=expected)
+    with pytest.raises(AssertionError, match=r"mergeProperties\[0\]\.value is '5', not '6'"):
+        events.one(merge_properties=[{"value": 6}, mock.ANY])
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "Sat, 31 Jan 2026 12:00:00 GMT",
+        "2026-01-31",
+        "1769860800",
+        date(2026, 1, 31),
+        datetime(2026, 1, 31, 12, tzinfo=timezone.utc),
+    ],
+)
+def test_times_are_expected_as_they_are_given(given: Any) -> None:
+    """On the wire, many are another text."""
+    with capture_events() as events:
+        rudder_logging.track("1", "X", timestamp=given)
+    assert events.one(timestamp=given)
+
+
 @pytest.mark.parametrize("event_type", EVENT_TYPES)
 def test_each_type_has_its_selection(event_type: str) -> None:
     """From the table of types: by type, by what tells them apart, and by user."""
