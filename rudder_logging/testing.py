@@ -35,6 +35,8 @@ class Events(Sequence[RecordedEvent]):
     as the app gives them (a `Decimal`, a date), or anything that compares equal to what is on the
     wire (`pytest.approx`, `unittest.mock.ANY`); None says that it is not there.
 
+    They equal a list of the same messages, whole, and other events that hold the same ones.
+
     .. versionadded:: 0.1.0
     """
 
@@ -66,6 +68,13 @@ class Events(Sequence[RecordedEvent]):
 
     def __len__(self) -> int:
         return len(self._read())
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, (list, Events)):
+            return self.all == list(other)
+        return NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]  # what they equal changes
 
     def __repr__(self) -> str:
         events = self.all

@@ -703,6 +703,27 @@ def test_repr_is_what_a_failed_assertion_shows() -> None:
     assert repr(events.page("Home")) == f"<no page event with name='Home' among {repr(events)[1:]}"
 
 
+def test_events_equal_a_list_of_them() -> None:
+    """Above all, an empty one: `assert events == []` is what people write."""
+    with capture_events() as events:
+        assert events == []
+        assert [] == events  # noqa: SIM300 - either way
+        assert not events != []  # noqa: SIM202 - and `!=` with it
+        event(logging.getLogger("x"))
+    assert events != []
+    assert events == [events[0]]
+    assert events == [dict(events[0])]
+    assert events == events.track()
+    assert events.page() == []
+    assert events != [{"type": "track", "event": "Order Completed"}]
+    assert events != events.page()
+    assert events != (events[0],)  # neither does a list
+    with pytest.raises(AssertionError) as caught:
+        assert events == []
+    assert "assert <1 event: " in str(caught.value)
+    assert "Left contains one more item: {'messageId': " in str(caught.value)
+
+
 # Tracking plan, lint.
 
 
