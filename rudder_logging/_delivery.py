@@ -236,6 +236,7 @@ class Delivery:
             return self._ledger.settle_delivered(self._queue, len(part)) == len(part)
         if result.answer and judge(result.answer) is Verdict.SPLIT_BYTES:
             self._limit.refused_alone()
+        self._path = PathDoubt()  # the next refusal may be the path's
         refusal = result.error
         if not isinstance(refusal, RefusedError):
             answer = result.answer

@@ -165,11 +165,7 @@ class PathDoubt:
 
     def judge_refusal(self, events: int) -> Verdict:
         """The verdict on the refusal of so many events."""
-        is_the_event, self._is_accepted_since = self._is_accepted_since, False
-        self._is_refused = True
-        if events > 1:
-            return Verdict.SPLIT
-        if is_the_event:
-            self._is_refused = False  # the next one may be the path's
+        if self._is_accepted_since and events == 1:
             return Verdict.REFUSED
-        return Verdict.HOLD
+        self._is_refused, self._is_accepted_since = True, False
+        return Verdict.SPLIT if events > 1 else Verdict.HOLD
