@@ -7,6 +7,7 @@ import email.utils
 import errno
 import http.client
 import io
+import math
 import os
 import platform
 import re
@@ -252,16 +253,20 @@ class _PunctualSocket:
 
 class _PunctualReader(io.RawIOBase):
     def __init__(self, sock: socket.socket) -> None:
+        self._socket = sock
         self._raw = sock.makefile("rb", buffering=0)
         timeout = sock.gettimeout()
-        self._deadline = float("inf") if timeout is None else time.monotonic() + timeout
+        self._deadline = math.inf if timeout is None else time.monotonic() + timeout
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: WriteableBuffer) -> int | None:
-        if time.monotonic() > self._deadline:
+        remaining = self._deadline - time.monotonic()
+        if remaining <= 0:
             raise TimeoutError("the answer took too long")
+        if remaining < math.inf:
+            self._socket.settimeout(remaining)
         try:
             return self._raw.readinto(buffer)
         except ConnectionResetError:
