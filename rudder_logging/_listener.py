@@ -67,6 +67,8 @@ class BatchListener(QueueListener):
         """So many waiting events end its sleep. Whoever puts an event, and finds so many waiting
         or more, calls `wake`. While it is awake, nobody has to."""
         self._abandoned = False  # at the end of the process: no attempt is begun any more
+        self.has_given_up = False
+        """At the end of the process, something could not be delivered in time."""
         self._delivery = delivery
         self._ledger = ledger
         self._reports = reports
@@ -219,6 +221,7 @@ class BatchListener(QueueListener):
         self._abandoned = True
         self.wake()
         left = self._ledger.abandon(self.queue, "shutdown")
+        self.has_given_up = self.has_given_up or bool(left or self.queue.pending()[0])
         if left:
             self._reports.shutdown(left, self._ledger.holding)
         self._reports.final_lines()
@@ -288,6 +291,7 @@ class BatchListener(QueueListener):
         try:
             with self._delivering:
                 self._deliverer = threading.get_ident()
+                self._reports.is_called_by_thread()
                 try:
                     if self._drains != self._drains_when_taken:
                         record = self._take()  # a caller has delivered meanwhile

@@ -34,6 +34,7 @@ __all__ = [
     "mapping",
     "optional",
     "path",
+    "path_from_here",
     "positive_seconds",
     "proxies",
     "queue",
@@ -183,6 +184,11 @@ def path(value: Any) -> str:
     if not text or isinstance(text, bytes):
         raise ValueError("must be a path, as text")
     return str(text)
+
+
+def path_from_here(value: Any) -> str:
+    """A file's path, which stays that file's if the process goes to another directory."""
+    return os.path.abspath(path(value))  # noqa: PTH100 - links stay
 
 
 def client_cert(value: Any) -> str | tuple[str, str]:

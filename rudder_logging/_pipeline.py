@@ -73,6 +73,8 @@ class Pipeline:
                 max_events=config.max_queue_size,
                 max_bytes=config.max_queue_bytes,
             )
+        if isinstance(config.queue, str):
+            _lifecycle.add_forkable(queue)  # it may outlive the handler, and hold locks of files
         ledger = Ledger()
         reports = Reports(
             ledger,
@@ -164,10 +166,13 @@ class Pipeline:
             self.listener.ensure_running()  # if that fails, the next event or the exit tries again
 
     def deadline(self, timeout: float) -> float:
-        """When so many seconds from now will have passed, or the process's time to end has come."""
+        """When so many seconds from now will have passed, or the process's time to end has come.
+
+        While all is delivered in time, an event that is logged after that has a time of its own.
+        """
         deadline = monotonic() + timeout
         ending = _lifecycle.ending_since
-        if ending is not None:
+        if ending is not None and self.listener.has_given_up:
             deadline = min(deadline, ending + self.config.shutdown_timeout)
         return deadline
 

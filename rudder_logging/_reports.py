@@ -65,8 +65,9 @@ class DeadLetters:
         """
         tail = {"status": status, "reason": reason, "refusedAt": utc_milliseconds(time())}
         line = b'{"message":' + message + b"," + orjson.dumps(tail)[1:] + b"\n"
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
-        descriptor = os.open(self._path, flags | getattr(os, "O_CLOEXEC", 0), 0o600)
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
+        # A pipe that nobody reads raises then, or it would stop delivery.
+        descriptor = os.open(self._path, flags | getattr(os, "O_NONBLOCK", 0), 0o600)
         try:
             _lock_file(descriptor)
             found = os.fstat(descriptor)
@@ -233,13 +234,25 @@ class Reports:
                 self.call(self._on_drop, decode(message), "shutdown")
         self.failed(error, messages)
 
+    def is_called_by_thread(self) -> None:
+        """The calling thread is the listener's own: it has no exceptions but the callbacks'.
+
+        So none of them may end it, be it `SystemExit`: its event would never be settled.
+        """
+        self._calling.is_own = True
+
     def call(self, callback: Callable[..., Any], *args: Any) -> Any:
-        """Call back into the app; what that raises is counted and logged, and returned."""
+        """Call back into the app; what that raises is counted and logged, and returned.
+
+        In an app's thread, only an `Exception` is: the others, Ctrl-C say, are for others.
+        """
         outer = getattr(self._calling, "callbacks", ())
         self._calling.callbacks = (*outer, callback)
         try:
             return callback(*args)
-        except Exception as error:  # noqa: BLE001 - an app's callback may raise anything
+        except BaseException as error:  # an app's callback may raise anything
+            if not (isinstance(error, Exception) or getattr(self._calling, "is_own", False)):
+                raise
             self._ledger.callback_error()
             # Not the exception's text: it may quote the event.
             _log.error(

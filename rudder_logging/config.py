@@ -146,7 +146,7 @@ class Config:
         "Called as `before_send(message)`; returns the message to send, or None to drop it.",
     )
     dead_letter: str | None = _option(
-        None, parsers.path, "JSON Lines file for events that the server refuses for good."
+        None, parsers.path_from_here, "JSON Lines file for events that the server refuses for good."
     )
     context: Mapping[str, Any] = _option(
         MappingProxyType({}), parsers.mapping, "Merged under every event's `context`."

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
+import os
 import pickle
 import random
 import stat
@@ -444,6 +445,35 @@ def test_dead_letters_that_cannot_be_written_are_reported_once(
     assert handler.flush()
     assert len(plane.events) == 8
     assert caplog.text.count("dead letters can't be written") == 1
+
+
+def test_dead_letters_may_be_a_pipe_that_nobody_reads(
+    make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane, tmp_path: Path
+) -> None:
+    """It is told, and delivery goes on."""
+    os.mkfifo(tmp_path / "dead")
+    handler = make_handler(upload_interval=60, dead_letter=tmp_path / "dead")
+    log_events(wire, handler, 10)
+    poison(handler, {2, 5})
+    assert handler.flush()
+    assert len(plane.events) == 8
+
+
+def test_dead_letters_stay_where_they_were_when_the_app_goes_elsewhere(
+    make_handler: MakeHandler,
+    wire: Wire,
+    plane: LocalDataPlane,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A relative path is meant from where the handler was made, as a daemon leaves that."""
+    monkeypatch.chdir(tmp_path)
+    handler = make_handler(dead_letter="dead.jsonl")
+    monkeypatch.chdir("/")
+    plane.fail(413)
+    log_events(wire, handler, 1)
+    assert handler.flush()
+    assert (tmp_path / "dead.jsonl").read_text().count("\n") == 1
 
 
 FULL_DISK = """

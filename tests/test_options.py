@@ -8,6 +8,7 @@ import http.client
 import http.server
 import json
 import logging
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -426,6 +427,24 @@ def test_on_drop(make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane) -
     assert handler.flush()
     assert numbers(plane) == [0]
     assert handler.stats().callback_errors == 2
+
+
+@pytest.mark.parametrize("callback", ["on_error", "on_drop"])
+def test_callbacks_cannot_end_the_listener(
+    make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane, callback: str
+) -> None:
+    """Whatever they raise: else what waits behind the event would wait for ever."""
+    handler = make_handler(
+        upload_interval=3_600, **{callback: lambda *_: sys.exit("as a script does")}
+    )
+    plane.fail_for(lambda sent: sent["properties"]["n"] == 1, 413, "no")
+    logger = wire(handler)
+    for number in range(4):
+        logger.info("e", extra=event(number))
+    assert handler.flush()
+    assert numbers(plane) == [0, 2, 3]
+    stats = handler.stats()
+    assert (stats.refused, stats.callback_errors, stats.listener_restarts) == (1, 1, 0)
 
 
 @pytest.mark.parametrize(

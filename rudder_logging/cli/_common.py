@@ -105,6 +105,7 @@ _METAVARS = {
     parsers.data_plane_url: "URL",
     parsers.flag: "on|off",
     parsers.path: "FILE",
+    parsers.path_from_here: "FILE",
     parsers.client_cert: "FILE",
     parsers.proxies: "JSON",
 }

@@ -162,6 +162,23 @@ def exit_hooks(stage: Stage) -> None:
     )
 
 
+def exit_hook_when_time_is_over(stage: Stage) -> None:
+    """A hook that runs after our own and takes longer than `shutdown_timeout`; the server is well,
+    but no faster than over the sea.
+    """
+    stage.plane.latency = 0.2
+    hook = """
+import atexit, time
+def late():
+    from rudder_logging import _lifecycle
+    while time.monotonic() < _lifecycle.ending_since + 1.5:
+        time.sleep(0.01)
+    log(range(10, 13))
+atexit.register(late)
+"""
+    stage.run("log(range(10))\nhandler.flush()", hook + PRELUDE, shutdown_timeout=1.5)
+
+
 def exit_hook_without_server(stage: Stage) -> None:
     """A hook that runs after our own; the time for the server to return has passed by then."""
     stage.plane.stop()

@@ -92,6 +92,11 @@ SCENARIOS = (
         dropped={"shutdown": range(50)},
     ),
     Scenario(
+        name="A hook of `atexit` logs when `shutdown_timeout` is over",
+        run=exits.exit_hook_when_time_is_over,
+        accepted=13,
+    ),
+    Scenario(
         name="The server is down, and a hook of `atexit` logs after ours",
         run=exits.exit_hook_without_server,
         accepted=11,

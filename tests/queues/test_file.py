@@ -231,6 +231,35 @@ def test_a_forked_child_has_segments_of_its_own(away: LocalDataPlane, spool: Pat
     assert sorted(numbers(away)) == [*range(5), *range(10, 15)]
 
 
+def test_a_forked_child_lets_go_of_a_forgotten_handlers_segments(
+    away: LocalDataPlane, spool: Path
+) -> None:
+    """Such a handler's events are still being delivered; a child that lives on keeps no lock."""
+    script = """
+        import gc, warnings
+        warnings.simplefilter("ignore", DeprecationWarning)
+        log(*range(5))
+        logger.removeHandler(handler)
+        del handler
+        gc.collect()
+        child = os.fork()
+        if child == 0:
+            os.close(1)
+            os.close(2)
+            signal.pause()
+        print(child, flush=True)
+        die()
+        """
+    _code, child, said = run(away, spool, script)
+    try:
+        assert said == ""
+        away.heal()
+        run(away, spool, "")
+        assert numbers(away) == [*range(5)]
+    finally:
+        os.kill(int(child), signal.SIGKILL)
+
+
 def test_a_forked_childs_exit_delivers_its_own(plane: LocalDataPlane, spool: Path) -> None:
     """Nothing of the parent's is sent twice, whoever ends first."""
     script = """
