@@ -38,6 +38,7 @@ ORDER = [
     "cli._doctor_network",
     "cli._doctor_disk",
     "cli._doctor_logging",
+    "cli._doctor_probes",
     "cli._doctor_remarks",
     "cli._doctor_tree",
     "cli._doctor_findings",

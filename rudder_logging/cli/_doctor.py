@@ -94,7 +94,8 @@ def doctor(
 def _look_at_app(visit: Visit, source: str | None, timeout: float | None) -> None:
     with _overheard() as said:
         if source is not None:
-            apply(source)
+            applied = apply(source)
+            visit.is_configured, visit.made = applied.by_itself, applied.made
     try:
         # What filters of the app's print is no result of ours.
         with contextlib.redirect_stdout(sys.stderr):

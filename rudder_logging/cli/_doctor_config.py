@@ -8,13 +8,16 @@ import importlib.metadata
 import json
 import logging
 import logging.config
+import os
 import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import Any, ClassVar
 
 from .. import _pipeline
 from .._pipeline import Pipeline
@@ -25,12 +28,22 @@ from ..queues import EventQueue
 from ..queues.memory import MemoryQueue
 from ._common import BadInputError
 
-__all__ = ["apply", "disarmed"]
+__all__ = ["Applied", "apply", "disarmed"]
 
 _FOR_DEVELOPERS = frozenset({"test", "dev", "bench"})
 
 
-def apply(source: str) -> None:
+@dataclass(frozen=True)
+class Applied:
+    """How the configuration was put in force."""
+
+    by_itself: bool
+    """By the app alone: what it does after its dictConfig is done, too."""
+    made: list[Config]
+    """Of each RudderHandler that was made meanwhile."""
+
+
+def apply(source: str) -> Applied:
     """Configure logging as an app would.
 
     Args:
@@ -41,32 +54,37 @@ def apply(source: str) -> None:
         BadInputError: It can't be read, or can't be put in force.
     """
     # What the app's code prints is no result of ours.
-    with disarmed(), contextlib.redirect_stdout(sys.stderr):
+    with disarmed() as made, contextlib.redirect_stdout(sys.stderr):
         path = Path(source)
         if path.is_file():
             _apply_file(path)
-        elif ":" in source:
-            _apply_name(*source.split(":", 1))
-        else:
-            cure = "give a JSON or INI file, or module:NAME"
-            raise BadInputError(f"--config names no file: {source}; {cure}")
+            return Applied(by_itself=False, made=made)
+        if ":" in source:
+            return Applied(_apply_name(*source.split(":", 1)), made)
+        cure = "give a JSON or INI file, or module:NAME"
+        raise BadInputError(f"--config names no file: {source}; {cure}")
 
 
 @contextlib.contextmanager
-def disarmed() -> Iterator[None]:
+def disarmed() -> Iterator[list[Config]]:
     """Have handlers that are made meanwhile keep nothing on the disk, and send nothing, ever.
 
-    One with a durable queue would deliver what processes that have ended left behind.
+    One with a durable queue would deliver what processes that have ended left behind. The value
+    is what they are made of.
     """
     _pipeline.Pipeline = _Disarmed  # type: ignore[misc]
+    made: list[Config] = []
+    _Disarmed.made = made
     try:
-        yield
+        yield made
     finally:
         _pipeline.Pipeline = Pipeline  # type: ignore[misc]
 
 
 class _Disarmed(Pipeline):
     """What `RudderHandler` takes for the pipeline's maker."""
+
+    made: ClassVar[list[Config]]
 
     @classmethod
     def open(
@@ -75,6 +93,7 @@ class _Disarmed(Pipeline):
         make_transport: Callable[[Config], Transport],  # noqa: ARG003
         queue: EventQueue | None = None,
     ) -> Pipeline:
+        cls.made.append(config)
         if queue is None:
             queue = MemoryQueue(max_events=config.max_queue_size, max_bytes=config.max_queue_bytes)
         return Pipeline.open(config, lambda _config: _Nowhere(), queue)
@@ -110,19 +129,29 @@ def _apply_file(path: Path) -> None:
     _apply_settings(str(path), settings)
 
 
-def _apply_name(module: str, name: str) -> None:
+def _apply_name(module: str, name: str) -> bool:
+    """Whether it was a function that configures logging by itself."""
     # Console scripts, unlike `python -m`, don't look into the current directory.
     if (here := str(Path.cwd())) not in sys.path and "" not in sys.path:
         sys.path.insert(0, here)
     whole = f"{module}:{name}"
     if not module or not name:
         raise BadInputError(f"--config: {whole} is not module:NAME")
-    found = _in_force(whole, lambda: attrgetter(name)(importlib.import_module(module)))
+    found = _in_force(whole, lambda: attrgetter(name)(_imported(module)))
     if callable(found):
         found = _in_force(whole, found)
         if found is None:
-            return
+            return True
     _apply_settings(whole, found)
+    return False
+
+
+def _imported(name: str) -> ModuleType:
+    module = importlib.import_module(name)
+    if hasattr(module, "INSTALLED_APPS"):
+        # Django's filters ask its settings, and raise if nobody has said which these are.
+        os.environ.setdefault("DJANGO_SETTINGS_MODULE", name)
+    return module
 
 
 def _apply_settings(source: str, settings: object) -> None:

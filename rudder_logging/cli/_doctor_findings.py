@@ -32,4 +32,6 @@ class Finding:
 
     def as_warning(self) -> Finding:
         """The same, where events leave by another way."""
+        if self.severity is not Severity.STOPS:
+            return self
         return replace(self, severity=Severity.WARNING)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
-import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
-from logging.handlers import MemoryHandler, QueueHandler
-from typing import Any
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from logging.handlers import MemoryHandler, QueueHandler, QueueListener
 
 from .._formatter import RudderFormatter
 from ._doctor_findings import Finding, Severity
+from ._doctor_probes import Probes
 from ._doctor_remarks import of_adapters, remarks
 from ._doctor_tree import (
     Reached,
@@ -21,16 +20,11 @@ from ._doctor_tree import (
     named,
     reached,
     root,
+    runs,
     way,
 )
 
 __all__ = ["Passage", "examine"]
-
-_EVENT: dict[str, Any] = {
-    "type": "track",
-    "user_id": "rudder-logging-doctor",
-    "event": "Doctor's Probe",
-}
 
 
 @dataclass(frozen=True)
@@ -53,7 +47,13 @@ class Passage:
         return f"an event logged to {named(self.logger)} at INFO"
 
 
-def examine(logger: logging.Logger, *, by_call: bool = False) -> Passage:
+def examine(
+    logger: logging.Logger,
+    *,
+    by_call: bool = False,
+    probes: Probes | None = None,
+    is_configured: bool = False,
+) -> Passage:
     """Walk from a logger to all handlers that its records meet. Nothing is sent.
 
     Filters are asked about a probe, which carries an event.
@@ -61,30 +61,35 @@ def examine(logger: logging.Logger, *, by_call: bool = False) -> Passage:
     Args:
         logger: Where an event would be logged.
         by_call: It is logged by `track()` and its like.
+        probes: What has asked the same filters about other loggers; by default it asks anew.
+        is_configured: The app has done all that it does to configure logging: a QueueListener
+            that it has not started by now, it does not start.
     """
+    probes = probes or Probes()
     stops = [] if by_call else list(_of_levels(logger))
-    record, kept_back = _filtered(logger, _probe(logger), named(logger))
+    record, kept_back = probes.filtered(logger, probes.make(logger), named(logger))
     stops += kept_back
     found = [reach for owner in way(logger) for reach in reached(owner)]
     if by_call:
         found = [reach for reach in found if not reach.through]
-    closed = {reach: list(_of_chain(reach, record, by_call=by_call)) for reach in found}
-    leaves_by = {reach.handler: reach for reach in reversed(found) if not closed[reach]}
-    for findings in closed.values():
+    chains = _Chains(record, probes, by_call=by_call, is_configured=is_configured)
+    told = {reach: list(chains.findings(reach)) for reach in found}
+    leaves_by = {reach.handler: reach for reach in reversed(found) if not _any_stops(told[reach])}
+    for findings in told.values():
         stops += [finding.as_warning() for finding in findings] if leaves_by else findings
     if not found and not by_call:
         stops.append(_nobody(logger))
-    is_stopped = any(finding.severity is Severity.STOPS for finding in stops)
-    more = [*remarks(logger, found), *(() if by_call else of_adapters(logger))]
+    is_stopped = _any_stops(stops)
+    more = list(remarks(logger, found))
+    if not by_call:
+        more += (finding for _, finding in of_adapters([logger]))
     ways = () if is_stopped else tuple(reversed(leaves_by.values()))
     leaves = bool(ways) or (by_call and not found and not is_stopped)
     return Passage(logger, by_call, leaves, ways, (*stops, *more))
 
 
-def _probe(logger: logging.Logger) -> logging.LogRecord:
-    return logger.makeRecord(
-        logger.name, logging.INFO, __file__, 0, "Doctor's Probe", (), None, extra={"rudder": _EVENT}
-    )
+def _any_stops(findings: Iterable[Finding]) -> bool:
+    return any(finding.severity is Severity.STOPS for finding in findings)
 
 
 def _stop(subject: str, text: str, cure: str) -> Finding:
@@ -124,73 +129,57 @@ def _to_root(logger: logging.Logger) -> Iterator[logging.Logger]:
         current = current.parent
 
 
-def _filtered(
-    filterer: logging.Filterer, record: logging.LogRecord, whose: str
-) -> tuple[logging.LogRecord, list[Finding]]:
-    """The record as the filters leave it, and what they keep back."""
-    found = []
-    for one in filterer.filters:
-        name = _name_of_filter(one)
-        try:
-            passed: Any = one.filter(record) if hasattr(one, "filter") else one(record)
-        except Exception as error:  # noqa: BLE001 - a filter of the app's may raise anything
-            found.append(
-                _stop(whose, f"its filter {name} raises {type(error).__name__}", "mend the filter")
-            )
-            continue
-        if sys.version_info >= (3, 12) and isinstance(passed, logging.LogRecord):
-            record = passed  # before, that was just a true value
-        if not passed:
-            found.append(
-                _stop(
+@dataclass
+class _Chains:
+    """What RudderHandlers, or what they are inside of, say to a record."""
+
+    record: logging.LogRecord
+    probes: Probes
+    by_call: bool
+    is_configured: bool
+    asked: dict[int, tuple[logging.LogRecord, list[Finding]]] = field(default_factory=dict)
+    """By handler: it lets nobody filter a record twice, by whatever ways that comes."""
+
+    def findings(self, reach: Reached) -> Iterator[Finding]:
+        """What is told of one of the ways."""
+        record, heeds_level = self.record, not self.by_call
+        for handler in reach.chain:
+            whose = f"{describe(handler)} on {named(reach.owner)}"
+            if heeds_level and handler.level > logging.INFO:
+                yield _stop(
                     whose,
-                    f"its filter {name} keeps a probe back",
-                    "take the filter off, or have it let records pass that carry an event",
+                    f"its level is {logging.getLevelName(handler.level)}, above INFO",
+                    "set the handler's level to INFO, or leave it out",
                 )
-            )
-        elif getattr(record, "rudder", None) is None:
-            found.append(
-                _stop(
-                    whose,
-                    f"its filter {name} takes the event off the record",
-                    "have it leave the attribute `rudder` in place",
-                )
-            )
-            record.rudder = _EVENT
-    return record, found
-
-
-def _name_of_filter(one: object) -> str:
-    if type(one) is logging.Filter:
-        return f"Filter({one.name!r})"
-    return getattr(one, "__qualname__", None) or type(one).__name__
-
-
-def _of_chain(
-    reach: Reached, record: logging.LogRecord, *, by_call: bool = False
-) -> Iterator[Finding]:
-    """What one RudderHandler, or what it is inside of, stops."""
-    heeds_level = not by_call
-    for handler in reach.chain:
-        whose = f"{describe(handler)} on {named(reach.owner)}"
-        if heeds_level and handler.level > logging.INFO:
+            if id(handler) not in self.asked:
+                self.asked[id(handler)] = self.probes.filtered(handler, record, whose)
+            record, kept_back = self.asked[id(handler)]
+            yield from kept_back
+            if isinstance(handler, QueueHandler):
+                listener = listener_of(handler)
+                heeds_level = bool(getattr(listener, "respect_handler_level", False))
+                if listener is not None and not runs(listener):
+                    yield self._not_started(listener, reach)
+            elif isinstance(handler, MemoryHandler):
+                heeds_level = False
+        if not reach.handler.config.send:
             yield _stop(
-                whose,
-                f"its level is {logging.getLevelName(handler.level)}, above INFO",
-                "set the handler's level to INFO, or leave it out",
+                str(reach),
+                "its option send is off: events are checked and counted, and go nowhere",
+                "leave out send=False (or the variable RUDDER_SEND)",
             )
-        record, kept_back = _filtered(handler, record, whose)
-        yield from kept_back
-        if isinstance(handler, QueueHandler):
-            heeds_level = bool(getattr(listener_of(handler), "respect_handler_level", False))
-        elif isinstance(handler, MemoryHandler):
-            heeds_level = False
-    if not reach.handler.config.send:
-        yield _stop(
+
+    def _not_started(self, listener: QueueListener, reach: Reached) -> Finding:
+        found = _stop(
             str(reach),
-            "its option send is off: events are checked and counted, and go nowhere",
-            "leave out send=False (or the variable RUDDER_SEND)",
+            "is inside a QueueListener that has not been started: events stay in its queue",
+            "call its start() (from Python 3.12, dictConfig's is `handler.listener`) where logging "
+            "is configured",
         )
+        # The doctor's own dictConfig starts none, and a start() of somebody else's may do without
+        # the thread that is looked for.
+        is_certain = self.is_configured and type(listener).start is QueueListener.start
+        return found if is_certain else found.as_warning()
 
 
 def _nobody(logger: logging.Logger) -> Finding:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from logging.handlers import MemoryHandler, QueueHandler
+from typing import Any
 
 from .._formatter import RudderFormatter
 from .._handler import RudderHandler
@@ -26,12 +27,7 @@ def remarks(logger: logging.Logger, found: list[Reached]) -> Iterator[Finding]:
     sources: dict[tuple[str, str], Reached] = {}
     for reach in found:
         if reach.handler in seen:
-            yield Finding(
-                Severity.WELL,
-                "logging",
-                str(reach),
-                f"is on the way of {named(logger)} twice: it sends each event once all the same",
-            )
+            yield _twice(reach, seen[reach.handler], logger)
             continue
         seen[reach.handler] = reach
         config = reach.handler.config
@@ -61,6 +57,16 @@ def remarks(logger: logging.Logger, found: list[Reached]) -> Iterator[Finding]:
                 )
 
 
+def _twice(reach: Reached, other: Reached, logger: logging.Logger) -> Finding:
+    text = f"is on the way of {named(logger)} twice"
+    if any(isinstance(handler, QueueHandler) for handler in (*reach.through, *other.through)):
+        # A QueueHandler passes a copy on, and an event is known by its record.
+        text += ", once by a queue of copies: each event is sent twice"
+        return _warn(str(reach), text, "leave one of the two ways out")
+    text += ": it sends each event once all the same"
+    return Finding(Severity.WELL, "logging", str(reach), text)
+
+
 def _of_wrapper(wrapper: logging.Handler, reach: Reached) -> Iterator[Finding]:
     subject = str(reach)
     directly = "put the RudderHandler on the logger itself: it has a queue of its own"
@@ -71,13 +77,6 @@ def _of_wrapper(wrapper: logging.Handler, reach: Reached) -> Iterator[Finding]:
             "is named by the formatted text, not its template, and what bind() bound is lost",
             directly,
         )
-        listener = listener_of(wrapper)
-        if listener is not None and getattr(listener, "_thread", None) is None:
-            yield _warn(
-                subject,
-                "is inside a QueueListener that has not been started",
-                "call its start() (from Python 3.12, dictConfig's is `handler.listener`)",
-            )
     elif isinstance(wrapper, MemoryHandler):
         level = logging.getLevelName(wrapper.flushLevel)
         yield _warn(
@@ -95,22 +94,22 @@ def _of_wrapper(wrapper: logging.Handler, reach: Reached) -> Iterator[Finding]:
         )
 
 
-def of_adapters(logger: logging.Logger) -> Iterator[Finding]:
-    """Adapters of that logger that lose events."""
-    kinds: list[str] = []
-    for adapter in adapters():
-        if adapter.logger is not logger or type(adapter).__name__ in kinds:
-            continue
-        if _loses_events(adapter):
-            kinds.append(type(adapter).__name__)
-            yield _warn(
+def of_adapters(loggers: Collection[logging.Logger]) -> Iterator[tuple[logging.Logger, Finding]]:
+    """Adapters of those loggers that lose events."""
+    told: set[tuple[logging.Logger, str]] = set()
+    for adapter, logger in adapters():
+        kind = type(adapter).__name__
+        if logger in loggers and (logger, kind) not in told and _loses_events(adapter):
+            told.add((logger, kind))
+            found = _warn(
                 named(logger),
-                f"a {kinds[-1]} throws the `extra` of its calls away, and the events in it",
+                f"a {kind} throws the `extra` of its calls away, and the events in it",
                 "use rudder_logging.EventLogger, or (from Python 3.13) merge_extra=True",
             )
+            yield logger, found
 
 
-def _loses_events(adapter: logging.LoggerAdapter[logging.Logger]) -> bool:
+def _loses_events(adapter: logging.LoggerAdapter[Any]) -> bool:
     with contextlib.suppress(Exception):  # an adapter of the app's may raise anything
         _, passed = adapter.process("", {"extra": {"rudder": {"user_id": "1"}}})
         return (passed.get("extra") or {}).get("rudder") is None

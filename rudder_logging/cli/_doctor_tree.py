@@ -7,6 +7,7 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from logging.handlers import MemoryHandler, QueueHandler, QueueListener
+from typing import Any
 
 from .._handler import RudderHandler
 
@@ -20,8 +21,11 @@ __all__ = [
     "named",
     "reached",
     "root",
+    "runs",
     "way",
 ]
+
+_DEEPEST = 10  # adapters around each other
 
 root = logging.getLogger()
 
@@ -117,18 +121,33 @@ def _handed_on_to(handler: logging.Handler) -> list[logging.Handler]:
 
 
 def listener_of(handler: QueueHandler) -> QueueListener | None:
-    """Whoever takes from its queue; from Python 3.12, dictConfig leaves word of it."""
+    """Whoever takes from its queue, or would; from Python 3.12, dictConfig leaves word of it."""
     known = getattr(handler, "listener", None)
     if isinstance(known, QueueListener):
         return known
-    for thing in gc.get_objects():
-        # By type: isinstance would ask lazy objects of the app's what they are, and wake them.
-        if issubclass(type(thing), QueueListener) and thing.queue is handler.queue:
-            found: QueueListener = thing
-            return found
+    # By type: isinstance would ask lazy objects of the app's what they are, and wake them.
+    alive = (thing for thing in gc.get_objects() if issubclass(type(thing), QueueListener))
+    found = [listener for listener in alive if listener.queue is handler.queue]
+    return next(filter(runs, found), found[0] if found else None)
+
+
+def runs(listener: QueueListener) -> bool:
+    """Whether it has the thread that takes from the queue."""
+    return getattr(listener, "_thread", None) is not None
+
+
+def adapters() -> list[tuple[logging.LoggerAdapter[Any], logging.Logger]]:
+    """The LoggerAdapters that are alive, and their loggers, which don't know of them."""
+    alive = [thing for thing in gc.get_objects() if issubclass(type(thing), logging.LoggerAdapter)]
+    return [(adapter, logger) for adapter in alive if (logger := _logger_of(adapter))]
+
+
+def _logger_of(adapter: logging.LoggerAdapter[Any]) -> logging.Logger | None:
+    inner: object = adapter
+    for _ in range(_DEEPEST):
+        inner = vars(inner).get("logger")
+        if isinstance(inner, logging.Logger):
+            return inner
+        if not issubclass(type(inner), logging.LoggerAdapter):
+            break
     return None
-
-
-def adapters() -> list[logging.LoggerAdapter[logging.Logger]]:
-    """The LoggerAdapters that are alive: loggers don't know of them."""
-    return [thing for thing in gc.get_objects() if issubclass(type(thing), logging.LoggerAdapter)]

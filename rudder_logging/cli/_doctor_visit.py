@@ -15,6 +15,8 @@ from ..exceptions import ConfigError
 from . import _doctor_disk, _doctor_network
 from ._doctor_findings import Finding, Severity
 from ._doctor_logging import Passage, examine
+from ._doctor_probes import Probes
+from ._doctor_remarks import of_adapters
 from ._doctor_tree import Reached, all_loggers, describe, named, reached, root, way
 
 __all__ = ["Visit"]
@@ -34,21 +36,26 @@ class Visit:
     """Options from the command line, which win over the package's settings."""
     not_the_apps: Collection[str] = ()
     """Loggers that were there before its configuration."""
+    is_configured: bool = False
+    """Whether the app itself has configured logging, all of it."""
+    made: Sequence[Config] = ()
+    """Of each RudderHandler that its configuration made."""
     passages: list[Passage] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
+    _probes: Probes = field(default_factory=Probes)
 
     def look_at_logging(self) -> None:
         """Ask about each logger, then look at what concerns them all."""
-        for logger in self._loggers():
-            by_call = logger.name == _CALLS
-            passage = examine(logger, by_call=by_call)
-            if by_call and passage.leaves and not passage.leaves_by:
-                passage = self._with_settings(passage)
-            self.passages.append(passage)
+        if self.names:
+            self.passages += map(self._asked, map(logging.getLogger, dict.fromkeys(self.names)))
+        else:
+            self.passages += self._asked_by_themselves()
+        for passage in self.passages:
             self.findings += passage.findings
+        self.findings += self._of_none()
         self.findings += _of_process()
         if not self.names:
-            self.findings += _of_others(self.not_the_apps)
+            self.findings += self._of_others()
         self.findings = list(dict.fromkeys(self.findings))
 
     def look_at_network(self, timeout: float) -> None:
@@ -61,11 +68,52 @@ class Visit:
         for config, subject in self._sources():
             self.findings += _doctor_disk.examine(config, subject)
 
-    def _loggers(self) -> list[logging.Logger]:
-        if self.names:
-            return [logging.getLogger(name) for name in dict.fromkeys(self.names)]
-        owners = [found.owner for found in _everywhere() if found.owner.name != _CALLS]
-        return [*dict.fromkeys(owners), logging.getLogger(_CALLS)]
+    def _asked(self, logger: logging.Logger) -> Passage:
+        by_call = logger.name == _CALLS
+        passage = examine(
+            logger, by_call=by_call, probes=self._probes, is_configured=self.is_configured
+        )
+        if by_call and passage.leaves and not passage.leaves_by:
+            return self._with_settings(passage)
+        return passage
+
+    def _asked_by_themselves(self) -> list[Passage]:
+        """The loggers that have a RudderHandler, and the calls.
+
+        What stands before one logger need not stand before others that come to its handlers: they
+        may have a level of their own, and its filters don't see their records.
+        """
+        passages: dict[logging.Logger, Passage] = {}
+        for owner in _owners():
+            passage = self._asked(owner)
+            below = [] if passage.leaves else self._passing_below(owner)
+            passages[owner] = _if_needed(passage) if below else passage
+            for other in below:
+                passages.setdefault(other.logger, other)
+        calls = self._asked(logging.getLogger(_CALLS))
+        ways = {found for passage in passages.values() for found in passage.leaves_by}
+        if any(found in ways for found in _ways(calls.logger)) and not calls.logger.filters:
+            calls = _if_needed(calls)
+        return [*passages.values(), calls]
+
+    def _passing_below(self, owner: logging.Logger) -> list[Passage]:
+        """Some of those whose events come to an owner's handlers, though its own don't."""
+        handlers = {found.handler for found in reached(owner)}
+        found: dict[logging.Logger, Passage] = {}
+        for logger in self._apps():
+            onwards = list(way(logger))
+            is_new = owner in onwards[1:] and not found.keys() & set(onwards)
+            if is_new and logger.isEnabledFor(logging.INFO) and len(found) < _SOME:
+                passage = self._asked(logger)
+                if any(reach.handler in handlers for reach in passage.leaves_by):
+                    found[logger] = passage
+        return list(found.values())
+
+    def _apps(self) -> list[logging.Logger]:
+        """The app's own loggers, those with a level of their own first."""
+        ignored = {root.name, _CALLS, _OWN, *self.not_the_apps}
+        found = [logger for logger in all_loggers() if logger.name not in ignored]
+        return sorted(found, key=lambda logger: not logger.level)
 
     def _with_settings(self, passage: Passage) -> Passage:
         """No handler is on the way of the calls: they make one of the settings, if they can."""
@@ -81,6 +129,64 @@ class Visit:
         severity = Severity.STOPS if is_all_there_is else Severity.WARNING
         finding = Finding(severity, "logging", "the package's settings", text, cure)
         return replace(passage, leaves=False, findings=(*passage.findings, finding))
+
+    def _of_none(self) -> Iterator[Finding]:
+        """Handlers that were made for nothing, the package's own aside."""
+        own = [handler.config for handler in settings.handlers()]
+        if not _everywhere() and any(config not in own for config in self.made):
+            yield _warn(
+                "the configuration",
+                "has a RudderHandler, but no logger has it",
+                "name it among the handlers of root, or of a logger",
+            )
+
+    def _of_others(self) -> Iterator[Finding]:
+        """Loggers that nobody asked about, and whose events would not leave."""
+        owners = set(_owners())
+        if not owners:
+            return
+        asked = {passage.logger for passage in self.passages}
+        others = [logger for logger in self._apps() if logger not in asked]
+        disabled = [logger.name for logger in others if logger.disabled]
+        if disabled:
+            yield _warn(
+                _some(disabled),
+                "disabled, as dictConfig and fileConfig leave loggers that they don't name",
+                'configure with "disable_existing_loggers": False, or name them in it',
+            )
+        apart = [
+            logger.name
+            for logger in others
+            if not logger.propagate and logger.parent and not owners & set(way(logger))
+            if owners & set(way(logger.parent))
+        ]
+        if apart:
+            yield _warn(
+                _some(apart),
+                "without propagation: a RudderHandler above is not reached",
+                "leave propagate at True, or add a RudderHandler, if events are logged there",
+            )
+        on_the_way = [logger for logger in others if owners & set(way(logger))]
+        high = [logger.name for logger in on_the_way if logger.level > logging.INFO]
+        if high:
+            yield _warn(
+                _some(high),
+                "with a level above INFO: events logged there at INFO don't leave",
+                "set the level to INFO, if events are logged there",
+            )
+        yield from self._of_filters_and_adapters(on_the_way)
+
+    def _of_filters_and_adapters(self, loggers: list[logging.Logger]) -> Iterator[Finding]:
+        found = list(of_adapters(loggers))
+        for logger in loggers:
+            record = self._probes.make(logger)
+            _, kept_back = self._probes.filtered(logger, record, named(logger))
+            found += ((logger, finding.as_warning()) for finding in kept_back)
+        names: dict[tuple[str, str], list[str]] = {}
+        for logger, finding in sorted(found, key=lambda pair: pair[0].name):
+            names.setdefault((finding.text, finding.cure), []).append(logger.name)
+        for (text, cure), whose in names.items():
+            yield _warn(_some(whose), text, cure)
 
     def _settings(self) -> Config:
         own = {name: settings[name] for name in OPTIONS}
@@ -111,6 +217,26 @@ _TOLD_APART_BY = (
     "client_cert",
     "gzip",
 )
+
+
+def _owners() -> list[logging.Logger]:
+    """The loggers that have a RudderHandler, but for the calls'."""
+    return [logger for logger in all_loggers() if logger.name != _CALLS and any(reached(logger))]
+
+
+def _ways(logger: logging.Logger) -> list[Reached]:
+    return [found for owner in way(logger) for found in reached(owner)]
+
+
+def _if_needed(passage: Passage) -> Passage:
+    """What stops it is a warning, because others' events leave."""
+    findings = [
+        replace(finding.as_warning(), cure=f"{finding.cure}, if events are logged there")
+        if finding.severity is Severity.STOPS
+        else finding
+        for finding in passage.findings
+    ]
+    return replace(passage, findings=tuple(findings))
 
 
 def _everywhere() -> list[Reached]:
@@ -152,34 +278,6 @@ def _of_process() -> Iterator[Finding]:
             named(own),
             f"{how}; what it has to say of events that wait, or are dropped, is lost",
             'configure with "disable_existing_loggers": False, and leave it at WARNING or below',
-        )
-
-
-def _of_others(not_the_apps: Collection[str]) -> Iterator[Finding]:
-    """Loggers that nobody asked about, and whose events would not leave."""
-    owners = {found.owner for found in _everywhere()}
-    if not owners:
-        return
-    ignored = {root.name, _CALLS, _OWN, *not_the_apps}
-    others = [logger for logger in all_loggers() if logger.name not in ignored]
-    disabled = [logger.name for logger in others if logger.disabled]
-    if disabled:
-        yield _warn(
-            _some(disabled),
-            "disabled, as dictConfig and fileConfig leave loggers that they don't name",
-            'configure with "disable_existing_loggers": False, or name them in it',
-        )
-    apart = [
-        logger.name
-        for logger in others
-        if not logger.propagate and logger.parent and not owners & set(way(logger))
-        if owners & set(way(logger.parent))
-    ]
-    if apart:
-        yield _warn(
-            _some(apart),
-            "without propagation: a RudderHandler above is not reached",
-            "leave propagate at True, or add a RudderHandler, if events are logged there",
         )
 
 

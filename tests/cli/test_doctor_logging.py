@@ -231,6 +231,23 @@ def test_handler_that_is_met_twice(
     assert len(plane.events) == 1
 
 
+def test_handler_that_gets_a_copy_besides(
+    plane: LocalDataPlane, make_handler: MakeHandler, wire: Wire
+) -> None:
+    """A QueueHandler hands another record on: the event is sent twice, and the doctor knows."""
+    handler = make_handler()
+    records: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    listener = QueueListener(records, handler)
+    listener.start()
+    logger = wire(handler, QueueHandler(records))
+    texts = [finding.text for finding in examine(logger).findings]
+    assert leaves(plane, logger, handler)
+    listener.stop()
+    assert handler.flush()
+    assert len(plane.events) == 2
+    assert any("each event is sent twice" in text for text in texts)
+
+
 def test_handler_that_is_open_by_one_of_two_ways(make_handler: MakeHandler, wire: Wire) -> None:
     """One closed way is no reason, but worth a warning."""
     handler = make_handler()
