@@ -33,6 +33,7 @@ ORDER = [
     "cli._doctor",
     "cli._doctor_visit",
     "cli._doctor_report",
+    "cli._doctor_celery",
     "cli._doctor_config",
     "cli._doctor_messages",
     "cli._doctor_network",

@@ -13,6 +13,7 @@ from .._settings import settings
 from ..config import OPTIONS, Config
 from ..exceptions import ConfigError
 from . import _doctor_disk, _doctor_network
+from ._doctor_celery import of_celery
 from ._doctor_findings import Finding, Severity
 from ._doctor_logging import Passage, examine
 from ._doctor_probes import Probes
@@ -54,6 +55,7 @@ class Visit:
             self.findings += passage.findings
         self.findings += self._of_none()
         self.findings += _of_process()
+        self.findings += of_celery()
         if not self.names:
             self.findings += self._of_others()
         self.findings = list(dict.fromkeys(self.findings))

@@ -238,3 +238,37 @@ def test_listener_that_the_app_starts_after_its_configuration(
     assert code == 0
     assert "warning  logging  RudderHandler 'events'" in out
     assert "has not been started" in out
+
+
+CELERY = """
+import logging, celery, celery.signals
+app = celery.Celery("shop", broker="memory://")
+LOGGING = {content!r}
+def keep(**_options):
+    "Configures logging instead of Celery."
+def worker():
+    logging.config.dictConfig(LOGGING)
+    app.log.setup_logging_subsystem(loglevel="INFO")
+{then}
+"""
+
+
+@pytest.mark.parametrize(
+    ("then", "is_taken_off"),
+    [
+        ("", True),
+        ("app.conf.worker_hijack_root_logger = False", False),
+        ("celery.signals.setup_logging.connect(keep)", False),
+    ],
+)
+def test_celery_takes_roots_handlers_off(
+    content: dict[str, Any], tmp_path: Path, then: str, *, is_taken_off: bool
+) -> None:
+    """Workers do so unless they are told not to: what they do, and what the doctor says, agree."""
+    pytest.importorskip("celery")
+    text = CELERY.format(content=content, then=then)
+    code, out = visit_module(text, tmp_path)
+    assert code == 0
+    assert ("is taken off by Celery workers" in out) is is_taken_off
+    _, out, _ = doctor("--offline", "--config", "site_settings:worker", "shop", at=tmp_path)
+    assert ("logger 'shop' at INFO: does NOT leave" in out) is is_taken_off
