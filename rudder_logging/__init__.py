@@ -25,8 +25,8 @@ The files, in the order in which an event meets them:
 - `config.py`: every option; `_parsers.py`: how they are read; `exceptions.py`: every error
 - `_warehouse.py`: what a warehouse would drop or rename, for the tools below
 - `_plan.py`: a tracking plan, which says what events have to look like; `_schemas.py`: and how
-- `testing.py`: what an app's tests see; `_diversion.py`: how; `_recorder.py`: of what;
-  `_matching.py`: and what differs; `pytest_plugin.py`: as fixtures; `_watch.py`: and their checks
+- `testing.py`: what an app's tests see; `_diversion.py`, `_layers.py`: how; `_recorder.py`: of
+  what; `_matching.py`: what differs; `pytest_plugin.py`: as fixtures; `_watch.py`: their checks
 - `__main__.py`, `cli/`: the command `rudder-logging`
 - `dataplane/`: a data plane for tests and local work, also with a live page
 """

@@ -18,6 +18,7 @@ import orjson
 
 from ._dispatch import rudder_handlers, want_records
 from ._handler import RudderHandler
+from ._layers import Layer, lay, lift
 from ._ledger import Ledger
 from ._recorder import RecordedEvent, Recorder
 from ._settings import Settings, settings
@@ -29,7 +30,7 @@ __all__ = ["start", "stop"]
 
 _lock = threading.RLock()
 _recorders: list[Recorder] = []
-_originals: dict[str, Any] = {}
+_originals: dict[str, Any] = {}  # by name: what lies below
 _inside = threading.local()
 
 
@@ -39,9 +40,8 @@ def start(recorder: Recorder) -> None:
         _recorders.append(recorder)
         if len(_recorders) == 1:
             want_records(1)
-            for cls, name, method in _METHODS:
-                _originals[name] = cls.__dict__[name]
-                setattr(cls, name, method)
+            for cls, name, layer in _LAYERS:
+                lay(cls, name, layer)
 
 
 def stop(recorder: Recorder) -> None:
@@ -50,8 +50,8 @@ def stop(recorder: Recorder) -> None:
         _recorders.remove(recorder)
         if not _recorders:
             want_records(-1)
-            for cls, name, _method in _METHODS:
-                setattr(cls, name, _originals[name])
+            for cls, name, layer in _LAYERS:
+                lift(cls, name, layer)
             _stand_in.close()
 
 
@@ -310,3 +310,14 @@ _METHODS: tuple[tuple[type, str, Any], ...] = (
     (RudderHandler, "handleError", _handle_error),
     (Settings, "make_handler", _make_handler),
 )
+
+
+def _over(name: str, method: Any) -> Layer:
+    def layer(below: Any) -> Any:
+        _originals[name] = below
+        return method
+
+    return layer
+
+
+_LAYERS = tuple((cls, name, _over(name, method)) for cls, name, method in _METHODS)

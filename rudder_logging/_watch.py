@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+from collections.abc import Callable
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -12,6 +13,7 @@ from . import _lifecycle
 from ._dispatch import want_records
 from ._guard import is_loopback
 from ._handler import RudderHandler
+from ._layers import lay, lift
 from ._ledger import Stats
 from ._matching import listed
 from ._stdlib import complaint
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from .dataplane import LocalDataPlane
 
 __all__ = ["Watch", "settle", "told"]
+
+Method = Callable[[RudderHandler, logging.LogRecord], None]
 
 _SECONDS_TO_SETTLE = 5.0
 _SECONDS_FOR_A_HOLD = 0.5
@@ -37,39 +41,41 @@ class Watch:
         self._handlers: list[RudderHandler] = []  # held: a closed one may be forgotten meanwhile
         self._before: dict[int, Stats] = {}
         self._invalid: list[tuple[logging.LogRecord, str]] = []
-        self._originals: dict[str, Any] = {}
+        self._layers = {"_accept": self._around_accept, "deliver": self._around_deliver}
 
     def start(self) -> None:
         """Look at each handler that gets an event from now on."""
         want_records(1)
-        names = ("_accept", "deliver")
-        originals = self._originals = {name: RudderHandler.__dict__[name] for name in names}
-        watch = self
-
-        def accept(self: RudderHandler, record: logging.LogRecord) -> None:
-            watch._look_at(self)
-            try:
-                originals["_accept"](self, record)
-            except Exception as error:
-                text = complaint(record, error).removeprefix("rudder_logging: ").strip()
-                watch._invalid.append((record, text))
-                raise
-
-        def deliver(self: RudderHandler, record: logging.LogRecord) -> None:
-            try:
-                originals["deliver"](self, record)
-            except Exception:
-                watch._forgive(record)
-                raise
-
-        RudderHandler._accept = accept  # type: ignore[method-assign]  # noqa: SLF001
-        RudderHandler.deliver = deliver  # type: ignore[method-assign]
+        for name, layer in self._layers.items():
+            lay(RudderHandler, name, layer)
 
     def stop(self) -> None:
         """Look no more."""
         want_records(-1)
-        for name, original in self._originals.items():
-            setattr(RudderHandler, name, original)
+        for name, layer in self._layers.items():
+            lift(RudderHandler, name, layer)
+
+    def _around_accept(self, below: Method) -> Method:
+        def accept(handler: RudderHandler, record: logging.LogRecord) -> None:
+            self._look_at(handler)
+            try:
+                below(handler, record)
+            except Exception as error:
+                text = complaint(record, error).removeprefix("rudder_logging: ").strip()
+                self._invalid.append((record, text))
+                raise
+
+        return accept
+
+    def _around_deliver(self, below: Method) -> Method:
+        def deliver(handler: RudderHandler, record: logging.LogRecord) -> None:
+            try:
+                below(handler, record)
+            except Exception:
+                self._forgive(record)
+                raise
+
+        return deliver
 
     def _forgive(self, record: logging.LogRecord) -> None:
         """What a direct call raised, whoever made it has seen."""

@@ -52,6 +52,7 @@ ORDER = [
     "_watch",
     "testing",
     "_diversion",
+    "_layers",
     "_recorder",
     "_matching",
     "dataplane.live.__init__",

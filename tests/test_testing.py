@@ -33,6 +33,7 @@ from rudder_logging import (
     bind,
 )
 from rudder_logging._recorder import Recorder
+from rudder_logging._watch import Watch
 from rudder_logging.dataplane import LocalDataPlane
 from rudder_logging.testing import Events, capture_events
 
@@ -797,6 +798,33 @@ def test_warning_made_an_error_reaches_the_call(make_handler: MakeHandler, wire:
             EventLogger(logger).track("1", "Called", {"userId": 1})
     assert len(events) == 2
     assert handler.stats().balanced
+
+
+def test_captures_and_watches_may_end_in_any_order(
+    make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane
+) -> None:
+    """A module's capture may begin within a test that is watched; both see all that they are for,
+    and in the end nothing is left of them.
+    """
+    before = {name: vars(RudderHandler)[name] for name in ("_accept", "deliver")}
+    handler = make_handler()
+    logger = wire(handler)
+    watch = Watch()
+    watch.start()
+    with capture_events() as events:
+        with events.expect_invalid():
+            logger.info("refused", extra={"rudder": {}})
+        assert len(watch.faults(plane)) == 1
+        watch.stop()
+        event(logger)
+        EventLogger(logger).track("1", "Called")
+        assert len(events) == 2
+        watch.start()
+    event(logger)
+    assert handler.flush()
+    assert len(plane.events) == 1
+    watch.stop()
+    assert {name: vars(RudderHandler)[name] for name in before} == before
 
 
 class AppTest(unittest.TestCase):
