@@ -193,12 +193,20 @@ def test_scripts_can_not_get_in(page: Page, live: LivePlane, faults: list[str]) 
 
 def test_search_and_filters(page: Page, live: LivePlane) -> None:
     """By any text, event, user, type and findings, together; one button shows all again."""
-    post(live, event(event="Paid", properties={"coupon": "Ünïque"}), event(event="Read (1)"))
+    post(
+        live,
+        event(event="Paid", properties={"coupon": "Ünïque"}),
+        event(event="Read (1)", userId='say "hi"'),
+    )
     post(live, event(event="Paid", userId="ada"), event(event="Paid", properties={"id": 1}))
     post(live, {"type": "page", "userId": "ada", "name": "Docs", "messageId": "p"})
     look(page, live, 5)
     page.fill("#search", "ünïque")
     expect(page.locator("#shown")).to_contain_text("1 shown · 5 held")
+    page.fill("#search", '"coupon": "ünïque"')  # as an open event shows it
+    expect(page.locator("#shown")).to_contain_text("1 shown")
+    page.fill("#search", 'say "hi"')
+    expect(page.locator("#shown")).to_contain_text("1 shown")
     page.fill("#search", "")
     page.fill("#by-event", "read (1")
     expect(page.locator("#shown")).to_contain_text("1 shown")

@@ -117,8 +117,17 @@ export class Store {
   }
 }
 
+function escaped(text) {
+  return text.replace(/[\\^$.*+?()[\]{}|/-]/g, "\\$&");
+}
+
 function within(text) {
-  return text && new RegExp(text.replace(/[\\^$.*+?()[\]{}|/-]/g, "\\$&"), "i");
+  return text && new RegExp(escaped(text), "i");
+}
+
+// In JSON as it came, what may have been copied from JSON as it is shown, or is meant as plain text.
+function withinJson(text) {
+  return text && new RegExp(escaped(text).replaceAll('": ', '": ?').replaceAll('"', '\\\\?"'), "i");
 }
 
 // In quotes, it is all of the name.
@@ -128,7 +137,7 @@ function named(text) {
 }
 
 function matcher({ search, event, user, kinds, findings }) {
-  const [inAll, inEvent, inUser] = [within(search), named(event), named(user)];
+  const [inAll, inEvent, inUser] = [withinJson(search), named(event), named(user)];
   return (row) =>
     (!kinds.size || kinds.has(row.kind)) &&
     (!findings || row.verdict !== "ok") &&
