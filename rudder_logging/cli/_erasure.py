@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import stat
 from collections.abc import Callable, Collection
 
 import orjson
@@ -82,6 +83,7 @@ def erase(holding: Holding, matches: Matches) -> int | None:
         progress = os.path.join(holding.directory, f"{holding.owner}.progress")  # noqa: PTH118
         return None if is_locked(progress) else 0
     try:
+        _give_back(holding)
         holding = look_at(holding.directory, holding.owner)  # the lock was free until now
         erased = sum(_rewrite(holding, number, matches) for number in sorted(holding.sizes))
     finally:
@@ -139,13 +141,28 @@ def _rewrite(holding: Holding, number: int, matches: Matches) -> int:
     return erased
 
 
+def _give_back(holding: Holding) -> None:
+    """Have the file by which it is taken over, if that was made here, be the directory's owner's.
+
+    Or what root erases from, the app could not take over any more.
+    """
+    progress = os.path.join(holding.directory, f"{holding.owner}.progress")  # noqa: PTH118
+    directory = os.stat(holding.directory)  # noqa: PTH116
+    with contextlib.suppress(PermissionError):
+        os.chown(progress, directory.st_uid, directory.st_gid, follow_symlinks=False)
+
+
 def _replace(path: str, content: bytes) -> None:
-    """Either all of it is there afterwards, or what was."""
+    """Either all of it is there afterwards, or what was; with the same owner and mode."""
     directory, name = os.path.split(path)
     temporary = os.path.join(directory, f".{name}{_TEMPORARY}")  # noqa: PTH118 - no name of a segment
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
+    before = os.stat(path, follow_symlinks=False)  # noqa: PTH116
     file = os.open(temporary, flags, 0o600)
     try:
+        with contextlib.suppress(PermissionError):  # only root may: else it is ours as it was
+            os.fchown(file, before.st_uid, before.st_gid)
+        os.fchmod(file, stat.S_IMODE(before.st_mode))
         view = memoryview(content)
         while view:
             view = view[os.write(file, view) :]

@@ -250,6 +250,26 @@ def deliver_as(
     return deliver(make_handler, plane, spool)
 
 
+def test_purge_leaves_files_to_their_owner(app: App, spool: Path) -> None:
+    """Root may purge an app's spool: the app can read, and take over, what is left."""
+    app(PEOPLE)
+    (segment,) = segments(spool)
+    segment.chmod(0o640)
+    if os.geteuid() == 0:
+        for path in (segment, segment.parent):
+            os.chown(path, 4321, 4322)
+    before = segment.stat()
+    (progress,) = spool.glob("*/*.progress")
+    progress.unlink()
+    assert run("spool", "purge", "--user-id", "ada", "--yes", spool).returncode == ExitCode.OK
+    after, lock = segment.stat(), progress.stat()
+    assert after.st_ino != before.st_ino
+    assert (after.st_uid, after.st_gid, after.st_mode) == (
+        before.st_uid, before.st_gid, before.st_mode
+    )  # fmt: skip
+    assert (lock.st_uid, lock.st_gid) == (before.st_uid, before.st_gid)
+
+
 def test_purge_behind_what_is_delivered(
     app: App, spool: Path, plane: LocalDataPlane, make_handler: MakeHandler
 ) -> None:
