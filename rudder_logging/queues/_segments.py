@@ -89,8 +89,16 @@ class Claim:
             owner = f"{time.time_ns():020d}-{os.getpid()}-{secrets.token_hex(4)}"
             path = os.path.join(directory, owner + _PROGRESS)  # noqa: PTH118
             lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | _FLAGS, 0o600)
-            if _locks(lock):
-                return cls(directory, owner, lock, is_own=True, sizes={}, settled=(0, 0))
+            try:
+                if _locks(lock):
+                    # At its full length, so that later notes need no room on a disk that is full.
+                    os.pwrite(lock, _note_of((0, 0)), 0)
+                    return cls(directory, owner, lock, is_own=True, sizes={}, settled=(0, 0))
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    os.unlink(path)  # noqa: PTH108
+                os.close(lock)
+                raise
             os.close(lock)  # another process took it for a dead one's, and is removing it
 
     @classmethod
@@ -105,15 +113,19 @@ class Claim:
             lock = os.open(path, os.O_RDWR | os.O_CREAT | _FLAGS, 0o600)
         except FileNotFoundError:
             return None
-        if not _locks(lock):
+        try:
+            if not _locks(lock):
+                os.close(lock)
+                return None
+            found = re.fullmatch(rb"(\d{8,}) (\d{20})\n", os.pread(lock, 100, 0))
+            settled = (int(found[1]), int(found[2])) if found else (0, 0)
+            # Listed after the lock was had: its owner may have gone on until then.
+            sizes = _sizes_of(directory, owner)
+            claim = cls(directory, owner, lock, is_own=False, sizes=sizes, settled=settled)
+            claim._forget([number for number in sizes if number < settled[0]])
+        except BaseException:  # or nobody could take it over as long as this process lives
             os.close(lock)
-            return None
-        found = re.fullmatch(rb"(\d{8,}) (\d{20})\n", os.pread(lock, 100, 0))
-        settled = (int(found[1]), int(found[2])) if found else (0, 0)
-        # Listed after the lock was had: its owner may have gone on until then.
-        sizes = _sizes_of(directory, owner)
-        claim = cls(directory, owner, lock, is_own=False, sizes=sizes, settled=settled)
-        claim._forget([number for number in sizes if number < settled[0]])
+            raise
         if claim.is_finished:
             claim.remove()
             return None
@@ -158,10 +170,14 @@ class Claim:
 
     def _take_back(self, written: int) -> None:
         """Remove what is only the beginning of a line, and raise what the disk meant by it."""
-        number, self._writing = self._writing, None  # should that fail, nothing may follow it
+        self._measure()
+        number = self._writing
         if number is not None:
             file = self._files[number]
-            os.ftruncate(file, os.fstat(file).st_size - written)
+            # Should that fail, nothing may follow it, and what stands before it is still there.
+            self._sizes[number] -= written
+            self._writing = None
+            os.ftruncate(file, self._sizes[number])
             os.lseek(file, 0, os.SEEK_END)
             self._writing = number
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -248,17 +264,25 @@ class Claim:
         """
         self.outstanding -= count
         self._settled = end
-        # First the note, then the removal: killed in between, nothing comes again.
-        os.pwrite(self._lock, b"%08d %020d\n" % end, 0)
-        if self.is_finished:
-            return self._forget(list(self._sizes))
-        return self._forget([number for number in self._sizes if number < end[0]])
+        is_finished = self.is_finished
+        settled = [number for number in self._sizes if is_finished or number < end[0]]
+        try:
+            # First the note, then the removal: killed in between, nothing comes again.
+            os.pwrite(self._lock, _note_of(end), 0)
+        except OSError:
+            freed = self._forget(settled)
+            if not is_finished:  # what was removed may have made room for it
+                os.pwrite(self._lock, _note_of(end), 0)
+            return freed
+        return self._forget(settled)
 
     def remove(self) -> int:
         """Remove all of it, and let go. Returns how many bytes that freed on the disk."""
-        freed = self._forget(list(self._sizes))
-        self._unlink(self.owner + _PROGRESS)  # last: segments without one would be sent again
-        self.let_go()
+        try:
+            freed = self._forget(list(self._sizes))
+            self._unlink(self.owner + _PROGRESS)  # last: segments without one would be sent again
+        finally:
+            self.let_go()
         return freed
 
     def let_go(self) -> None:
@@ -343,15 +367,16 @@ class Claim:
             os.close(file)
 
 
+def _note_of(settled: Position) -> bytes:
+    return b"%08d %020d\n" % settled
+
+
 def _locks(file: int) -> bool:
     """Whether the file is ours now, and still has its name."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
-    except OSError:
-        os.close(file)
-        raise
     return os.fstat(file).st_nlink > 0
 
 

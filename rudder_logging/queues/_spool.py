@@ -218,5 +218,4 @@ class Spool:
         try:
             self.size -= claim.remove()
         except OSError as error:
-            claim.let_go()
             self._report(error)
