@@ -183,7 +183,8 @@ class RudderHandler(logging.Handler):
                 `on_error` and `on_drop`, it does not wait.
 
         Returns:
-            Whether all of them are settled: delivered, refused, or dropped and counted.
+            Whether all of them are settled: delivered, refused, or dropped and counted. False, too,
+            if the durable queue has events of a process that has ended which can't be read.
         """
         if self._is_unused():
             return True

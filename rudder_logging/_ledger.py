@@ -48,7 +48,7 @@ class Stats:
     adopted: int = 0
     """Those of `accepted` that were taken over from processes that ended: a durable queue's."""
     spool_errors: int = 0
-    """Times that a durable queue could not use its disk; events then wait in memory."""
+    """Times that a durable queue could not use its disk: events then wait in memory, or there."""
     invalid: int = 0
     """Refused at the call, or a filter of the handler's raised: never accepted."""
     requests: int = 0

@@ -25,6 +25,7 @@ __all__ = ["BatchListener"]
 _log = logging.getLogger("rudder_logging")
 
 _SECONDS_AFTER_A_BUG = 1.0
+_SECONDS_UNTIL_IT_CAN_BE_READ = 1.0  # the durable queue looks at its disk as often
 _SHORTEST_ATTEMPT = 0.05
 _LONGEST_WAIT_WHEN_STOPPING = 1.0
 _ENOUGH_SIGNALS = 4
@@ -195,13 +196,16 @@ class BatchListener(QueueListener):
         self._give_up_at = deadline
         self._drains += 1
         try:
-            while batch := self._take():
+            while True:
+                waited = self.queue.waiting()
+                batch = self._take()
+                if not batch:  # what waited and still does can't be read from the disk at present
+                    return not (waited and self.queue.waiting())
                 if not self._delivery.deliver(batch, self):
                     # Take back all but the first, or as long as it is handed out it could neither
                     # make room nor become too old.
                     self.queue.get(0)
                     return False
-            return True
         finally:
             self._give_up_at = None
             self._deliverer = None
@@ -299,6 +303,8 @@ class BatchListener(QueueListener):
                 finally:
                     self._deliverer = None
                     self._rested_at = monotonic() + _REST
+            if not record and self.queue.waiting():  # as in `drain`
+                self.pause(_SECONDS_UNTIL_IT_CAN_BE_READ)
         except Exception as error:  # noqa: BLE001 - a bug of ours must not end delivery
             # The batch is still first in line. Not the error's text, which might quote it.
             _log.error("delivery failed with %s; trying again", type(error).__name__)

@@ -211,7 +211,9 @@ class Reports:
         self._ledger.spool_error()
         if is_new:
             _log.error(
-                "the queue's directory fails: %s. Events wait in memory until it is well", fault
+                "the queue's directory fails: %s. Until it is well, events that it does not take "
+                "wait in memory, and those that can't be read wait there",
+                fault,
             )
 
     # What delivery tells.

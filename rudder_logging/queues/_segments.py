@@ -232,6 +232,9 @@ class Claim:
         """The next lines, of about that many bytes; none at the end.
 
         What can't be found any more is passed over, and counted in `lost`.
+
+        Raises:
+            OSError: They can't be read at present. They come next, at whatever call succeeds.
         """
         self._measure()
         for number in sorted(n for n in self._sizes if n >= self._read_to[0]):
@@ -338,13 +341,13 @@ class Claim:
             size = wanted * 4  # a line is longer than this
 
     def _chunk(self, number: int, offset: int, size: int) -> bytes:
-        try:
-            if number not in self._files:
-                path = os.path.join(self._directory, name_of_segment(self.owner, number))  # noqa: PTH118
+        if number not in self._files:
+            path = os.path.join(self._directory, name_of_segment(self.owner, number))  # noqa: PTH118
+            try:
                 self._files[number] = os.open(path, os.O_RDONLY | _FLAGS)
-            return os.pread(self._files[number], size, offset)
-        except OSError:
-            return b""
+            except FileNotFoundError:
+                return b""
+        return os.pread(self._files[number], size, offset)
 
     def _forget(self, numbers: list[int]) -> int:
         self._measure()

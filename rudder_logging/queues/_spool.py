@@ -24,6 +24,7 @@ SPOOL_ERRORS = (OSError, ConfigError)
 _LARGEST_SEGMENT = 4 * 1024 * 1024
 _SEGMENTS = 16  # of a full spool, at least: room comes by removing one
 _CLAIMS_AT_ONCE = 16  # each keeps a file open
+_NOT_PERMITTED = (errno.EACCES, errno.EPERM)
 
 
 def check_directory(path: str, *, follow_symlinks: bool) -> None:
@@ -67,8 +68,12 @@ class Spool:
         self._adopted: list[Claim] = []
         self._own: list[Claim] = []  # several, if somebody has removed files
         self._writer: Claim | None = None
-        self._candidates: list[str] = []  # owners not tried since the last look, the oldest last
-        self._untouchable: set[str] = set()  # owners that can't be tried again
+        self._candidates: list[str] = []  # owners not tried since the last look, the next one last
+        self._untouchable: set[str] = set()  # owners whose lock is another user's
+        # Owners that could not be adopted, or read, at the last attempt, the latest one last; and
+        # whether that is a matter of permission.
+        self._unread: dict[str, bool] = {}
+        self._tried: set[str] = set()  # those of them whose next attempt comes after the next look
 
     @property
     def path(self) -> str:
@@ -93,6 +98,7 @@ class Spool:
         """In a forked child: what the parent writes and has taken over stays the parent's."""
         claims = [*self._adopted, *self._own]
         self._adopted, self._own, self._writer, self._candidates = [], [], None, []
+        self._unread, self._tried = {}, set()
         for claim in claims:
             with contextlib.suppress(OSError):
                 claim.let_go()
@@ -105,6 +111,21 @@ class Spool:
     def has_adopted(self) -> bool:
         """Whether something of a process that has ended is not settled yet."""
         return bool(self._adopted)
+
+    @property
+    def has_unread(self) -> bool:
+        """Whether something that a process has left could not be taken over, or read."""
+        return bool(self._unread)
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether our own lines can't be read until the next look."""
+        return any(claim.owner in self._tried for claim in self._own)
+
+    @property
+    def is_well(self) -> bool:
+        """Whether what failed last has been done since, but for what is another user's."""
+        return all(self._unread.values())
 
     def look(self) -> None:
         """See what other processes have there by now, and whether our own is still in place.
@@ -124,7 +145,13 @@ class Spool:
                     with contextlib.suppress(FileNotFoundError):  # delivered in this moment
                         size += entry.stat(follow_symlinks=False).st_size if parsed[1] else 0
         self.size = size
-        self._candidates = sorted(owners - self._untouchable, reverse=True)
+        self._tried.clear()
+        self._untouchable &= owners
+        self._unread = {owner: why for owner, why in self._unread.items() if owner in owners}
+        self._candidates = [
+            *reversed(self._unread),
+            *sorted(owners - set(self._unread), reverse=True),
+        ]
         if is_gone:
             raise FileNotFoundError(errno.ENOENT, "the spool's files were removed", self._path)
 
@@ -159,35 +186,69 @@ class Spool:
     def read(self, size: int) -> tuple[Claim, list[Line]] | None:
         """The next lines, of about that many bytes, and whose they are; None at the end.
 
-        What processes that have ended left comes first, because it is older.
+        What processes that have ended left comes first, because it is older. What can't be read
+        at present is tried again after the next look; our own lines behind it wait for it.
         """
         while True:
             self.adopt()
             for claim in (*self._adopted, *self._own):
-                if lines := claim.read(size):
+                if lines := self._read_from(claim, size):
                     return claim, lines
-            finished = [claim for claim in self._adopted if claim.is_finished]
-            for claim in finished:  # they could not be read after all
+                if claim.is_own and claim.owner in self._tried:
+                    return None
+            ended = [claim for claim in self._adopted if not claim.outstanding]
+            for claim in ended:  # they are empty, or could not be read
                 self._dismiss(claim)
-            if not finished:
+            if not ended:
                 return None
+
+    def _read_from(self, claim: Claim, size: int) -> list[Line]:
+        if claim.owner in self._tried:
+            return []
+        try:
+            lines = claim.read(size)
+        except OSError as error:
+            if error.errno is None:  # a signal handler's
+                raise
+            self._note_unread(claim.owner, error)
+            return []
+        self._unread.pop(claim.owner, None)
+        return lines
+
+    def _note_unread(self, owner: str, error: OSError) -> None:
+        self._tried.add(owner)
+        is_known = self._unread.pop(owner, None) is not None
+        self._unread[owner] = error.errno in _NOT_PERMITTED
+        if not is_known:
+            self._report(error)
 
     def adopt(self) -> None:
         """Take over what processes that have ended left, as far as the last look saw it.
 
-        Some at a time; when one is settled, the next one comes.
+        Some at a time; when one is settled, the next one comes. After as many that failed, it takes
+        another look: each attempt reads the whole directory.
         """
-        while self._candidates and len(self._adopted) < _CLAIMS_AT_ONCE:
+        while self._candidates and max(len(self._adopted), len(self._tried)) < _CLAIMS_AT_ONCE:
             owner = self._candidates.pop()
             if any(owner == claim.owner for claim in (*self._adopted, *self._own)):
                 continue
             try:
                 adopted = Claim.adopt(self._path, owner)
             except OSError as error:
-                self._untouchable.add(owner)
-                self._report(error)
+                if error.errno is None:  # a signal handler's
+                    raise
+                if error.errno not in _NOT_PERMITTED:
+                    self._note_unread(owner, error)
+                    continue
+                self._unread.pop(owner, None)
+                if owner not in self._untouchable:
+                    self._untouchable.add(owner)
+                    self._report(error)
                 continue
-            if adopted is not None:
+            self._untouchable.discard(owner)
+            if adopted is None:
+                self._unread.pop(owner, None)
+            else:
                 self._adopted.append(adopted)
 
     def take_lost(self) -> int:
@@ -214,7 +275,12 @@ class Spool:
             self._dismiss(claim)
 
     def _dismiss(self, claim: Claim) -> None:
+        """Remove what is settled; leave what is not to whoever takes it over next."""
         (self._own if claim.is_own else self._adopted).remove(claim)
+        if not claim.is_finished:
+            claim.let_go()
+            return
+        self._unread.pop(claim.owner, None)
         try:
             self.size -= claim.remove()
         except OSError as error:

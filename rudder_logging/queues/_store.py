@@ -129,7 +129,7 @@ class Store:
             self._failed(error)
         if self._goes_to_memory:
             self._mend()
-        if self._is_reported and is_well and not self._goes_to_memory:
+        if self._is_reported and is_well and self._spool.is_well and not self._goes_to_memory:
             self._is_reported = False
             self._report(None)
 
@@ -142,7 +142,9 @@ class Store:
         if found is not None:
             claim, lines = found
             return [self._entry(line, claim) for line in lines]
-        entries = []
+        entries: list[Entry] = []
+        if self._spool.is_stuck:  # what is in memory is newer
+            return entries
         for entry in islice(self._memory, self._memory_read, None):
             entries.append(entry)
             if self._url.max_age is not None and entry.message is not None:
@@ -211,6 +213,11 @@ class Store:
     def has_adopted(self) -> bool:
         """Whether something of a process that has ended is not settled yet."""
         return self._spool.has_adopted
+
+    @property
+    def has_unread(self) -> bool:
+        """Whether something that a process has left could not be taken over, or read."""
+        return self._spool.has_unread
 
     def leave(self) -> list[bytes]:
         """The process ends: leave everything on the disk; what could not get there is returned."""

@@ -170,9 +170,9 @@ class FileQueue:
 
     def wait_until_settled(self, mark: int, timeout: float) -> bool:
         """See `EventQueue.wait_until_settled`."""
-        return self._wait(
-            lambda: self._settled_count >= mark and not self._store.has_adopted, timeout
-        )
+        store = self._store
+        done = self._wait(lambda: self._settled_count >= mark and not store.has_adopted, timeout)
+        return done and not store.has_unread  # for which it makes no sense to wait
 
     def waiting(self) -> int:
         """See `EventQueue.waiting`."""

@@ -9,7 +9,16 @@ from pathlib import Path
 
 from .stage import PRELUDE, Stage, wait_until
 
-__all__ = ["damaged", "expired", "full", "over_max_bytes", "read_only", "removed", "torn"]
+__all__ = [
+    "UNPRIVILEGED",
+    "damaged",
+    "expired",
+    "full",
+    "over_max_bytes",
+    "read_only",
+    "removed",
+    "torn",
+]
 
 _DIE = "os.kill(os.getpid(), signal.SIGKILL)"
 
@@ -142,11 +151,12 @@ def full(stage: Stage) -> None:
     stage.run("assert handler.flush()")
 
 
-_UNPRIVILEGED = """
+UNPRIVILEGED = """
 import ctypes, os
 if os.geteuid() == 0:  # gives up all capabilities, by one of which root writes everywhere
     ctypes.CDLL(None).capset((ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)())
 """
+"""What a script begins with that permissions are to bind, whoever runs it."""
 
 
 def read_only(stage: Stage) -> None:
@@ -162,7 +172,7 @@ def read_only(stage: Stage) -> None:
         log(range(10, 20))
         {_DIE}
         """,
-        _UNPRIVILEGED + PRELUDE,
+        UNPRIVILEGED + PRELUDE,
         code=-signal.SIGKILL,
         says="the queue's directory fails: Permission denied[^\n]*\n"
         "the queue's directory is well again[^\n]*\n",

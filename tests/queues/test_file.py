@@ -49,7 +49,9 @@ def die():
 """
 
 
-def start(plane: LocalDataPlane, spool: Path, script: str, **env: str) -> subprocess.Popen[str]:
+def start(
+    plane: LocalDataPlane, spool: Path, script: str, *, prelude: str = PRELUDE, **env: str
+) -> subprocess.Popen[str]:
     """Start a script that has `log` and a durable queue, in a process of its own."""
     environment = {
         **os.environ,
@@ -59,7 +61,7 @@ def start(plane: LocalDataPlane, spool: Path, script: str, **env: str) -> subpro
         **env,
     }
     return subprocess.Popen(
-        [sys.executable, "-X", "dev", "-W", "error", "-c", PRELUDE + textwrap.dedent(script)],
+        [sys.executable, "-X", "dev", "-W", "error", "-c", prelude + textwrap.dedent(script)],
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
