@@ -74,6 +74,7 @@ class Spool:
         # whether that is a matter of permission.
         self._unread: dict[str, bool] = {}
         self._tried: set[str] = set()  # those of them whose next attempt comes after the next look
+        self._unproven = 0  # bytes that must be written before a disk is well that took no more
 
     @property
     def path(self) -> str:
@@ -98,7 +99,7 @@ class Spool:
         """In a forked child: what the parent writes and has taken over stays the parent's."""
         claims = [*self._adopted, *self._own]
         self._adopted, self._own, self._writer, self._candidates = [], [], None, []
-        self._unread, self._tried = {}, set()
+        self._unread, self._tried, self._unproven = {}, set(), 0
         for claim in claims:
             with contextlib.suppress(OSError):
                 claim.let_go()
@@ -125,7 +126,7 @@ class Spool:
     @property
     def is_well(self) -> bool:
         """Whether what failed last has been done since, but for what is another user's."""
-        return all(self._unread.values())
+        return self._unproven <= 0 and all(self._unread.values())
 
     def look(self) -> None:
         """See what other processes have there by now, and whether our own is still in place.
@@ -162,12 +163,17 @@ class Spool:
             OSError, ConfigError: It was not written.
         """
         writer = self._writer
-        if writer is None:
-            self.prepare()
-            writer = self._writer = Claim.make(self._path)
-            self._own.append(writer)
-        writer.append(line, self._segment_bytes, sync=self._syncs)
+        try:
+            if writer is None:
+                self.prepare()
+                writer = self._writer = Claim.make(self._path)
+                self._own.append(writer)
+            writer.append(line, self._segment_bytes, sync=self._syncs)
+        except SPOOL_ERRORS:
+            self._unproven = len(line)  # a disk that is full takes what is smaller
+            raise
         self.size += len(line)
+        self._unproven -= len(line)
         return writer
 
     def holds(self, line: bytes) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import logging
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -334,3 +335,27 @@ def test_a_part_of_a_line_that_stays_costs_no_other(
     assert ledger.dropped() == {}
     assert queue.pending() == (0, 0)
     assert segments(spool) == []
+
+
+def test_a_full_disk_is_told_once_though_memory_is_emptied(
+    spool: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is well when it takes as much as it did not take, and no sooner: short lines still fit."""
+    queue, ledger = queue_of(spool)
+
+    def put(*which: int, text: str = "") -> None:
+        for number in which:
+            queue._look_at = 0.0  # as if a second had passed
+            queue.put(message(number, text=text))
+        queue.ack(len(queue.get(100_000)))
+
+    put(0)
+    with failing("write", errno.ENOSPC, lambda _file, line: len(line) > 100):
+        for number in range(1, 6):
+            put(number, text="x" * 200)
+            put(10 + number)
+    assert told(caplog) == ["fails"]
+    assert ledger.snapshot(queue).spool_errors == 5
+    put(*range(6, 10), text="x" * 200)
+    assert told(caplog) == ["fails", "is well again"]
+    assert caplog.records[0].levelno == logging.ERROR
