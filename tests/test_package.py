@@ -102,6 +102,7 @@ ORDER = [
     "queues._store",
     "queues._spool",
     "queues._segments",
+    "queues._files",
     "queues.base",
     "queues._urls",
     "_warehouse",

@@ -16,7 +16,8 @@ from collections.abc import Callable, Collection
 
 import orjson
 
-from ..queues._segments import Claim, parse_name
+from ..queues._files import parse_name
+from ..queues._segments import Claim
 from ._holdings import Holding, is_locked, look_at
 from ._sources import Source
 

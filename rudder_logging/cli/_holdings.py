@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from ..queues._segments import Position, name_of_segment, parse_name
+from ..queues._files import Position, name_of_segment, parse_name, settled_in
 from ..queues._urls import parse_queue_url
 from ._common import BadInputError
 from ._sources import Line, Source
@@ -22,7 +22,6 @@ __all__ = ["Holding", "holdings", "is_locked", "look_at", "settled_before", "spo
 
 _SOURCE = re.compile(r"[0-9a-f]{32}")
 _LOCK = re.compile(r"FLOCK\s+ADVISORY\s+WRITE\s+(\d+)\s+\w+:\w+:(\d+) ")
-_PROGRESS = re.compile(rb"(\d{8,}) (\d{20})\n")
 
 
 def spool_directory(given: str | None) -> str:
@@ -215,10 +214,9 @@ def settled_before(path: str) -> tuple[int, bool] | None:
 def _position_in(progress: str) -> Position:
     try:
         with open(progress, "rb") as file:  # noqa: PTH123
-            found = _PROGRESS.match(file.read(100))
+            return settled_in(file.read(100))
     except FileNotFoundError:
-        found = None
-    return (int(found[1]), int(found[2])) if found else (0, 0)
+        return 0, 0
 
 
 def _stamp_of(text: bytes) -> str | None:

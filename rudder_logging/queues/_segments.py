@@ -11,17 +11,14 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import os
-import re
 import secrets
 import time
 from typing import NamedTuple
 
-__all__ = ["Claim", "Line", "Position", "name_of_segment", "parse_name"]
+from ._files import Position, locks, name_of_segment, note_of, settled_in, sizes_of
 
-Position = tuple[int, int]
-"""A segment's number, and an offset in it."""
+__all__ = ["Claim", "Line", "Position"]
 
 _LONGEST_LINE = 5_000_000  # no message is as long: a request may have 4,096,000 bytes
 _FLAGS = os.O_CLOEXEC | os.O_NOFOLLOW
@@ -37,17 +34,6 @@ class Line(NamedTuple):
     """Where the next one begins."""
     is_torn: bool
     """Nothing ended it: whoever wrote it was killed meanwhile."""
-
-
-def name_of_segment(owner: str, number: int) -> str:
-    """The file's name."""
-    return f"{owner}.{number:08d}.jsonl"
-
-
-def parse_name(name: str) -> tuple[str, int | None] | None:
-    """The owner, and the segment's number if it is one; None: the file is not the spool's."""
-    found = re.fullmatch(r"(\d{20}-\d+-[0-9a-f]{8})\.(?:(\d{8,})\.jsonl|progress)", name)
-    return None if found is None else (found[1], int(found[2]) if found[2] else None)
 
 
 class Claim:
@@ -90,9 +76,9 @@ class Claim:
             path = os.path.join(directory, owner + _PROGRESS)  # noqa: PTH118
             lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | _FLAGS, 0o600)
             try:
-                if _locks(lock):
+                if locks(lock):
                     # At its full length, so that later notes need no room on a disk that is full.
-                    os.pwrite(lock, _note_of((0, 0)), 0)
+                    os.pwrite(lock, note_of((0, 0)), 0)
                     return cls(directory, owner, lock, is_own=True, sizes={}, settled=(0, 0))
             except BaseException:
                 with contextlib.suppress(OSError):
@@ -114,13 +100,12 @@ class Claim:
         except FileNotFoundError:
             return None
         try:
-            if not _locks(lock):
+            if not locks(lock):
                 os.close(lock)
                 return None
-            found = re.fullmatch(rb"(\d{8,}) (\d{20})\n", os.pread(lock, 100, 0))
-            settled = (int(found[1]), int(found[2])) if found else (0, 0)
+            settled = settled_in(os.pread(lock, 100, 0))
             # Listed after the lock was had: its owner may have gone on until then.
-            sizes = _sizes_of(directory, owner)
+            sizes = sizes_of(directory, owner)
             claim = cls(directory, owner, lock, is_own=False, sizes=sizes, settled=settled)
             claim._forget([number for number in sizes if number < settled[0]])
         except BaseException:  # or nobody could take it over as long as this process lives
@@ -271,11 +256,11 @@ class Claim:
         settled = [number for number in self._sizes if is_finished or number < end[0]]
         try:
             # First the note, then the removal: killed in between, nothing comes again.
-            os.pwrite(self._lock, _note_of(end), 0)
+            os.pwrite(self._lock, note_of(end), 0)
         except OSError:
             freed = self._forget(settled)
             if not is_finished:  # what was removed may have made room for it
-                os.pwrite(self._lock, _note_of(end), 0)
+                os.pwrite(self._lock, note_of(end), 0)
             return freed
         return self._forget(settled)
 
@@ -368,26 +353,3 @@ class Claim:
         file = self._files.pop(number, None)
         if file is not None:
             os.close(file)
-
-
-def _note_of(settled: Position) -> bytes:
-    return b"%08d %020d\n" % settled
-
-
-def _locks(file: int) -> bool:
-    """Whether the file is ours now, and still has its name."""
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return os.fstat(file).st_nlink > 0
-
-
-def _sizes_of(directory: str, owner: str) -> dict[int, int]:
-    sizes = {}
-    with os.scandir(directory) as entries:
-        for entry in entries:
-            parsed = parse_name(entry.name)
-            if parsed is not None and parsed[0] == owner and parsed[1] is not None:
-                sizes[parsed[1]] = entry.stat(follow_symlinks=False).st_size
-    return sizes

@@ -13,7 +13,8 @@ import stat
 from collections.abc import Callable
 
 from ..exceptions import ConfigError
-from ._segments import Claim, Line, Position, parse_name
+from ._files import parse_name
+from ._segments import Claim, Line, Position
 from ._urls import SpoolUrl
 
 __all__ = ["SPOOL_ERRORS", "Spool", "check_directory"]
