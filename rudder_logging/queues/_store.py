@@ -210,14 +210,14 @@ class Store:
         return self._spool.take_lost()
 
     @property
-    def has_adopted(self) -> bool:
-        """Whether something of a process that has ended is not settled yet."""
-        return self._spool.has_adopted
-
-    @property
     def has_unread(self) -> bool:
         """Whether something that a process has left could not be taken over, or read."""
         return self._spool.has_unread
+
+    @property
+    def has_adopted(self) -> bool:
+        """Whether something of a process that has ended is not settled yet."""
+        return self._spool.has_adopted
 
     def leave(self) -> list[bytes]:
         """The process ends: leave everything on the disk; what could not get there is returned."""
