@@ -143,12 +143,15 @@ class Ledger:
             self._is_settling = False
         return settled
 
-    def evict(self, queue: EventQueue, reason: str) -> bytes | None:
-        """Drop the queue's oldest event that is not being sent, and return it."""
-        message = queue.evict()
-        if message is not None:
-            self.drop(1, reason)
-        return message
+    def evict(self, queue: EventQueue, size: int, reason: str) -> list[bytes] | None:
+        """Drop the queue's oldest events that are not being sent for one of so many bytes.
+
+        Returns:
+            Them; None: that would not make room, and none is dropped.
+        """
+        evicted = queue.evict(size)
+        self.drop(len(evicted or ()), reason)
+        return evicted
 
     def abandon(self, queue: EventQueue, reason: str) -> list[bytes]:
         """Drop all that the queue can't keep beyond this process, and return it."""

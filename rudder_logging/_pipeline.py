@@ -126,11 +126,10 @@ class Pipeline:
     def _make_room(self, size: int, evicted: list[bytes]) -> bool:
         policy = self.config.overflow
         if policy == "drop_old":
-            oldest = self.ledger.evict(self.queue, "queue_full")
-            if oldest is not None:
-                evicted.append(oldest)
-                return True
-        elif policy == "block" and not self.listener.is_deliverer():
+            oldest = self.ledger.evict(self.queue, size, "queue_full")
+            evicted += oldest or ()
+            return oldest is not None
+        if policy == "block" and not self.listener.is_deliverer():
             if self.delivers_itself or not self.listener.ensure_running():
                 return self.listener.drain(self.deadline(self.config.block_timeout))
             self.listener.wake()

@@ -183,13 +183,16 @@ class Claim:
         number = self._writing or 0
         return number, self._sizes.get(number, 0)
 
-    def unread(self) -> tuple[int, int]:
-        """How many lines were written here that `read` has not given, and their bytes."""
+    def unread(self, behind: int = 0) -> tuple[int, int]:
+        """How many lines were written here, behind that segment, that `read` has not given.
+
+        And the bytes of all that it has not given.
+        """
         self._measure()
         number, offset = self._read_to
         ahead = sum(size for n, size in self._sizes.items() if n > number)
         size = ahead + max(0, self._sizes.get(number, 0) - offset)
-        return sum(self._unread_lines.values()), size
+        return sum(lines for n, lines in self._unread_lines.items() if n > behind), size
 
     def mark_read(self, end: Position) -> None:
         """What was just written up to there is already in the reader's hands."""
@@ -244,6 +247,37 @@ class Claim:
                 self._close(number)
         return []
 
+    def segments(self) -> list[tuple[int, int]]:
+        """Those that are left, the oldest first, with their sizes."""
+        self._measure()
+        return sorted(self._sizes.items())
+
+    def is_read(self, number: int) -> bool:
+        """Whether `read` has given all of a segment that is still there."""
+        self._measure()
+        return number in self._sizes and (number, self._sizes[number]) <= self._read_to
+
+    def take_out(self, number: int) -> tuple[list[Line], int]:
+        """Remove a segment, whatever stands before it. What of it was read is not settled by that.
+
+        Returns:
+            The lines that were not read, and how many bytes that freed on the disk.
+
+        Raises:
+            OSError: The disk does not let us: nothing is changed.
+        """
+        lines: list[Line] = []
+        end = max(self._read_to, (number, 0))
+        while end < (number, self._sizes[number]):
+            more = self._lines_at(number, end[1], self._sizes[number] - end[1])
+            if not more:  # the file is gone, or shorter than it was
+                break
+            lines += more
+            end = more[-1].end
+        self._unlink(name_of_segment(self.owner, number))
+        self.lost += max(0, self._unread_lines.get(number, 0) - len(lines))
+        return [line for line in lines if line.text], self._forget([number])
+
     def settle(self, end: Position, count: int) -> int:
         """So many lines, up to there, are settled. Returns how many bytes that freed on the disk.
 
@@ -285,7 +319,8 @@ class Claim:
         return all(os.fstat(file).st_nlink for file in files)
 
     def _begin_segment(self, *, sync: bool) -> int:
-        number = max(self._settled[0], *self._sizes, 0) + 1
+        # No number comes twice: what was removed out of turn may have been read up to its end.
+        number = max(self._settled[0], self._read_to[0], *self._sizes, 0) + 1
         path = os.path.join(self._directory, name_of_segment(self.owner, number))  # noqa: PTH118
         # It may be there: we were interrupted when we had begun it. Nobody else makes such a name.
         if number not in self._files:

@@ -10,7 +10,7 @@ import errno
 import hashlib
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Container
 
 from ..exceptions import ConfigError
 from ._files import parse_name
@@ -271,6 +271,50 @@ class Spool:
             self.size -= claim.settle(end, count)
         except OSError as error:
             self._report(error)  # after a crash, they will come again
+        self._dismiss_finished(claim)
+
+    def removable(
+        self, size: int, held: Container[tuple[Claim | None, int]]
+    ) -> list[tuple[Claim, int]]:
+        """The oldest segments that have to go for so many bytes to be within the bound.
+
+        None, if that can't be.
+
+        Args:
+            size: What is to be written.
+            held: Segments that have to stay.
+        """
+        self.adopt()
+        missing = self.size + size - self._max_bytes
+        found = []
+        for claim in (*self._adopted, *self._own):
+            for number, freed in claim.segments():
+                if missing > 0 and freed and (claim, number) not in held:
+                    found.append((claim, number))
+                    missing -= freed
+        return [] if missing > 0 else found
+
+    def take_out(self, claim: Claim, number: int) -> list[Line]:
+        """Remove a segment of which nothing is handed out. Returns the lines that were not read.
+
+        Raises:
+            OSError: The disk does not let us: nothing is changed.
+        """
+        lines, freed = claim.take_out(number)
+        self.size -= freed
+        return lines
+
+    def give_up(self, claim: Claim, count: int) -> None:
+        """So many lines that were read are dropped with their segment."""
+        claim.outstanding -= count
+        self._dismiss_finished(claim)
+
+    def unread_behind(self, claim: Claim, number: int) -> int:
+        """How many of our own lines behind one of our segments `read` has not given."""
+        later = self._own[self._own.index(claim) + 1 :]
+        return claim.unread(number)[0] + sum(other.unread()[0] for other in later)
+
+    def _dismiss_finished(self, claim: Claim) -> None:
         if claim.is_finished and claim is not self._writer:
             self._dismiss(claim)
             self.adopt()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Container, Iterator
 from itertools import islice
 
 import orjson
@@ -23,7 +23,7 @@ _STAMP = len("2026-01-31T12:00:00.000Z")
 class Entry:
     """A message that was read, or that waits in memory for the disk to be well."""
 
-    __slots__ = ("claim", "end", "is_own", "message", "reason", "stamp")
+    __slots__ = ("claim", "end", "is_own", "lines", "message", "reason", "stamp")
 
     def __init__(self, message: bytes | None, claim: Claim | None, end: Position) -> None:
         self.message = message
@@ -31,6 +31,8 @@ class Entry:
         self.claim = claim
         """Whose part of the disk it is in; None: it is in memory only."""
         self.end = end
+        self.lines = 1
+        """For how many it stands: more than one only without a message."""
         self.is_own = claim is None or claim.is_own
         """Logged in this process."""
         self.stamp = ""
@@ -174,7 +176,7 @@ class Store:
         ends: dict[Claim, tuple[Position, int]] = {}
         for entry in entries:
             if entry.claim is not None:
-                ends[entry.claim] = entry.end, ends.get(entry.claim, (None, 0))[1] + 1
+                ends[entry.claim] = entry.end, ends.get(entry.claim, (None, 0))[1] + entry.lines
             elif self._memory and self._memory[0] is entry:
                 self._memory.popleft()
                 self._memory_read -= 1
@@ -183,16 +185,82 @@ class Store:
             self._spool.settle(claim, end, count)
 
     def drop(self, entry: Entry) -> bytes:
-        """Forget one message, wherever it stands, and return it."""
+        """Forget one message that was read, wherever it stands, and return it."""
         message, entry.message = entry.message or b"", None
         if entry.claim is None:
+            self._memory.remove(entry)
+            self._memory_read -= 1
             self._memory_bytes -= len(message)
         return message
 
+    def remove_dropped(self, claim: Claim, number: int) -> None:
+        """Remove a segment, if all of it was read: nothing of it is needed any more."""
+        if claim.is_read(number):
+            with self._faults_reported():
+                self._spool.take_out(claim, number)
+
+    def removable(
+        self, size: int, held: Container[tuple[Claim | None, int]]
+    ) -> list[tuple[Claim, int]]:
+        """The oldest segments that have to go for a message of so many bytes to have room.
+
+        None, if that can't be, or if messages go to memory.
+
+        Args:
+            size: The message's.
+            held: Segments that have to stay.
+        """
+        return [] if self._goes_to_memory else self._spool.removable(size + len(_CLOSING), held)
+
+    def take_out(self, claim: Claim, number: int) -> list[Entry] | None:
+        """Remove a segment of which nothing is handed out. Returns what was not read of it.
+
+        None: the disk does not let us, and nothing is changed.
+        """
+        with self._faults_reported():
+            return [self._entry(line, claim) for line in self._spool.take_out(claim, number)]
+        return None
+
+    def give_up(self, claim: Claim, count: int) -> None:
+        """So many lines that were read are dropped with their segment."""
+        self._spool.give_up(claim, count)
+
+    def unread_behind(self, claim: Claim, number: int) -> int:
+        """How many of our own messages behind one of our segments `read` has not given."""
+        return self._spool.unread_behind(claim, number) + len(self._memory) - self._memory_read
+
     @property
-    def unread_in_memory(self) -> int:
-        """How many messages in memory `read` has not given yet."""
-        return len(self._memory) - self._memory_read
+    def goes_to_memory(self) -> bool:
+        """Whether the next message does, because the disk fails."""
+        return self._goes_to_memory
+
+    def evict_from_memory(self, size: int, given_back: int) -> tuple[list[bytes], int] | None:
+        """Drop the oldest messages in memory that wait, until one of so many bytes has room.
+
+        Args:
+            size: The message's.
+            given_back: How many of those that `read` gave last are not handed out.
+
+        Returns:
+            Them, and how many are left behind them; None: that would not do, and none is dropped.
+        """
+        self._memory_read -= given_back
+        events = len(self._memory) - self._max_events
+        excess = self._memory_bytes + size - self._max_bytes
+        evicted: list[bytes] = []
+        for entry in islice(self._memory, self._memory_read, None):
+            if events < 0 and excess <= 0:
+                break
+            message = entry.message or b""
+            evicted.append(message)
+            events -= 1
+            excess -= len(message)
+        if events >= 0 or excess > 0:
+            return None
+        for message in evicted:
+            del self._memory[self._memory_read]
+            self._memory_bytes -= len(message)
+        return evicted, len(self._memory) - self._memory_read
 
     def unread(self) -> tuple[int, int]:
         """How many of our own messages `read` has not given yet, and their bytes."""
@@ -219,16 +287,23 @@ class Store:
         """Whether something of a process that has ended is not settled yet."""
         return self._spool.has_adopted
 
-    def leave(self) -> list[bytes]:
-        """The process ends: leave everything on the disk; what could not get there is returned."""
+    def leave(self) -> tuple[list[bytes], int]:
+        """The process ends: leave everything on the disk.
+
+        Returns:
+            What could not get there, and how many of those `read` had not given.
+        """
         if self._goes_to_memory:
             self._mend()
-        left = [self.drop(entry) for entry in self._memory if entry.message is not None]
+        left, unread = [], len(self._memory) - self._memory_read
+        for entry in self._memory:
+            left.append(entry.message or b"")
+            entry.message = None
         self._memory.clear()
-        self._memory_read = 0
+        self._memory_read = self._memory_bytes = 0
         if self._url.fsync != "never":
             self._sync()
-        return left
+        return left, unread
 
     def remove(self) -> None:
         """Nothing is left to deliver: remove our files."""
@@ -249,19 +324,28 @@ class Store:
         try:
             while self._memory:
                 entry = self._memory[0]
+                message = entry.message or b""
                 is_read = self._memory_read > 0
-                if entry.message is not None:
-                    entry.claim = self._spool.append(entry.message + _CLOSING)
-                    entry.end = entry.claim.end
-                    self._memory_bytes -= len(entry.message)
-                    if is_read:
-                        entry.claim.mark_read(entry.end)
+                entry.claim = self._spool.append(message + _CLOSING)
+                entry.end = entry.claim.end
+                self._memory_bytes -= len(message)
+                if is_read:
+                    entry.claim.mark_read(entry.end)
                 self._memory.popleft()
                 self._memory_read -= is_read
         except SPOOL_ERRORS as error:
             self._failed(error)
         else:
             self._goes_to_memory = False
+
+    @contextlib.contextmanager
+    def _faults_reported(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            if _is_foreign(error):
+                raise
+            self._failed(error)
 
     def _failed(self, error: BaseException) -> None:
         words = str(error)

@@ -91,8 +91,13 @@ class EventQueue(Protocol):
         """
         ...
 
-    def evict(self) -> bytes | None:
-        """Remove and return the oldest message that is not handed out, if there is one."""
+    def evict(self, size: int) -> list[bytes] | None:
+        """Make room for a message of that many bytes: drop the oldest that are not handed out.
+
+        Returns:
+            Those that were dropped, perhaps none; None: there would be no room even without all of
+            them, and none was dropped.
+        """
         ...
 
     def wait_for_room(self, size: int, timeout: float) -> bool:

@@ -10,6 +10,7 @@ from itertools import accumulate, islice, takewhile
 from time import monotonic
 
 from ..exceptions import QueueFullError
+from ._settled import Settled
 from .base import Observer
 
 __all__ = ["MemoryQueue"]
@@ -47,8 +48,7 @@ class MemoryQueue:
         self._messages: deque[bytes] = deque()
         self._bytes = 0
         self._handed_out = 0
-        self._head = 0  # the position of the oldest message kept
-        self._evicted_behind = 0  # evicted while older ones were handed out
+        self._done = Settled()
         # Looked up here, not at import: gevent may have patched it by now.
         self._lock = threading.RLock()
         self._settled = threading.Condition(self._lock)
@@ -113,10 +113,6 @@ class MemoryQueue:
             count = min(count, self._handed_out)
             self._pop(count)
             self._handed_out -= count
-            self._head += count
-            if not self._handed_out:
-                self._head += self._evicted_behind
-                self._evicted_behind = 0
             self._settled.notify_all()
             return count
 
@@ -125,23 +121,38 @@ class MemoryQueue:
         popped = [self._messages.popleft() for _ in range(count)]
         size = sum(map(len, popped))
         self._bytes -= size
+        self._done.settle(count)
         return popped
 
-    def evict(self) -> bytes | None:
+    def evict(self, size: int) -> list[bytes] | None:
         """See `EventQueue.evict`."""
         with self._lock:
-            if len(self._messages) == self._handed_out:
-                return None
-            message = self._messages[self._handed_out]
-            del self._messages[self._handed_out]
-            if self._handed_out:
-                self._evicted_behind += 1
-            else:
-                self._head += 1
-            size = len(message)
-            self._bytes -= size
+            evicted = self._oldest_to_go(size)
+            for message in evicted or ():
+                del self._messages[self._handed_out]
+                freed = len(message)
+                self._bytes -= freed
+                self._done.drop(1, self._handed_out)
             self._settled.notify_all()
-            return message
+            return evicted
+
+    def _oldest_to_go(self, size: int) -> list[bytes] | None:
+        found: list[bytes] = []
+        events = len(self._messages) - self._max_events
+        excess = self._bytes + size - self._max_bytes
+        position = self._handed_out
+        while events >= 0 or excess > 0:
+            some = self._some_from(position)
+            if not some or size > self._max_bytes:
+                return None
+            for message in some:
+                if events < 0 and excess <= 0:
+                    break
+                found.append(message)
+                events -= 1
+                excess -= len(message)
+            position += len(some)
+        return found
 
     def wait_for_room(self, size: int, timeout: float) -> bool:
         """See `EventQueue.wait_for_room`."""
@@ -156,13 +167,13 @@ class MemoryQueue:
     def mark(self) -> int:
         """See `EventQueue.mark`."""
         with self._lock:
-            return self._head + self._evicted_behind + len(self._messages)
+            return self._done.total + len(self._messages)
 
     def wait_until_settled(self, mark: int, timeout: float) -> bool:
         """See `EventQueue.wait_until_settled`."""
         deadline = monotonic() + timeout
         with self._settled:
-            while self._head < mark:
+            while self._done.count < mark:
                 remaining = deadline - monotonic()
                 if remaining <= 0:
                     return False
@@ -185,7 +196,6 @@ class MemoryQueue:
         """See `EventQueue.abandon`."""
         with self._lock:
             left = self._pop(len(self._messages))
-            self._head += len(left) + self._evicted_behind
-            self._handed_out = self._evicted_behind = 0
+            self._handed_out = 0
             self._settled.notify_all()
             return left

@@ -152,49 +152,90 @@ def test_events_in_memory_are_bounded(open_: Open, kind: str) -> None:
 
 
 def test_eviction_makes_room(open_: Open) -> None:
-    """Whoever evicts often enough can put."""
+    """It takes the oldest, and no more of them than it has to."""
+    queue = filled(open_)
+    assert queue.evict(48) == long_messages(0)
+    assert queue.evict(48) == []
+    queue.put(long_messages(21)[0])
+    assert queue.evict(3 * 48) == long_messages(1, 2, 3)
+    assert queue.get(100_000) == long_messages(*range(4, 22))
+    assert queue.pending() == (18, 18 * 48)
+
+
+def filled(open_: Open, count: int = 21) -> EventQueue:
+    """A queue that has room for so many more messages, and is full of them."""
     queue = open_(max_bytes=21 * 48)
-    for item in long_messages(*range(21)):
+    for item in long_messages(*range(count)):
         queue.put(item)
-    evicted = []
-    for item in long_messages(21, 22, 23):
-        while True:
-            try:
-                queue.put(item)
-                break
-            except QueueFullError:
-                evicted.append(queue.evict())
-    assert 3 <= len(evicted) <= 5
-    assert evicted == long_messages(*range(len(evicted)))
-    assert queue.get(100_000) == long_messages(*range(len(evicted), 24))
+    return queue
 
 
-def test_evict_takes_the_oldest_that_is_not_handed_out(open_: Open) -> None:
-    """What is being delivered can't be evicted."""
-    queue = open_()
-    fill(queue, 1, 2, 3)
-    queue.get(len(message(1)))
-    assert [queue.evict(), queue.evict(), queue.evict()] == [*messages(2, 3), None]
-    assert queue.get(100_000) == messages(1)
-    assert queue.pending()[0] == 1
+def test_eviction_spares_what_is_handed_out(open_: Open) -> None:
+    """What is being delivered is settled by its answer alone; that behind it makes room."""
+    queue = filled(open_)
+    queue.get(2 * 48)
+    for number in range(21, 60):
+        assert queue.evict(48) == long_messages(number - 19)
+        queue.put(long_messages(number)[0])
+    assert queue.pending() == (21, 21 * 48)
+    assert queue.ack(2) == 2
+    assert queue.get(100_000) == long_messages(*range(41, 60))
+    assert queue.ack(19) == 19
+    assert queue.pending() == (0, 0)
+    assert queue.wait_until_settled(queue.mark(), 0)
+
+
+def test_nothing_is_evicted_in_vain(open_: Open) -> None:
+    """Where all that waits would not make room, it stays, and None says so."""
+    queue = filled(open_)
+    assert queue.evict(22 * 48) is None
+    queue.get(20 * 48)
+    assert queue.evict(2 * 48) is None
+    assert queue.evict(48) == long_messages(20)
+    assert queue.evict(2 * 48) is None
+    assert queue.get(100_000) == long_messages(*range(20))
 
 
 def test_settled_means_acknowledged_or_evicted_up_to_the_mark(open_: Open) -> None:
     """A mark is settled when everything before it is, whatever comes behind it."""
-    queue = open_()
-    fill(queue, 1, 2)
+    queue = filled(open_, 3)
     mark = queue.mark()
-    fill(queue, 3, 4)
+    for item in long_messages(*range(3, 21)):
+        queue.put(item)
     assert not queue.wait_until_settled(mark, 0)
-    queue.get(len(message(1)))
-    queue.evict()
-    queue.evict()  # behind the mark: it must not count for one before it
+    queue.get(2 * 48)
+    assert queue.evict(4 * 48) == long_messages(2, 3, 4, 5)
+    # Those behind the mark must not count for those before it.
+    assert not queue.wait_until_settled(mark, 0)
+    queue.ack(1)
     assert not queue.wait_until_settled(mark, 0)
     queue.ack(1)
     assert queue.wait_until_settled(mark, 0)
+    assert not queue.wait_until_settled(mark + 4, 0)
+    queue.get(100_000)
+    queue.ack(14)
     assert not queue.wait_until_settled(queue.mark(), 0)
-    queue.evict()
+    queue.ack(1)
     assert queue.wait_until_settled(queue.mark(), 0)
+
+
+def test_what_is_handed_out_no_longer_can_be_evicted(open_: Open) -> None:
+    """As when a batch is halved: and whatever goes first, the count of what is settled is right."""
+    queue = filled(open_)
+    queue.get(10 * 48)
+    assert queue.evict(2 * 48) == long_messages(10, 11)
+    queue.get(2 * 48)
+    assert queue.evict(5 * 48) == long_messages(2, 3, 4)
+    queue.ack(2)
+    assert queue.wait_until_settled(5, 0)
+    assert not queue.wait_until_settled(6, 0)
+    assert queue.get(5 * 48) == long_messages(*range(5, 10))
+    queue.ack(5)
+    assert queue.wait_until_settled(12, 0)
+    assert not queue.wait_until_settled(13, 0)
+    assert queue.get(100_000) == long_messages(*range(12, 21))
+    queue.ack(9)
+    assert queue.wait_until_settled(21, 0)
 
 
 def test_waits_end_when_there_is_reason(open_: Open) -> None:

@@ -27,7 +27,7 @@ from rudder_logging._ledger import Ledger
 from rudder_logging._reports import Reports
 from rudder_logging.dataplane import LocalDataPlane
 from rudder_logging.exceptions import ConfigError, QueueFullError
-from rudder_logging.queues import file, open_queue
+from rudder_logging.queues import _backlog, open_queue
 from rudder_logging.queues._spool import Spool
 from rudder_logging.queues._store import Store
 from rudder_logging.queues.file import FileQueue
@@ -401,7 +401,9 @@ def test_the_spool_stays_within_max_bytes(spool: Path) -> None:
             second.put(message(number, text="x" * 80))
     assert not second.wait_for_room(200, 0)
     assert sum(path.stat().st_size for path in segments(spool)) <= 20_000
-    assert second.evict() == message(0, text="x" * 80)
+    evicted = second.evict(100)
+    assert evicted == [message(number, text="x" * 80) for number in range(len(evicted or ()))]
+    assert evicted
     first.begin_anew()
     second.begin_anew()
 
@@ -423,10 +425,227 @@ def test_old_events_are_dropped_after_max_age(spool: Path) -> None:
     assert queue.wait_until_settled(4, 0)
 
 
+def on_disk(spool: Path) -> int:
+    """Bytes of all segments."""
+    return sum(path.stat().st_size for path in segments(spool))
+
+
+def fill(queue: FileQueue, *numbers: int, make: Callable[[int], bytes]) -> None:
+    """Put messages, for which old ones go if there is no room."""
+    for number in numbers:
+        assert queue.evict(len(make(number))) is not None
+        queue.put(make(number))
+
+
+def longer(number: int) -> bytes:
+    """A message of 100 bytes and a few: some ten of them make a segment of the smallest spool."""
+    return message(number, text="x" * 80)
+
+
+def test_drop_old_behind_a_batch_in_flight_drops_few_and_the_oldest(
+    spool: Path, make_handler: MakeHandler, plane: LocalDataPlane
+) -> None:
+    """As in any outage: room comes by one segment at a time, the rest stays, and so does order."""
+    drops: list[int] = []
+    handler = make_handler(
+        queue=f"file://{spool}?max_bytes=64000",
+        overflow="drop_old",
+        upload_interval=0,
+        on_drop=lambda event, _reason: drops.append(event["properties"]["n"]),
+    )
+
+    def log(number: int) -> None:
+        handler.accept({"user_id": "u", "properties": {"n": number}}, "e", time.time())
+
+    plane.fail(503, times=None)
+    log(0)
+    plane.wait_for_requests(1)
+    most = 0
+    for number in range(1, 1_000):
+        before = len(drops)
+        log(number)
+        most = max(most, len(drops) - before)
+        assert on_disk(spool) <= 64_000
+    assert 0 < most <= 4_000 // 200
+    stats = handler.stats()
+    assert stats.balanced
+    assert stats.pending > 150
+    assert stats.dropped == {"queue_full": len(drops)}
+    plane.heal()
+    assert handler.flush(10)
+    assert drops == sorted(drops)
+    assert numbers(plane) == [n for n in range(1_000) if n not in set(drops)]
+    assert numbers(plane)[-1] == 999
+
+
+def test_what_was_evicted_does_not_come_back(spool: Path) -> None:
+    """It is gone from the disk, too, though what stands before it is not settled."""
+    queue, _ledger = queue_of(spool, "max_bytes=16000")
+    queue.put(longer(0))
+    queue.get(100)
+    fill(queue, *range(1, 400), make=longer)
+    left = [event["n"] for event in lines(spool)]
+    queue.begin_anew()  # its locks are gone, as if it had been killed
+    queue.recover()
+    assert queue.get(100_000) == [longer(number) for number in left]
+    assert left[-1] == 399
+    assert 100 < len(left) < 160
+    queue.begin_anew()
+
+
+def test_an_event_that_can_never_fit_evicts_none(
+    spool: Path, make_handler: MakeHandler, plane: LocalDataPlane
+) -> None:
+    """It is dropped itself, and only it."""
+    handler = make_handler(
+        queue=f"file://{spool}?max_bytes=20000", overflow="drop_old", upload_interval=60
+    )
+    for size in (*[1] * 30, 25_000):
+        handler.accept({"user_id": "u", "properties": {"n": "x" * size}}, "e", time.time())
+    assert handler.stats().dropped == {"queue_full": 1}
+    assert handler.flush()
+    assert len(plane.events) == 30
+
+
+def test_what_others_have_left_is_evicted_first(spool: Path) -> None:
+    """It is older, and counted as taken over; damaged lines among it are what they are."""
+    dead, _ = queue_of(spool, "max_bytes=16000")
+    fill(dead, *range(70), make=longer)
+    dead.begin_anew()  # its locks are gone, as if it had been killed
+    (first, *_) = segments(spool)
+    first.write_bytes(b"#" + first.read_bytes()[1:])
+    queue, ledger = queue_of(spool, "max_bytes=16000")
+    accepted = 0
+    while not ledger.dropped().get("queue_full"):
+        ledger.accept()
+        accepted += 1
+        try:
+            queue.put(longer(1_000))
+        except QueueFullError:
+            assert ledger.evict(queue, len(longer(1_000)), "queue_full")
+            queue.put(longer(1_000))
+    gone = ledger.dropped()
+    assert gone["spool_damaged"] == 1
+    assert 5 < gone["queue_full"] < 10
+    assert ledger.snapshot(queue).balanced
+    rest = 0
+    while batch := queue.get(100_000):
+        rest += ledger.settle_delivered(queue, len(batch))
+    stats = ledger.snapshot(queue)
+    assert rest == 70 + accepted - sum(gone.values())
+    assert (stats.adopted, stats.balanced, stats.pending) == (70, True, 0)
+    assert segments(spool) == []
+
+
+def test_where_no_file_can_be_removed_none_is_dropped(
+    spool: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would make no room: the new event is dropped, and not the whole backlog."""
+    queue, _ledger = queue_of(spool, "max_bytes=16000")
+    with contextlib.suppress(QueueFullError):
+        for number in range(1_000):
+            queue.put(longer(number))
+    pending = queue.pending()
+
+    def refuse(*_args: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "unlink", refuse)
+        assert queue.evict(100) is None
+    assert queue.pending() == pending
+    assert queue.evict(100)
+    assert len(queue.get(100_000)) == queue.pending()[0]
+    queue.begin_anew()
+
+
+def test_what_is_handed_out_goes_from_memory_to_the_disk_and_is_not_evicted(
+    spool: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While it is being delivered, the disk is well again, and full."""
+    queue, _ledger = queue_of(spool, "max_bytes=16000")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", lambda *_args: os.ftruncate(-1, 0))
+        for number in range(20):
+            queue.put(longer(number))
+    batch = queue.get(5 * len(longer(0)))
+    queue._look_at = 0.0  # as if a second had passed
+    fill(queue, *range(20, 400), make=longer)
+    assert on_disk(spool) > 14_000
+    assert queue.ack(len(batch)) == 5
+    rest = queue.get(100_000)
+    assert rest == [longer(json.loads(item + b"}")["n"]) for item in rest]
+    assert rest[-1] == longer(399)
+    assert queue.ack(len(rest)) == len(rest)
+    assert queue.pending() == (0, 0)
+    assert queue.wait_until_settled(400, 0)
+
+
+def stamped(number: int, age: float = 0) -> bytes:
+    """A message that was logged so many seconds ago."""
+    moment = datetime.now(timezone.utc) - timedelta(seconds=age)
+    stamp = moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return message(number, originalTimestamp=stamp, text="x" * 80)
+
+
+def test_what_expires_behind_a_batch_in_flight_makes_room(
+    spool: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In an outage that outlasts `max_age`, fresh events are stored, on a disk that does not fill
+    up, and memory does not grow.
+    """
+    queue, ledger = queue_of(spool, "max_bytes=16000&max_age=60")
+    queue.put(stamped(0))
+    batch = queue.get(100)
+    for number in range(1, 1_001):
+        later = number // 25 * 100
+        age(monkeypatch, later)
+        queue.put(stamped(number, -later))  # which raises if there is no room
+        assert on_disk(spool) <= 16_000
+    assert len(list(queue._backlog._window)) < 200
+    assert queue.get(100_000)[0] == batch[0]
+    assert queue.ack(1) == 1
+    while left := queue.get(100_000):
+        queue.ack(len(left))
+    assert ledger.dropped() == {"expired": 999}
+    assert queue.pending() == (0, 0)
+    assert queue.wait_until_settled(1_001, 0)
+
+
+def test_a_start_over_a_backlog_that_is_too_old_is_immediate(
+    spool: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is dropped, and told, bit by bit: most of it by the thread that delivers."""
+    dead, _ = queue_of(spool)
+    for number in range(5_000):
+        dead.put(stamped(number, 100))
+    dead.begin_anew()  # its locks are gone, as if it had been killed
+    told: list[int] = []
+    tell = Reports.tell_dropped
+
+    def count(reports: Reports, messages: list[bytes], reason: str) -> None:
+        told.append(len(messages))
+        tell(reports, messages, reason)
+
+    monkeypatch.setattr(Reports, "tell_dropped", count)
+    queue, ledger = queue_of(spool, "max_age=60")
+    assert 0 < ledger.dropped()["expired"] < 1_000
+    before = ledger.dropped()["expired"]
+    queue.put(stamped(5_000))
+    assert 0 < ledger.dropped()["expired"] - before < 1_000
+    (item,) = queue.get(100_000)
+    assert item.startswith(b'{"n": 5000,')
+    assert ledger.dropped() == {"expired": 5_000}
+    assert sum(told) == 5_000
+    assert max(told) < 1_000
+    assert queue.ack(1) == 1
+    assert segments(spool) == []
+
+
 def age(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
     """What was logged until now becomes so much older."""
     now = time.time()
-    monkeypatch.setattr(file, "time", lambda: now + seconds)
+    monkeypatch.setattr(_backlog, "time", lambda: now + seconds)
 
 
 def test_what_is_being_delivered_does_not_expire_meanwhile(
@@ -659,7 +878,7 @@ def test_a_put_that_interrupts_any_other_work_is_kept(
                 # And what would wait for the interrupted work must not.
                 assert not queue.wait_until_settled(1, 5)
                 assert queue.get(100) == []
-                assert queue.evict() is None
+                assert queue.evict(100) is None
             return original(*args)
 
         monkeypatch.setattr(queue._store, name, wrapper)
