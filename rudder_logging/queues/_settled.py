@@ -40,7 +40,8 @@ class Settled:
         at = self._in_turn + before
         ahead = {at: number}
         for other, count in self._ahead.items():
-            others_turn = other - number if other > at else other  # which need not wait for these
+            # They need not wait for these any more. Some of these may be behind them.
+            others_turn = max(at, other - number) if other > at else other
             ahead[others_turn] = ahead.get(others_turn, 0) + count
         self._ahead = ahead
         self._catch_up()

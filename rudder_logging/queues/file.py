@@ -163,7 +163,7 @@ class FileQueue:
             if alone:
                 evicted = self._backlog.make_room(size)
                 self._settled.notify_all()
-        self._tell()
+        # Nothing is told before the `put` that follows: until then, the ledger does not balance.
         return evicted
 
     def wait_for_room(self, size: int, timeout: float) -> bool:
