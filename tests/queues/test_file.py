@@ -27,7 +27,7 @@ from rudder_logging._ledger import Ledger
 from rudder_logging._reports import Reports
 from rudder_logging.dataplane import LocalDataPlane
 from rudder_logging.exceptions import ConfigError, QueueFullError
-from rudder_logging.queues import _backlog, open_queue
+from rudder_logging.queues import _backlog, file, open_queue
 from rudder_logging.queues._spool import Spool
 from rudder_logging.queues._store import Store
 from rudder_logging.queues.file import FileQueue
@@ -572,6 +572,7 @@ def test_what_is_handed_out_goes_from_memory_to_the_disk_and_is_not_evicted(
     queue._look_at = 0.0  # as if a second had passed
     fill(queue, *range(20, 400), make=longer)
     assert on_disk(spool) > 14_000
+    assert [event["n"] for event in lines(spool)][:5] == [0, 1, 2, 3, 4]
     assert queue.ack(len(batch)) == 5
     rest = queue.get(100_000)
     assert rest == [longer(json.loads(item + b"}")["n"]) for item in rest]
@@ -579,6 +580,39 @@ def test_what_is_handed_out_goes_from_memory_to_the_disk_and_is_not_evicted(
     assert queue.ack(len(rest)) == len(rest)
     assert queue.pending() == (0, 0)
     assert queue.wait_until_settled(400, 0)
+
+
+def test_what_comes_after_an_eviction_of_the_newest_file_is_delivered(spool: Path) -> None:
+    """Even if that had been read already, behind what is handed out."""
+    queue, _ledger = queue_of(spool, "max_bytes=16000")
+    fill(queue, *range(12), make=longer)
+    assert queue.get(100) == [longer(0)]
+    first, _last = segments(spool)
+    evicted = queue.evict(16_000 - first.stat().st_size - 2)
+    assert evicted
+    assert segments(spool) == [first]
+    fill(queue, *range(12, 15), make=longer)
+    kept = [*range(12 - len(evicted)), *range(12, 15)]
+    assert queue.get(100_000) == [longer(number) for number in kept]
+    queue.ack(len(kept))
+    assert segments(spool) == []
+    assert queue.wait_until_settled(15, 0)
+
+
+def test_evicted_files_that_somebody_removed_are_counted_as_lost(spool: Path) -> None:
+    """They are no evictions."""
+    queue, ledger = queue_of(spool, "max_bytes=16000")
+    fill(queue, *range(100), make=longer)
+    ledger._accepted.add(100)
+    segments(spool)[0].unlink()
+    while not (evicted := ledger.evict(queue, 8_000, "queue_full")):
+        pass
+    dropped = ledger.dropped()
+    assert dropped["queue_full"] == len(evicted)
+    assert 5 < dropped["spool_lost"] < 15
+    assert evicted[0] == longer(dropped["spool_lost"])
+    assert ledger.snapshot(queue).balanced
+    queue.begin_anew()
 
 
 def stamped(number: int, age: float = 0) -> bytes:
@@ -640,6 +674,26 @@ def test_a_start_over_a_backlog_that_is_too_old_is_immediate(
     assert max(told) < 1_000
     assert queue.ack(1) == 1
     assert segments(spool) == []
+
+
+def test_what_is_too_old_is_not_handed_out_when_there_is_very_much_of_it(
+    spool: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then `get` ends without it; what was handed out before comes again."""
+    monkeypatch.setattr(file, "_LONGEST_SEARCH", 0)
+    queue, ledger = queue_of(spool, "max_age=60")
+    queue.put(stamped(0))
+    batch = queue.get(100_000)
+    for number in range(1, 3_000):
+        queue.put(stamped(number))
+    age(monkeypatch, 100)
+    for _ in range(3):
+        assert queue.get(100_000) == batch
+        assert ledger.dropped()["expired"] < 2_999
+    assert queue.ack(1) == 1
+    while queue.pending()[0]:
+        assert queue.get(100_000) == []
+    assert ledger.dropped() == {"expired": 2_999}
 
 
 def age(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
