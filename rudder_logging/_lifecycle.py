@@ -10,10 +10,12 @@ import contextlib
 import importlib
 import os
 import sys
+import threading
 import weakref
+from collections.abc import Iterator
 from time import monotonic
 from types import ModuleType
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ._ids import MOMENTS
 
@@ -48,7 +50,7 @@ ending_since: float | None = None
 _finalized_in: int | None = None
 _watches_uwsgi = False
 _EXIT_PRIORITY = 100  # before multiprocessing's own finalizers, which have less
-_PR_SET_PDEATHSIG = 1  # of Linux' <linux/prctl.h>
+_PR_SET_PDEATHSIG, _PR_GET_PDEATHSIG = 1, 2  # of Linux' <linux/prctl.h>
 
 
 def add_listener(listener: BatchListener) -> None:
@@ -180,21 +182,46 @@ def _at_exit() -> None:
 
 
 def _at_worker_exit(**_details: object) -> None:
-    _outlive_parent()
-    _at_exit()
+    with _killed_only_afterwards():
+        _at_exit()
 
 
-def _outlive_parent() -> None:
-    """Keep Linux from killing this process when the thread that forked it ends.
+@contextlib.contextmanager
+def _killed_only_afterwards() -> Iterator[None]:
+    """Have Linux kill this process, when the thread that forked it ends, only after the block.
 
-    Celery asks for that, so that no worker outlives its master. But with brokers that it waits for
-    in threads, it is not the main one that forks the workers that replace others
+    Celery asks for that kill, so that no worker outlives its master. But with brokers that it waits
+    for in threads, it is not the main one that forks the workers that replace others
     (`--max-tasks-per-child`): at a shutdown that thread ends within 0.8 s, while they deliver.
     """
-    with contextlib.suppress(ImportError, OSError, AttributeError):  # not Linux
+    prctl, asked = _death_signal()
+    if not asked or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    import signal  # noqa: PLC0415 - only for this moment
+
+    came: list[int] = []
+    earlier = signal.signal(signal.SIGURG, lambda number, _frame: came.append(number))
+    prctl(_PR_SET_PDEATHSIG, signal.SIGURG)
+    try:
+        yield
+    finally:
+        prctl(_PR_SET_PDEATHSIG, asked)
+        signal.signal(signal.SIGURG, earlier)
+        if came:
+            os.kill(os.getpid(), asked)
+
+
+def _death_signal() -> tuple[Any, int]:
+    """How to ask Linux for it, and the signal that this process gets when its parent ends; or 0."""
+    try:
         import ctypes  # noqa: PLC0415 - only for this moment
 
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, 0)
+        prctl, asked = ctypes.CDLL(None).prctl, ctypes.c_int()
+        prctl(_PR_GET_PDEATHSIG, ctypes.byref(asked))
+    except (ImportError, OSError, AttributeError):  # not Linux
+        return None, 0
+    return prctl, asked.value
 
 
 def _after_fork_in_child() -> None:
