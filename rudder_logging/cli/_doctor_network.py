@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from urllib.parse import urlsplit
 
-from .._outcomes import CURES, Verdict, judge, shown
+from .._body import WITHOUT_EVENTS
+from .._outcomes import CURES, SETTLING, Verdict, judge, shown
 from .._transport import Answer, HttpTransport, Look, check_files
 from ..config import Config
 from ..exceptions import (
@@ -26,8 +27,6 @@ from ._doctor_findings import Finding, Severity
 
 __all__ = ["examine", "masked"]
 
-_EMPTY_BATCH = b'{"batch":[]}'
-_EMPTY = "empty batch payload"  # what the gateway says to that once key and route are right
 _GATEWAY_SECONDS = 10  # its own time-out
 _SKEW = 30  # seconds; an HTTP date has whole ones
 _DAYS_BEFORE_EXPIRY = 14
@@ -207,10 +206,10 @@ def _of_health(look: Look) -> Finding:
 def _of_key(config: Config, transport: HttpTransport, timeout: float) -> Iterator[Finding]:
     begun = time.perf_counter()
     try:
-        answer = transport.send(_EMPTY_BATCH, timeout)
+        answer = transport.send(WITHOUT_EVENTS, timeout)
         if answer.text in ("invalid json", "failed to read body from request") and config.gzip:
-            plain = transport.send(_EMPTY_BATCH, timeout, plain=True)
-            if plain.text == _EMPTY:
+            plain = transport.send(WITHOUT_EVENTS, timeout, plain=True)
+            if judge(plain) is Verdict.REFUSED:
                 yield _found(
                     Severity.WARNING,
                     "something on the way spoils compressed uploads; events go after failures",
@@ -226,7 +225,7 @@ def _of_key(config: Config, transport: HttpTransport, timeout: float) -> Iterato
 
 
 def _of_verdict(answer: Answer) -> Finding:
-    if (answer.status, answer.text) == (400, _EMPTY) or judge(answer) is Verdict.ACCEPTED:
+    if judge(answer) in SETTLING:
         return _found(Severity.WELL, "the write key is accepted (an empty batch was sent)")
     said = f"an empty batch was answered {shown(answer)}"
     if answer.status == 404 and answer.text == "source is disabled":  # noqa: PLR2004
