@@ -14,7 +14,7 @@ from ..exceptions import ConfigError
 from . import _doctor_messages
 from ._common import CONNECTION, BadInputError, ExitCode, completes, config_options, show_json
 from ._doctor_config import apply
-from ._doctor_findings import Finding, Severity
+from ._doctor_findings import Severity, a_warning
 from ._doctor_report import as_document, show
 from ._doctor_tree import all_loggers
 from ._doctor_visit import Visit
@@ -109,7 +109,7 @@ def _look_at_app(visit: Visit, source: str | None, timeout: float | None) -> Non
     for line in dict.fromkeys(said):
         if not any(line.startswith(text) for text in texts):
             text, _, cure = line.partition("; ")
-            found = Finding(Severity.WARNING, "logging", "the configuration", text, cure)
+            found = a_warning("the configuration", text, cure)
             visit.findings.append(found)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ._doctor_config import disarmed
-from ._doctor_findings import Finding, Severity
+from ._doctor_findings import Finding, a_warning
 from ._doctor_tree import reached, root
 
 __all__ = ["of_celery"]
@@ -19,9 +19,7 @@ def of_celery() -> Iterator[Finding]:
     if not any(_takes_over(app) for app in _apps()):
         return
     for found in reached(root):
-        yield Finding(
-            Severity.WARNING,
-            "logging",
+        yield a_warning(
             str(found),
             "is taken off by Celery workers, so that events of tasks don't leave by it",
             "set worker_hijack_root_logger=False and start workers with `-l INFO`, or configure "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import Enum
 
-__all__ = ["Finding", "Severity"]
+__all__ = ["Finding", "Severity", "a_stop", "a_warning"]
 
 
 class Severity(Enum):
@@ -35,3 +35,13 @@ class Finding:
         if self.severity is not Severity.STOPS:
             return self
         return replace(self, severity=Severity.WARNING)
+
+
+def a_stop(subject: str, text: str, cure: str) -> Finding:
+    """What stops events in the logging tree."""
+    return Finding(Severity.STOPS, "logging", subject, text, cure)
+
+
+def a_warning(subject: str, text: str, cure: str) -> Finding:
+    """What does not stop them there, but is not as one would want it."""
+    return Finding(Severity.WARNING, "logging", subject, text, cure)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from logging.handlers import MemoryHandler, QueueHandler, QueueListener
 
 from .._formatter import RudderFormatter
-from ._doctor_findings import Finding, Severity
+from ._doctor_findings import Finding, Severity, a_stop
 from ._doctor_probes import Probes
 from ._doctor_remarks import of_adapters, remarks
 from ._doctor_tree import (
@@ -92,20 +92,16 @@ def _any_stops(findings: Iterable[Finding]) -> bool:
     return any(finding.severity is Severity.STOPS for finding in findings)
 
 
-def _stop(subject: str, text: str, cure: str) -> Finding:
-    return Finding(Severity.STOPS, "logging", subject, text, cure)
-
-
 def _of_levels(logger: logging.Logger) -> Iterator[Finding]:
     if logger.manager.disable >= logging.INFO:
         disabled = logging.getLevelName(logger.manager.disable)
-        yield _stop(
+        yield a_stop(
             "logging.disable",
             f"logging.disable({disabled}) is in force, for all loggers",
             "take it back by logging.disable(logging.NOTSET); calls like track() pass all the same",
         )
     if logger.disabled:
-        yield _stop(
+        yield a_stop(
             named(logger),
             "is disabled, as dictConfig and fileConfig leave loggers that they don't name",
             f'configure with "disable_existing_loggers": False, or name {logger.name!r} in it',
@@ -114,7 +110,7 @@ def _of_levels(logger: logging.Logger) -> Iterator[Finding]:
     if level > logging.INFO:
         whose = next((owner for owner in _to_root(logger) if owner.level), root)
         has = "its level" if whose is logger else f"the level of {named(whose)}, which it inherits,"
-        yield _stop(
+        yield a_stop(
             named(logger),
             f"{has} is {logging.getLevelName(level)}, above INFO",
             f"set the level of {named(logger)} to INFO",
@@ -146,7 +142,7 @@ class _Chains:
         for handler in reach.chain:
             whose = f"{describe(handler)} on {named(reach.owner)}"
             if heeds_level and handler.level > logging.INFO:
-                yield _stop(
+                yield a_stop(
                     whose,
                     f"its level is {logging.getLevelName(handler.level)}, above INFO",
                     "set the handler's level to INFO, or leave it out",
@@ -163,14 +159,14 @@ class _Chains:
             elif isinstance(handler, MemoryHandler):
                 heeds_level = False
         if not reach.handler.config.send:
-            yield _stop(
+            yield a_stop(
                 str(reach),
                 "its option send is off: events are checked and counted, and go nowhere",
                 "leave out send=False (or the variable RUDDER_SEND)",
             )
 
     def _not_started(self, listener: QueueListener, reach: Reached) -> Finding:
-        found = _stop(
+        found = a_stop(
             str(reach),
             "is inside a QueueListener that has not been started: events stay in its queue",
             "call its start() (from Python 3.12, dictConfig's is `handler.listener`) where logging "
@@ -186,7 +182,7 @@ def _nobody(logger: logging.Logger) -> Finding:
     blocked = beyond(logger)
     if blocked and blocked[1]:
         whose, handlers = blocked
-        return _stop(
+        return a_stop(
             named(whose),
             f"does not propagate, so that {handlers[0]} is not reached",
             f"leave propagate at True for {named(whose)}, or give it a RudderHandler of its own",
@@ -206,4 +202,4 @@ def _nobody(logger: logging.Logger) -> Finding:
     if writers:
         text += f"; {writers[0]} writes events as JSON lines, which `rudder-logging replay` ships"
     cure = f"add a RudderHandler to {named(logger)}, or to one above it, like root"
-    return _stop(named(logger), text, cure)
+    return a_stop(named(logger), text, cure)

@@ -8,7 +8,7 @@ import logging
 import sys
 from typing import Any
 
-from ._doctor_findings import Finding, Severity
+from ._doctor_findings import Finding, a_stop, a_warning
 
 __all__ = ["Probes"]
 
@@ -49,7 +49,7 @@ class Probes:
                 is_choosy = not passed and self._is_choosy(one, record)
             except Exception as error:  # noqa: BLE001 - a filter of the app's may raise anything
                 text = f"its filter {name} raises {type(error).__name__}"
-                found.append(_stop(whose, text, "mend the filter"))
+                found.append(a_stop(whose, text, "mend the filter"))
                 continue
             if sys.version_info >= (3, 12) and isinstance(passed, logging.LogRecord):
                 record = passed  # before, that was just a true value
@@ -58,14 +58,14 @@ class Probes:
             if is_choosy:
                 text = f"its filter {name} keeps some probes back, and lets others pass"
                 cure = "have it let records pass that carry an event, unless that is meant"
-                found.append(Finding(Severity.WARNING, "logging", whose, text, cure))
+                found.append(a_warning(whose, text, cure))
             elif not passed:
                 text = f"its filter {name} keeps a probe back"
                 cure = "take the filter off, or have it let records pass that carry an event"
-                found.append(_stop(whose, text, cure))
+                found.append(a_stop(whose, text, cure))
             elif getattr(record, "rudder", None) is None:
                 text = f"its filter {name} takes the event off the record"
-                found.append(_stop(whose, text, "have it leave the attribute `rudder` in place"))
+                found.append(a_stop(whose, text, "have it leave the attribute `rudder` in place"))
         return record, found
 
     def _is_choosy(self, one: Any, record: logging.LogRecord) -> bool:
@@ -97,7 +97,3 @@ def _name_of(one: object) -> str:
     if type(one) is logging.Filter:
         return f"Filter({one.name!r})"
     return getattr(one, "__qualname__", None) or type(one).__name__
-
-
-def _stop(subject: str, text: str, cure: str) -> Finding:
-    return Finding(Severity.STOPS, "logging", subject, text, cure)

@@ -10,7 +10,7 @@ from typing import Any
 
 from .._formatter import RudderFormatter
 from .._handler import RudderHandler
-from ._doctor_findings import Finding, Severity
+from ._doctor_findings import Finding, Severity, a_warning
 from ._doctor_tree import Reached, adapters, describe, listener_of, named, way
 
 __all__ = ["of_adapters", "remarks"]
@@ -33,13 +33,13 @@ def remarks(logger: logging.Logger, found: list[Reached]) -> Iterator[Finding]:
         config = reach.handler.config
         other = sources.setdefault((config.write_key, config.data_plane_url), reach)
         if other is not reach:
-            yield _warn(
+            yield a_warning(
                 str(reach),
                 f"has the same source as {other}: each event is sent twice",
                 "take one of the two handlers off",
             )
         if not isinstance(reach.handler.formatter, RudderFormatter):
-            yield _warn(
+            yield a_warning(
                 str(reach),
                 f"its formatter is set to {type(reach.handler.formatter).__name__}, which can't "
                 "make messages and is left aside",
@@ -50,7 +50,7 @@ def remarks(logger: logging.Logger, found: list[Reached]) -> Iterator[Finding]:
     for owner in way(logger):
         for handler in owner.handlers:
             if isinstance(handler, QueueHandler) and listener_of(handler) is None:
-                yield _warn(
+                yield a_warning(
                     f"{describe(handler)} on {named(owner)}",
                     "puts records into a queue that no QueueListener of this process takes from",
                     "make a QueueListener for it, or put a RudderHandler beside it",
@@ -62,7 +62,7 @@ def _twice(reach: Reached, other: Reached, logger: logging.Logger) -> Finding:
     if any(isinstance(handler, QueueHandler) for handler in (*reach.through, *other.through)):
         # A QueueHandler passes a copy on, and an event is known by its record.
         text += ", once by a queue of copies: each event is sent twice"
-        return _warn(str(reach), text, "leave one of the two ways out")
+        return a_warning(str(reach), text, "leave one of the two ways out")
     text += ": it sends each event once all the same"
     return Finding(Severity.WELL, "logging", str(reach), text)
 
@@ -71,7 +71,7 @@ def _of_wrapper(wrapper: logging.Handler, reach: Reached) -> Iterator[Finding]:
     subject = str(reach)
     directly = "put the RudderHandler on the logger itself: it has a queue of its own"
     if isinstance(wrapper, QueueHandler):
-        yield _warn(
+        yield a_warning(
             subject,
             "gets records from a QueueHandler, which formats them first: an event without a name "
             "is named by the formatted text, not its template, and what bind() bound is lost",
@@ -79,14 +79,14 @@ def _of_wrapper(wrapper: logging.Handler, reach: Reached) -> Iterator[Finding]:
         )
     elif isinstance(wrapper, MemoryHandler):
         level = logging.getLevelName(wrapper.flushLevel)
-        yield _warn(
+        yield a_warning(
             subject,
             f"gets records from a MemoryHandler, not before {wrapper.capacity} have come, or one "
             f"at {level}",
             directly,
         )
     else:
-        yield _warn(
+        yield a_warning(
             subject,
             f"is inside {describe(wrapper)}: calls like track() don't find it, and whether it "
             "hands events on is for that class to say",
@@ -101,7 +101,7 @@ def of_adapters(loggers: Collection[logging.Logger]) -> Iterator[tuple[logging.L
         kind = type(adapter).__name__
         if logger in loggers and (logger, kind) not in told and _loses_events(adapter):
             told.add((logger, kind))
-            found = _warn(
+            found = a_warning(
                 named(logger),
                 f"a {kind} throws the `extra` of its calls away, and the events in it",
                 "use rudder_logging.EventLogger, or (from Python 3.13) merge_extra=True",
@@ -114,7 +114,3 @@ def _loses_events(adapter: logging.LoggerAdapter[Any]) -> bool:
         _, passed = adapter.process("", {"extra": {"rudder": {"user_id": "1"}}})
         return (passed.get("extra") or {}).get("rudder") is None
     return False
-
-
-def _warn(subject: str, text: str, cure: str) -> Finding:
-    return Finding(Severity.WARNING, "logging", subject, text, cure)

@@ -14,7 +14,7 @@ from ..config import OPTIONS, Config
 from ..exceptions import ConfigError
 from . import _doctor_disk, _doctor_network
 from ._doctor_celery import of_celery
-from ._doctor_findings import Finding, Severity
+from ._doctor_findings import Finding, Severity, a_warning
 from ._doctor_logging import Passage, examine
 from ._doctor_probes import Probes
 from ._doctor_remarks import of_adapters
@@ -136,7 +136,7 @@ class Visit:
         """Handlers that were made for nothing, the package's own aside."""
         own = [handler.config for handler in settings.handlers()]
         if not _everywhere() and any(config not in own for config in self.made):
-            yield _warn(
+            yield a_warning(
                 "the configuration",
                 "has a RudderHandler, but no logger has it",
                 "name it among the handlers of root, or of a logger",
@@ -151,7 +151,7 @@ class Visit:
         others = [logger for logger in self._apps() if logger not in asked]
         disabled = [logger.name for logger in others if logger.disabled]
         if disabled:
-            yield _warn(
+            yield a_warning(
                 _some(disabled),
                 "disabled, as dictConfig and fileConfig leave loggers that they don't name",
                 'configure with "disable_existing_loggers": False, or name them in it',
@@ -163,7 +163,7 @@ class Visit:
             if owners & set(way(logger.parent))
         ]
         if apart:
-            yield _warn(
+            yield a_warning(
                 _some(apart),
                 "without propagation: a RudderHandler above is not reached",
                 "leave propagate at True, or add a RudderHandler, if events are logged there",
@@ -171,7 +171,7 @@ class Visit:
         on_the_way = [logger for logger in others if owners & set(way(logger))]
         high = [logger.name for logger in on_the_way if logger.level > logging.INFO]
         if high:
-            yield _warn(
+            yield a_warning(
                 _some(high),
                 "with a level above INFO: events logged there at INFO don't leave",
                 "set the level to INFO, if events are logged there",
@@ -188,7 +188,7 @@ class Visit:
         for logger, finding in sorted(found, key=lambda pair: pair[0].name):
             names.setdefault((finding.text, finding.cure), []).append(logger.name)
         for (text, cure), whose in names.items():
-            yield _warn(_some(whose), text, cure)
+            yield a_warning(_some(whose), text, cure)
 
     def _settings(self) -> Config:
         own = {name: settings[name] for name in OPTIONS}
@@ -250,20 +250,16 @@ def _everywhere() -> list[Reached]:
     return list(first.values())
 
 
-def _warn(subject: str, text: str, cure: str) -> Finding:
-    return Finding(Severity.WARNING, "logging", subject, text, cure)
-
-
 def _of_process() -> Iterator[Finding]:
     if not _lifecycle.threads_run():
-        yield _warn(
+        yield a_warning(
             "this process",
             "uWSGI runs without threads: events are sent by the calls that log them, which have to "
             "wait",
             "give uWSGI the option enable-threads",
         )
     if not logging.raiseExceptions:
-        yield _warn(
+        yield a_warning(
             "logging.raiseExceptions",
             "is off: nothing is said of an event that is not accepted",
             "leave it on, at least where the app is developed",
@@ -276,7 +272,7 @@ def _of_process() -> Iterator[Finding]:
                 "is disabled, like every logger that was made before the configuration and is not "
                 "named in it"
             )
-        yield _warn(
+        yield a_warning(
             named(own),
             f"{how}; what it has to say of events that wait, or are dropped, is lost",
             'configure with "disable_existing_loggers": False, and leave it at WARNING or below',
