@@ -17,7 +17,7 @@ from ._files import parse_name
 from ._segments import Claim, Line, Position
 from ._urls import SpoolUrl
 
-__all__ = ["SPOOL_ERRORS", "Spool", "check_directory"]
+__all__ = ["SPOOL_ERRORS", "Spool", "check_directory", "is_foreign"]
 
 SPOOL_ERRORS = (OSError, ConfigError)
 """What the disk may raise: it fails, or the directory has become unsafe."""
@@ -26,6 +26,11 @@ _LARGEST_SEGMENT = 4 * 1024 * 1024
 _SEGMENTS = 16  # of a full spool, at least: room comes by removing one
 _CLAIMS_AT_ONCE = 16  # each keeps a file open
 _NOT_PERMITTED = (errno.EACCES, errno.EPERM)
+
+
+def is_foreign(error: BaseException) -> bool:
+    """Whether it is a signal handler's (`TimeoutError` is an `OSError`, too), not the disk's."""
+    return isinstance(error, OSError) and error.errno is None
 
 
 def check_directory(path: str, *, follow_symlinks: bool) -> None:
@@ -215,7 +220,7 @@ class Spool:
         try:
             lines = claim.read(size)
         except OSError as error:
-            if error.errno is None:  # a signal handler's
+            if is_foreign(error):
                 raise
             self._note_unread(claim.owner, error)
             return []
@@ -242,7 +247,7 @@ class Spool:
             try:
                 adopted = Claim.adopt(self._path, owner)
             except OSError as error:
-                if error.errno is None:  # a signal handler's
+                if is_foreign(error):
                     raise
                 if error.errno not in _NOT_PERMITTED:
                     self._note_unread(owner, error)

@@ -11,7 +11,7 @@ from itertools import islice
 import orjson
 
 from ._segments import Claim, Line, Position
-from ._spool import SPOOL_ERRORS, Spool
+from ._spool import SPOOL_ERRORS, Spool, is_foreign
 from ._urls import SpoolUrl
 
 __all__ = ["Entry", "Store", "sync"]
@@ -99,7 +99,7 @@ class Store:
             try:
                 self._spool.append(line)
             except SPOOL_ERRORS as error:
-                if _is_foreign(error) or self._spool.holds(line):
+                if is_foreign(error) or self._spool.holds(line):
                     raise
                 self._failed(error)
                 self._goes_to_memory = True
@@ -126,7 +126,7 @@ class Store:
             self._spool.look()
             is_well = True
         except SPOOL_ERRORS as error:
-            if _is_foreign(error):
+            if is_foreign(error):
                 raise
             self._failed(error)
         if self._goes_to_memory:
@@ -204,13 +204,13 @@ class Store:
     ) -> list[tuple[Claim, int]]:
         """The oldest segments that have to go for a message of so many bytes to have room.
 
-        None, if that can't be, or if messages go to memory.
+        None, if that can't be.
 
         Args:
             size: The message's.
             held: Segments that have to stay.
         """
-        return [] if self._goes_to_memory else self._spool.removable(size + len(_CLOSING), held)
+        return self._spool.removable(size + len(_CLOSING), held)
 
     def take_out(self, claim: Claim, number: int) -> list[Entry] | None:
         """Remove a segment of which nothing is handed out. Returns what was not read of it.
@@ -343,7 +343,7 @@ class Store:
         try:
             yield
         except OSError as error:
-            if _is_foreign(error):
+            if is_foreign(error):
                 raise
             self._failed(error)
 
@@ -367,11 +367,6 @@ def sync(file: int | None) -> OSError | None:
     finally:
         os.close(file)
     return None
-
-
-def _is_foreign(error: BaseException) -> bool:
-    """Whether it is a signal handler's (`TimeoutError` is an `OSError`, too), not the disk's."""
-    return isinstance(error, OSError) and error.errno is None
 
 
 def _stamp_of(message: dict[str, object]) -> str:
