@@ -16,7 +16,7 @@ from collections.abc import Callable, Collection
 
 import orjson
 
-from ..queues._files import parse_name
+from ..queues._files import name_of_progress, parse_name
 from ..queues._segments import Claim
 from ._holdings import Holding, is_locked, look_at
 from ._sources import Source
@@ -81,8 +81,7 @@ def erase(holding: Holding, matches: Matches) -> int | None:
     """
     claim = Claim.adopt(holding.directory, holding.owner)
     if claim is None:
-        progress = os.path.join(holding.directory, f"{holding.owner}.progress")  # noqa: PTH118
-        return None if is_locked(progress) else 0
+        return None if is_locked(holding.progress) else 0
     try:
         _give_back(holding)
         holding = look_at(holding.directory, holding.owner)  # the lock was free until now
@@ -106,7 +105,7 @@ def sweep(directory: str) -> None:
         if parsed is None:
             continue
         # Under way, an erasure has the lock of the process whose events they are.
-        progress = os.path.join(directory, f"{parsed[0]}.progress")  # noqa: PTH118
+        progress = os.path.join(directory, name_of_progress(parsed[0]))  # noqa: PTH118
         if not is_locked(progress):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(os.path.join(directory, name))  # noqa: PTH108, PTH118
@@ -147,10 +146,9 @@ def _give_back(holding: Holding) -> None:
 
     Or what root erases from, the app could not take over any more.
     """
-    progress = os.path.join(holding.directory, f"{holding.owner}.progress")  # noqa: PTH118
     directory = os.stat(holding.directory)  # noqa: PTH116
     with contextlib.suppress(PermissionError):
-        os.chown(progress, directory.st_uid, directory.st_gid, follow_symlinks=False)
+        os.chown(holding.progress, directory.st_uid, directory.st_gid, follow_symlinks=False)
 
 
 def _replace(path: str, content: bytes) -> None:

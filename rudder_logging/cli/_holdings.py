@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from ..queues._files import Position, name_of_segment, parse_name, settled_in
+from ..queues._files import Position, name_of_progress, name_of_segment, parse_name, settled_in
 from ..queues._urls import parse_queue_url
 from ._common import BadInputError
 from ._sources import Line, Source
@@ -68,13 +68,17 @@ class Holding:
         return int(self.owner.split("-")[1])
 
     @property
+    def progress(self) -> str:
+        """The path of the file that its owner has locked."""
+        return os.path.join(self.directory, name_of_progress(self.owner))  # noqa: PTH118
+
+    @property
     def holder(self) -> int | None:
         """The living process that has the lock, as far as the system tells."""
         if not self.is_alive:
             return None
-        progress = os.path.join(self.directory, f"{self.owner}.progress")  # noqa: PTH118
         with contextlib.suppress(OSError):  # there are systems without the list
-            inode = os.stat(progress).st_ino  # noqa: PTH116
+            inode = os.stat(self.progress).st_ino  # noqa: PTH116
             with open("/proc/locks", encoding="ascii") as file:  # noqa: PTH123
                 for line in file:
                     found = _LOCK.search(line)
@@ -164,7 +168,7 @@ def look_at(directory: str, owner: str) -> Holding:
     Raises:
         OSError: It can't be read.
     """
-    progress = os.path.join(directory, f"{owner}.progress")  # noqa: PTH118
+    progress = os.path.join(directory, name_of_progress(owner))  # noqa: PTH118
     is_alive = is_locked(progress)
     settled = _position_in(progress)
     sizes = {}
@@ -202,7 +206,7 @@ def settled_before(path: str) -> tuple[int, bool] | None:
     """
     directory, name = os.path.split(path)
     parsed = parse_name(name)
-    progress = os.path.join(directory, f"{parsed[0]}.progress") if parsed else ""  # noqa: PTH118
+    progress = os.path.join(directory, name_of_progress(parsed[0])) if parsed else ""  # noqa: PTH118
     if parsed is None or parsed[1] is None or not os.path.exists(progress):  # noqa: PTH110
         return None
     number, offset = _position_in(progress)

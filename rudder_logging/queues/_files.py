@@ -9,6 +9,7 @@ import re
 __all__ = [
     "Position",
     "locks",
+    "name_of_progress",
     "name_of_segment",
     "note_of",
     "parse_name",
@@ -23,6 +24,11 @@ Position = tuple[int, int]
 def name_of_segment(owner: str, number: int) -> str:
     """The file's name."""
     return f"{owner}.{number:08d}.jsonl"
+
+
+def name_of_progress(owner: str) -> str:
+    """The name of the file that says how far an owner's segments are settled, and is locked."""
+    return f"{owner}.progress"
 
 
 def parse_name(name: str) -> tuple[str, int | None] | None:

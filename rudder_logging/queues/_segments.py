@@ -16,13 +16,20 @@ import secrets
 import time
 from typing import NamedTuple
 
-from ._files import Position, locks, name_of_segment, note_of, settled_in, sizes_of
+from ._files import (
+    Position,
+    locks,
+    name_of_progress,
+    name_of_segment,
+    note_of,
+    settled_in,
+    sizes_of,
+)
 
 __all__ = ["Claim", "Line", "Position"]
 
 _LONGEST_LINE = 5_000_000  # no message is as long: a request may have 4,096,000 bytes
 _FLAGS = os.O_CLOEXEC | os.O_NOFOLLOW
-_PROGRESS = ".progress"
 _TAIL = 64 * 1024  # bytes in which a line is looked for that may just have been written
 
 
@@ -73,7 +80,7 @@ class Claim:
         """
         while True:
             owner = f"{time.time_ns():020d}-{os.getpid()}-{secrets.token_hex(4)}"
-            path = os.path.join(directory, owner + _PROGRESS)  # noqa: PTH118
+            path = os.path.join(directory, name_of_progress(owner))  # noqa: PTH118
             lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | _FLAGS, 0o600)
             try:
                 if locks(lock):
@@ -94,7 +101,7 @@ class Claim:
         Raises:
             OSError: The directory does not let us.
         """
-        path = os.path.join(directory, owner + _PROGRESS)  # noqa: PTH118
+        path = os.path.join(directory, name_of_progress(owner))  # noqa: PTH118
         try:
             lock = os.open(path, os.O_RDWR | os.O_CREAT | _FLAGS, 0o600)
         except FileNotFoundError:
@@ -302,7 +309,9 @@ class Claim:
         """Remove all of it, and let go. Returns how many bytes that freed on the disk."""
         try:
             freed = self._forget(list(self._sizes))
-            self._unlink(self.owner + _PROGRESS)  # last: segments without one would be sent again
+            self._unlink(
+                name_of_progress(self.owner)
+            )  # last: segments without one would be sent again
         finally:
             self.let_go()
         return freed
