@@ -103,6 +103,7 @@ ORDER = [
     "queues._window",
     "queues._settled",
     "queues._store",
+    "queues._eviction",
     "queues._spool",
     "queues._segments",
     "queues._files",

@@ -10,6 +10,7 @@ from itertools import islice
 
 import orjson
 
+from ._eviction import oldest_to_go
 from ._segments import Claim, Line, Position
 from ._spool import SPOOL_ERRORS, Spool, is_foreign
 from ._urls import SpoolUrl
@@ -246,16 +247,13 @@ class Store:
         """
         self._memory_read -= given_back
         events = len(self._memory) - self._max_events
-        excess = self._memory_bytes + size - self._max_bytes
-        evicted: list[bytes] = []
-        for entry in islice(self._memory, self._memory_read, None):
-            if events < 0 and excess <= 0:
-                break
-            message = entry.message or b""
-            evicted.append(message)
-            events -= 1
-            excess -= len(message)
-        if events >= 0 or excess > 0:
+        waiting = islice(self._memory, self._memory_read, None)
+        evicted = oldest_to_go(
+            (entry.message or b"" for entry in waiting),
+            events,
+            self._memory_bytes + size - self._max_bytes,
+        )
+        if evicted is None:
             return None
         for message in evicted:
             del self._memory[self._memory_read]

@@ -6,10 +6,12 @@ import contextlib
 import sys
 import threading
 from collections import deque
+from collections.abc import Iterator
 from itertools import accumulate, islice, takewhile
 from time import monotonic
 
 from ..exceptions import QueueFullError
+from ._eviction import oldest_to_go
 from ._settled import Settled
 from .base import Observer
 
@@ -137,22 +139,16 @@ class MemoryQueue:
             return evicted
 
     def _oldest_to_go(self, size: int) -> list[bytes] | None:
-        found: list[bytes] = []
+        if size > self._max_bytes:  # no need to look at a million
+            return None
         events = len(self._messages) - self._max_events
-        excess = self._bytes + size - self._max_bytes
+        return oldest_to_go(self._waiting(), events, self._bytes + size - self._max_bytes)
+
+    def _waiting(self) -> Iterator[bytes]:
         position = self._handed_out
-        while events >= 0 or excess > 0:
-            some = self._some_from(position)
-            if not some or size > self._max_bytes:
-                return None
-            for message in some:
-                if events < 0 and excess <= 0:
-                    break
-                found.append(message)
-                events -= 1
-                excess -= len(message)
+        while some := self._some_from(position):
+            yield from some
             position += len(some)
-        return found
 
     def wait_for_room(self, size: int, timeout: float) -> bool:
         """See `EventQueue.wait_for_room`."""
