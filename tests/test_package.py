@@ -190,9 +190,9 @@ def test_all_exceptions_are_exported_and_drawn() -> None:
 
 
 def test_modules_stay_small() -> None:
-    """A module that outgrows 400 lines holds two rooms."""
+    """A module that outgrows 600 lines holds two rooms."""
     sizes = {path.name: len(path.read_text().splitlines()) for path in PACKAGE.rglob("*.py")}
-    assert {name: size for name, size in sizes.items() if size > 400} == {}
+    assert {name: size for name, size in sizes.items() if size > 600} == {}
 
 
 def test_the_tests_that_hold_the_rules_exist() -> None:
