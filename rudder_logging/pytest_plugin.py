@@ -198,13 +198,18 @@ def rudder_data_plane(
 ) -> Iterator[LocalDataPlane]:
     """A local data plane that has received nothing yet, and is well. Needs the extra `dataplane`.
 
+    It answers as the newest server does, unless a test asks for an older `dialect`: by
+    `@pytest.mark.parametrize("rudder_data_plane", ["1.45"], indirect=True)`, or by setting it.
+
     Handlers reach it by its `url` and `write_key`. At the end it is well again, and gets what they
     still have for it. Then the test fails if an event was refused, at the call or by the data
     plane, or is not accounted for, unless it is marked with `rudder_unchecked`.
     """
     from rudder_logging._watch import Watch, told  # noqa: PLC0415
+    from rudder_logging.dataplane.dialects import NEWEST  # noqa: PLC0415
 
     _rudder_data_plane.clear()
+    _rudder_data_plane.dialect = getattr(request, "param", NEWEST)
     if _is_unchecked(request):
         yield _rudder_data_plane
         return

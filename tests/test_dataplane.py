@@ -18,6 +18,7 @@ import pytest
 import requests
 import trustme
 
+from rudder_logging import ConfigError
 from rudder_logging.dataplane import LocalDataPlane
 from tests.conftest import WRITE_KEY
 
@@ -90,6 +91,36 @@ def raw(plane: LocalDataPlane, request: bytes) -> bytes:
 def basic(credentials: bytes, scheme: str = "Basic") -> str:
     """An Authorization header."""
     return f"{scheme} {base64.b64encode(credentials).decode()}"
+
+
+# Of which version.
+
+
+def test_an_older_server(plane: LocalDataPlane) -> None:
+    """By its dialect it answers in the older words; those that a test gives to a fault are its."""
+    plane.dialect = "1.45"
+    assert ask(plane).text == "OK"
+    assert ask(plane, auth=("wrong", "")).text == "Invalid Write Key\n"
+    plane.source_enabled = False
+    assert ask(plane).text == "Source is disabled\n"
+    plane.heal()
+    plane.fail(429)
+    plane.fail(400, text="invalid json")
+    assert ask(plane).text == "Max Requests Limit reached\n"
+    assert ask(plane).text == "invalid json\n"
+    assert [request.text for request in plane.requests][::4] == ["OK", "invalid json"]
+    plane.dialect = "1.66"
+    assert ask(plane).text == "ok"
+
+
+def test_an_unknown_dialect() -> None:
+    """It is refused when the plane is made, or when it is set; the known ones are named."""
+    with pytest.raises(ConfigError, match=r"\('1\.45' and '1\.66'\), not '2'"):
+        LocalDataPlane(dialect="2")
+    plane = LocalDataPlane()
+    with pytest.raises(ConfigError, match="dialect must be a known one"):
+        plane.dialect = "2"
+    assert plane.dialect == "1.66"
 
 
 # Before the body.

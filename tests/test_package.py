@@ -69,6 +69,7 @@ ORDER = [
     "dataplane.protocol",
     "dataplane.responses",
     "dataplane.faults",
+    "dataplane.dialects",
     "dataplane.gateway",
     "analytics",
     "_dispatch",

@@ -316,6 +316,25 @@ def test_same_plane_and_well(rudder_data_plane, handler):
     done.assert_outcomes(passed=4)
 
 
+def test_data_plane_of_an_older_version(run: Run) -> None:
+    """A test may ask for one, or turn the fixture's into one; the next test has the newest."""
+    done = run(
+        """
+@pytest.mark.parametrize("rudder_data_plane", ["1.45"], indirect=True)
+def test_asked_for(rudder_data_plane):
+    assert rudder_data_plane.dialect == "1.45"
+
+def test_set(rudder_data_plane):
+    assert rudder_data_plane.dialect == "1.66"
+    rudder_data_plane.dialect = "1.45"
+
+def test_as_before(rudder_data_plane):
+    assert rudder_data_plane.dialect == "1.66"
+"""
+    )
+    done.assert_outcomes(passed=3)
+
+
 def test_lost_event_fails_the_test(run: Run) -> None:
     """Refused at the call, refused by the data plane, lost behind it, or not accounted for."""
     done = run(

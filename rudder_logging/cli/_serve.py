@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .. import _parsers
+from ..exceptions import ConfigError
 from ._common import BadInputError
 
 if TYPE_CHECKING:
@@ -127,6 +128,11 @@ Examples:
     help="Refuse larger bodies with 413: 100kb. The gateway's own limit is 4000kb.",
 )
 @click.option(
+    "--dialect",
+    metavar="VERSION",
+    help="Answer in the words of a rudder-server: 1.45, or, by default, 1.66.",
+)
+@click.option(
     "--plan",
     "plan_path",
     metavar="FILE",
@@ -146,6 +152,7 @@ def serve(
     shares: list[tuple[int, float]],
     latency: float | None,
     limit: int | None,
+    dialect: str | None,
     plan_path: str | None,
     as_json: bool,
 ) -> None:
@@ -159,6 +166,11 @@ def serve(
     if len({status for status, _ in shares}) < len(shares):
         raise BadInputError("--fail names a status twice; give it once")
     plane = _plane(host, port, write_key, _plan(plan_path))
+    if dialect is not None:
+        try:
+            plane.dialect = dialect
+        except ConfigError as error:
+            raise BadInputError(f"--{error}") from None
     try:
         plane.fail_at_random(dict(shares))
     except ValueError as error:
@@ -185,7 +197,6 @@ def _plan(path: str | None) -> TrackingPlan | None:
     if path is None:
         return None
     from .._plan import TrackingPlan  # noqa: PLC0415 - needs another extra
-    from ..exceptions import ConfigError  # noqa: PLC0415
 
     try:
         return TrackingPlan.load(path)

@@ -19,6 +19,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from . import gateway
+from .dialects import NEWEST, known, spoken
 from .faults import Fault, FaultPlan
 from .inbox import Inbox, ReceivedRequest
 from .protocol import THREAD_NAME, Server, protocol, quiet
@@ -60,8 +61,11 @@ class LocalDataPlane:
         certfile: Serve HTTPS with this certificate (PEM).
         keyfile: Its key.
         client_ca: Demand client certificates signed by this CA (PEM).
+        dialect: The words of its answers: `1.66` as rudder-server has them from 1.46 on, `1.45`
+            as servers before that have them.
 
     Raises:
+        ConfigError: The dialect is unknown.
         OSError: From `start`: the port is taken.
 
     .. versionadded:: 0.1.0
@@ -76,8 +80,10 @@ class LocalDataPlane:
         certfile: str | None = None,
         keyfile: str | None = None,
         client_ca: str | None = None,
+        dialect: str = NEWEST,
     ) -> None:
         self.write_key = write_key
+        self._dialect = known(dialect)
         self.source_enabled = True
         """Off: answers 404 `source is disabled`."""
         self.overloaded = False
@@ -172,6 +178,19 @@ class LocalDataPlane:
         """What to give as `data_plane_url`."""
         host = f"[{self._host}]" if ":" in self._host else self._host
         return f"{'https' if self._tls else 'http'}://{host}:{self._port}"
+
+    @property
+    def dialect(self) -> str:
+        """The version of rudder-server whose words it answers with. It may be set at any time.
+
+        Raises:
+            ConfigError: When it is set: the dialect is unknown.
+        """
+        return self._dialect
+
+    @dialect.setter
+    def dialect(self, dialect: str) -> None:
+        self._dialect = known(dialect)
 
     # What it received.
 
@@ -349,12 +368,15 @@ class LocalDataPlane:
             verdict, body = verdict or body, b""
         elif verdict is None:
             verdict = gateway.check_body(request.url.path, body, self.max_request_bytes)
+        verdict = spoken(self._dialect, verdict)
         if self._poison and any(map(self._poison[0], verdict.events)):
             culprit = [bool(self._poison[0](event)) for event in verdict.events].index(True)
             verdict = replace(self._poison[1], culprit=culprit)
         headers = {}
         if fault is not None and fault.kind == "answer":
             verdict = gateway.Verdict(fault.status, fault.words)
+            if fault.text is None:
+                verdict = spoken(self._dialect, verdict)
             if fault.retry_after is not None:
                 headers["Retry-After"] = str(fault.retry_after)
         elif fault is not None:

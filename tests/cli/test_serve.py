@@ -17,6 +17,7 @@ import requests
 
 from rudder_logging import RudderHandler
 from rudder_logging.cli._common import ExitCode
+from rudder_logging.dataplane.dialects import DIALECTS
 
 COMMAND = [sys.executable, "-m", "rudder_logging", "serve"]
 ROOT = Path(__file__).parents[2]
@@ -106,6 +107,18 @@ def test_write_key() -> None:
         assert "the-one" not in requests.get(url, timeout=5).text
         stdout, stderr, _ = end(server)
     assert "the-one" not in stdout + stderr
+
+
+def test_dialect() -> None:
+    """`--dialect 1.45` answers as servers before 1.46; another one names those that there are."""
+    with serving("--dialect", "1.45") as (_, url):
+        assert post(url, EVENT).text == "OK"
+        assert post(url, {"type": "track"}).text.startswith("Request neither has anonymousId")
+    answer = run("--dialect", "1.44")
+    assert answer.returncode == ExitCode.BAD_INPUT
+    for name in DIALECTS:
+        assert repr(name) in answer.stderr
+        assert name in run("--help").stdout
 
 
 def test_faults_by_flags() -> None:

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from .. import gateway
+from ..dialects import NEWEST
 from ..inbox import ReceivedRequest
 from ..server import LocalDataPlane
 from .feed import Feed
@@ -38,8 +39,10 @@ class LivePlane(LocalDataPlane):
         port: 0: a free one.
         host: Where it listens. Beyond loopback, anybody who reaches it reads what it received.
         plan: What the page holds events to.
+        dialect: The words of its answers, as of a LocalDataPlane.
 
     Raises:
+        ConfigError: The dialect is unknown.
         OSError: From `start`: the port is taken.
     """
 
@@ -50,8 +53,9 @@ class LivePlane(LocalDataPlane):
         *,
         host: str = "127.0.0.1",
         plan: TrackingPlan | None = None,
+        dialect: str = NEWEST,
     ) -> None:
-        super().__init__(write_key, port, host=host)
+        super().__init__(write_key, port, host=host, dialect=dialect)
         self._switched = 0
         self.feed = self._inbox = Feed(judges(plan))
         self._routes = Routes(Stream(self.feed, self._state), host, self.feed.clear, self._switch)
