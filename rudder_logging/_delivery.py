@@ -6,11 +6,12 @@ import logging
 import random
 from collections.abc import Sequence
 from itertools import islice
-from time import monotonic, time
+from time import time
 from typing import TYPE_CHECKING
 
 from ._batch_limit import BatchLimit
 from ._body import FRAME, MESSAGE_OVERHEAD, WITHOUT_EVENTS, body_of
+from ._clock import monotonic
 from ._guard import kept_back
 from ._ledger import Ledger
 from ._outcomes import BAD_EVENT, CURES, SETTLING, PathDoubt, Result, Verdict, judge, shown

@@ -13,10 +13,10 @@ import sys
 import threading
 import weakref
 from collections.abc import Iterator
-from time import monotonic
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ._clock import monotonic
 from ._ids import MOMENTS
 
 if TYPE_CHECKING:  # it imports logging.handlers, which importing the package need not

@@ -12,9 +12,9 @@ import sys
 import threading
 from collections.abc import Sequence
 from logging.handlers import QueueListener
-from time import monotonic
 
 from ._body import FRAME, MESSAGE_OVERHEAD
+from ._clock import monotonic
 from ._delivery import Delivery
 from ._ledger import Ledger, Stats
 from ._reports import Reports
@@ -171,12 +171,16 @@ class BatchListener(QueueListener):
         self.hurry()
 
     def stop(self, timeout: float | None = None) -> bool:  # type: ignore[override]
-        """Ask the thread to end, and wait for it so many seconds. Returns whether it has ended."""
+        """Ask the thread to end, and wait for it. Returns whether it has ended.
+
+        Args:
+            timeout: Seconds to wait at the most; by default `shutdown_timeout`.
+        """
         self.enqueue_sentinel()
         with self._life:  # or the thread might not be started yet, and can't be joined
             thread = self._thread
         if thread is not None and thread is not threading.current_thread():
-            thread.join(timeout)
+            thread.join(self.shutdown_timeout if timeout is None else timeout)
         return self.retired
 
     def is_deliverer(self) -> bool:

@@ -6,10 +6,10 @@ import contextlib
 import threading
 from collections.abc import Callable, Container
 from dataclasses import dataclass
-from time import monotonic
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
 
 from . import _lifecycle
+from ._clock import monotonic
 from ._delivery import Delivery
 from ._ledger import Ledger
 from ._listener import BatchListener

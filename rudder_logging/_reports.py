@@ -13,11 +13,12 @@ import stat
 import sys
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from time import monotonic, time
+from time import time
 from typing import Any
 
 import orjson
 
+from ._clock import monotonic
 from ._encoding import utc_milliseconds
 from ._ledger import Ledger
 from .exceptions import ConfigError, DeliveryError, RefusedError, ShutdownError

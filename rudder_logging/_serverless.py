@@ -6,11 +6,11 @@ import functools
 import inspect
 import logging
 from collections.abc import Callable
-from time import monotonic
 from types import TracebackType
 from typing import Any, TypeVar
 
 from . import _lifecycle
+from ._clock import monotonic
 from ._handler import RudderHandler
 
 __all__ = ["flushing"]

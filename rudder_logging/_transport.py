@@ -14,7 +14,6 @@ import re
 import socket
 import ssl
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -24,6 +23,7 @@ import requests
 import requests.adapters
 import urllib3.exceptions
 
+from ._clock import monotonic, wall_time
 from ._guard import check_url
 from ._gzip import compress
 from ._network_errors import meaning
@@ -256,13 +256,13 @@ class _PunctualReader(io.RawIOBase):
         self._socket = sock
         self._raw = sock.makefile("rb", buffering=0)
         timeout = sock.gettimeout()
-        self._deadline = math.inf if timeout is None else time.monotonic() + timeout
+        self._deadline = math.inf if timeout is None else monotonic() + timeout
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: WriteableBuffer) -> int | None:
-        remaining = self._deadline - time.monotonic()
+        remaining = self._deadline - monotonic()
         if remaining <= 0:
             raise TimeoutError("the answer took too long")
         if remaining < math.inf:
@@ -307,7 +307,7 @@ def _retry_after(header: str | None) -> float | None:
         moment = email.utils.parsedate_to_datetime(header).timestamp()
     except (TypeError, ValueError, IndexError, OverflowError):
         return None
-    return max(0.0, moment - time.time())
+    return max(0.0, moment - wall_time())
 
 
 @contextlib.contextmanager

@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Callable
-from time import monotonic
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from . import _lifecycle
+from ._clock import monotonic
 from ._dispatch import want_records
 from ._guard import is_loopback
 from ._handler import RudderHandler

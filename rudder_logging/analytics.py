@@ -10,9 +10,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping, MutableMapping
 from datetime import datetime
-from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from ._clock import monotonic
 from ._dispatch import dispatch, rudder_handlers
 from ._events import MESSAGE_ID, bind_fields, merge_bound
 from ._handler import RudderHandler

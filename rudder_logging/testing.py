@@ -11,9 +11,9 @@ import contextlib
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from time import monotonic
 from typing import TYPE_CHECKING, Any, overload
 
+from ._clock import wait_until
 from ._diversion import start, stop
 from ._matching import closest, describe, differences, expectation, in_words, listed
 from ._recorder import RecordedEvent, Recorder, Refusal
@@ -263,11 +263,10 @@ class CapturedEvents(Events):
         Raises:
             TimeoutError: They did not come in `timeout` seconds.
         """
-        deadline = monotonic() + timeout
+        __tracebackhide__ = True
         with self._recorder.changed:
-            while len(self) < count:
-                if not self._recorder.changed.wait(deadline - monotonic()) and len(self) < count:
-                    raise TimeoutError(f"waited {timeout:g} s for {count} events: {self!r}")
+            if not wait_until(lambda: len(self) >= count, self._recorder.changed, timeout):
+                raise TimeoutError(f"waited {timeout:g} s for {count} events: {self!r}")
             return self.all
 
     @contextlib.contextmanager

@@ -113,6 +113,7 @@ ORDER = [
     "_warehouse",
     "_plan",
     "_schemas",
+    "_clock",
     "_events",
     "_fields",
     "_ids",

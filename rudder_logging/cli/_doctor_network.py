@@ -13,6 +13,7 @@ from dataclasses import replace
 from urllib.parse import urlsplit
 
 from .._body import WITHOUT_EVENTS
+from .._clock import monotonic, wall_time
 from .._outcomes import CURES, SETTLING, Verdict, judge, shown
 from .._transport import Answer, HttpTransport, Look, check_files
 from ..config import Config
@@ -83,13 +84,13 @@ def _of_way(config: Config, transport: HttpTransport, timeout: float) -> Iterato
     yield named
     if named.severity is Severity.STOPS:
         return
-    begun, begun_at = time.perf_counter(), time.time()
+    begun, begun_at = monotonic(), wall_time()
     try:
         look = transport.look("/health", timeout)
     except (TransportError, HeldError) as error:
         yield _of_failure(error, config, proxy)
         return
-    elapsed = time.perf_counter() - begun
+    elapsed = monotonic() - begun
     yield from _of_certificate(look)
     yield from _of_clock(look, begun_at + elapsed / 2)
     yield _of_health(look)
@@ -108,7 +109,7 @@ def _whence(config: Config) -> str:
 def _of_name(url: str, what: str) -> Finding:
     parts = urlsplit(url if "://" in url else f"//{url}")
     host = parts.hostname or ""
-    begun = time.perf_counter()
+    begun = monotonic()
     try:
         answers = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
@@ -118,7 +119,7 @@ def _of_name(url: str, what: str) -> Finding:
             f"the name of {what}, {host}, is not resolved: {words}",
             "correct the name, or this machine's DNS",
         )
-    milliseconds = 1_000 * (time.perf_counter() - begun)
+    milliseconds = 1_000 * (monotonic() - begun)
     addresses = list(dict.fromkeys(str(answer[4][0]) for answer in answers))
     return _found(
         Severity.WELL,
@@ -153,7 +154,7 @@ def _of_certificate(look: Look) -> Iterator[Finding]:
     if not isinstance(ends, str):
         return
     moment = ssl.cert_time_to_seconds(ends)
-    days = int((moment - time.time()) // _DAY)
+    days = int((moment - wall_time()) // _DAY)
     day = time.strftime("%Y-%m-%d", time.gmtime(moment))
     text = f"the certificate is accepted, and valid until {day}, {days} days from now"
     if days < _DAYS_BEFORE_EXPIRY:
@@ -204,7 +205,7 @@ def _of_health(look: Look) -> Finding:
 
 
 def _of_key(config: Config, transport: HttpTransport, timeout: float) -> Iterator[Finding]:
-    begun = time.perf_counter()
+    begun = monotonic()
     try:
         answer = transport.send(WITHOUT_EVENTS, timeout)
         if answer.text in ("invalid json", "failed to read body from request") and config.gzip:
@@ -219,7 +220,7 @@ def _of_key(config: Config, transport: HttpTransport, timeout: float) -> Iterato
     except (TransportError, HeldError) as error:
         yield _of_failure(error, config, transport.way()[0])
         return
-    milliseconds = 1_000 * (time.perf_counter() - begun)
+    milliseconds = 1_000 * (monotonic() - begun)
     yield _of_verdict(answer)
     yield _found(Severity.WELL, f"an upload is answered in {milliseconds:.0f} ms")
 

@@ -8,11 +8,11 @@ import signal
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .._before_send import before_send
 from .._body import FRAME, MESSAGE_OVERHEAD
+from .._clock import monotonic
 from .._plan import TrackingPlan
 from .._reports import DeadLetters
 from ..exceptions import ConfigError, InvalidEventError

@@ -7,11 +7,11 @@ import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from time import monotonic
 from typing import Any
 
 import orjson
 
+from .._clock import monotonic
 from ..config import Config
 from ._common import BadInputError, events
 from ._sources import Source

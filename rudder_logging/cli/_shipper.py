@@ -9,10 +9,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from time import monotonic
 from typing import Any
 
 from .._body import FRAME, MESSAGE_OVERHEAD
+from .._clock import monotonic
 from .._delivery import Delivery
 from .._ledger import Ledger
 from .._outcomes import shown

@@ -6,9 +6,9 @@ import json
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
-from time import monotonic
 from typing import Any
 
+from .._clock import wait_until
 from .._events import validate
 from ..exceptions import InvalidEventError
 
@@ -88,18 +88,14 @@ class Inbox:
 
     def wait(self, what: str, count: int, timeout: float) -> None:
         """Wait for so many `events` or `requests`; TimeoutError tells how many there are."""
-        deadline = monotonic() + timeout
         with self._changed:
             held = self._events if what == "events" else self._requests
-            while len(held) < count:
-                remaining = deadline - monotonic()
-                if remaining <= 0:
-                    raise TimeoutError(
-                        f"waited {timeout:g} s for {count} {what}; "
-                        f"{len(self._events)} events came in {len(self._requests)} requests, "
-                        f"answered {[request.status for request in self._requests][-5:]}"
-                    )
-                self._changed.wait(remaining)
+            if not wait_until(lambda: len(held) >= count, self._changed, timeout):
+                raise TimeoutError(
+                    f"waited {timeout:g} s for {count} {what}; "
+                    f"{len(self._events)} events came in {len(self._requests)} requests, "
+                    f"answered {[request.status for request in self._requests][-5:]}"
+                )
 
     def clear(self) -> None:
         """Forget everything received."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import re
 import socket
@@ -18,6 +19,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
+from .._clock import monotonic
 from . import gateway
 from .dialects import NEWEST, known, spoken
 from .faults import Fault, FaultPlan
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["LocalDataPlane"]
 
 _SECONDS_TO_START = 10.0
+_SECONDS_TO_STOP = 30.0
 _IDLE_SECONDS = 720  # the gateway's own
 _MAX_HEADER_BYTES = 524_288  # the gateway's own
 _TURNS_TO_CONNECT = 3  # of the loop, from accepting a connection until its protocol has it
@@ -149,7 +152,9 @@ class LocalDataPlane:
         """Stop listening and cut what hangs. What arrived stays readable."""
         if self._server is not None and self._thread is not None:
             self._server.finish()
-            self._thread.join()
+            self._thread.join(_SECONDS_TO_STOP)
+            if self._thread.is_alive():
+                raise RuntimeError(f"{self!r} did not stop in {_SECONDS_TO_STOP:g} s")
             logging.getLogger("uvicorn.error").removeFilter(quiet)
             self._server = self._thread = None
 
@@ -297,6 +302,8 @@ class LocalDataPlane:
 
     def _serve(self, server: Server, listening: socket.socket) -> None:
         async def serve() -> None:
+            with contextlib.suppress(AttributeError):  # a loop in C, whose time nobody replaces
+                asyncio.get_running_loop().time = monotonic  # type: ignore[method-assign]
             self._released = asyncio.Event()
             server.on_exit = self._released.set
             await server.serve(sockets=[listening])

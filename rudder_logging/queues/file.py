@@ -11,8 +11,8 @@ import contextlib
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from time import monotonic
 
+from .._clock import monotonic, wait_until
 from ..exceptions import QueueFullError
 from ._backlog import Backlog
 from ._store import Store, sync
@@ -248,16 +248,10 @@ class FileQueue:
                 self._notes.popleft()()
 
     def _wait(self, condition: Callable[[], bool], timeout: float) -> bool:
-        deadline = monotonic() + timeout
         with self._settled:
-            while not self._is_busy:  # else this thread was interrupted in here: it goes on later
-                if condition():
-                    return True
-                remaining = deadline - monotonic()
-                if remaining <= 0:
-                    break
-                self._settled.wait(remaining)
-        return False
+            # If busy, this thread was interrupted in here: what it waits for goes on later.
+            wait_until(lambda: self._is_busy or condition(), self._settled, timeout)
+            return not self._is_busy and condition()
 
     def _note_fault(self, fault: str | None) -> None:
         """The disk fails, or is well again (None): until then, only the first fault is told."""

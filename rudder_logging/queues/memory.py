@@ -8,8 +8,8 @@ import threading
 from collections import deque
 from collections.abc import Iterator
 from itertools import accumulate, islice, takewhile
-from time import monotonic
 
+from .._clock import wait_until
 from ..exceptions import QueueFullError
 from ._eviction import oldest_to_go
 from ._settled import Settled
@@ -152,11 +152,12 @@ class MemoryQueue:
 
     def wait_for_room(self, size: int, timeout: float) -> bool:
         """See `EventQueue.wait_for_room`."""
-        with self._settled:
-            return self._settled.wait_for(
+        with self._lock:
+            return wait_until(
                 lambda: (
                     len(self._messages) < self._max_events and self._bytes + size <= self._max_bytes
                 ),
+                self._settled,
                 timeout,
             )
 
@@ -167,14 +168,8 @@ class MemoryQueue:
 
     def wait_until_settled(self, mark: int, timeout: float) -> bool:
         """See `EventQueue.wait_until_settled`."""
-        deadline = monotonic() + timeout
-        with self._settled:
-            while self._done.count < mark:
-                remaining = deadline - monotonic()
-                if remaining <= 0:
-                    return False
-                self._settled.wait(remaining)
-            return True
+        with self._lock:
+            return wait_until(lambda: self._done.count >= mark, self._settled, timeout)
 
     def waiting(self) -> int:
         """See `EventQueue.waiting`."""
