@@ -1,4 +1,4 @@
-"""The option `before_send`: what the app's hook makes of a message."""
+"""Messages that the app has edited: by `before_send`, or by a `format` of its own."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import orjson
 
 from ._encoding import dumps
 from ._events import validate
-from .exceptions import InvalidTypeError
+from ._ids import new_message_id
+from .exceptions import InvalidTypeError, InvalidValueError
 
-__all__ = ["before_send"]
+__all__ = ["before_send", "edited_line"]
 
 
 def before_send(message: bytes, hook: Callable[[dict[str, Any]], object]) -> bytes | str:
@@ -38,7 +39,28 @@ def before_send(message: bytes, hook: Callable[[dict[str, Any]], object]) -> byt
         raise InvalidTypeError(
             f"before_send must return the message or None, not {type(edited).__name__}"
         )
+    return _checked(edited, message_id)
+
+
+def edited_line(line: object) -> bytes:
+    """The message in a line that a `format` of the app's returned, short of its closing brace.
+
+    Raises:
+        InvalidEventError: It can't be sent, or is none.
+    """
+    try:
+        edited = orjson.loads(line)  # type: ignore[arg-type]  # it says so itself
+    except (TypeError, ValueError):
+        edited = None
+    if not isinstance(edited, dict):
+        raise InvalidValueError(
+            "format returned no event; return what super().format(record) did, edited as JSON"
+        )
+    return _checked(edited, None)
+
+
+def _checked(edited: dict[str, Any], message_id: str | None) -> bytes:
     edited.pop("sentAt", None)
     if not edited.get("messageId"):
-        edited["messageId"] = message_id
+        edited["messageId"] = message_id or new_message_id()
     return dumps(validate(edited))[:-1]

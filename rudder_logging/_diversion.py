@@ -16,7 +16,7 @@ from typing import Any
 
 import orjson
 
-from ._dispatch import rudder_handlers, want_records
+from ._dispatch import is_stand_in, rudder_handlers, want_records
 from ._handler import RudderHandler
 from ._layers import Layer, lay, lift
 from ._ledger import Ledger
@@ -104,8 +104,8 @@ class _Diverted:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._handler, name)
 
-    def accept(self, fields: Mapping[str, Any], template: object, created: float) -> None:
-        RudderHandler.accept(self, fields, template, created)  # type: ignore[arg-type]
+    def accept(self, *event: Any) -> None:
+        RudderHandler.accept(self, *event)  # type: ignore[arg-type]
 
     @property
     def ledger(self) -> Ledger:
@@ -201,6 +201,8 @@ def _handle(self: logging.Logger, record: logging.LogRecord) -> None:
         enabled = not self.disabled and _originals["isEnabledFor"](self, record.levelno)
         if enabled:
             self.callHandlers(record)
+        if is_stand_in(self):  # of a direct call, which finds the handlers by itself
+            return
         on_way = rudder_handlers(self)
         if not enabled or all(handler.level > record.levelno for handler in on_way):
             _take(self, record, on_way)

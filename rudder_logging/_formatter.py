@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -47,6 +49,9 @@ class Defaults:
         )
 
 
+_in_force: ContextVar[Defaults | None] = ContextVar("rudder_logging_defaults", default=None)
+
+
 def event_of(record: logging.LogRecord) -> Mapping[str, Any] | None:
     """What the app gave as `extra["rudder"]`; None: the record carries no event."""
     return record.__dict__.get("rudder")
@@ -68,6 +73,26 @@ class RudderFormatter(OrjsonFormatter):
 
     .. versionadded:: 0.1.0
     """
+
+    is_hooked = False
+    """Whether the class or the instance has a `format` of its own, which a handler has to ask."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Look once whether the class has one."""
+        super().__init_subclass__(**kwargs)
+        cls.is_hooked = cls.format is not RudderFormatter.format
+
+    def __setattr__(self, name: str, value: object) -> None:
+        """Notice one that is set on the instance."""
+        super().__setattr__(name, value)
+        if name == "format":
+            self.is_hooked = True
+
+    def __delattr__(self, name: str) -> None:
+        """Notice that it is gone."""
+        super().__delattr__(name)
+        if name == "format":
+            self.__dict__.pop("is_hooked", None)
 
     def __init__(
         self,
@@ -91,8 +116,19 @@ class RudderFormatter(OrjsonFormatter):
         fields = event_of(record)
         if fields is None:
             return super().format(record)
-        message = self.encode(fields, record.msg, record.created, self.event_defaults)
+        defaults = _in_force.get() or self.event_defaults
+        message = self.encode(fields, record.msg, record.created, defaults)
         return (message + b"}").decode()
+
+    @staticmethod
+    @contextlib.contextmanager
+    def with_defaults(defaults: Defaults) -> Iterator[None]:
+        """Have `format` use others than the formatter's own, for a while."""
+        token = _in_force.set(defaults)
+        try:
+            yield
+        finally:
+            _in_force.reset(token)
 
     def encode(
         self, fields: Mapping[str, Any], template: object, created: float, defaults: Defaults

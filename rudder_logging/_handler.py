@@ -11,12 +11,13 @@ import contextlib
 import logging
 import sys
 import weakref
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from . import _lifecycle
-from ._before_send import before_send
+from ._before_send import before_send, edited_line
 from ._events import check_size
 from ._formatter import Defaults, RudderFormatter
 from ._ledger import Ledger, Stats
@@ -40,9 +41,24 @@ if TYPE_CHECKING:
     from ._listener import BatchListener
     from .config import Options
 
-__all__ = ["RudderHandler"]
+__all__ = ["RudderHandler", "errors_of_a_call"]
 
 _log = logging.getLogger("rudder_logging")
+
+_HOOKS = ("handle", "filter", "emit", "format")
+"""Methods that a subclass or an instance may replace, to see all that leaves."""
+_errors: ContextVar[list[Exception] | None] = ContextVar("rudder_logging_errors", default=None)
+
+
+@contextlib.contextmanager
+def errors_of_a_call() -> Iterator[list[Exception]]:
+    """Collect what is wrong with an event, for a call that raises it, instead of telling it."""
+    errors: list[Exception] = []
+    token = _errors.set(errors)
+    try:
+        yield errors
+    finally:
+        _errors.reset(token)
 
 
 class RudderHandler(logging.Handler):
@@ -65,6 +81,9 @@ class RudderHandler(logging.Handler):
 
     .. versionadded:: 0.1.0
     """
+
+    _is_hooked = False
+    """Whether the class or the instance has hooks of its own: each event then goes by all."""
 
     def __init__(
         self,
@@ -101,6 +120,25 @@ class RudderHandler(logging.Handler):
         if queue.pending()[0] and not self._pipeline.is_synchronous:
             self._listener.ensure_running()  # processes that have ended left events behind
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Look once whether the class has hooks of its own."""
+        super().__init_subclass__(**kwargs)
+        cls._is_hooked = any(
+            getattr(cls, name) is not getattr(RudderHandler, name) for name in _HOOKS
+        )
+
+    def __setattr__(self, name: str, value: object) -> None:
+        """Notice a hook that is set on the instance."""
+        super().__setattr__(name, value)
+        if name in _HOOKS:
+            self._is_hooked = True
+
+    def __delattr__(self, name: str) -> None:
+        """Notice that one is gone."""
+        super().__delattr__(name)
+        if name in _HOOKS and self.__dict__.keys().isdisjoint(_HOOKS):
+            self.__dict__.pop("_is_hooked", None)
+
     # logging.Handler's own methods, in the order in which logging calls them.
 
     def createLock(self) -> None:  # noqa: N802 - logging's name
@@ -128,13 +166,17 @@ class RudderHandler(logging.Handler):
         self._defaults = fmt.event_defaults.under(own)
 
     def handle(self, record: logging.LogRecord) -> bool | logging.LogRecord:  # type: ignore[override]
-        """Filter and emit a record, unless it carries no event or has been here before.
+        """Filter and emit a record, unless it has been here before.
+
+        Without filters, a record that carries no event is left alone at once. A filter may make an
+        event of it, or return another record (from Python 3.12).
 
         Never raises: what a filter raises goes to `handleError`, and counts in `Stats.invalid`.
         """
-        if record.__dict__.get("rudder") is None:
+        is_plain = not (self.filters or self._is_hooked)
+        if is_plain and record.__dict__.get("rudder") is None:
             return False
-        # `_has_seen`, written out: a call more in here costs the whole one 3 %.
+        # `_was_last` is for a class of the app's that has no hash.
         try:
             reference = weakref.ref(record, self._forget)
             if reference in self._seen:
@@ -143,13 +185,13 @@ class RudderHandler(logging.Handler):
         except TypeError:
             if self._was_last(record):
                 return False
-        if not self.filters:
+        if is_plain:
             self.emit(record)
             return True
         try:
             passed = self._filter(record)
-        except Exception:  # noqa: BLE001 - a filter of the app's may raise anything
-            self.handleError(record)
+        except Exception as error:  # noqa: BLE001 - a filter of the app's may raise anything
+            self._tell(record, error)
             return False
         if passed:
             self.emit(filtered(record, passed))
@@ -159,8 +201,16 @@ class RudderHandler(logging.Handler):
         """Queue a record's event, if it has one. Never raises."""
         try:
             self._accept(record)
-        except Exception:  # noqa: BLE001 - a value's conversion may raise anything
-            self.handleError(record)
+        except Exception as error:  # noqa: BLE001 - a value's conversion may raise anything
+            self._tell(record, error)
+
+    def format(self, record: logging.LogRecord) -> str:
+        """A record's event as a line of JSON, with what the handler adds to each.
+
+        A subclass may return another: it is what is sent.
+        """
+        with self._formatter.with_defaults(self._defaults):
+            return self._formatter.format(record)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
         """Tell on stderr that a record was not accepted, unless `logging.raiseExceptions` is off.
@@ -237,15 +287,15 @@ class RudderHandler(logging.Handler):
             InvalidEventError: It can't be sent as it is; counted in `Stats.invalid`.
             Exception: Whatever a filter raises; counted there, too.
         """
-        if not self._has_seen(record):
-            passed = self._filter(record)
-            if passed:
-                self._accept(filtered(record, passed))
+        with errors_of_a_call() as errors:
+            self.handle(record)
+        if errors:
+            raise errors.pop()
 
     @property
     def looks_at_records(self) -> bool:
-        """Whether it filters records: if not, `accept` alone does what `deliver` does."""
-        return bool(self.filters) or type(self).filter is not logging.Handler.filter
+        """Whether anything of the app's sees records: if not, `accept` does what `deliver` does."""
+        return bool(self.filters) or self._is_hooked or self._formatter.is_hooked
 
     def _accept(self, record: logging.LogRecord) -> None:
         fields = record.__dict__.get("rudder")
@@ -256,21 +306,42 @@ class RudderHandler(logging.Handler):
             record, self._listener.is_deliverer
         ):
             return
-        self.accept(fields, record.msg, record.created)
+        if self._formatter.is_hooked or self._is_hooked:
+            self.accept(fields, record.msg, record.created, record)
+        else:
+            self.accept(fields, record.msg, record.created)
 
-    def accept(self, fields: Mapping[str, Any], template: object, created: float) -> None:
+    def _tell(self, record: logging.LogRecord, error: Exception) -> None:
+        """To whoever made the call, or else on stderr."""
+        errors = _errors.get()
+        if errors is None:
+            self.handleError(record)
+        else:
+            errors.append(error)
+
+    def accept(
+        self,
+        fields: Mapping[str, Any],
+        template: object,
+        created: float,
+        record: logging.LogRecord | None = None,
+    ) -> None:
         """Queue an event, whether a record carries it or not.
 
         Args:
             fields: As in `extra["rudder"]`.
             template: The log line's, which names the event if the fields don't.
             created: When it was logged, in seconds since the epoch.
+            record: It is to be formatted, because the app has a say in that.
 
         Raises:
             InvalidEventError: It can't be sent as it is; counted in `Stats.invalid`.
         """
         try:
-            message = self._formatter.encode(fields, template, created, self._defaults)
+            if record is None:
+                message = self._formatter.encode(fields, template, created, self._defaults)
+            else:
+                message = edited_line(self.format(record))
             if self.config.before_send is not None:
                 edited = self._edited(message)
                 if edited is None:
@@ -343,22 +414,12 @@ class RudderHandler(logging.Handler):
         try:
             return self.filter(record)
         except Exception:
-            self._ledger.invalid()
+            if record.__dict__.get("rudder") is not None:
+                self._ledger.invalid()
             raise
 
-    def _has_seen(self, record: logging.LogRecord) -> bool:
-        """Whether this very record has been here; it has from now on."""
-        try:
-            reference = weakref.ref(record, self._forget)
-            if reference in self._seen:
-                return True
-            self._seen.add(reference)
-        except TypeError:
-            return self._was_last(record)
-        return False
-
     def _was_last(self, record: logging.LogRecord) -> bool:
-        """The same for one of the app's own class, without a hash: it is known until the next."""
+        """Whether this very record has just been here: it is known until the next."""
         last, self._last = self._last, weakref.ref(record)
         return last is not None and last() is record
 

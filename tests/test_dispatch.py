@@ -37,13 +37,13 @@ class Records(logging.Handler):
 def made(monkeypatch: pytest.MonkeyPatch) -> list[logging.LogRecord]:
     """All records that are made."""
     records: list[logging.LogRecord] = []
-    make = logging.Logger.makeRecord
+    make = logging.LogRecord.__init__
 
-    def make_and_note(*args: Any, **kwargs: Any) -> logging.LogRecord:
-        records.append(make(*args, **kwargs))
-        return records[-1]
+    def make_and_note(self: logging.LogRecord, *args: Any, **kwargs: Any) -> None:
+        make(self, *args, **kwargs)
+        records.append(self)
 
-    monkeypatch.setattr(logging.Logger, "makeRecord", make_and_note)
+    monkeypatch.setattr(logging.LogRecord, "__init__", make_and_note)
     return records
 
 
