@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import copy
+import json
 import uuid
 from collections import UserDict
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from enum import Enum, IntEnum
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+import orjson
 import pytest
 
+from rudder_logging import RudderFormatter
 from rudder_logging._events import (
     BINDABLE_FIELDS,
     EVENT_TYPES,
@@ -24,6 +28,7 @@ from rudder_logging._events import (
     merge_bound,
     validate,
 )
+from rudder_logging._formatter import Defaults
 from rudder_logging.exceptions import InvalidEventError, InvalidTypeError, InvalidValueError
 
 SECRET = "s3cret-payload"
@@ -556,11 +561,12 @@ def test_text_that_the_server_parses_is_sent_as_given(text: str) -> None:
         (date(2026, 1, 31), "2026-01-31"),
         ("Tue, 01 Feb 2022 19:14:18 GMT", "2022-02-01T19:14:18+00:00"),
         ("Tue, 01 Feb 2022 19:14:18 +0100", "2022-02-01T19:14:18+01:00"),
-        ("Tue, 01 Feb 2022 19:14:18 MST", "2022-02-01T19:14:18-07:00"),
+        ("Tue, 1 Feb 2022 19:14:18 UTC", "2022-02-01T19:14:18+00:00"),
+        ("Tue Feb  1 19:14:18 2022", "2022-02-01T19:14:18+00:00"),
     ],
 )
 def test_times_of_other_forms_are_sent_as_rfc_3339(value: Any, sent: str) -> None:
-    """Datetimes, dates and RFC 1123 text keep their moment, and their offset."""
+    """Datetimes, dates, RFC 1123 and C's text keep their moment, and their offset."""
     assert build({"event": "Read", "user_id": "u1", "timestamp": value})["timestamp"] == sent
 
 
@@ -618,6 +624,12 @@ def test_a_moment_before_the_first_year_is_refused_by_name() -> None:
         "2022-02-01T19:14:18+01:99",
         "10000-01-01",
         "10000-01-01T00:00:00Z",
+        "2022-02-01T19:14:18+0190",
+        "2022-02-01T19:14:18 CET",
+        "Tue, 01 Feb 2022 19:14:18 MST",
+        "Tue, 01 Feb 2022 19:14:18",
+        "Tue, 01 Feb 22 19:14:18 GMT",
+        "Feb 1, 2022 7:14 PM",
         "Mon, 01 Jan 10000 00:00:00 GMT",
         "Tue, 32 Feb 2022 19:14:18 GMT",
         "Tue Feb 30 2022 19:14:18 GMT+0000 (UTC)",
@@ -635,6 +647,50 @@ def test_text_that_the_server_ignores_is_refused(text: str) -> None:
     """The server ignores what it can't parse without a word; here it is an error with a cure."""
     with pytest.raises(InvalidValueError, match=r"'timestamp' can't be parsed.*aware datetime"):
         build({"event": "Read", "user_id": "u1", "timestamp": text})
+
+
+TEXT = (Path(__file__).parent / "contract" / "timestamps.jsonl").read_text("utf-8")
+FORMS: list[dict[str, Any]] = [json.loads(line) for line in TEXT.splitlines()]
+
+
+def _sent(given: Any, way: str) -> Any:
+    """What is sent as `timestamp`, or why nothing is."""
+    fields = {"event": "Read", "user_id": "u1", "timestamp": given}
+    try:
+        if way == "compiled":
+            line = RudderFormatter().encode(fields, None, UTC_NOON.timestamp(), Defaults())
+            return orjson.loads(line + b"}").get("timestamp")
+        if way == "long":
+            return build(fields).get("timestamp")
+        return validate({**fields, "type": "track", "userId": "u1"})["timestamp"]
+    except InvalidEventError as error:
+        return error
+
+
+@pytest.mark.parametrize("form", FORMS, ids=lambda form: repr(form["given"]))
+@pytest.mark.parametrize("way", ["compiled", "long", "from a file"])
+def test_each_form_is_read_as_a_real_server_reads_it(way: str, form: dict[str, Any]) -> None:
+    """Or refused: no event is stored under another time than its sender had in mind."""
+    given, becomes = form["given"], form["timestamp"]
+    sent = _sent(given, way)
+    if isinstance(sent, InvalidEventError):
+        assert "give an aware datetime" in str(sent)
+    elif given is None:  # it counts as left out
+        assert sent is None
+    elif sent != given:
+        moment = datetime.fromisoformat(sent)
+        assert moment == datetime.fromisoformat(becomes.replace("Z", "+00:00"))
+    else:
+        assert becomes != "ignored"
+        assert given.isdigit() or given.startswith(becomes[: len("2026-02-01")])
+
+
+def test_few_forms_are_refused_that_a_server_reads() -> None:
+    """Those that mislead, or name no day: all others are taken."""
+    read = [form["given"] for form in FORMS if form["timestamp"] != "ignored"]
+    taken = [given for given in read if isinstance(_sent(given, "long"), str)]
+    assert len(taken) == 28
+    assert len(read) - len(taken) == 25
 
 
 @pytest.mark.parametrize("value", [1643742858, 1643742858.381, True, b"2022-02-01", [], {}])

@@ -9,7 +9,7 @@ __all__ = ["moment_of", "since"]
 
 _RFC_3339 = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)"
-    r"(?:[Tt ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?(?:[Zz]|([+-])(\d\d):?(\d\d))?)?",
+    r"(?:[Tt ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?(?:[Zz]|([+-])(\d\d):?([0-5]\d))?)?",
     re.ASCII,
 )
 _AGO = re.compile(r"(\d{1,6})([smhd])", re.ASCII)
