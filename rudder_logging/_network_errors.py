@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import http.client
+import importlib.util
 import re
 import ssl
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import requests
 import urllib3.exceptions
@@ -19,53 +21,93 @@ from .exceptions import (
     TransportError,
 )
 
-__all__ = ["meaning"]
+__all__ = ["Attempt", "meaning"]
 
-_MISCONFIGURED = (
-    requests.exceptions.InvalidURL,
-    requests.exceptions.InvalidSchema,
-    requests.exceptions.MissingSchema,
-    requests.exceptions.InvalidHeader,
-)
-_BEFORE_SENDING = (
+_Kinds = type[BaseException] | tuple[type[BaseException], ...]
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """What is known of an upload that failed."""
+
+    sent: bool
+    """Some of the request had left."""
+    seconds: float
+    """How long it waited for a connection, and for an answer."""
+    kept_alive: bool = False
+    """Its connection had served before."""
+    proxy: str | None = None
+    """The one in force."""
+    is_through_proxy: bool = False
+    """It had connected us to the server."""
+    file_fault: str | None = None
+    """What is wrong with a file that it needs."""
+
+
+_OF_TLS = (requests.exceptions.SSLError, urllib3.exceptions.SSLError)
+_OF_NETWORK = (
     urllib3.exceptions.NewConnectionError,
     urllib3.exceptions.ConnectTimeoutError,
-    urllib3.exceptions.ProxyError,
+    ConnectionError,
+    TimeoutError,
+    http.client.HTTPException,  # of a proxy
 )
 
 
 def meaning(
-    error: Exception, *, kept_alive: bool, seconds: float, outer: BaseException | None = None
+    error: Exception, attempt: Attempt, outer: BaseException | None = None
 ) -> TransportError | HeldError:
-    """Our error for one of requests' or urllib3's.
+    """Our error for whatever an upload raised.
 
     Its text may end in what mends it, after a semicolon. It quotes neither URL nor header.
 
     Args:
-        error: What an upload raised.
-        kept_alive: Its connection had served before.
-        seconds: How long it waited for a connection, and for an answer.
+        error: What it raised.
+        attempt: See there.
         outer: What the app was handling when it came to the upload, which Python takes for a cause.
     """
     causes = list(_causes(error, outer))
-    words = _describe(causes, seconds)
-    if isinstance(error, _MISCONFIGURED):
-        return HeldError(f"the request can't be made: {words}; correct data_plane_url or proxies")
-    by_proxy = any(isinstance(cause, urllib3.exceptions.ProxyError) for cause in causes)
-    if by_proxy or isinstance(error, requests.exceptions.SSLError):
-        found = _in_tls(causes, "proxy" if by_proxy else "server")
+    if _any(causes, _OF_TLS):
+        found = _in_tls(causes, attempt)
         if found is not None:
             return found
+    words = _describe(causes, attempt)
+    if not attempt.sent:
+        return _of_connecting(causes, attempt, words)
+    if attempt.kept_alive and _any(causes, ConnectionError):
+        return StaleConnectionError(words)
+    return OutcomeUnknownError(words)
+
+
+def _of_connecting(
+    causes: list[BaseException], attempt: Attempt, words: str
+) -> TransportError | HeldError:
+    """The meaning of what went wrong before anything was sent."""
     status = next(filter(None, map(_refusal_of_tunnel, causes)), None)
     if status is not None:
         return _of_tunnel(status)
-    if isinstance(error, (requests.exceptions.SSLError, requests.exceptions.ConnectTimeout)) or any(
-        isinstance(cause, _BEFORE_SENDING) for cause in causes
-    ):
+    if _any(causes, _OF_NETWORK):
         return ConnectionFailedError(words)
-    if kept_alive and any(isinstance(cause, ConnectionError) for cause in causes):
-        return StaleConnectionError(words)
-    return OutcomeUnknownError(words)
+    return _of_making(causes, attempt, words) or ConnectionFailedError(words)
+
+
+def _of_making(causes: list[BaseException], attempt: Attempt, words: str) -> HeldError | None:
+    """The same, if it is our side's configuration."""
+    if attempt.file_fault is not None:
+        return HeldError(f"{attempt.file_fault}; correct that, or see to the file")
+    proxy = attempt.proxy
+    if proxy is not None and _any(causes, (TypeError, ValueError)):
+        if proxy.lower().startswith("socks") and not importlib.util.find_spec("socks"):
+            return HeldError(
+                "a SOCKS proxy needs the package PySocks; pip install 'requests[socks]'"
+            )
+        return HeldError(
+            f"the request can't be made: {words}; correct the proxy's URL, in proxies or in the "
+            "environment"
+        )
+    if _any(causes, ValueError):
+        return HeldError(f"the request can't be made: {words}; correct data_plane_url")
+    return None
 
 
 def _refusal_of_tunnel(cause: BaseException) -> int | None:
@@ -98,13 +140,15 @@ _OTHER_HOST = (62, 64)  # name and address
 _FILES = ("X509", "PEM")  # OpenSSL's libraries that read them
 
 
-def _in_tls(causes: list[BaseException], side: str) -> TransportError | HeldError | None:
+def _in_tls(causes: list[BaseException], attempt: Attempt) -> TransportError | HeldError | None:
+    is_proxy_s = (attempt.proxy or "").startswith("https:") and not attempt.is_through_proxy
+    side = "proxy" if is_proxy_s else "server"
     for cause in causes:
         if isinstance(cause, ssl.SSLError):
-            return _of_tls(cause, side)
+            return _of_tls(cause, side, sent=attempt.sent)
         if type(cause).__name__ == "CertificateError":  # urllib3 1 compares hosts by itself
             return CertificateError(
-                f"the {side}'s certificate was not accepted: hostname mismatch; "
+                f"the {side}'s certificate was not accepted: {cause}; "
                 + _cure_of_certificate(_OTHER_HOST[0], _url_of(side))
             )
     return None
@@ -114,7 +158,7 @@ def _url_of(side: str) -> str:
     return "the proxy's URL" if side == "proxy" else "data_plane_url"
 
 
-def _of_tls(cause: ssl.SSLError, side: str) -> TransportError | HeldError:
+def _of_tls(cause: ssl.SSLError, side: str, *, sent: bool) -> TransportError | HeldError:
     """The meaning of OpenSSL's error, in a connection to the `server` or the `proxy`."""
     url = _url_of(side)
     reason = cause.reason or "no reason given"
@@ -128,8 +172,8 @@ def _of_tls(cause: ssl.SSLError, side: str) -> TransportError | HeldError:
         return CertificateError(
             f"the {side} ended the TLS handshake: {reason}; {_cure_of_alert(reason, url)}"
         )
-    if isinstance(cause, ssl.SSLEOFError):  # in TLS 1.3, perhaps after the request was sent
-        return OutcomeUnknownError(f"the {side} cut the TLS connection")
+    if sent:
+        return OutcomeUnknownError(_cut_or_failed(cause, side))
     if reason in _NO_TLS:
         return HeldError(
             f"the {side} does not speak TLS at this port; correct the port in {url}, "
@@ -140,7 +184,13 @@ def _of_tls(cause: ssl.SSLError, side: str) -> TransportError | HeldError:
             "a certificate file can't be used; ca_bundle and client_cert must name PEM files, and "
             "a client certificate its key"
         )
-    return ConnectionFailedError(f"TLS failed: {reason}")
+    return ConnectionFailedError(_cut_or_failed(cause, side))
+
+
+def _cut_or_failed(cause: ssl.SSLError, side: str) -> str:
+    if isinstance(cause, ssl.SSLEOFError):
+        return f"the {side} cut the TLS connection"
+    return f"TLS failed: {cause.reason or 'no reason given'}"
 
 
 def _cure_of_certificate(code: int, url: str) -> str:
@@ -174,24 +224,31 @@ def _causes(error: BaseException, outer: BaseException | None) -> Iterator[BaseE
             waiting += found.args
 
 
+_NO_HTTP = "the answer is no HTTP"
 _IN_WORDS: tuple[tuple[type[BaseException], str], ...] = (
     (urllib3.exceptions.ConnectTimeoutError, "no connection within {seconds:g} s"),
     (urllib3.exceptions.TimeoutError, "no answer within {seconds:g} s"),
     (TimeoutError, "no answer within {seconds:g} s"),
     (http.client.RemoteDisconnected, "the connection was closed without an answer"),
     (http.client.IncompleteRead, "the answer was cut short"),
-    (http.client.HTTPException, "the answer is no HTTP"),
+    (http.client.HTTPException, _NO_HTTP),
 )
 """What an error means of which no system has words. The first that is found counts."""
 
 
-def _describe(causes: list[BaseException], seconds: float) -> str:
+def _any(causes: list[BaseException], kind: _Kinds) -> bool:
+    return any(isinstance(cause, kind) for cause in causes)
+
+
+def _describe(causes: list[BaseException], attempt: Attempt) -> str:
     """The innermost operating system error in words, or else ours, or else the kind of error."""
     for cause in causes:
         if isinstance(cause, OSError) and cause.strerror and not isinstance(cause, ssl.SSLError):
             return cause.strerror
     for kind, words in _IN_WORDS:
-        if any(isinstance(cause, kind) for cause in causes):
-            return words.format(seconds=seconds)
+        if _any(causes, kind):
+            return words.format(seconds=attempt.seconds)
+    if attempt.sent and _any(causes, ValueError):  # http.client trusts a length, urllib3 does not
+        return _NO_HTTP
     kinds = [type(cause).__name__ for cause in causes]
     return " < ".join(dict.fromkeys(kinds[:3]))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import email.utils
 import errno
 import http.client
+import http.cookiejar
 import io
 import math
 import os
@@ -15,7 +17,7 @@ import socket
 import ssl
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
@@ -24,13 +26,13 @@ import requests.adapters
 import urllib3.exceptions
 
 from ._clock import monotonic, wall_time
-from ._guard import check_url
+from ._guard import check_url, is_loopback
 from ._gzip import compress
-from ._network_errors import meaning
+from ._network_errors import Attempt, meaning
 from ._reports import check_dead_letters
 from ._version import __version__
 from .config import Config
-from .exceptions import ConfigError, KeptBackError
+from .exceptions import ConfigError, HeldError, KeptBackError, TransportError
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -86,10 +88,28 @@ def check_files(config: Config) -> None:
     for option in ("ca_bundle", "client_cert"):
         given = getattr(config, option)
         for path in given if isinstance(given, tuple) else (given,):
-            if path and not os.path.exists(path):  # noqa: PTH110
-                raise ConfigError(f"{option} names a file that does not exist: {path}")
+            fault = path and _fault_of_file(option, path)
+            if fault:
+                raise ConfigError(fault)
     if config.dead_letter:
         check_dead_letters(config.dead_letter)
+
+
+def _fault_of_file(name: str, path: str) -> str | None:
+    """What is wrong with a file that has to be read; None: nothing is known."""
+    if not os.path.exists(path):  # noqa: PTH110
+        return f"{name} names a file that does not exist: {path}"
+    if not os.access(path, os.R_OK):
+        return f"{name} names a file that can't be read: {path}"
+    return None
+
+
+def _fault_of_key_log() -> str | None:
+    """What is wrong with the file that the environment has TLS write its keys to."""
+    path = os.environ.get("SSLKEYLOGFILE")
+    if not path or (os.path.isfile(path) and os.access(path, os.W_OK)):  # noqa: PTH113
+        return None  # a missing one would have been made
+    return f"SSLKEYLOGFILE names a file that can't be written: {path}"
 
 
 class HttpTransport:
@@ -103,9 +123,10 @@ class HttpTransport:
         self._proxies = dict(config.proxies) if config.proxies else None
         self._verify = config.ca_bundle or True
         self._cert = config.client_cert
+        self._passage = _Passage()
         self._session = _Session()
         for scheme in ("http://", "https://"):
-            self._session.mount(scheme, _Adapter())
+            self._session.mount(scheme, _Adapter(self._passage))
         # Given with each request, or requests would look for one in ~/.netrc.
         self._auth = (config.write_key, "")
         self._headers = {
@@ -120,28 +141,24 @@ class HttpTransport:
 
     def send(self, body: bytes, timeout: float | None = None, *, plain: bool = False) -> Answer:
         """See `Transport.send`. No redirect is followed; TLS is verified."""
-        headers = self._headers
-        if self._gzip and not plain:
-            body = compress(body)
-            headers = {**headers, "Content-Encoding": "gzip"}
-        kept_alive, self._kept_alive = self._kept_alive, False
         settings = self._settings(timeout)
-        with (
-            _mapped_errors(kept_alive=kept_alive, seconds=settings["timeout"]),
-            self._session.post(
+        with self._mapped_errors(settings["timeout"]):
+            headers = self._headers
+            if self._gzip and not plain:
+                body = compress(body)
+                headers = {**headers, "Content-Encoding": "gzip"}
+            with self._session.post(
                 self._url, data=body, headers=headers, **settings
-            ) as response,  # leaving it ends the connection, if there is more to be read
-        ):
-            words = _beginning(response)
-            self._kept_alive = response.raw.closed
-        return _answer(response, words)
+            ) as response:  # leaving it ends the connection, if there is more to be read
+                words = _beginning(response)
+                self._kept_alive = response.raw.closed
+            return _answer(response, words)
 
     def look(self, page: str, timeout: float | None = None) -> Look:
         """Get a page, like `/health`, by the way that uploads go. Raises as `send` does."""
-        kept_alive, self._kept_alive = self._kept_alive, False
         settings = self._settings(timeout)
         with (
-            _mapped_errors(kept_alive=kept_alive, seconds=settings["timeout"]),
+            self._mapped_errors(settings["timeout"]),
             self._session.get(self._base_url + page, headers=self._headers, **settings) as response,
         ):
             # Before the body is read: then the connection is let go.
@@ -168,6 +185,44 @@ class HttpTransport:
         except KeptBackError:
             return True
         return False
+
+    @contextlib.contextmanager
+    def _mapped_errors(self, seconds: float) -> Iterator[None]:
+        """Turn whatever is raised into our errors, here and nowhere else."""
+        outer = sys.exc_info()[1]
+        kept_alive, self._kept_alive = self._kept_alive, False
+        self._passage.begin()
+        try:
+            yield
+        except (TransportError, HeldError):
+            raise
+        except Exception as error:  # an environment that is odd in some new way
+            passage = self._passage
+            attempt = Attempt(
+                sent=passage.sent,
+                seconds=seconds,
+                kept_alive=kept_alive,
+                is_through_proxy=passage.is_through_proxy,
+            )
+            with contextlib.suppress(Exception):  # perhaps what is wrong is in there
+                attempt = replace(attempt, proxy=self.way()[0])
+                attempt = replace(attempt, file_fault=self._file_fault())
+            raise meaning(error, attempt, outer) from error
+
+    def _file_fault(self) -> str | None:
+        """What is wrong with a file that TLS needs."""
+        if not self._url.startswith("https:"):
+            return None
+        faults = [_fault_of_key_log()]
+        verified_by = self.way()[1]
+        if isinstance(verified_by, str):
+            names = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+            variable = next((name for name in names if os.environ.get(name)), names[0])
+            option = "ca_bundle" if self._verify == verified_by else variable
+            faults.append(_fault_of_file(option, verified_by))
+        certificate = self._cert if isinstance(self._cert, tuple) else (self._cert,)
+        faults += (_fault_of_file("client_cert", path) for path in certificate if path)
+        return next(filter(None, faults), None)
 
     def _settings(self, timeout: float | None) -> dict[str, Any]:
         # Given with each request, because a session's lose against the environment's.
@@ -200,11 +255,52 @@ def _check_way(url: str, proxy: str | None) -> None:
 
 
 class _Session(requests.Session):
+    def __init__(self) -> None:
+        super().__init__()
+        # A balancer's that grow would end in a 431 for ever; and no gateway has any use for them.
+        self.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=()))
+
     def get_redirect_target(self, resp: requests.Response) -> None:
         """None is followed; looking for one, requests would read the whole body first."""
 
+    def merge_environment_settings(
+        self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any
+    ) -> Any:
+        """As requests does, but to this very machine go no proxies of the environment."""
+        given = dict(proxies or {})
+        merged = super().merge_environment_settings(url, dict(given), stream, verify, cert)
+        if is_loopback(urlsplit(url).hostname or ""):
+            merged["proxies"] = given
+        return merged
+
+
+class _Passage:
+    """How far the upload under way has come."""
+
+    def __init__(self) -> None:
+        self.begin()
+
+    def begin(self) -> None:
+        self.sent = False
+        """Some of the request has left."""
+        self.is_through_proxy = False
+        """The proxy has connected us to the server."""
+
 
 class _Adapter(requests.adapters.HTTPAdapter):
+    def __init__(self, passage: _Passage) -> None:
+        self._passage = passage
+        super().__init__()
+
+    def proxy_headers(self, proxy: str) -> dict[str, str]:
+        """As requests does, which knows only passwords of Latin-1."""
+        try:
+            return super().proxy_headers(proxy)
+        except UnicodeEncodeError:
+            credentials = ":".join(requests.utils.get_auth_from_url(proxy)).encode()
+            encoded = base64.b64encode(credentials).decode()
+            return {"Proxy-Authorization": f"Basic {encoded}"}
+
     def send(self, request: Any, *args: Any, **kwargs: Any) -> requests.Response:
         """Refuse, under pytest, to reach another host, be it the proxy."""
         _check_way(request.url, requests.utils.select_proxy(request.url, kwargs.get("proxies")))
@@ -215,7 +311,8 @@ class _Adapter(requests.adapters.HTTPAdapter):
         super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]
         cls = conn.ConnectionCls
         if not issubclass(cls, _Connection):
-            conn.ConnectionCls = type(cls.__name__, (_Connection, cls), {})
+            ours = {"passage": self._passage}
+            conn.ConnectionCls = type(cls.__name__, (_Connection, cls), ours)
 
 
 class _PunctualResponse(http.client.HTTPResponse):
@@ -227,20 +324,53 @@ class _PunctualResponse(http.client.HTTPResponse):
 
     def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
         super().__init__(_PunctualSocket(sock), *args, **kwargs)  # type: ignore[arg-type]
+        self._lines = self.fp
+
+    def begin(self) -> None:
+        """Read the headers, all of them: http.client takes their end for granted."""
+        super().begin()
+        if isinstance(self._lines, _Lines) and self._lines.is_at_end:
+            raise http.client.IncompleteRead(b"")
+
+    def read(self, amt: int | None = None) -> bytes:
+        """Read so much, if it is there: else http.client, and urllib3 1, take what came for all."""
+        expected = None
+        if amt is not None and self.length is not None:
+            expected = min(amt, self.length)
+        found = super().read(amt)
+        if expected is not None and len(found) < expected:
+            raise http.client.IncompleteRead(found, expected - len(found))
+        return found
 
 
 class _Connection:
     """What ours do beyond urllib3's."""
 
     response_class = _PunctualResponse
+    passage: _Passage
+    _is_requesting = False
+
+    def _tunnel(self) -> None:
+        super()._tunnel()  # type: ignore[misc]
+        self.passage.is_through_proxy = True
+
+    def send(self, data: Any) -> None:
+        if self._is_requesting:  # and not asking a proxy for a tunnel
+            if getattr(self, "sock", None) is None:
+                self.connect()  # type: ignore[attr-defined]
+            self.passage.sent = True
+        super().send(data)  # type: ignore[misc]
 
     def request(self, *args: Any, **kwargs: Any) -> None:
+        self._is_requesting = True
         try:
             super().request(*args, **kwargs)  # type: ignore[misc]
         except (ConnectionResetError, ssl.SSLEOFError) as error:
             # A server may answer, and close, without reading it all. For this error every
             # version of urllib3 goes on to look for an answer.
             raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE)) from error
+        finally:
+            self._is_requesting = False
 
 
 class _PunctualSocket:
@@ -248,7 +378,17 @@ class _PunctualSocket:
         self._socket = sock
 
     def makefile(self, mode: str) -> io.BufferedReader:  # noqa: ARG002 - it is "rb"
-        return io.BufferedReader(_PunctualReader(self._socket))
+        return _Lines(_PunctualReader(self._socket))
+
+
+class _Lines(io.BufferedReader):
+    is_at_end = False
+    """There was no further line."""
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        line = super().readline(size)
+        self.is_at_end = not line
+        return line
 
 
 class _PunctualReader(io.RawIOBase):
@@ -308,13 +448,3 @@ def _retry_after(header: str | None) -> float | None:
     except (TypeError, ValueError, IndexError, OverflowError):
         return None
     return max(0.0, moment - wall_time())
-
-
-@contextlib.contextmanager
-def _mapped_errors(*, kept_alive: bool, seconds: float) -> Iterator[None]:
-    """Turn what requests and urllib3 raise into our errors, here and nowhere else."""
-    outer = sys.exc_info()[1]
-    try:
-        yield
-    except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
-        raise meaning(error, kept_alive=kept_alive, seconds=seconds, outer=outer) from error

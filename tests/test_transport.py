@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import gzip
 import json
 import re
 import socket
 import ssl
+import sys
 import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
 from pathlib import Path
@@ -32,13 +35,15 @@ from rudder_logging import (
     HeldError,
     OutcomeUnknownError,
 )
-from rudder_logging._network_errors import meaning
+from rudder_logging._network_errors import Attempt, meaning
 from rudder_logging._transport import Answer, HttpTransport, check_files
 from rudder_logging.dataplane import LocalDataPlane
 
 from .conftest import WRITE_KEY, MakeHandler, Wire
 
 BODY = b'{"batch":[{"userId":"1"}]}'
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+TWO_LENGTHS = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok"
 
 
 @contextmanager
@@ -177,9 +182,29 @@ def test_unknown_host() -> None:
     [
         (b"", "the connection was closed without an answer"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nonly this", "the answer was cut short"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n", "the answer was cut short"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n", "the answer was cut short"),
+        (b"HTTP/1.1 200 OK\r\nContent-Le", "the answer was cut short"),
+        (b"HTTP/1.1 200", "the answer was cut short"),
+        (CHUNKED + b"5\r\nok", "the answer was cut short"),
+        (CHUNKED + b"2\r\nok\r\n", "the answer was cut short"),
+        (CHUNKED + b"-5\r\nok\r\n0\r\n\r\n", "the answer is no HTTP"),
+        (TWO_LENGTHS, "the answer is no HTTP"),
         (b"SSH-2.0-OpenSSH\r\n", "the answer is no HTTP"),
     ],
-    ids=["none", "part", "other"],
+    ids=[
+        "none",
+        "part",
+        "head",
+        "headers",
+        "header",
+        "status",
+        "chunk",
+        "chunks",
+        "negative",
+        "two lengths",
+        "other",
+    ],
 )
 def test_cut_connection(answer: bytes, words: str) -> None:
     """No answer, or half of one: the outcome is unknown. Said so that anybody understands it."""
@@ -302,6 +327,215 @@ def test_malformed_proxy_is_a_configuration_fault() -> None:
             transport.send(BODY)
 
 
+@pytest.mark.rudder_network
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize(
+    "proxy",
+    [
+        "http://",
+        "http://user:hidden@",
+        "http://user:hidden@:8080",
+        "http://[",
+        "http://host:port",
+        "http://host:99999",
+        "http://" + "a" * 70 + ".example",
+        "http://..",
+        "//",
+    ],
+)
+def test_proxy_that_can_not_be(scheme: str, proxy: str) -> None:
+    """Each URL that leads nowhere is held, and named without its password; nothing was sent."""
+    with (
+        transport_to(f"{scheme}://example.invalid", proxies={scheme: proxy}) as transport,
+        pytest.raises(HeldError) as caught,
+    ):
+        transport.send(BODY)
+    assert "correct the proxy's URL, in proxies or in the environment" in str(caught.value)
+    assert "hidden" not in str(caught.value)
+
+
+def test_a_host_that_no_name_can_be_is_held() -> None:
+    """It is as it is configured, and nothing was sent."""
+    with transport_to("http://" + "a" * 70 + ".localhost") as transport:
+        with pytest.raises(HeldError, match=r"can't be made: .*; correct data_plane_url"):
+            transport.send(BODY)
+
+
+@pytest.mark.rudder_network
+def test_a_proxy_s_password_may_have_any_letters() -> None:
+    """As UTF-8 where Latin-1, which requests knows, does not have them."""
+    heads: list[bytes] = []
+
+    def answer(connection: socket.socket) -> None:
+        heads.append(read_request(connection))
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+
+    for password, encoded in (("p€%40", "p€@".encode()), ("é", "é".encode("latin-1"))):
+        with server(answer) as url:
+            proxy = url.replace("http://", f"http://user:{password}@")
+            with transport_to("http://example.invalid", proxies={"http": proxy}) as transport:
+                assert transport.send(BODY).text == "ok"
+        expected = b"Proxy-Authorization: Basic " + base64.b64encode(b"user:" + encoded)
+        assert expected in heads.pop()
+
+
+@pytest.mark.rudder_network
+def test_socks_proxy_without_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is missing is named, and how to get it."""
+    monkeypatch.setitem(sys.modules, "socks", None)
+    for scheme in ("http", "https"):
+        with (
+            transport_to(
+                f"{scheme}://example.invalid", proxies={scheme: "socks5h://127.0.0.1:9"}
+            ) as transport,
+            pytest.raises(HeldError, match=r"PySocks; pip install 'requests\[socks\]'"),
+        ):
+            transport.send(BODY)
+
+
+@pytest.mark.parametrize(
+    "error", [OSError("odd"), RecursionError(), MemoryError(), RuntimeError("x"), TypeError("x")]
+)
+def test_whatever_is_raised_is_an_outcome(
+    plane: LocalDataPlane, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """Before something was sent, no connection; after that, an answer that was lost. Never the
+    error itself, which delivery would not know what to do with.
+    """
+
+    def fail(*_args: object, **_options: object) -> None:
+        raise error
+
+    for place, expected in (
+        ("_Adapter.cert_verify", ConnectionFailedError),
+        ("_beginning", OutcomeUnknownError),
+    ):
+        with transport_to(plane.url) as transport, monkeypatch.context() as patch:
+            patch.setattr(f"rudder_logging._transport.{place}", fail)
+            with pytest.raises(expected) as caught:
+                transport.send(BODY)
+            with pytest.raises(expected):
+                transport.look("/health")
+        assert type(caught.value) is expected
+        assert str(caught.value) == type(error).__name__
+
+
+@pytest.mark.parametrize("name", ["HTTP_PROXY", "ALL_PROXY"])
+def test_this_machine_is_reached_without_the_environments_proxy(
+    plane: LocalDataPlane, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Where a company's proxy is set, and NO_PROXY is not, tests and local work go on as before;
+    whom the option `proxies` names is asked all the same.
+    """
+    monkeypatch.setenv(name, "http://127.0.0.1:9")
+    with transport_to(plane.url) as transport:
+        assert transport.send(BODY).status == 200
+        assert transport.look("/health").answer.status == 200
+        assert transport.way()[0] is None
+    with transport_to(plane.url, proxies={"http": "http://127.0.0.1:9"}) as transport:
+        with pytest.raises(ConnectionFailedError):
+            transport.send(BODY)
+
+
+def test_cookies_are_neither_kept_nor_sent() -> None:
+    """A balancer's that grow with each answer would end in headers that nobody takes."""
+    heads: list[bytes] = []
+
+    def answer(connection: socket.socket) -> None:
+        for number in range(3):
+            heads.append(read_request(connection))
+            connection.sendall(
+                b"HTTP/1.1 200 OK\r\nSet-Cookie: c%d=%s; Path=/\r\n" % (number, b"x" * 1_000)
+                + b"Content-Length: 2\r\n\r\nok"
+            )
+
+    with server(answer) as url, transport_to(url, gzip=False) as transport:
+        for _ in range(3):
+            assert transport.send(BODY).text == "ok"
+    assert len(heads) == 3
+    assert not any(b"cookie" in head.lower() for head in heads)
+
+
+@dataclass
+class Secured:
+    """A data plane with TLS, and the certificates that it takes."""
+
+    plane: LocalDataPlane
+    ca: Path
+    client: Path
+
+
+@pytest.fixture
+def secured(tmp_path: Path) -> Iterator[Secured]:
+    """A data plane with TLS, which wants a client certificate."""
+    authority = trustme.CA()
+    ca, client, certificate = (tmp_path / name for name in ("ca", "client", "server"))
+    authority.cert_pem.write_to_path(str(ca))
+    authority.issue_cert("me@example.com").private_key_and_cert_chain_pem.write_to_path(str(client))
+    authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(str(certificate))
+    with LocalDataPlane(WRITE_KEY, certfile=str(certificate), client_ca=str(ca)) as plane:
+        yield Secured(plane, ca, client)
+
+
+@pytest.mark.parametrize("sync_mode", [False, True])
+@pytest.mark.parametrize("missing", ["ca_bundle", "client_cert", "REQUESTS_CA_BUNDLE"])
+def test_certificate_files_that_are_gone_for_a_while(
+    make_handler: MakeHandler,
+    wire: Wire,
+    secured: Secured,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    missing: str,
+    sync_mode: bool,
+) -> None:
+    """While a file is missing, events are held, with its name and path and without haste; the call
+    raises nothing, `on_error` hears it once; once it is there, they leave.
+    """
+    errors: list[str] = []
+    file = secured.client if missing == "client_cert" else secured.ca
+    options: dict[str, object] = {"ca_bundle": secured.ca, "client_cert": secured.client}
+    if missing == "REQUESTS_CA_BUNDLE":
+        del options["ca_bundle"]
+        monkeypatch.setenv(missing, str(file))
+    handler = make_handler(
+        data_plane_url=secured.plane.url,
+        sync_mode=sync_mode,
+        timeout=1,
+        shutdown_timeout=0.2,
+        on_error=lambda error, _events: errors.append(str(error)),
+        **options,
+    )
+    away = file.rename(file.with_suffix(".away"))
+    logger = wire(handler)
+    for number in range(3):
+        logger.info("e", extra={"rudder": {"user_id": number}})
+        assert handler.flush(0.05) is False
+    handler.close()
+    deadline = time.monotonic() + 20
+    while not (errors and handler.stats().holding) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    words = f"{missing} names a file that does not exist: {file}"
+    assert words in str(handler.stats().holding)
+    assert [words in error for error in errors] == [True]
+    assert handler.stats().requests < 20
+    assert "delivery failed" not in caplog.text
+    away.rename(file)
+    assert handler.flush(20)
+    assert [event["userId"] for event in secured.plane.events] == ["0", "1", "2"]
+    handler.close()
+
+
+def test_a_key_log_that_can_not_be_written_holds(
+    secured: Secured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SSLKEYLOGFILE is a developer's leftover at times; the error names it."""
+    monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "gone" / "keys"))
+    options = {"ca_bundle": secured.ca, "client_cert": secured.client}
+    with transport_to(secured.plane.url, **options) as transport:
+        with pytest.raises(HeldError, match="SSLKEYLOGFILE names a file that can't be written"):
+            transport.send(BODY)
+
+
 def test_certificate_for_another_host(tmp_path: Path) -> None:
     """A certificate of a trusted CA, but for another name, is refused by name, with the cure."""
     authority = trustme.CA()
@@ -319,7 +553,7 @@ def test_certificate_for_another_host_in_the_words_of_urllib3_1() -> None:
     """Apps that pin it have a handler all the same, and the same cure."""
     reason = urllib3.exceptions.SSLError(HostMismatch("hostname 'a' doesn't match 'b'"))
     error = requests.exceptions.SSLError(MaxRetryError(None, "/v1/batch", reason))  # type: ignore[arg-type]
-    found = meaning(error, kept_alive=False, seconds=1)
+    found = meaning(error, Attempt(sent=False, seconds=1))
     assert isinstance(found, CertificateError)
     assert str(found).endswith("it must be one that the certificate is for")
 
