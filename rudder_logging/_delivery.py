@@ -14,7 +14,17 @@ from ._body import FRAME, MESSAGE_OVERHEAD, WITHOUT_EVENTS, body_of
 from ._clock import monotonic
 from ._guard import kept_back
 from ._ledger import Ledger
-from ._outcomes import BAD_EVENT, CURES, SETTLING, PathDoubt, Result, Verdict, judge, shown
+from ._outcomes import (
+    CURES,
+    SETTLING,
+    PathDoubt,
+    Result,
+    Verdict,
+    is_about_event,
+    judge,
+    said,
+    shown,
+)
 from ._reports import Reports
 from ._retry import Patience, RetryPolicy
 from .exceptions import (
@@ -191,25 +201,20 @@ class Delivery:
             return Result(Verdict.HOLD, fault)
         except TransportError as fault:
             return Result(Verdict.RETRY, fault)
-        _log.debug(
-            "upload of %d events, %d bytes: %s",
-            len(part),
-            len(body),
-            "ok" if answer.text == "ok" else shown(answer),
-        )
+        _log.debug("upload of %d events, %d bytes: %s", len(part), len(body), shown(answer))
         verdict = judge(answer)
         if verdict is Verdict.ACCEPTED:
             self._path.accepted()
-        elif verdict is Verdict.SPLIT and answer.text not in BAD_EVENT:
+        elif verdict is Verdict.SPLIT and not is_about_event(answer):
             verdict = self._path.judge_refusal(len(part))
         elif verdict in (Verdict.SPLIT, Verdict.SPLIT_BYTES) and len(part) == 1:
             verdict = Verdict.REFUSED
-        said = shown(answer)
-        error: DeliveryError = RefusedError(answer.status, answer.text, said)
+        text = shown(answer)
+        error: DeliveryError = RefusedError(answer.status, said(answer) or answer.text, text)
         if verdict is Verdict.HOLD:
-            error = HeldError(f"{said}; {CURES.get(answer.status, 'correct data_plane_url')}")
+            error = HeldError(f"{text}; {CURES.get(answer.status, 'correct data_plane_url')}")
         elif verdict is Verdict.RETRY:
-            error = DeliveryError(said)
+            error = DeliveryError(text)
         return Result(verdict, error, answer)
 
     def _post(self, body: bytes, time_left: float | None, *, plain: bool) -> Answer:
@@ -241,7 +246,8 @@ class Delivery:
         refusal = result.error
         if not isinstance(refusal, RefusedError):
             answer = result.answer
-            refusal = RefusedError(answer.status if answer else 0, answer.text if answer else "")
+            words = (said(answer) or answer.text) if answer else ""
+            refusal = RefusedError(answer.status if answer else 0, words)
         # Told before it is forgotten: a flush returns when the dead letters are written.
         for message in part:
             self._reports.refused(message, refusal)

@@ -1,7 +1,8 @@
 """The table of outcomes: what each answer means for the events that were sent.
 
 Source: rudder-server 1.83.0, gateway/response and gateway/handle.go; the rest is what proxies and
-load balancers before it say.
+load balancers before it say. Servers before 1.46 write the same words with capitals, so words are
+known by `said` alone, whatever their case.
 """
 
 from __future__ import annotations
@@ -15,7 +16,19 @@ from .exceptions import DeliveryError
 if TYPE_CHECKING:  # it imports requests, which importing the package must not
     from ._transport import Answer
 
-__all__ = ["BAD_EVENT", "CURES", "SETTLING", "PathDoubt", "Result", "Verdict", "judge", "shown"]
+__all__ = [
+    "CURES",
+    "DISABLED",
+    "SETTLING",
+    "SPOILT",
+    "PathDoubt",
+    "Result",
+    "Verdict",
+    "is_about_event",
+    "judge",
+    "said",
+    "shown",
+]
 
 
 class Verdict(enum.Enum):
@@ -29,7 +42,15 @@ class Verdict(enum.Enum):
     REFUSED = "all of them are bad"
 
 
-BAD_EVENT = frozenset(
+_STORED = "ok"
+_EMPTY = "empty batch payload"
+_MALFORMED = "400 Bad Request"  # net/http's own: a header is
+_INVALID = "invalid json"
+_UNREADABLE = "failed to read body from request"
+DISABLED = "source is disabled"
+SPOILT = frozenset({_INVALID, _UNREADABLE})
+"""What the gateway says of a body that something on the way has altered."""
+_BAD_EVENT = frozenset(
     {
         "event is not a valid rudder event",
         "request neither has anonymousId nor userId",
@@ -37,26 +58,42 @@ BAD_EVENT = frozenset(
     }
 )
 """The gateway's words (gateway/response/response.go) for a fault of the event itself."""
-
-_KNOWN = BAD_EVENT | {
-    "invalid json",
-    "empty batch payload",
-    "failed to read writekey from header",
-    "invalid write key",
-    "source is disabled",
-    "404 page not found",
-    "400 Bad Request",
-    "max requests limit reached",
-    "failed to read body from request",
-    "Service Unavailable",
-    "gateway timeout",
+_KNOWN = {
+    words.casefold(): words
+    for words in (
+        _STORED,
+        _EMPTY,
+        _MALFORMED,
+        *SPOILT,
+        DISABLED,
+        *_BAD_EVENT,
+        "failed to read writekey from header",
+        "failed to read writekey from query params",
+        "request body is nil",
+        "invalid write key",
+        "404 page not found",
+        "max requests limit reached",
+        "Service Unavailable",
+        "gateway timeout",
+    )
 }
+
+
+def said(answer: Answer) -> str | None:
+    """The gateway's words, as its newest version writes them; None: they are not the gateway's."""
+    return _KNOWN.get(answer.text.strip().casefold())
+
+
+def is_about_event(answer: Answer) -> bool:
+    """Whether it says that an event itself is bad."""
+    return said(answer) in _BAD_EVENT
 
 
 def shown(answer: Answer) -> str:
     """An answer as reports may show it: words that are not the gateway's might quote the event."""
-    if answer.text in _KNOWN:
-        return f"{answer.status} {answer.text!r}"
+    words = said(answer)
+    if words is not None:
+        return f"{answer.status} {words!r}"
     return (
         f"{answer.status} with a text that is not the gateway's"
         if answer.text
@@ -78,15 +115,15 @@ CURES = {
 
 def judge(answer: Answer) -> Verdict:  # noqa: PLR0911 - one return a row
     """The verdict on one answer."""
-    status, text = answer.status, answer.text
-    if status == 200 and text == "ok":  # noqa: PLR2004
+    status, words = answer.status, said(answer)
+    if status == 200 and words == _STORED:  # noqa: PLR2004
         return Verdict.ACCEPTED
     if status == 413:  # noqa: PLR2004
         return Verdict.SPLIT_BYTES
     if status == 400:  # noqa: PLR2004
-        if text == "empty batch payload":
+        if words == _EMPTY:
             return Verdict.REFUSED
-        if text.lower() == "400 bad request":  # net/http's own: a header is malformed
+        if words == _MALFORMED:
             return Verdict.HOLD
         return Verdict.SPLIT
     if status in (408, 425, 429) or status >= 500:  # noqa: PLR2004
@@ -96,7 +133,6 @@ def judge(answer: Answer) -> Verdict:  # noqa: PLR0911 - one return a row
 
 
 SETTLING = (Verdict.ACCEPTED, Verdict.REFUSED)
-_UNREADABLE = "failed to read body from request"
 _ATTEMPTS_BEFORE_SUSPICION = {429: 1, 500: 3}
 """Failures by status after which a batch is halved: the gateway always refuses one that costs more
 than its rate limit, and one event may be what its database can't take."""
@@ -130,7 +166,7 @@ class Result:
         return (
             self.answer is not None
             and self.answer.status == 500  # noqa: PLR2004
-            and self.answer.text != _UNREADABLE
+            and said(self.answer) != _UNREADABLE
         )
 
     def is_suspicious(self, failures: int) -> bool:
@@ -138,15 +174,15 @@ class Result:
         if self.verdict is not Verdict.RETRY or self.answer is None:
             return False
         enough = _ATTEMPTS_BEFORE_SUSPICION.get(self.answer.status)
-        return enough is not None and failures >= enough and self.answer.text != _UNREADABLE
+        return enough is not None and failures >= enough and said(self.answer) != _UNREADABLE
 
     def blames_encoding(self, events: int, failures: int) -> bool:
         """Whether something on the way may have taken off, or spoilt, the compression."""
         if self.answer is None:
             return False
-        if self.answer.text == _UNREADABLE:
+        if said(self.answer) == _UNREADABLE:
             return failures > 0
-        return self.answer.status == 400 and self.answer.text == "invalid json" and events == 1  # noqa: PLR2004
+        return self.answer.status == 400 and said(self.answer) == _INVALID and events == 1  # noqa: PLR2004
 
 
 class PathDoubt:

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from .._body import WITHOUT_EVENTS
 from .._clock import monotonic, wall_time
-from .._outcomes import CURES, SETTLING, Verdict, judge, shown
+from .._outcomes import CURES, DISABLED, SETTLING, SPOILT, Verdict, judge, said, shown
 from .._transport import Answer, HttpTransport, Look, check_files
 from ..config import Config
 from ..exceptions import (
@@ -81,9 +81,10 @@ def _of_way(config: Config, transport: HttpTransport, timeout: float) -> Iterato
         origin = "the option ca_bundle" if verified_by == config.ca_bundle else "the environment"
         yield _found(Severity.WELL, f"certificates are verified by {verified_by}, from {origin}")
     named = _of_name(proxy or config.data_plane_url, "the proxy" if proxy else "the host")
-    yield named
-    if named.severity is Severity.STOPS:
-        return
+    if named is not None:
+        yield named
+        if named.severity is Severity.STOPS:
+            return
     begun, begun_at = monotonic(), wall_time()
     try:
         look = transport.look("/health", timeout)
@@ -106,9 +107,14 @@ def _whence(config: Config) -> str:
     return f"from the variable {variable}" if variable else "from the system's settings"
 
 
-def _of_name(url: str, what: str) -> Finding:
-    parts = urlsplit(url if "://" in url else f"//{url}")
-    host = parts.hostname or ""
+def _of_name(url: str, what: str) -> Finding | None:
+    """The finding about a host's name; None: it has none, as the attempt to connect will tell."""
+    try:
+        host = urlsplit(url if "://" in url else f"//{url}").hostname
+    except ValueError:
+        host = None
+    if host is None:
+        return None
     begun = monotonic()
     try:
         answers = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
@@ -208,7 +214,7 @@ def _of_key(config: Config, transport: HttpTransport, timeout: float) -> Iterato
     begun = monotonic()
     try:
         answer = transport.send(WITHOUT_EVENTS, timeout)
-        if answer.text in ("invalid json", "failed to read body from request") and config.gzip:
+        if said(answer) in SPOILT and config.gzip:
             plain = transport.send(WITHOUT_EVENTS, timeout, plain=True)
             if judge(plain) is Verdict.REFUSED:
                 yield _found(
@@ -228,13 +234,13 @@ def _of_key(config: Config, transport: HttpTransport, timeout: float) -> Iterato
 def _of_verdict(answer: Answer) -> Finding:
     if judge(answer) in SETTLING:
         return _found(Severity.WELL, "the write key is accepted (an empty batch was sent)")
-    said = f"an empty batch was answered {shown(answer)}"
-    if answer.status == 404 and answer.text == "source is disabled":  # noqa: PLR2004
-        return _found(Severity.STOPS, said, "enable the source; events wait until then")
+    text = f"an empty batch was answered {shown(answer)}"
+    if answer.status == 404 and said(answer) == DISABLED:  # noqa: PLR2004
+        return _found(Severity.STOPS, text, "enable the source; events wait until then")
     if judge(answer) is Verdict.RETRY:
         cure = "wait: events are kept, and sent again until it takes them"
-        return _found(Severity.STOPS, said, cure)
+        return _found(Severity.STOPS, text, cure)
     if 300 <= answer.status < 400:  # noqa: PLR2004
         cure = "give the address that it leads to as data_plane_url: redirects are not followed"
-        return _found(Severity.STOPS, said, cure)
-    return _found(Severity.STOPS, said, CURES.get(answer.status, "correct data_plane_url"))
+        return _found(Severity.STOPS, text, cure)
+    return _found(Severity.STOPS, text, CURES.get(answer.status, "correct data_plane_url"))
