@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import logging.config
+import sys
 
 import rudder_logging as rudder_analytics
 from rudder_logging import RudderHandler, bind
@@ -76,7 +77,7 @@ def main() -> None:
         use_logging()
         use_calls()
         handler = next(h for h in logging.getLogger().handlers if isinstance(h, RudderHandler))
-        handler.flush()
+        arrived = handler.flush()
         show(plane)
         stats = handler.stats()
         print(
@@ -85,6 +86,8 @@ def main() -> None:
             f"+ {stats.pending} pending"
         )
         handler.close()
+    if not arrived:
+        sys.exit("quickstart: events have not arrived; see the lines above for the reason")
 
 
 if __name__ == "__main__":

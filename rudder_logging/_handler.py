@@ -234,13 +234,19 @@ class RudderHandler(logging.Handler):
 
         Returns:
             Whether all of them are settled: delivered, refused, or dropped and counted. False, too,
-            if the durable queue has events of a process that has ended which can't be read.
+            if the durable queue has events of a process that has ended which can't be read, or if a
+            queue of the app's raises.
         """
         if self._is_unused():
             return True
         if timeout is None:
             timeout = self.config.shutdown_timeout
         timeout = min(timeout, LONGEST_WAIT)
+        with self._listener.telling_of_bugs():
+            return self._flush(timeout)
+        return False
+
+    def _flush(self, timeout: float) -> bool:
         queue = self._pipeline.queue
         mark = queue.mark()
         if queue.wait_until_settled(mark, 0):
@@ -258,8 +264,11 @@ class RudderHandler(logging.Handler):
         impossible (see `flush`), goes on being delivered in the background.
         """
         super().close()
-        if self._is_unused():
-            return
+        if not self._is_unused():
+            with self._listener.telling_of_bugs():
+                self._close()
+
+    def _close(self) -> None:
         patience = self._patience(self.config.shutdown_timeout)
         if _lifecycle.ending_since is not None:
             self._listener.finish(self._pipeline.deadline(patience))

@@ -178,7 +178,8 @@ def _at_exit() -> None:
         if not listener.retired:
             listener.enqueue_sentinel()
     for listener in listeners:
-        listener.finish(ending_since + listener.shutdown_timeout)
+        with listener.telling_of_bugs():  # which are no other listener's
+            listener.finish(ending_since + listener.shutdown_timeout)
 
 
 def _at_worker_exit(**_details: object) -> None:

@@ -6,11 +6,12 @@ returns a whole batch (or the sentinel), `handle` delivers it, `enqueue_sentinel
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import queue as stdlib_queue
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from logging.handlers import QueueListener
 
 from ._body import FRAME, MESSAGE_OVERHEAD
@@ -18,13 +19,15 @@ from ._clock import monotonic
 from ._delivery import Delivery
 from ._ledger import Ledger, Stats
 from ._reports import Reports
+from ._retry import RetryPolicy
 from .queues.base import EventQueue
 
 __all__ = ["BatchListener"]
 
 _log = logging.getLogger("rudder_logging")
 
-_SECONDS_AFTER_A_BUG = 1.0
+_AFTER_A_BUG = RetryPolicy(base=1.0)
+_SECONDS_BETWEEN_LINES = 10.0
 _SECONDS_UNTIL_IT_CAN_BE_READ = 1.0  # the durable queue looks at its disk as often
 _SHORTEST_ATTEMPT = 0.05
 _LONGEST_WAIT_WHEN_STOPPING = 1.0
@@ -92,6 +95,8 @@ class BatchListener(QueueListener):
         self._first_at: float | None = None
         self._give_up_at: float | None = None
         self._rested_at = 0.0
+        self._bugs = 0  # in a row
+        self._told_of_bug_at = float("-inf")
         self._drains = 0
         self._drains_when_taken = 0
 
@@ -190,7 +195,8 @@ class BatchListener(QueueListener):
     def drain(self, deadline: float) -> bool:
         """Deliver in the calling thread until nothing waits, or until the monotonic `deadline`.
 
-        Returns whether nothing waits any more. What does stays in the queue.
+        Returns whether nothing waits any more. What does stays in the queue. Raises nothing of
+        ours: the caller is the app, or the process's end.
         """
         if self.is_deliverer():
             return False  # an event logged by a callback: the loop further up delivers it
@@ -210,6 +216,9 @@ class BatchListener(QueueListener):
                     # make room nor become too old.
                     self.queue.get(0)
                     return False
+        except Exception as error:  # noqa: BLE001 - a bug, ours or of the app's queue
+            self._tell_of_bug(error)
+            return False
         finally:
             self._give_up_at = None
             self._deliverer = None
@@ -243,6 +252,15 @@ class BatchListener(QueueListener):
 
     def dequeue(self, block: bool) -> list[bytes] | None:  # type: ignore[override]  # noqa: ARG002
         """Wait for a batch that is due; None, the sentinel, when told to stop and none is left."""
+        while True:
+            try:
+                return self._next()
+            except Exception as error:  # noqa: BLE001, PERF203 - of the queue, if it is no bug
+                if not self._pause_after_bug(error):
+                    self.retired = True
+                    return None
+
+    def _next(self) -> list[bytes] | None:
         try:
             while True:
                 if not self._is_in_charge():
@@ -267,6 +285,8 @@ class BatchListener(QueueListener):
                 self.wake_at = wake_at
                 if self.queue.pending()[0] < wake_at:  # else they came before that was known
                     self._await_signal(sleep)
+        except Exception:
+            raise
         except BaseException:
             self._died = self.retired = True
             raise
@@ -307,15 +327,36 @@ class BatchListener(QueueListener):
                 finally:
                     self._deliverer = None
                     self._rested_at = monotonic() + _REST
+            self._bugs = 0
             if not record and self.queue.waiting():  # as in `drain`
                 self.pause(_SECONDS_UNTIL_IT_CAN_BE_READ)
         except Exception as error:  # noqa: BLE001 - a bug of ours must not end delivery
-            # The batch is still first in line. Not the error's text, which might quote it.
-            _log.error("delivery failed with %s; trying again", type(error).__name__)
-            self.pause(_SECONDS_AFTER_A_BUG)
+            self._pause_after_bug(error)  # the batch is still first in line
         except BaseException:
             self._died = self.retired = True
             raise
+
+    @contextlib.contextmanager
+    def telling_of_bugs(self) -> Iterator[None]:
+        """Raise nothing of ours, or of a queue of the app's, into the app; say it instead."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - whatever it is
+            self._tell_of_bug(error)
+
+    def _pause_after_bug(self, error: Exception) -> bool:
+        """Wait, the longer the more of them come one after the other. False: it is the end."""
+        self._tell_of_bug(error)
+        self._bugs += 1
+        return self.pause(_AFTER_A_BUG.delay(self._bugs, 1.0) or 0.0)
+
+    def _tell_of_bug(self, error: Exception) -> None:
+        """Say so, but not with each event. Not the error's text, which might quote one."""
+        now = monotonic()
+        if now - self._told_of_bug_at >= _SECONDS_BETWEEN_LINES:
+            self._told_of_bug_at = now
+            with contextlib.suppress(Exception):  # out of memory, say, or of stack
+                _log.error("delivery failed with %s", type(error).__name__)
 
     def _take(self) -> list[bytes]:
         self.wake_at = _NEVER

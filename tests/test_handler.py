@@ -613,6 +613,38 @@ def test_a_bug_in_delivery_does_not_end_it(
     assert "secret" not in caplog.text
 
 
+@pytest.mark.parametrize("verb", ["get", "wait_until_settled", "waiting"])
+@pytest.mark.parametrize("sync_mode", [False, True])
+def test_flush_and_close_raise_nothing(
+    make_handler: MakeHandler,
+    wire: Wire,
+    plane: LocalDataPlane,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    verb: str,
+    sync_mode: bool,
+) -> None:
+    """Whatever goes wrong behind them, in a queue of the app's say, is said, in one line without
+    its text, and not raised; nor is it into a call that delivers by itself.
+    """
+    handler = make_handler(sync_mode=sync_mode, shutdown_timeout=0.1)
+
+    def fail(*_args: object) -> None:
+        raise TypeError("secret")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(handler._pipeline.queue, verb, fail)
+        logger = wire(handler)
+        for _ in range(5):
+            logger.info("e", extra={"rudder": {"user_id": 1}})
+        assert handler.flush(0.1) is False
+        handler.close()
+    assert caplog.text.count("delivery failed with TypeError") == 1
+    assert "secret" not in caplog.text
+    assert handler.flush()
+    assert len(plane.events) == 5
+
+
 def test_event_loop_is_not_blocked(
     make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane
 ) -> None:

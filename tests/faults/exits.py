@@ -39,6 +39,28 @@ def sys_exit(stage: Stage) -> None:
     stage.run("log(range(500))\nsys.exit(3)", code=3)
 
 
+def neighbours_whose_end_fails(stage: Stage) -> None:
+    """Handlers whose queue, an object of the app's, raises at their end take no other's away."""
+    stage.plane.latency = 0.3
+    stage.run(
+        """
+        from rudder_logging import RudderHandler
+        from rudder_logging.queues import MemoryQueue
+
+        class Odd(MemoryQueue):
+            def abandon(self):
+                raise TypeError("secret")
+
+        others = []
+        for n in range(9):
+            queue = Odd(max_events=10, max_bytes=1_000)
+            others.append(RudderHandler("k", "http://127.0.0.1:9", queue=queue, shutdown_timeout=1))
+        log(range(500))
+        """,
+        says="(delivery failed with TypeError\n){9}",
+    )
+
+
 def unhandled_exception(stage: Stage) -> None:
     """The script ends by an exception."""
     stage.run(

@@ -54,6 +54,11 @@ SCENARIOS = (
     Scenario(
         name="A script forgets its handler, unclosed", run=exits.forgotten_handler, accepted=500
     ),
+    Scenario(
+        name="A script ends with handlers whose end fails",
+        run=exits.neighbours_whose_end_fails,
+        accepted=500,
+    ),
     Scenario(name="Ctrl-C", run=exits.interrupt, accepted=500),
     Scenario(
         name="SIGTERM, with a handler that logs and exits",
