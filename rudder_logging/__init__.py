@@ -104,6 +104,7 @@ if TYPE_CHECKING:
     timeout: float | None
     max_retries: int | None
     shutdown_timeout: float | None
+    drain_on_sigterm: bool | None
     gzip: bool | None
     proxies: Mapping[str, str] | None
     ca_bundle: str | None

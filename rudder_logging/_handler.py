@@ -29,6 +29,7 @@ from ._stdlib import (
     filtered,
     holds_logging_lock,
     is_feedback,
+    is_main_thread,
     tell_of_setup,
     to_thread,
 )
@@ -112,6 +113,7 @@ class RudderHandler(logging.Handler):
         tell_of_setup(
             debug=self.config.debug,
             without_threads=not self.config.sync_mode and not _lifecycle.threads_run(),
+            without_sigterm=self.config.drain_on_sigterm and not is_main_thread(),
             in_clear_to=self.config.data_plane_url if self.config.is_in_clear else None,
         )
         _lifecycle.add_forkable(self)

@@ -13,7 +13,8 @@ import sys
 import threading
 import weakref
 from collections.abc import Iterator
-from types import ModuleType
+from time import sleep
+from types import FrameType, ModuleType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ._clock import monotonic
@@ -25,6 +26,7 @@ if TYPE_CHECKING:  # it imports logging.handlers, which importing the package ne
 __all__ = [
     "add_forkable",
     "add_listener",
+    "drain_on_sigterm",
     "ending_since",
     "finish_with_worker",
     "forkables",
@@ -51,6 +53,10 @@ _finalized_in: int | None = None
 _watches_uwsgi = False
 _EXIT_PRIORITY = 100  # before multiprocessing's own finalizers, which have less
 _PR_SET_PDEATHSIG, _PR_GET_PDEATHSIG = 1, 2  # of Linux' <linux/prctl.h>
+_SECONDS_UNTIL_AGAIN = 0.02
+_ended_since: float | None = None
+"""The monotonic time at which SIGTERM came, where it is taken over."""
+_drains_for_sigterm = False
 
 
 def add_listener(listener: BatchListener) -> None:
@@ -156,13 +162,17 @@ def wind_up(listener: BatchListener) -> None:
         listener.enqueue_sentinel()
 
 
+def _gevent_has_patched(module: str) -> bool:
+    monkey = sys.modules.get("gevent.monkey")
+    return monkey is not None and monkey.is_module_patched(module)
+
+
 def _resolve_without_threads() -> None:
     """Have gevent look up host names in this thread.
 
     It does so in a thread of its own, and from Python 3.12 none can be started any more.
     """
-    monkey = sys.modules.get("gevent.monkey")
-    if monkey is not None and monkey.is_module_patched("socket"):
+    if _gevent_has_patched("socket"):
         with contextlib.suppress(Exception):
             hub = importlib.import_module("gevent").get_hub()
             hub.resolver = importlib.import_module("gevent.resolver.blocking").Resolver(hub)
@@ -225,9 +235,135 @@ def _death_signal() -> tuple[Any, int]:
     return prctl, asked.value
 
 
+def drain_on_sigterm() -> bool:
+    """Have SIGTERM deliver what is queued, and then end the process as it would have at once.
+
+    Only where its action is the default one, or where uvicorn has put that aside and will raise the
+    signal again when its server has ended. Whoever else handles it ends the process in some way of
+    his own, which runs exit hooks.
+
+    Returns:
+        Whether that can be seen to: only in the main thread of the main interpreter.
+    """
+    import signal  # noqa: PLC0415 - only for those who want it
+
+    try:
+        action = signal.getsignal(signal.SIGTERM)
+        if action is signal.SIG_DFL:
+            signal.signal(signal.SIGTERM, _deliver_then_end)
+        elif (server := _uvicorn_server(action)) is not None:
+            signal.signal(signal.SIGTERM, _through_uvicorn(action, server))
+    except ValueError:
+        return False
+    return True
+
+
+def _uvicorn_server(action: object) -> object | None:
+    """The server that handles a signal by this, if it is uvicorn's."""
+    server = getattr(action, "__self__", None)
+    known = getattr(sys.modules.get("uvicorn.server"), "Server", None)
+    return server if known is not None and isinstance(server, known) else None
+
+
+def _through_uvicorn(action: Any, server: object) -> Any:
+    def handle(_number: int, frame: FrameType | None) -> None:
+        action(_Again(), frame)
+
+    # Some libraries look for the server there, to learn from it that it ends.
+    handle.__self__ = server  # type: ignore[attr-defined]
+    return handle
+
+
+class _Again:
+    """SIGTERM's number to whoever compares it; raised, it first has us take over the signal.
+
+    uvicorn keeps what a signal handler is called with, restores the action from before, which ends
+    a process at once, and raises what it kept. In between there is no other moment for us.
+    """
+
+    def __index__(self) -> int:
+        import signal  # noqa: PLC0415 - loaded
+
+        drain_on_sigterm()
+        return int(signal.SIGTERM)
+
+    def __eq__(self, other: object) -> bool:
+        return other == self._number()
+
+    def __hash__(self) -> int:
+        return hash(self._number())
+
+    def __repr__(self) -> str:
+        return repr(self._number())
+
+    def _number(self) -> object:
+        import signal  # noqa: PLC0415 - loaded
+
+        return signal.SIGTERM
+
+
+def _deliver_then_end(number: int, frame: FrameType | None) -> None:
+    """Handle SIGTERM, in the main thread, wherever that is.
+
+    A second one changes nothing: service managers send one to a worker beside its master's.
+    """
+    global _ended_since
+    if _ended_since is None:
+        _ended_since = monotonic()
+    if _drains_for_sigterm:
+        return
+    if _gevent_has_patched("threading"):  # this may be its hub, in which nothing can wait
+        sys.modules["gevent"].spawn(_drain_then_end, number)
+        return
+    longest = max((listener.shutdown_timeout for listener in _listeners), default=0.0)
+    is_early = monotonic() < _ended_since + longest
+    if not (is_early and _interrupts_us(frame) and _send_soon(number)):
+        _drain_then_end(number)
+
+
+def _interrupts_us(frame: FrameType | None) -> bool:
+    """Whether the thread is inside a call of ours, and so may hold what the listener waits for."""
+    inside = ("rudder_logging._handler", "rudder_logging._lifecycle")
+    while frame is not None:
+        if frame.f_globals.get("__name__") in inside:
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _send_soon(number: int) -> bool:
+    """Have the signal come again, when what it has interrupted may be over."""
+    import _thread  # noqa: PLC0415 - a Thread takes locks to start, which may be held here
+
+    def send() -> None:
+        sleep(_SECONDS_UNTIL_AGAIN)
+        os.kill(os.getpid(), number)
+
+    try:
+        _thread.start_new_thread(send, ())
+    except RuntimeError:  # there can't be one
+        return False
+    return True
+
+
+def _drain_then_end(number: int) -> None:
+    global _drains_for_sigterm
+    import signal  # noqa: PLC0415 - loaded
+
+    if _drains_for_sigterm:
+        return
+    _drains_for_sigterm = True
+    try:
+        _at_exit()
+    finally:
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+
+
 def _after_fork_in_child() -> None:
-    global ending_since
+    global ending_since, _ended_since, _drains_for_sigterm
     ending_since = None  # it may have been forked by an exit hook, and lives on
+    _ended_since, _drains_for_sigterm = None, False
     MOMENTS.begin_anew()
     _listeners.clear()
     for forkable in list(_forkables):

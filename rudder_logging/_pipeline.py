@@ -102,6 +102,8 @@ class Pipeline:
             shutdown_timeout=config.shutdown_timeout,
         )
         _lifecycle.add_listener(listener)
+        if config.drain_on_sigterm:
+            _lifecycle.drain_on_sigterm()  # again in a forked child: its server has handlers anew
         is_synchronous = config.sync_mode or not _lifecycle.thread_delivers()
         return cls(config, make_transport, queue, ledger, reports, listener, is_synchronous)
 

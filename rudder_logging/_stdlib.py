@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import traceback
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -16,6 +17,7 @@ __all__ = [
     "filtered",
     "holds_logging_lock",
     "is_feedback",
+    "is_main_thread",
     "tell_of_setup",
     "to_thread",
 ]
@@ -76,6 +78,11 @@ def holds_logging_lock() -> bool:
     return bool(is_owned and is_owned())
 
 
+def is_main_thread() -> bool:
+    """Whether this is the thread in which Python lets signals be handled."""
+    return threading.current_thread() is threading.main_thread()
+
+
 def _show_debug_lines() -> None:
     _log.setLevel(logging.DEBUG)
     if not _log.hasHandlers():
@@ -85,12 +92,15 @@ def _show_debug_lines() -> None:
 _told_in_clear: set[str] = set()
 
 
-def tell_of_setup(*, debug: bool, without_threads: bool, in_clear_to: str | None) -> None:
+def tell_of_setup(
+    *, debug: bool, without_threads: bool, without_sigterm: bool, in_clear_to: str | None
+) -> None:
     """Tell of what works, but not as the app's operators would want it; at DEBUG, of more.
 
     Args:
         debug: Show DEBUG lines.
         without_threads: None may be started.
+        without_sigterm: It is to be taken over, and only the main thread could.
         in_clear_to: Where events go without TLS; told once for all handlers that send there.
     """
     if debug:
@@ -99,6 +109,11 @@ def tell_of_setup(*, debug: bool, without_threads: bool, in_clear_to: str | None
         _log.warning(
             "uWSGI runs without threads: events are sent by the calls that log them, which have "
             "to wait; give uWSGI the option enable-threads"
+        )
+    if without_sigterm:
+        _log.warning(
+            "drain_on_sigterm does nothing for a handler that is made outside the main thread, "
+            "where Python lets nobody handle signals; make it in the main thread"
         )
     if in_clear_to is not None and in_clear_to not in _told_in_clear:
         _told_in_clear.add(in_clear_to)

@@ -115,6 +115,11 @@ class Config:
         "How long `close()` and the process's end wait for delivery.",
         unit="s",
     )
+    drain_on_sigterm: bool = _option(
+        False,
+        parsers.flag,
+        "Deliver before SIGTERM ends the process, where nothing else handles it.",
+    )
     gzip: bool = _option(True, parsers.flag, "Compress uploads.")
     proxies: Mapping[str, str] | None = _option(
         None,
@@ -250,6 +255,7 @@ class Options(TypedDict, total=False):
     timeout: float
     max_retries: int | None
     shutdown_timeout: float
+    drain_on_sigterm: bool
     gzip: bool
     proxies: Mapping[str, str] | None
     ca_bundle: str | None

@@ -8,6 +8,7 @@ import http.client
 import http.server
 import json
 import logging
+import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -266,6 +267,31 @@ def test_shutdown_timeout(make_handler: MakeHandler, wire: Wire, plane: LocalDat
     plane.heal()
     plane.wait_for(1)
     assert numbers(plane) == [1]
+
+
+def test_drain_on_sigterm(make_handler: MakeHandler, caplog: pytest.LogCaptureFixture) -> None:
+    """The default action alone is taken over, in the main thread; elsewhere, a line says so. The
+    fault matrix has what then happens.
+    """
+    theirs = signal.getsignal(signal.SIGTERM)
+    assert threading.current_thread() is threading.main_thread()
+    try:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        make_handler()
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+        thread = threading.Thread(target=make_handler, kwargs={"drain_on_sigterm": True})
+        thread.start()
+        thread.join(30)
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+        assert "drain_on_sigterm does nothing" in caplog.text
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        make_handler(drain_on_sigterm=True)
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        make_handler(drain_on_sigterm=True)
+        assert callable(signal.getsignal(signal.SIGTERM))
+    finally:
+        signal.signal(signal.SIGTERM, theirs)
 
 
 @pytest.mark.parametrize("on", [True, False])

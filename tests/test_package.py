@@ -41,6 +41,7 @@ ORDER = [
     "cli._doctor_logging",
     "cli._doctor_probes",
     "cli._doctor_remarks",
+    "cli._doctor_sigterm",
     "cli._doctor_tree",
     "cli._doctor_findings",
     "cli._sources",

@@ -18,6 +18,7 @@ from ._doctor_findings import Finding, Severity, a_warning
 from ._doctor_logging import Passage, examine
 from ._doctor_probes import Probes
 from ._doctor_remarks import of_adapters
+from ._doctor_sigterm import of_sigterm
 from ._doctor_tree import Reached, all_loggers, describe, named, reached, root, way
 
 __all__ = ["Visit"]
@@ -55,6 +56,7 @@ class Visit:
             self.findings += passage.findings
         self.findings += self._of_none()
         self.findings += _of_process()
+        self.findings += of_sigterm([found.handler.config for found in _everywhere()])
         self.findings += of_celery()
         if not self.names:
             self.findings += self._of_others()

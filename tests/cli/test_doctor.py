@@ -79,6 +79,8 @@ def test_all_is_well(plane: LocalDataPlane, tmp_path: Path) -> None:
         f"{plane.url} on the root logger."
     )
     assert second.startswith("An event by a call of the package, like track(): leaves, by ")
+    sigterm, *lines = lines
+    assert sigterm.startswith("well     logging  SIGTERM: has its default action.")
     assert all(line.startswith("well     network  RudderHandler 'events'") for line in lines)
     assert last == "nothing stops events, no warnings."
     assert "\x1b" not in out
@@ -107,7 +109,8 @@ def test_json(plane: LocalDataPlane, tmp_path: Path) -> None:
     found = json.loads(out)
     assert (code, found["ok"]) == (1, False)
     assert found["loggers"] == [{"logger": "shop", "by_call": False, "leaves": False, "by": []}]
-    (finding,) = found["findings"]
+    finding, sigterm = found["findings"]
+    assert (sigterm["severity"], sigterm["subject"]) == ("well", "SIGTERM")
     assert finding.pop("subject").startswith("RudderHandler 'events' to ")
     assert finding == {
         "severity": "stops",

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import os
 import queue
+import subprocess
 import sys
 import types
 from collections.abc import Iterator
 from logging.handlers import MemoryHandler, QueueHandler, QueueListener
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -401,7 +405,53 @@ def test_the_handlers_owners_are_asked_by_default(logger: logging.Logger) -> Non
     visit = Visit()
     visit.look_at_logging()
     assert [passage.logger.name for passage in visit.passages] == ["shop.orders", "rudder"]
-    assert [finding.severity for finding in visit.findings] == [Severity.WARNING]
+    found = [finding.severity for finding in visit.findings if finding.subject != "SIGTERM"]
+    assert found == [Severity.WARNING]
+
+
+@pytest.mark.parametrize(
+    ("options", "package", "severity"),
+    [
+        ({}, "uvicorn", "warning"),
+        ({}, "logging", "well"),
+        ({"drain_on_sigterm": True}, "uvicorn", None),
+        ({"queue": "file:///spool"}, "uvicorn", None),
+        ({"sync_mode": True}, "uvicorn", None),
+        ({"send": False}, "uvicorn", None),
+    ],
+    ids=str,
+)
+def test_sigterm_that_nobody_handles(
+    options: dict[str, Any], package: str, severity: str | None, tmp_path: Path
+) -> None:
+    """It ends the process with the events in its memory: a warning in an ASGI app, whose server may
+    well be uvicorn, and in others a remark, because most servers handle it.
+    """
+    if "queue" in options:
+        options = {"queue": f"file://{tmp_path}/spool"}
+    (tmp_path / "app_settings.py").write_text(
+        f"import {package}\n"
+        "LOGGING = {'version': 1, 'root': {'level': 'INFO', 'handlers': ['events']}}\n"
+        "LOGGING['handlers'] = {'events': {'class': 'rudder_logging.RudderHandler'}}\n"
+        f"LOGGING['handlers']['events'].update({options!r})\n"
+    )
+    words = ["--offline", "--json", "--config", "app_settings:LOGGING"]
+    done = subprocess.run(
+        [sys.executable, "-m", "rudder_logging", "doctor", *words],
+        cwd=tmp_path,
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path[1:]]),
+            "RUDDER_WRITE_KEY": WRITE_KEY,
+            "RUDDER_DATA_PLANE_URL": "http://127.0.0.1:1",
+        },
+        capture_output=True,
+        timeout=50,
+        check=False,
+    )
+    findings = json.loads(done.stdout)["findings"]
+    severities = {finding["subject"]: finding["severity"] for finding in findings}
+    assert severities.get("SIGTERM") == severity
 
 
 def test_each_source_is_visited_once(

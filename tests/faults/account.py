@@ -36,6 +36,11 @@ class Account:
     contradictions: tuple[str, ...] = ()
     """What can't be: an event with two ids, a ledger that says otherwise, ..."""
 
+    @property
+    def vanished(self) -> frozenset[int]:
+        """Neither delivered nor dropped."""
+        return self.accepted.difference(self.delivered, *self.dropped.values())
+
     def differences(self, expected: Account) -> list[str]:
         """In what it is not as expected, besides duplicates."""
         pairs = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from typing import Any
 
 from .stage import PRELUDE, Stage
 
@@ -174,6 +175,77 @@ def terminate_by_flag(stage: Stage) -> None:
     stage.wait_for_note("ready")
     process.signal(signal.SIGTERM)
     process.wait()
+
+
+PATCH = "from gevent import monkey\nmonkey.patch_all()\n"
+
+
+def terminate(stage: Stage, *, first: str = "", **options: Any) -> None:
+    """SIGTERM to a script that leaves it at its default action; that is how it ends, too."""
+    process = stage.start_script(
+        """
+        log(range(21))
+        note("ready")
+        while True:
+            time.sleep(0.05)
+        """,
+        first + PRELUDE,
+        strict=not first,
+        upload_interval=60,
+        **options,
+    )
+    stage.wait_for_note("ready")
+    process.signal(signal.SIGTERM)
+    process.wait(-signal.SIGTERM)
+    assert process.stderr == ""
+
+
+def terminate_amid_call(stage: Stage) -> None:
+    """SIGTERM, twice, while the main thread is inside a log call: that event leaves, too."""
+    prelude = """
+import os, signal
+def end(message):
+    if message["properties"]["n"] == 20:
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGTERM)
+    return message
+"""
+    process = stage.start_script(
+        """
+        log(range(20))
+        note("logged", 20)
+        event = {"user_id": "u", "properties": {"n": 20}}
+        logging.getLogger("app").info("Tested", extra={"rudder": event})
+        until("never")
+        """,
+        prelude + PRELUDE.replace("wire()", "wire(before_send=end)"),
+        upload_interval=60,
+        drain_on_sigterm=True,
+    )
+    process.wait(-signal.SIGTERM)
+    assert process.stderr == ""
+
+
+def terminate_child(stage: Stage) -> None:
+    """A forked child has the parent's signal handler, and a queue of its own."""
+    stage.run(
+        """
+        log(range(10))
+        reader, writer = os.pipe()
+        child = os.fork()
+        if not child:
+            log(range(10, 30))
+            os.write(writer, b"ready")
+            while True:
+                time.sleep(0.05)
+        os.read(reader, 5)
+        os.kill(child, signal.SIGTERM)
+        assert os.waitpid(child, 0)[1] == signal.SIGTERM
+        """,
+        "import warnings\nwarnings.simplefilter('ignore', DeprecationWarning)\n" + PRELUDE,
+        upload_interval=60,
+        drain_on_sigterm=True,
+    )
 
 
 def exit_hooks(stage: Stage) -> None:

@@ -22,6 +22,8 @@ class Scenario:
     """How many events are logged; their numbers are those from 0."""
     dropped: Mapping[str, Collection[int]] = field(default_factory=dict)
     """Which of them are not delivered, by reason."""
+    vanished: Collection[int] = ()
+    """Which of them are neither delivered nor counted: the process was ended at once."""
     duplicates: range = range(1)
     """How many deliveries there may be beyond the first of each."""
     durable: bool = False
@@ -34,7 +36,8 @@ class Scenario:
         """The account, but for duplicates."""
         accepted = frozenset(range(self.accepted))
         dropped = {reason: frozenset(numbers) for reason, numbers in self.dropped.items()}
-        return Account(accepted, accepted.difference(*dropped.values()), dropped=dropped)
+        delivered = accepted.difference(*dropped.values(), self.vanished)
+        return Account(accepted, delivered, dropped=dropped)
 
     def play(self, directory: Path) -> Account:
         """Have it happen; return what became of the events.

@@ -33,6 +33,8 @@ def _durable(name: str, run: Callable[[Stage], None], accepted: int, **others: A
     return Scenario(name=name, run=run, accepted=accepted, durable=True, **others)
 
 
+_CLOSES, _DRAINS = "`aclose()` in its lifespan", "`drain_on_sigterm`"
+
 SCENARIOS = (
     # Ends of a script.
     Scenario(name="A script just ends, without a flush", run=exits.script_ends, accepted=500),
@@ -67,6 +69,30 @@ SCENARIOS = (
     ),
     Scenario(
         name="SIGTERM, with a handler that sets a flag", run=exits.terminate_by_flag, accepted=500
+    ),
+    Scenario(
+        name="SIGTERM, which nobody handles", run=exits.terminate, accepted=21, vanished=range(21)
+    ),
+    *(
+        Scenario(
+            name=f"{what}, `drain_on_sigterm`",
+            run=partial(exits.terminate, drain_on_sigterm=True, first=first),
+            accepted=21,
+        )
+        for what, first in (
+            ("SIGTERM, which nobody handles", ""),
+            ("gevent, SIGTERM", exits.PATCH),
+        )
+    ),
+    Scenario(
+        name="SIGTERM amid a log call, `drain_on_sigterm`",
+        run=exits.terminate_amid_call,
+        accepted=21,
+    ),
+    Scenario(
+        name="SIGTERM to a forked child, `drain_on_sigterm`",
+        run=exits.terminate_child,
+        accepted=30,
     ),
     Scenario(
         name="Hooks of `atexit` log, before and after ours", run=exits.exit_hooks, accepted=30
@@ -164,6 +190,28 @@ SCENARIOS = (
         accepted=50,
     ),
     Scenario(name="uWSGI without threads", needs="pyuwsgi", run=web.uwsgi, accepted=50),
+    *(
+        Scenario(
+            name=f"{server}, SIGTERM, {how}" if how else f"{server}, SIGTERM",
+            needs=needs,
+            run=partial(web.asgi, server=server, closes=_CLOSES in how, drains=_DRAINS in how),
+            accepted=web.REQUESTS + processes,
+            vanished=range(vanished),
+        )
+        for server, needs, processes, how, vanished in (
+            ("uvicorn", "uvicorn", 1, "", 21),
+            ("uvicorn", "uvicorn", 1, _CLOSES, 0),
+            ("uvicorn", "uvicorn", 1, _DRAINS, 0),
+            ("uvicorn `--workers 2`", "uvicorn", 2, "", 22),
+            ("uvicorn `--workers 2`", "uvicorn", 2, _CLOSES, 0),
+            ("uvicorn `--workers 2`", "uvicorn", 2, _DRAINS, 0),
+            ("uvicorn `--reload`", "uvicorn", 1, _DRAINS, 0),
+            ("gunicorn, `UvicornWorker`", "gunicorn", 2, "", 22),
+            ("gunicorn, `UvicornWorker`", "gunicorn", 2, _DRAINS, 0),
+            ("gunicorn, `asgi` workers", "gunicorn", 2, "", 0),
+            ("hypercorn", "hypercorn", 1, "", 0),
+        )
+    ),
     Scenario(name="gevent, patched first", run=greenlets.patched_first, accepted=500),
     Scenario(
         name="gevent, patched before the handler is made",

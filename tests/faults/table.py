@@ -12,7 +12,12 @@ __all__ = ["markdown", "row", "rows"]
 
 def row(name: str, account: Account, duplicates: str) -> tuple[str, ...]:
     """The cells of one line of the table."""
-    dropped = ", ".join(f"{len(found):,} `{reason}`" for reason, found in account.dropped.items())
+    dropped = ", ".join(
+        [
+            *(f"{len(found):,} `{reason}`" for reason, found in account.dropped.items()),
+            *([f"{len(account.vanished):,}, uncounted"] if account.vanished else []),
+        ]
+    )
     counts = (f"{len(numbers):,}" for numbers in (account.accepted, account.delivered))
     return (name, *counts, duplicates, dropped or "0")
 

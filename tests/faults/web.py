@@ -5,12 +5,13 @@ from __future__ import annotations
 import http.client
 import re
 import signal
+import socket
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from .stage import Process, Stage, wait_until
 
-__all__ = ["end_gunicorn", "gunicorn", "start_gunicorn", "uwsgi", "visit"]
+__all__ = ["REQUESTS", "asgi", "end_gunicorn", "gunicorn", "start_gunicorn", "uwsgi", "visit"]
 
 _APP = """
 import os, time
@@ -67,6 +68,11 @@ def _port(server: Process, pattern: str) -> int:
     return int(match[1])
 
 
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
 def _end(server: Process) -> None:
     server.wait()
     assert "rudder_logging:" not in server.stderr
@@ -116,3 +122,80 @@ def uwsgi(stage: Stage, *, options: Sequence[str] = ()) -> None:
     visit(_port(server, r"bound to TCP address 127\.0\.0\.1:(\d+)"), range(preload, 50))
     (stage.directory / "control").write_text("q")
     _end(server)
+
+
+_ASGI_APP = """
+import os
+from contextlib import asynccontextmanager
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+from tests.faults.child import log, wire
+
+handler = wire()
+
+def number_of_this_worker():
+    for number in range({first}, 1_000):
+        try:
+            os.close(os.open(f"worker {{number}}", os.O_CREAT | os.O_EXCL))
+        except FileExistsError:
+            continue
+        return number
+
+@asynccontextmanager
+async def lifespan(app):
+    yield
+    log([number_of_this_worker()])
+    if {closes}:
+        await handler.aclose()
+
+async def page(request):
+    body = str(os.getpid())
+    if request.url.query == body:
+        return PlainTextResponse(body, 409, {{"Connection": "close"}})
+    log([int(request.path_params["number"])])
+    return PlainTextResponse(body, headers={{"Connection": "close"}})
+
+app = Starlette(routes=[Route("/{{number}}", page)], lifespan=lifespan)
+"""
+"""Its URLs are those of the other; each worker's end logs an event, too."""
+
+REQUESTS = 20
+
+_UVICORN = ("-m", "uvicorn", "web:app", "--port", "0")
+_GUNICORN = (
+    *("-m", "gunicorn", "web:app", "--bind", "127.0.0.1:0", "--no-control-socket"),
+    *("--workers", "2"),
+)
+_SERVERS = {
+    "uvicorn": _UVICORN,
+    "uvicorn `--workers 2`": (*_UVICORN, "--workers", "2"),
+    "uvicorn `--reload`": (*_UVICORN, "--reload"),
+    "gunicorn, `UvicornWorker`": (*_GUNICORN, "-k", "uvicorn.workers.UvicornWorker"),
+    "gunicorn, `asgi` workers": (*_GUNICORN, "-k", "asgi"),
+    "hypercorn": ("-m", "hypercorn", "web:app", "--bind", "127.0.0.1:0"),
+}
+"""How each is started."""
+
+
+def asgi(stage: Stage, *, server: str, closes: bool = False, drains: bool = False) -> None:
+    """Requests log events, which wait; then the service manager's SIGTERM comes.
+
+    Args:
+        stage: Where.
+        server: Its key in the table above.
+        closes: Whether the app closes its handler at the end of its lifespan.
+        drains: Whether the handler has the option `drain_on_sigterm`.
+    """
+    stage.write("web.py", _ASGI_APP.format(first=REQUESTS, closes=closes))
+    command = _SERVERS[server]
+    process = stage.start(*command, upload_interval=60, drain_on_sigterm=drains)
+    port = _port(process, r"(?:Listening at:|Running on|running on) http://127\.0\.0\.1:(\d+)")
+    wait_until(lambda: _listens(port), "a worker to listen")
+    if "2" in command:
+        visit(port, range(REQUESTS))
+    else:
+        for number in range(REQUESTS):
+            assert _get(port, f"/{number}")[0] == 200
+    process.signal(signal.SIGTERM)
+    process.wait(None)
