@@ -129,7 +129,7 @@ def test_an_unknown_dialect() -> None:
 @pytest.mark.parametrize(
     ("rest", "words"),
     [
-        pytest.param(b"\r\n", b"400 Bad Request", id="no host"),
+        pytest.param(b"\r\n", b"400 Bad Request: missing required Host header", id="no host"),
         pytest.param(b"Host: h\r\nX: a\x01b\r\n\r\n", b"400 Bad Request", id="control byte"),
         pytest.param(b"X:" + b"a" * 600_000, b"431 Request Header Fields Too Large", id="600 kB"),
     ],

@@ -72,6 +72,7 @@ ORDER = [
     "dataplane.faults",
     "dataplane.dialects",
     "dataplane.gateway",
+    "dataplane.documents",
     "analytics",
     "_dispatch",
     "_serverless",

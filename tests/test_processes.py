@@ -346,8 +346,8 @@ def test_multiprocessing_children_deliver_before_they_end(
 
 
 def test_missing_extra_says_how_to_install_it() -> None:
-    """Without starlette, the local data plane names the pip command."""
-    blocked = "import sys; sys.modules['starlette'] = None; import rudder_logging.dataplane"
+    """Without h11, the local data plane names the pip command."""
+    blocked = "import sys; sys.modules['h11'] = None; import rudder_logging.dataplane"
     done = subprocess.run(
         [sys.executable, "-c", blocked], capture_output=True, text=True, check=False
     )
@@ -355,10 +355,10 @@ def test_missing_extra_says_how_to_install_it() -> None:
 
 
 def test_importing_the_package_is_cheap() -> None:
-    """Requests is imported when a handler is made, not with the package; starlette never is."""
+    """Requests is imported when a handler is made, not with the package; h11 never is."""
     code = (
         "import sys, rudder_logging\n"
-        "heavy = {'requests', 'urllib3', 'starlette', 'uvicorn', 'asyncio'} & set(sys.modules)\n"
+        "heavy = {'requests', 'urllib3', 'h11', 'asyncio'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
         "rudder_logging.RudderHandler('k', 'http://127.0.0.1:9')\n"
         "assert 'requests' in sys.modules\n"

@@ -736,7 +736,7 @@ def test_recorded(rudder_events):
 def test_sent(rudder_data_plane):
     pass
 """,
-        head="import sys\nsys.modules['uvicorn'] = None\n" + HEAD,
+        head="import sys\nsys.modules['h11'] = None\n" + HEAD,
     )
     done.assert_outcomes(passed=1, errors=1)
     done.stdout.fnmatch_lines(["*needs an extra: pip install 'rudder-logging[[]dataplane]'"])

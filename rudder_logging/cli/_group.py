@@ -32,8 +32,7 @@ of the group must not have to import what other commands need.
 
 EXTRAS: Mapping[str, str] = {
     "rich": "cli",
-    "starlette": "dataplane",
-    "uvicorn": "dataplane",
+    "h11": "dataplane",
     "jsonschema": "plan",
 }
 """Which extra installs what a command may miss."""

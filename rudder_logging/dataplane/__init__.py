@@ -10,8 +10,7 @@ Needs the extra `dataplane`.
 from __future__ import annotations
 
 try:
-    import starlette  # noqa: F401 - to say what is missing in our words
-    import uvicorn  # noqa: F401
+    import h11  # noqa: F401 - to say what is missing in our words
 except ImportError as error:  # pragma: no cover - the tests install it; a subprocess shows this
     raise ImportError(
         "rudder_logging.dataplane needs an extra: pip install 'rudder-logging[dataplane]'"

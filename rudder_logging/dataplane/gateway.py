@@ -1,8 +1,7 @@
 """The gateway's rules, without HTTP: order of checks, statuses and texts.
 
 Source: rudder-server 1.83.0, gateway/handle.go `getJobDataFromRequest`, gateway/response and
-gateway/handle_http_auth.go. One difference: JSON nested deeper than Python's own parser goes
-(some thousand levels) is refused as invalid, where the gateway would take it.
+gateway/handle_http_auth.go; and of a 1.66 that was asked.
 """
 
 from __future__ import annotations
@@ -10,40 +9,56 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-import math
+import re
 import uuid
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import parse_qs
 
 from .._events import EVENT_TYPES, visible
+from .documents import json_text, overflows, parse
 
 __all__ = [
     "MAX_REQUEST_BYTES",
+    "PIXELS",
     "ROUTES",
+    "TOO_LARGE",
+    "UNREADABLE",
     "Verdict",
     "check_body",
+    "check_import",
     "check_key",
     "decompress",
     "events_in",
+    "key_of",
+    "pixel_event",
 ]
 
 MAX_REQUEST_BYTES = 4000 * 1024
 """Of the decompressed body (Gateway.maxReqSizeInKB)."""
 
+_BATCHES = ("/v1/batch", "/beacon/v1/batch")
+PIXELS = ("/pixel/v1/track", "/pixel/v1/page")
+_KEY_IN_QUERY = ("/beacon/v1/batch", *PIXELS)
+
 ROUTES: Mapping[str, str] = {
-    "/health": "GET",
-    "/v1/batch": "POST",
+    **dict.fromkeys(("/", "/health", "/version", "/docs", "/robots.txt"), "GET"),
+    **dict.fromkeys(PIXELS, "GET"),
+    **dict.fromkeys(_BATCHES, "POST"),
+    "/v1/import": "POST",
     **{f"/v1/{name}": "POST" for name in EVENT_TYPES},
 }
 """The one method of each path."""
 
+_OK = 200
+UNREADABLE = "failed to read body from request"
 _NOT_AN_EVENT = "event is not a valid rudder event"
 _NO_ID = "request neither has anonymousId nor userId"
 _INVALID_JSON = "invalid json"
-_TYPES_WITHOUT_ID = frozenset({"extract", "record"})
 _BYTES_AROUND_ONE_EVENT = 21
+_FIRST_WINDOW = 512  # bytes: what is left of one is copied, so that many small members are no less
 
 
 @dataclass(frozen=True)
@@ -57,16 +72,24 @@ class Verdict:
     """Which of a batch's events it was refused for, if it was for one; the gateway won't say."""
 
 
-def check_key(authorization: str | None, write_key: str | None, *, enabled: bool) -> Verdict | None:
-    """What the `Authorization` header earns; None: go on. Without `write_key`, any will do."""
-    key = _basic_user(authorization or "")
-    if not key:
-        return Verdict(401, "failed to read writekey from header")
+TOO_LARGE = Verdict(413, "request size exceeds max limit")
+
+
+def check_key(key: str, write_key: str | None, *, enabled: bool) -> Verdict | None:
+    """What the key of a request earns; None: go on. Without `write_key`, any will do."""
     if write_key is not None and key != write_key:
         return Verdict(401, "invalid write key")
     if not enabled:
         return Verdict(404, "source is disabled")
     return None
+
+
+def key_of(path: str, authorization: str | None, query: str) -> str | Verdict:
+    """The key that a request brings, where its path has it; if it brings none, its answer."""
+    if path in _KEY_IN_QUERY:
+        given = parse_qs(query, keep_blank_values=True).get("writeKey", [""])[0]
+        return given or Verdict(401, "failed to read writekey from query params")
+    return _basic_user(authorization or "") or Verdict(401, "failed to read writekey from header")
 
 
 def _basic_user(header: str) -> str:
@@ -75,59 +98,132 @@ def _basic_user(header: str) -> str:
         return ""
     try:
         user, colon, _ = base64.b64decode(credentials.strip(), validate=True).partition(b":")
-        return user.decode() if colon else ""
-    except (binascii.Error, UnicodeDecodeError):
+    except binascii.Error:
         return ""
+    return user.decode(errors="surrogateescape") if colon else ""
 
 
-def decompress(raw: bytes, content_encoding: str | None) -> bytes | Verdict:
-    """The body's JSON; only the exact value `gzip` means anything to the gateway."""
+def decompress(raw: bytes, content_encoding: str | None, most: int) -> bytes | Verdict:
+    """The body's JSON; only the exact value `gzip` means anything to the gateway.
+
+    Args:
+        raw: As it was sent.
+        content_encoding: The header.
+        most: Bytes. Larger ones are not made: the gateway would, and refuse them afterwards.
+    """
     if content_encoding != "gzip":
         return raw
-    text = b""
-    while raw:  # of each member; unlike gzip.decompress, Go takes nothing else behind one
+    text = bytearray()
+    at = 0
+    while at < len(raw):  # of each member; unlike gzip.decompress, Go takes nothing else behind one
         member = zlib.decompressobj(wbits=31)
-        try:
-            text += member.decompress(raw)
-        except zlib.error:
-            return Verdict(500, "failed to read body from request")
-        if not member.eof:
-            return Verdict(500, "failed to read body from request")
-        raw = member.unused_data
-    return text
+        window = _FIRST_WINDOW
+        while not member.eof:
+            taken = raw[at : at + window]
+            try:
+                text += member.decompress(taken, most + 1 - len(text))
+            except zlib.error:
+                return Verdict(500, UNREADABLE)
+            if len(text) > most:
+                return TOO_LARGE
+            if not taken and not member.eof:
+                return Verdict(500, UNREADABLE)
+            at += len(taken) - len(member.unused_data) - len(member.unconsumed_tail)
+            window *= 2
+    return bytes(text)
 
 
-def check_body(  # noqa: PLR0911 - one return a check, in the gateway's order
-    path: str, body: bytes, max_request_bytes: int = MAX_REQUEST_BYTES
-) -> Verdict:
+def check_body(path: str, body: bytes, max_request_bytes: int = MAX_REQUEST_BYTES) -> Verdict:
     """What a decompressed body earns, and the events that are stored of it."""
-    overflow: list[str] = []
     try:
-        document = _parse(body, overflow)
-    except (ValueError, RecursionError):
+        document = parse(body)
+    except ValueError:
         return Verdict(400, _INVALID_JSON)
-    size = len(body)
-    if path == "/v1/batch":
-        candidates = _batch_of(document)
-    else:
-        if isinstance(document, list):
-            return Verdict(400, _NOT_AN_EVENT)
-        event = document if isinstance(document, dict) else {}
-        forced = {"type": path.rpartition("/")[2]}
-        size += _BYTES_AROUND_ONE_EVENT + len(json.dumps(forced)) * ("type" not in event)
-        candidates = [{**event, **forced}]
+    if path in _BATCHES:
+        return _check_events(_batch_of(document), len(body), max_request_bytes)
+    if isinstance(document, list):
+        return Verdict(400, _NOT_AN_EVENT)
+    event = document if isinstance(document, dict) else {}
+    forced = {"type": path.rpartition("/")[2]}
+    around = _BYTES_AROUND_ONE_EVENT + len(json.dumps(forced)) * ("type" not in event)
+    return _check_events([{**event, **forced}], len(body) + around, max_request_bytes)
+
+
+def _check_events(candidates: list[Any], size: int, max_request_bytes: int) -> Verdict:
     for index, candidate in enumerate(candidates):
         if not isinstance(candidate, dict):
             return Verdict(400, _NOT_AN_EVENT, culprit=index)
-        if not (_has_id(candidate) or str(candidate.get("type")) in _TYPES_WITHOUT_ID):
+        if not (_has_id(candidate) or _needs_none(candidate)):
             return Verdict(400, _NO_ID, culprit=index)
     if size > max_request_bytes:
-        return Verdict(413, "request size exceeds max limit")
-    if overflow and _overflows(candidates):
-        return Verdict(400, _INVALID_JSON, culprit=list(map(_overflows, candidates)).index(True))
+        return TOO_LARGE
+    for index, candidate in enumerate(candidates):
+        if overflows(candidate):
+            return Verdict(400, _INVALID_JSON, culprit=index)
     if not candidates:
         return Verdict(400, "empty batch payload")
     return Verdict(200, "ok", tuple(_with_message_id(candidate) for candidate in candidates))
+
+
+def check_import(body: bytes, max_request_bytes: int, say: Callable[[Verdict], Verdict]) -> Verdict:
+    """What a body of `/v1/import` earns: a verdict for each user, whose texts are made one.
+
+    Args:
+        body: Decompressed.
+        max_request_bytes: Of each user's share.
+        say: Puts a verdict into the words of the server's version.
+    """
+    try:
+        document = parse(body)
+    except ValueError:
+        return say(Verdict(400, _INVALID_JSON))
+    shares: dict[tuple[str, str], list[Any]] = {}
+    batch = document.get("batch") if isinstance(document, dict) else None
+    for value in batch.values() if isinstance(batch, dict) else _batch_of(document):
+        event = value if isinstance(value, dict) else {}
+        user = (json_text(event.get("userId")), json_text(event.get("anonymousId")))
+        shares.setdefault(user, []).append(value)
+    verdicts = [
+        say(_check_events(share, len(json.dumps({"batch": share})), max_request_bytes))
+        for share in shares.values()
+    ]
+    faults = [verdict for verdict in verdicts if verdict.status != _OK]
+    events = tuple(event for verdict in verdicts for event in verdict.events)
+    if not faults:
+        return say(Verdict(200, "ok", events))
+    text = "".join(verdict.text for verdict in faults)  # which is no known one if there are more
+    return Verdict(faults[0].status if len(faults) == 1 else 500, text, events)
+
+
+def pixel_event(path: str, query: str, now: str) -> bytes:
+    """The body that a picture's query makes; empty: it lacks what its type needs.
+
+    Args:
+        path: Its last part is the type.
+        query: Names with dots in them are paths.
+        now: The time, as text.
+    """
+    kind = path.rpartition("/")[2]
+    event: dict[str, Any] = {"channel": "web", "integrations": {"All": True}}
+    event |= {"originalTimestamp": now, "sentAt": now}
+    given = {name: values[0] for name, values in parse_qs(query, keep_blank_values=True).items()}
+    given.pop("writeKey", None)
+    if kind == "track" and given.get("event") == "":
+        return b""
+    if kind == "page" and given.get("name") == "":
+        given["name"] = "Unknown Page"
+    if "anonymousId" in given:
+        given["anonymousId"] = re.sub(r'^"(.*)"$', r"\1", given["anonymousId"])
+    for name, value in given.items():
+        *parents, last = name.split(".")
+        place = event
+        for parent in parents:
+            below = place.get(parent)
+            if not isinstance(below, dict):
+                below = place[parent] = {}
+            place = below
+        place[last] = value
+    return json.dumps({**event, "type": kind}).encode()
 
 
 def events_in(path: str, body: bytes) -> list[Any]:
@@ -135,72 +231,9 @@ def events_in(path: str, body: bytes) -> list[Any]:
 
     Raises:
         ValueError: It is not JSON.
-        RecursionError: It is nested too deeply.
     """
-    document = _parse(body, [])
-    return _batch_of(document) if path == "/v1/batch" else [document]
-
-
-def _parse(body: bytes, overflow: list[str]) -> Any:
-    """Strict JSON as the gateway reads it: the first of two equal keys wins, NaN is invalid."""
-
-    def first_wins(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        for key, value in pairs:
-            found.setdefault(key, value)
-        return found
-
-    def refuse(constant: str) -> None:
-        raise ValueError(constant)
-
-    def number(text: str) -> float:
-        value = float(text)
-        if math.isinf(value):
-            overflow.append(text)
-        return value
-
-    def integer(text: str) -> float:
-        value = number(text)
-        return value if math.isinf(value) else int(text)
-
-    # Bad bytes become lone surrogates first, as \ud800 escapes do; then all become U+FFFD.
-    text = body.decode("utf-8", "surrogateescape")
-    document = json.loads(
-        text,
-        object_pairs_hook=first_wins,
-        parse_constant=refuse,
-        parse_float=number,
-        parse_int=integer,
-    )
-    return _mended(document) if "\\ud" in text.lower() or not _is_valid(text) else document
-
-
-def _is_valid(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-_SURROGATES = dict.fromkeys(range(55296, 57344), "�")
-
-
-def _mended(value: Any) -> Any:
-    if isinstance(value, str):
-        return value.translate(_SURROGATES)
-    if isinstance(value, list):
-        return [_mended(item) for item in value]
-    if isinstance(value, dict):
-        return {_mended(key): _mended(item) for key, item in value.items()}
-    return value
-
-
-def _overflows(value: Any) -> bool:
-    """Whether re-encoding the events fails: nothing else of the body is encoded again."""
-    if isinstance(value, (list, dict)):
-        return any(map(_overflows, value.values() if isinstance(value, dict) else value))
-    return isinstance(value, float) and math.isinf(value)
+    document = parse(body)
+    return _batch_of(document) if path in (*_BATCHES, "/v1/import") else [document]
 
 
 def _batch_of(document: Any) -> list[Any]:
@@ -211,14 +244,13 @@ def _batch_of(document: Any) -> list[Any]:
 
 
 def _has_id(event: Mapping[str, Any]) -> bool:
-    return any(_normalised(event.get(key)) for key in ("userId", "anonymousId"))
+    """Whether an id is left of it without invisible characters; what is no text is one."""
+    ids = (event.get(key) for key in ("userId", "anonymousId"))
+    return any(visible(each) if isinstance(each, str) else each is not None for each in ids)
 
 
-def _normalised(value: Any) -> str:
-    """An id as the gateway compares it: its JSON text, without invisible characters, trimmed."""
-    if value is None:
-        return ""
-    return visible(value if isinstance(value, str) else json.dumps(value))
+def _needs_none(event: Mapping[str, Any]) -> bool:
+    return event.get("type") in ("extract", "record")
 
 
 def _with_message_id(event: dict[str, Any]) -> dict[str, Any]:

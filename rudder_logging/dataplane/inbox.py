@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Any
 from .._clock import wait_until
 from .._events import validate
 from ..exceptions import InvalidEventError
+from . import gateway
 
 __all__ = ["Inbox", "ReceivedRequest", "problem"]
 
@@ -35,9 +35,8 @@ class ReceivedRequest:
 
     @property
     def batch(self) -> list[dict[str, Any]]:
-        """The events in a `/v1/batch` body, whether they were stored or not."""
-        events: list[dict[str, Any]] = json.loads(self.body)["batch"]
-        return events
+        """The events in the body, whether they were stored or not."""
+        return gateway.events_in(self.path, self.body)
 
 
 def problem(event: Mapping[str, Any]) -> str | None:

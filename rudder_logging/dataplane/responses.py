@@ -1,43 +1,73 @@
-"""The gateway's answers as bytes and headers."""
+"""The gateway's answers, as status, headers and body."""
 
 from __future__ import annotations
 
-from starlette.requests import Request
-from starlette.responses import Response
+import json
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from .gateway import Verdict
 
-__all__ = ["preflight", "refusal", "text"]
+__all__ = ["PIXEL", "Response", "allow_origin", "json_page", "page", "preflight", "text"]
+
+_ALLOWED = ("GET", "HEAD", "POST")
+_PREFLIGHT_VARY = "Origin, Access-Control-Request-Method, Access-Control-Request-Headers"
 
 
-def text(verdict: Verdict, headers: dict[str, str] | None = None) -> Response:
+@dataclass
+class Response:
+    """An answer to one request; a body that is an iterator is sent as it comes."""
+
+    status: int
+    body: bytes | AsyncIterator[bytes] = b""
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+def page(media_type: str, body: str | bytes, headers: Mapping[str, str] | None = None) -> Response:
+    """An answer that is well, with something to read."""
+    content = body.encode() if isinstance(body, str) else body
+    return Response(200, content, {"Content-Type": media_type, **(headers or {})})
+
+
+def json_page(value: Any, headers: Mapping[str, str] | None = None) -> Response:
+    """The same, of a value as JSON."""
+    return page("application/json", json.dumps(value), headers)
+
+
+def text(verdict: Verdict, headers: Mapping[str, str] | None = None) -> Response:
     """As Go's net/http writes it: errors end with a newline, and browsers may not guess."""
+    plain = {"Content-Type": "text/plain; charset=utf-8"}
     if verdict.status == 200:  # noqa: PLR2004
-        return Response(verdict.text, media_type="text/plain", headers=headers)
-    safe = {"X-Content-Type-Options": "nosniff", **(headers or {})}
-    return Response(
-        verdict.text + "\n", status_code=verdict.status, media_type="text/plain", headers=safe
-    )
+        return Response(200, verdict.text.encode(), {**plain, **(headers or {})})
+    safe = {**plain, "X-Content-Type-Options": "nosniff", **(headers or {})}
+    return Response(verdict.status, f"{verdict.text}\n".encode(), safe)
 
 
-def refusal(status: int) -> bytes:
-    """Go's net/http on a request that it can't read: before any of the gateway's own code."""
-    line = {400: "400 Bad Request", 431: "431 Request Header Fields Too Large"}[status]
-    headers = "Content-Type: text/plain; charset=utf-8\r\nConnection: close"
-    return f"HTTP/1.1 {line}\r\n{headers}\r\n\r\n{line}".encode()
+def allow_origin(response: Response, method: str, origin: str | None) -> None:
+    """Let a browser's page from any site read an answer, as rs/cors does for the gateway."""
+    if origin and method in (*_ALLOWED, "OPTIONS"):
+        response.headers["Access-Control-Allow-Origin"] = origin
+        response.headers["Access-Control-Allow-Credentials"] = "true"
 
 
-def preflight(request: Request, wanted: str) -> Response:
+def preflight(wanted: str, headers: Mapping[str, str]) -> Response:
     """What rs/cors answers a browser that asks whether it may send."""
-    if wanted not in ("GET", "HEAD", "POST"):
-        return Response(status_code=204)
-    headers = {
-        "Access-Control-Allow-Origin": request.headers.get("Origin", "*"),
-        "Access-Control-Allow-Methods": wanted,
-        "Access-Control-Allow-Credentials": "true",
-        "Access-Control-Max-Age": "900",
-    }
-    asked = request.headers.get("Access-Control-Request-Headers")
+    response = Response(204, headers={"Vary": _PREFLIGHT_VARY})
+    origin = headers.get("origin")
+    if not origin or wanted.upper() not in (*_ALLOWED, "OPTIONS"):
+        return response
+    allow_origin(response, "OPTIONS", origin)
+    response.headers["Access-Control-Allow-Methods"] = wanted.upper()
+    response.headers["Access-Control-Max-Age"] = "900"
+    asked = headers.get("access-control-request-headers")
     if asked:
-        headers["Access-Control-Allow-Headers"] = asked
-    return Response(status_code=204, headers=headers)
+        response.headers["Access-Control-Allow-Headers"] = asked
+    return response
+
+
+PIXEL = (
+    b"GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xff\xff\xff!\xf9\x04\x01\x00\x00\x00\x00"
+    b",\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02D\x01\x00;"
+)
+"""A transparent picture of one pixel: what `/pixel` answers, whatever becomes of the event."""

@@ -3,29 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import logging
-import re
 import socket
 import ssl
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import datetime, timezone
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-import uvicorn
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.types import Receive, Scope, Send
-
-from .._clock import monotonic
 from . import gateway
 from .dialects import NEWEST, known, spoken
 from .faults import Fault, FaultPlan
 from .inbox import Inbox, ReceivedRequest
-from .protocol import THREAD_NAME, Server, protocol, quiet
-from .responses import preflight, refusal, text
+from .protocol import BrokenBodyError, Request, Server
+from .responses import PIXEL, Response, allow_origin, json_page, page, preflight, text
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -34,10 +27,7 @@ __all__ = ["LocalDataPlane"]
 
 _SECONDS_TO_START = 10.0
 _SECONDS_TO_STOP = 30.0
-_IDLE_SECONDS = 720  # the gateway's own
-_MAX_HEADER_BYTES = 524_288  # the gateway's own
-_TURNS_TO_CONNECT = 3  # of the loop, from accepting a connection until its protocol has it
-_CONTROL_BYTES = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+_BYTES_OVER_THE_LIMIT = 1024 * 1024
 _HEALTH = {
     "appType": "EMBEDDED",
     "server": "UP",
@@ -49,6 +39,8 @@ _HEALTH = {
     "lastSync": "",
     "lastRegulationSync": "",
 }
+_ROBOTS = "User-agent: * \nDisallow: / \n"
+_DOCS = "<!doctype html><title>RudderStack</title><p>A local data plane of rudder_logging.</p>\n"
 
 
 class LocalDataPlane:
@@ -96,18 +88,12 @@ class LocalDataPlane:
         self.max_request_bytes = gateway.MAX_REQUEST_BYTES
         """Larger bodies, decompressed, are answered 413."""
         self._host, self._port = host, port
-        self._tls: dict[str, Any] = {}
-        if certfile:
-            self._tls = {"ssl_certfile": certfile, "ssl_keyfile": keyfile}
-        if client_ca:
-            self._tls |= {"ssl_ca_certs": client_ca, "ssl_cert_reqs": ssl.CERT_REQUIRED}
+        self._tls = partial(_tls, certfile, keyfile, client_ca) if certfile else None
         self._inbox = Inbox()
         self._faults = FaultPlan()
         self._poison: tuple[Callable[[dict[str, Any]], object], gateway.Verdict] | None = None
         self._thread: threading.Thread | None = None
         self._server: Server | None = None
-        self._connections: dict[tuple[str, int], asyncio.Transport] = {}
-        self._released: asyncio.Event | None = None
 
     # Its life.
 
@@ -123,28 +109,14 @@ class LocalDataPlane:
             listening.close()
             raise
         self._port = listening.getsockname()[1]
-        config = uvicorn.Config(
-            self._app,
-            http=protocol(self._connections),
-            interface="asgi3",
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            h11_max_incomplete_event_size=_MAX_HEADER_BYTES,
-            timeout_keep_alive=_IDLE_SECONDS,
-            timeout_graceful_shutdown=1,
-            **self._tls,
-        )
-        self._server = server = Server(config)
-        self._thread = threading.Thread(
-            target=self._serve, args=(server, listening), name=THREAD_NAME, daemon=True
-        )
-        logging.getLogger("uvicorn.error").addFilter(quiet)
+        try:
+            self._server = server = Server(self._app, listening, self._tls() if self._tls else None)
+        except OSError:
+            listening.close()
+            raise
+        self._thread = threading.Thread(target=server.run, name="LocalDataPlane", daemon=True)
         self._thread.start()
-        if not server.ready.wait(_SECONDS_TO_START) or not server.started:
+        if not server.ready.wait(_SECONDS_TO_START) or not server.has_started:
             self.stop()
             raise RuntimeError("the local data plane did not start")
 
@@ -155,7 +127,6 @@ class LocalDataPlane:
             self._thread.join(_SECONDS_TO_STOP)
             if self._thread.is_alive():
                 raise RuntimeError(f"{self!r} did not stop in {_SECONDS_TO_STOP:g} s")
-            logging.getLogger("uvicorn.error").removeFilter(quiet)
             self._server = self._thread = None
 
     def __enter__(self) -> Self:
@@ -300,82 +271,105 @@ class LocalDataPlane:
 
     # How it serves.
 
-    def _serve(self, server: Server, listening: socket.socket) -> None:
-        async def serve() -> None:
-            with contextlib.suppress(AttributeError):  # a loop in C, whose time nobody replaces
-                asyncio.get_running_loop().time = monotonic  # type: ignore[method-assign]
-            self._released = asyncio.Event()
-            server.on_exit = self._released.set
-            await server.serve(sockets=[listening])
-            # uvicorn leaves alone what connected at the last moment.
-            for _ in range(_TURNS_TO_CONNECT):
-                await asyncio.sleep(0)
-            for transport in list(self._connections.values()):
-                transport.abort()
-            await asyncio.sleep(0)
-
-        try:
-            asyncio.run(serve())
-        finally:
-            listening.close()
-            server.ready.set()
-
-    async def _app(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope, receive)
-        transport = self._connections.get(tuple(scope["client"]))
-        if any(_CONTROL_BYTES.search(value) for _name, value in scope["headers"]):
-            if transport is not None:
-                transport.write(refusal(400))
-                transport.close()
-            response = None
-        else:
-            response = await self._respond(request)
-            if response is None and transport is not None:
-                transport.abort()
+    async def _app(self, request: Request) -> Response | None:
+        response = await self._respond(request)
         if response is not None:
-            response.headers["Vary"] = "Origin"
-            await response(scope, receive, send)
-            return
-        while (await receive())["type"] != "http.disconnect":
-            pass  # uvicorn takes a return before that for a mistake of ours
+            response.headers.setdefault("Vary", "Origin")
+        return response
 
     async def _respond(self, request: Request) -> Response | None:
         """The response, or None: cut the connection."""
-        path = request.url.path
-        wanted = request.headers.get("Access-Control-Request-Method")
+        wanted = request.headers.get("access-control-request-method")
         if request.method == "OPTIONS" and wanted:
-            return preflight(request, wanted)
+            return preflight(wanted, request.headers)
+        response = await self._route(request)
+        if response is not None:
+            allow_origin(response, request.method, request.headers.get("origin"))
+        return response
+
+    async def _route(self, request: Request) -> Response | None:  # noqa: PLR0911 - one a row
         if self.overloaded:
             return text(gateway.Verdict(503, "Service Unavailable"))
-        method = gateway.ROUTES.get(path)
+        method = gateway.ROUTES.get(request.path)
         if method is None:
             return text(gateway.Verdict(404, "404 page not found"))
         if request.method != method:
-            return Response(status_code=405, headers={"Allow": method})
-        if path == "/health":
-            return JSONResponse(_HEALTH)
-        return await self._take(request)
+            return Response(405, headers={"Allow": method})
+        if method == "POST":
+            return await self._take(request)
+        if request.path in gateway.PIXELS:
+            return await self._take_pixel(request)
+        if request.path == "/version":
+            return json_page({"Version": self.dialect, "BuiltBy": "rudder_logging"})
+        if request.path == "/docs":
+            return page("text/html; charset=utf-8", _DOCS)
+        if request.path == "/robots.txt":
+            return page("text/plain; charset=utf-8", _ROBOTS)
+        return json_page(_HEALTH)
 
     async def _take(self, request: Request) -> Response | None:
         fault = self._faults.next()
-        raw = await request.body()
+        say = partial(spoken, self._dialect)
+        refusal = self._check_key(request)
+        most = self.max_request_bytes + _BYTES_OVER_THE_LIMIT
+        raw: bytes | None = None
+        size = 0
+        if refusal is not None:
+            raw = await request.early_body()
+            size = len(raw)
+        else:
+            try:
+                raw, size = await request.body(most)
+            except BrokenBodyError:
+                raw, refusal = b"", gateway.Verdict(500, gateway.UNREADABLE)
+        if raw is None:
+            raw, refusal = b"", gateway.TOO_LARGE
+        encoding = request.headers.get("content-encoding")
+        unpacked = gateway.decompress(raw, encoding, most)
+        body = b"" if isinstance(unpacked, gateway.Verdict) else unpacked
+        if isinstance(unpacked, gateway.Verdict):
+            refusal = refusal or unpacked
+        if refusal is not None:
+            verdict = say(refusal)
+        elif request.path == "/v1/import":
+            verdict = gateway.check_import(body, self.max_request_bytes, say)
+        else:
+            verdict = say(gateway.check_body(request.path, body, self.max_request_bytes))
+        return await self._settle(request, size, body, verdict, fault)
+
+    async def _take_pixel(self, request: Request) -> Response | None:
+        fault = self._faults.next()
+        now = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+        body = gateway.pixel_event(request.path, request.query, now)
+        verdict = self._check_key(request)
+        if verdict is None:
+            verdict = gateway.check_body(request.path, body, self.max_request_bytes)
+        verdict = spoken(self._dialect, verdict)
+        response = await self._settle(request, 0, body, verdict, fault)
+        return page("image/gif", PIXEL) if fault is None else response
+
+    def _check_key(self, request: Request) -> gateway.Verdict | None:
+        authorization = request.headers.get("authorization")
+        key = gateway.key_of(request.path, authorization, request.query)
+        if isinstance(key, gateway.Verdict):
+            return key
+        return gateway.check_key(key, self.write_key, enabled=self.source_enabled)
+
+    async def _settle(
+        self,
+        request: Request,
+        size: int,
+        body: bytes,
+        verdict: gateway.Verdict,
+        fault: Fault | None,
+    ) -> Response | None:
+        """Keep a request with what becomes of it, faults on command included."""
         if fault is not None and fault.kind == "hang":
-            body = gateway.decompress(raw, request.headers.get("Content-Encoding"))
-            kept = b"" if isinstance(body, gateway.Verdict) else body
-            self._keep(request, raw, kept, gateway.Verdict(0, ""))
-            assert self._released is not None  # noqa: S101 - for the type checker
-            await self._released.wait()
+            self._keep(request, size, body, gateway.Verdict(0, ""))
+            await self._released()
             return None
         if self.latency:
             await asyncio.sleep(self.latency)
-        authorization = request.headers.get("Authorization")
-        verdict = gateway.check_key(authorization, self.write_key, enabled=self.source_enabled)
-        body = gateway.decompress(raw, request.headers.get("Content-Encoding"))
-        if isinstance(body, gateway.Verdict):
-            verdict, body = verdict or body, b""
-        elif verdict is None:
-            verdict = gateway.check_body(request.url.path, body, self.max_request_bytes)
-        verdict = spoken(self._dialect, verdict)
         if self._poison and any(map(self._poison[0], verdict.events)):
             culprit = [bool(self._poison[0](event)) for event in verdict.events].index(True)
             verdict = replace(self._poison[1], culprit=culprit)
@@ -389,18 +383,32 @@ class LocalDataPlane:
         elif fault is not None:
             events = verdict.events if fault.kind == "cut_after" else ()
             verdict = gateway.Verdict(0, "", events)
-        self._keep(request, raw, body, verdict)
+        self._keep(request, size, body, verdict)
         return text(verdict, headers) if verdict.status else None
 
-    def _keep(self, request: Request, raw: bytes, body: bytes, verdict: gateway.Verdict) -> None:
+    def _keep(self, request: Request, size: int, body: bytes, verdict: gateway.Verdict) -> None:
         received = ReceivedRequest(
             method=request.method,
-            path=request.url.path,
-            headers=dict(request.headers),
+            path=request.path,
+            headers=request.headers,
             body=body,
-            wire_bytes=len(raw),
+            wire_bytes=size,
             status=verdict.status or None,
             text=verdict.text,
             culprit=verdict.culprit,
         )
         self._inbox.add(received, verdict.events)
+
+    async def _released(self) -> None:
+        """Wait for the end of the server."""
+        assert self._server is not None  # noqa: S101 - for the type checker
+        await self._server.released.wait()
+
+
+def _tls(certfile: str, keyfile: str | None, client_ca: str | None) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certfile, keyfile)
+    if client_ca:
+        context.load_verify_locations(client_ca)
+        context.verify_mode = ssl.CERT_REQUIRED
+    return context

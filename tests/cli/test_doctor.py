@@ -228,7 +228,7 @@ def test_one_thing_is_told_once(tmp_path: Path, plane: LocalDataPlane) -> None:
 
 BROKEN = {
     "raises.py": "import nothing_of_that_name",
-    "extra.py": "raise ModuleNotFoundError(\"No module named 'uvicorn'\", name='uvicorn')",
+    "extra.py": "raise ModuleNotFoundError(\"No module named 'h11'\", name='h11')",
     "fails.py": "LOGGING = {}\nraise RuntimeError('the settings are\\nnot well')",
     "exits.py": "raise SystemExit('wrong usage')",
     "syntax.py": "LOGGING = {",
@@ -272,7 +272,7 @@ BROKEN = {
         ("odd:broken", "Permission denied"),
         (":LOGGING", "is not module:NAME"),
         ("raises:LOGGING", "No module named 'nothing_of_that_name'"),
-        ("extra:LOGGING", "No module named 'uvicorn'; pip install 'rudder-logging[dataplane]'"),
+        ("extra:LOGGING", "No module named 'h11'; pip install 'rudder-logging[dataplane]'"),
         ("fails:LOGGING", "RuntimeError: the settings are"),
         ("exits:LOGGING", "SystemExit: wrong usage"),
         ("syntax:LOGGING", "SyntaxError"),

@@ -257,9 +257,9 @@ def test_a_reader_that_stalls_does_not_keep_it() -> None:
 
 
 def test_a_missing_extra_is_named() -> None:
-    """Without starlette, the exact command that installs it."""
+    """Without h11, the exact command that installs it."""
     code = (
-        "import sys; sys.modules['starlette'] = None; from rudder_logging.cli import main; "
+        "import sys; sys.modules['h11'] = None; from rudder_logging.cli import main; "
         "sys.exit(main(['serve']))"
     )
     done = subprocess.run(

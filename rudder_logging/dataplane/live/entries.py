@@ -130,8 +130,6 @@ def _read(request: ReceivedRequest) -> tuple[list[Any], str]:
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
         fault = f"it is no JSON from {place} on: {error.msg}" if request.body else ""
-    except RecursionError:
-        fault = "it is nested too deeply"
     except ValueError as error:
         fault = f"{error} is not JSON"
     return [], fault

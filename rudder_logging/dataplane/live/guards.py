@@ -9,11 +9,9 @@ from __future__ import annotations
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-from starlette.requests import Request
-from starlette.responses import Response
-
 from .. import gateway
-from ..responses import text
+from ..protocol import Request
+from ..responses import Response, text
 
 __all__ = ["HEADERS", "guard"]
 
@@ -42,16 +40,16 @@ def guard(request: Request, method: str, own_host: str) -> Response | None:
         own_host: Where the server was told to listen.
     """
     if request.method != method:
-        return Response(status_code=405, headers={"Allow": method, **HEADERS})
-    host = request.headers.get("Host", "")
+        return Response(405, headers={"Allow": method, **HEADERS})
+    host = request.headers.get("host", "")
     if not _is_here(host, own_host):
         # Else a name that somebody points at 127.0.0.1 could read the page: DNS rebinding.
         return _refusal("open the page by localhost or by address, or serve with --host NAME")
-    asked_from = request.headers.get("Sec-Fetch-Site", "none")  # not sent by older browsers
-    is_link = method == "GET" and request.headers.get("Sec-Fetch-Mode") == "navigate"
+    asked_from = request.headers.get("sec-fetch-site", "none")  # not sent by older browsers
+    is_link = method == "GET" and request.headers.get("sec-fetch-mode") == "navigate"
     if asked_from not in ("same-origin", "none") and not is_link:
         return _refusal("only the page itself may ask for this")
-    if method == "POST" and request.headers.get("Origin") != f"{request.url.scheme}://{host}":
+    if method == "POST" and request.headers.get("origin") != f"{request.scheme}://{host}":
         return _refusal("only the page itself may change things")
     return None
 

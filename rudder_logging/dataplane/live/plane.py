@@ -6,12 +6,11 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from starlette.requests import Request
-from starlette.responses import Response
-
 from .. import gateway
 from ..dialects import NEWEST
 from ..inbox import ReceivedRequest
+from ..protocol import Request
+from ..responses import Response
 from ..server import LocalDataPlane
 from .feed import Feed
 from .judges import judges
@@ -93,20 +92,21 @@ class LivePlane(LocalDataPlane):
         return self._state()
 
     async def _respond(self, request: Request) -> Response | None:
-        assert self._released is not None  # noqa: S101 - for the type checker
-        response = await self._routes.respond(request, self._released)
+        assert self._server is not None  # noqa: S101 - for the type checker
+        response = await self._routes.respond(request, self._server.released)
         if response is not None:
             return response
         response = await super()._respond(request)
-        if request.method == "POST" and gateway.ROUTES.get(request.url.path) != "POST":
+        if request.method == "POST" and gateway.ROUTES.get(request.path) != "POST":
             self._keep_lost(request, response)
         return response
 
     def _keep_lost(self, request: Request, response: Response | None) -> None:
         """Show what went to a path that the gateway does not have: LocalDataPlane forgets it."""
-        words = bytes(response.body).decode().strip() if response is not None else ""
-        status = None if response is None else response.status_code
+        body = b"" if response is None else response.body
+        words = body.decode().strip() if isinstance(body, bytes) else ""
+        status = None if response is None else response.status
         received = ReceivedRequest(
-            request.method, request.url.path, {}, b"", 0, status, words or "405 method not allowed"
+            request.method, request.path, {}, b"", 0, status, words or "405 method not allowed"
         )
         self.feed.add(received, ())

@@ -7,15 +7,15 @@ from collections.abc import Awaitable, Callable, Mapping
 from importlib.resources import files
 from typing import Any
 
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
-
 from .. import gateway
-from ..responses import text
+from ..protocol import Request
+from ..responses import Response, json_page, page, text
 from .guards import HEADERS, guard
 from .stream import Stream
 
 __all__ = ["Routes"]
+
+_MOST_SWITCHES = 64 * 1024  # bytes
 
 _TYPES = {
     "css": "text/css; charset=utf-8",
@@ -60,7 +60,7 @@ class Routes:
             request: It.
             released: Set when the server ends: streams end then, too.
         """
-        path = request.url.path
+        path = request.path
         if path != "/" and not path.startswith("/live/"):
             return None
         post = self._posts.get(path)
@@ -74,23 +74,24 @@ class Routes:
         if path not in self._files:
             return text(gateway.Verdict(404, "404 page not found"), HEADERS)
         media_type, content = self._files[path]
-        return Response(content, media_type=media_type, headers=HEADERS)
+        return page(media_type, content, HEADERS)
 
     def _read(self, request: Request, released: asyncio.Event) -> Response:
-        place = self._stream.place_of(request.headers.get("Last-Event-ID", ""))
+        place = self._stream.place_of(request.headers.get("last-event-id", ""))
         messages = self._stream.read(place, released)
-        return StreamingResponse(messages, media_type="text/event-stream", headers=HEADERS)
+        return Response(200, messages, {"Content-Type": "text/event-stream", **HEADERS})
 
     async def _post_clear(self, _request: Request) -> Response:
         self._clear()
-        return Response(status_code=204, headers=HEADERS)
+        return Response(204, headers=dict(HEADERS))
 
     async def _post_faults(self, request: Request) -> Response:
+        body, _ = await request.body(_MOST_SWITCHES)
         try:
-            state = self._switch(await request.body())
+            state = self._switch(body or b"")
         except ValueError as error:
             return text(gateway.Verdict(400, str(error)), HEADERS)
-        return JSONResponse(state, headers=HEADERS)
+        return json_page(state, HEADERS)
 
 
 def _page() -> dict[str, tuple[str, bytes]]:

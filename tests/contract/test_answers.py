@@ -1,0 +1,114 @@
+"""The local data plane held against real servers, over raw sockets."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import re
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rudder_logging.dataplane import LocalDataPlane
+from rudder_logging.dataplane.dialects import DIALECTS
+
+Row = dict[str, Any]
+
+OURS = {"Date", "Content-Length", "Connection"}
+"""Headers that say nothing of the gateway: they were not kept of its answers."""
+
+DIFFERENT: dict[str, str] = {}
+"""Rows of `wire.jsonl` that we answer otherwise, each with the reason: none.
+
+If there is one, `LocalDataPlane`'s docstring has to tell it; see the test below."""
+
+EVENT = '{"batch": [{"userId": "u1", "type": "track", "event": "E"}]}'
+
+
+def rows(name: str) -> list[Row]:
+    """Those of a file beside this one."""
+    lines = (Path(__file__).parent / f"{name}.jsonl").read_text().splitlines()
+    return [json.loads(line) for line in lines]
+
+
+ANSWERS, WIRE = rows("answers"), rows("wire")
+
+
+@pytest.fixture(scope="module", params=list(DIALECTS))
+def plane(request: pytest.FixtureRequest) -> Iterator[LocalDataPlane]:
+    """A data plane of each version, with the key that the recorded requests have."""
+    with LocalDataPlane("wk", dialect=request.param) as plane:
+        yield plane
+
+
+def basic(key: str) -> str:
+    """An Authorization header."""
+    return "Basic " + base64.b64encode(f"{key}:".encode()).decode()
+
+
+def received(connection: socket.socket, *, until_quiet: bool = False) -> tuple[bytes, bool]:
+    """All that comes, and whether the server closed after it."""
+    came = b""
+    try:
+        while chunk := connection.recv(65_536):
+            came += chunk
+            connection.settimeout(1 if until_quiet else 20)
+    except TimeoutError:
+        assert until_quiet, came
+        return came, False
+    except ConnectionError:
+        pass
+    return came, True
+
+
+def asked(plane: LocalDataPlane, row: Row) -> tuple[int, dict[str, str], str]:
+    """The answer to a recorded request."""
+    body = base64.b64decode(row["body_base64"]) if "body_base64" in row else row["body"].encode()
+    body = gzip.compress(body) if row["gzip"] else body
+    headers = {"Host": "x", "Connection": "close", "Content-Length": str(len(body))}
+    headers |= row["headers"] | ({"Authorization": basic("wk")} if row["key"] else {})
+    head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    with socket.create_connection(("127.0.0.1", plane.port), timeout=20) as connection:
+        request = f"{row['method']} {row['path']} HTTP/1.1\r\n{head}\r\n"
+        connection.sendall(request.encode("latin-1") + body)
+        came, _ = received(connection)
+    came = came.removeprefix(b"HTTP/1.1 100 Continue\r\n\r\n")
+    first, _, text = came.decode().partition("\r\n\r\n")
+    status, *lines = first.split("\r\n")
+    found = dict(line.split(": ", 1) for line in lines)
+    return int(status.split()[1]), {k: found[k] for k in found.keys() - OURS}, text
+
+
+@pytest.mark.parametrize("row", ANSWERS, ids=[row["name"] for row in ANSWERS])
+def test_answers(plane: LocalDataPlane, row: Row) -> None:
+    """Each recorded request gets the status, the headers and the text that the server gave."""
+    text = row[f"text_{plane.dialect}"]
+    assert asked(plane, row) == (row["status"], row["answer_headers"], text)
+
+
+@pytest.mark.parametrize("row", WIRE, ids=[row["name"] for row in WIRE])
+def test_wire(plane: LocalDataPlane, row: Row) -> None:
+    """Raw bytes, well and ill, get the same status lines, and the connection stays or ends."""
+    sent = row["bytes"].replace("{k}", basic("wk")).replace("{n}", str(len(EVENT)))
+    sent = sent.replace("{chunk}", f"{len(EVENT):x}\r\n{EVENT}\r\n").replace("{ok}", EVENT)
+    with socket.create_connection(("127.0.0.1", plane.port), timeout=20) as connection:
+        connection.sendall(sent.encode("latin-1"))
+        if row["name"] == "chunked, cut":
+            connection.shutdown(socket.SHUT_WR)
+        if not row["statuses"]:
+            connection.settimeout(1)
+        came, is_closed = received(connection, until_quiet=row["connection"] == "open")
+    statuses = " | ".join(line.decode() for line in re.findall(rb"HTTP/1\.1 (.*?)\r\n", came))
+    is_alike = (statuses, is_closed) == (row["statuses"], row["connection"] == "closed")
+    assert is_alike == (row["name"] not in DIFFERENT), (statuses, is_closed)
+
+
+def test_what_differs_is_told() -> None:
+    """Each row that is answered otherwise stands in the documentation, with its reason."""
+    assert {row["name"] for row in WIRE} >= DIFFERENT.keys()
+    told = " ".join((LocalDataPlane.__doc__ or "").split())
+    assert [reason for reason in DIFFERENT.values() if reason not in told] == []
