@@ -312,6 +312,17 @@ def _place_traits(row: EventType, message: dict[str, Any]) -> None:
 def _unknown_field(row: EventType, name: object) -> InvalidValueError:
     shown = repr(name) if isinstance(name, str) and len(name) <= 64 else type_of(name)  # noqa: PLR2004
     return InvalidValueError(
-        f"{row.name}: unknown field {shown}{nearest(name, row.by_name)}; "
+        f"{row.name}: unknown field {shown}{_meant(row, name)}; "
         f"it takes: {', '.join(field.arg for field in row.fields)}"
     )
+
+
+def _meant(row: EventType, name: object) -> str:
+    """The likely cure: a field's name that was mistyped, or the place of a property."""
+    if not isinstance(name, str) or len(name) > 64:  # noqa: PLR2004
+        return ""
+    # Of typing errors, few are at the beginning: `revenue` is no mistyped `event`.
+    alike = {known: field for known, field in row.by_name.items() if known[:1] == name[:1].lower()}
+    place = next((field.arg for field in row.own_fields if field in (PROPERTIES, TRAITS)), None)
+    is_a_field = any(name in other.by_name for other in EVENT_TYPES.values())
+    return nearest(name, alike) or (f"; put it under {place!r}" if place and not is_a_field else "")

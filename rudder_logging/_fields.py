@@ -6,6 +6,7 @@ A rule gets the name to complain under and the value an app gave, and returns wh
 from __future__ import annotations
 
 import contextlib
+import logging
 import re
 import uuid
 from collections.abc import Callable, Mapping
@@ -30,6 +31,9 @@ __all__ = [
     "type_of",
     "visible",
 ]
+
+
+_log = logging.getLogger("rudder_logging")
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,7 +124,30 @@ def normalise_integrations(where: str, value: Any) -> Mapping[str, Any]:
     if "All" in integrations and not isinstance(integrations["All"], bool):
         given = type_of(integrations["All"])
         raise InvalidTypeError(f"{where}: 'All' must be True or False, not {given}")
+    for name in integrations:
+        if name not in _integrations_named:
+            _note_integration(name)
     return integrations
+
+
+_integrations_named = {"All"}
+_by_folded_name = {"all": "All"}
+_MOST_INTEGRATIONS = 1_000
+
+
+def _note_integration(name: object) -> None:
+    """Warn once of a name that differs from another by case alone: one of them reaches nothing."""
+    if not isinstance(name, str) or len(_integrations_named) >= _MOST_INTEGRATIONS:
+        return
+    _integrations_named.add(name)
+    other = _by_folded_name.setdefault(name.casefold(), name)
+    if other != name:
+        _log.warning(
+            "integrations: %.64r and %.64r differ by case alone, and the server ignores the one "
+            "that is not the destination's name as the dashboard shows it; write that (said once)",
+            other,
+            name,
+        )
 
 
 # As text, because the package's import should not have to wait until they are compiled. Each form

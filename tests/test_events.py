@@ -729,6 +729,19 @@ def test_not_a_time_is_refused() -> None:
         build({"event": "Read", "user_id": "u1", "timestamp": NotATime(2026, 1, 31)})
 
 
+def test_integrations_that_differ_by_case_alone_warn_once(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A destination has one name, case included: by any other, nothing is reached or kept back."""
+    monkeypatch.setattr("rudder_logging._fields._integrations_named", {"All"})
+    monkeypatch.setattr("rudder_logging._fields._by_folded_name", {"all": "All"})
+    for name in ("Webhook", "Slack", "Webhook", "WEBHOOK", "WEBHOOK", "all"):
+        build({"event": "Read", "user_id": "u1", "integrations": {name: False}})
+    first, second = (record.getMessage() for record in caplog.records)
+    assert "'Webhook' and 'WEBHOOK' differ by case alone" in first
+    assert "'All' and 'all' differ by case alone" in second
+
+
 # --- Names that are not known ---
 
 
@@ -748,6 +761,34 @@ def test_an_unknown_field_names_the_nearest(name: str, meant: str) -> None:
     said = refusal({"event": "Read", "user_id": "u1", name: "x"})
     assert f"track: unknown field '{name}'; did you mean '{meant}'?" in said
     assert "it takes: event, properties, user_id, anonymous_id, message_id" in said
+
+
+@pytest.mark.parametrize(
+    ("event_type", "name", "place"),
+    [
+        ("track", "revenue", "properties"),
+        ("track", "order_id", "properties"),
+        ("page", "title", "properties"),
+        ("screen", "session_id", "properties"),
+        ("identify", "plan", "traits"),
+        ("group", "industry", "traits"),
+        ("alias", "since", "traits"),
+    ],
+)
+def test_a_property_at_the_root_is_sent_to_its_place(
+    event_type: str, name: str, place: str
+) -> None:
+    """It is no typing error of a field's name that merely sounds like it."""
+    said = refusal(minimal(event_type, **{name: 1}))
+    assert f"{event_type}: unknown field '{name}'; put it under '{place}'; it takes: " in said
+
+
+@pytest.mark.parametrize(
+    ("event_type", "name"), [("merge", "revenue"), ("identify", "properties"), ("track", "x" * 65)]
+)
+def test_a_place_is_named_only_where_there_is_one(event_type: str, name: str) -> None:
+    """A merge has no properties; and a field of another type is no property."""
+    assert "put it under" not in refusal(minimal(event_type, **{name: 1}))
 
 
 def test_an_unknown_field_is_refused_even_if_none() -> None:
