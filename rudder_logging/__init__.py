@@ -24,7 +24,8 @@ The files, in the order in which an event meets them:
 - `_clock.py`: clocks that an app's tests can't freeze
 - `_ledger.py`: what became of each event; `_reports.py`: who is told
 - `config.py`: every option; `_parsers.py`: how they are read; `exceptions.py`: every error
-- `_warehouse.py`: what a warehouse would drop or rename, for the tools below
+- `_warehouse.py`: what a warehouse would drop or rename, for the tools below; `_keywords.py`: words
+  of its SQL
 - `_plan.py`: a tracking plan, which says what events have to look like; `_schemas.py`: and how
 - `testing.py`: what an app's tests see; `_diversion.py`, `_layers.py`: how; `_recorder.py`: of
   what; `_matching.py`: what differs; `pytest_plugin.py`: as fixtures; `_watch.py`: their checks

@@ -1,8 +1,8 @@
 """What a warehouse would silently drop or rename of a message that a data plane takes.
 
 Source: rudder-server 1.83.0, processor/internal/transformer/destination_transformer/embedded/
-warehouse (`events.go`, `set.go`, `safe.go`, `internal/rules`), with its default settings.
-Sentences name fields and columns, never values.
+warehouse (`events.go`, `set.go`, `safe.go`, `internal/rules`), with its default settings;
+of SQL's words see `_keywords`. Sentences name fields and columns, never values.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
-__all__ = ["EventNames", "column_of", "findings", "shape_of"]
+from ._keywords import WAREHOUSES, keyword_in
+
+__all__ = ["ONLY_SQL_SERVER", "EventNames", "column_of", "findings", "shape_of"]
 
 _RESERVED = frozenset(
     {
@@ -221,7 +223,17 @@ def _renamed(name: str, becomes: str) -> str | None:
         return f"becomes {becomes}: only ASCII letters and digits are kept"
     if name[:1].isdigit():
         return f"becomes {becomes}: none begins with a digit"
+    if warehouses := keyword_in(becomes):
+        where = ", ".join(warehouses)
+        if len(warehouses) == len(WAREHOUSES):
+            where = "all warehouses but ClickHouse"
+        return f"becomes _{becomes} in {where}{OF_SQL}"
     return None
+
+
+OF_SQL = ": it is a word of their SQL"
+ONLY_SQL_SERVER = f" in {WAREHOUSES['M']}{OF_SQL}"
+"""What findings have of names that are free in all other warehouses: `value`, `plan`, `date`."""
 
 
 def _shortened(name: str) -> str:

@@ -113,6 +113,7 @@ ORDER = [
     "queues.base",
     "queues._urls",
     "_warehouse",
+    "_keywords",
     "_plan",
     "_schemas",
     "_clock",

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+import json
+import logging
+import warnings
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +16,9 @@ from hypothesis import strategies as st
 
 from rudder_logging import EVENT_TYPES, WarehouseWarning
 from rudder_logging._events import build
+from rudder_logging._keywords import WAREHOUSES, keyword_in
 from rudder_logging._warehouse import EventNames, column_of, findings
+from rudder_logging.testing import capture_events
 
 
 def track(properties: Mapping[str, Any], event: str = "Article Read") -> list[str]:
@@ -139,6 +146,96 @@ def test_names_that_are_changed(name: str, words: str) -> None:
     (sentence,) = track({name: 1})
     assert words in sentence
     assert len(sentence) < 150
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("order", "properties.order becomes _order in all warehouses but ClickHouse: it is a word"),
+        ("User", "becomes _user in Postgres, Redshift, Databricks, SQL Server and Synapse: it is"),
+        ("limit", "becomes _limit in Postgres, Redshift, BigQuery, SQL Server and Synapse: it is"),
+        ("plan", "becomes _plan in SQL Server and Synapse: it is a word of their SQL; rename it"),
+    ],
+)
+def test_words_of_sql(name: str, words: str) -> None:
+    """They get an underscore in front; the sentence says where. Within another they do not."""
+    (sentence,) = track({name: 1})
+    assert words in sentence
+    assert track({"details": {name: 1}}) == []
+
+
+def test_an_event_whose_name_is_a_word_of_sql() -> None:
+    """Its table gets the underscore."""
+    (sentence,) = track({}, "Order")
+    assert sentence.startswith("the event's name becomes _order in all warehouses but ClickHouse:")
+
+
+def test_what_only_sql_server_renames_is_no_warning_in_tests() -> None:
+    """Else each `value` and `plan` would be one, in apps that have nothing to do with it."""
+    with warnings.catch_warnings(record=True) as told, capture_events():
+        warnings.simplefilter("always")
+        properties = {"value": 1, "plan": 2, "order": 3}
+        logging.getLogger("shop").info(
+            "Article Read", extra={"rudder": {"user_id": "1", "properties": properties}}
+        )
+    (warning,) = (one for one in told if issubclass(one.category, WarehouseWarning))
+    assert "properties.order becomes _order" in str(warning.message)
+
+
+CONTRACT = Path(__file__).parent / "contract"
+
+
+def test_words_of_sql_are_the_servers() -> None:
+    """The table in the package and what a real server renamed are the same."""
+    data = json.loads((CONTRACT / "warehouse-keywords.json").read_text("utf-8"))
+    assert data["MSSQL"] == data["AZURE_SYNAPSE"]
+    ours = {
+        name: {word for word in {*itertools.chain(*data.values())} if name in keyword_in(word)}
+        for name in WAREHOUSES.values()
+    }
+    assert ours == {
+        "Postgres": {*data["POSTGRES"]},
+        "Redshift": {*data["RS"]},
+        "Snowflake": {*data["SNOWFLAKE"]},
+        "BigQuery": {*data["BQ"]},
+        "Databricks": {*data["DELTALAKE"]},
+        "SQL Server and Synapse": {*data["MSSQL"]},
+    }
+
+
+TEXT = (CONTRACT / "warehouse-names.jsonl").read_text("utf-8")
+NAMES = [json.loads(line) for line in TEXT.splitlines()]
+
+
+def in_postgres(name: str) -> str | None:
+    """What a column or table is called there, reserved names aside."""
+    column = column_of(name)
+    keyword = "_" if "Postgres" in keyword_in(column) else ""
+    return f"{keyword}{column}"[:63] or None
+
+
+def test_names_become_what_a_real_server_made_of_them() -> None:
+    """As a table, as a column, and below another name."""
+    for row in NAMES:
+        name = row["name"]
+        assert in_postgres(name) == row["table_of_event"]
+        assert in_postgres(f"outer_{name}") == row["nested_in_outer"]
+        assert row["track"] in (None, in_postgres(name))
+
+
+@pytest.mark.parametrize("event_type", sorted(EVENT_TYPES.keys() - {"merge"}))
+def test_what_a_real_server_did_to_names_is_told(event_type: str) -> None:
+    """What got no column is said to be dropped, and what was renamed to be so."""
+    place = "properties" if event_type in ("track", "page", "screen") else "traits"
+    rows = [row for row in NAMES if event_type in row]
+    assert len(rows) > 50
+    for row in rows:
+        name, column = row["name"], row[event_type]
+        message = {"type": event_type, "userId": "1", "event": "Read", place: {name: "x"}}
+        told = findings(message)
+        assert any("is dropped" in sentence for sentence in told) is (column is None), name
+        if column is not None and column != column_of(name):
+            assert any(" becomes " in one or " is cut" in one for one in told), name
 
 
 def test_nested_names_are_measured_together() -> None:
