@@ -14,7 +14,7 @@ The files, in the order in which an event meets them:
 - `_events.py`: the seven event types in one table; `build` and `validate`
 - `_compiled.py`: the same, faster, for events as most calls log them
 - `_fields.py`: the rules of their fields; `_ids.py`: message ids
-- `_encoding.py`: values of every type a Python app has, as JSON
+- `_encoding.py`: values of every type a Python app has, as JSON; `_lines.py`: other log lines
 - `queues/`: where messages wait: `base.py` is the protocol, `memory.py` and `file.py` keep it
 - `_listener.py`: `BatchListener`, from queue to batches
 - `_delivery.py`: from a batch to its outcome; `_outcomes.py`: the table; `_retry.py`: when again;

@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 
-from ._encoding import JSON_OPTIONS, MAX_VALUES, are_atoms, jsonable, room_behind
+from ._encoding import JSON_OPTIONS, MAX_VALUES, are_native, convert, stands_in
 from ._events import ANONYMOUS_ID, EVENT_TYPES, USER_ID, EventType, Field
 from ._fields import normalise_event_name, normalise_id, normalise_mapping, normalise_text
 from ._ids import MOMENTS
@@ -45,18 +45,20 @@ def encode(fields, template, now, ending):
         begins, ends, moment, prefix, number = MOMENTS.at(now)
     try:
 {guards}
-        return dumps({{{items}}}, jsonable, JSON_OPTIONS)[:-1] + ending
-    except (TypeError, ValueError, RuntimeError):
+        return dumps({{{items}}}, None, JSON_OPTIONS)[:-1] + ending
+    except (TypeError, ValueError):
         return None
 """
 _GUARD = """
-        if not are_atoms(map(type, {v}.values())) and room_behind({v}, 2, {room}) < 0:
-            return None
+        {v} = {{**{v}}}
+        if not are_native(map(type, {v}.values())):
+            {v} = convert({v}, 1, [{room}])
 """
+"""Orjson gets a copy: see `_encoding`."""
 _VALUE = """
     {v} = {source}
     if not ({taken_as_it_is}):
-        if {v} is None:
+        if {v} is None or stands_in({v}):
             return None
         {v} = rule_{v}({where!r}, {v})
 """
@@ -76,14 +78,19 @@ def compile_encoder(shape: tuple[Any, ...]) -> Encoder | None:
     if len(ENCODERS) >= _MOST_SHAPES:
         return None
     has_type = "type" in shape[1:]
-    encoder = ENCODERS[shape] = _compiled(*shape) if has_type else _compiled(None, *shape)
+    event_type, *names = shape if has_type else (None, *shape)
+    row = EVENT_TYPES.get("track" if event_type is None else event_type)
+    # No text but the table's own goes into the source: a member of an enum that is a str equals it,
+    # and has another repr. And what nobody may ever log again is not kept.
+    if row is None or not all(
+        type(name) is str and (name in row.by_name or name == "type") for name in names
+    ):
+        return None
+    encoder = ENCODERS[shape] = _compiled(row, names)
     return encoder
 
 
-def _compiled(event_type: Any, *names: Any) -> Encoder | None:
-    row = EVENT_TYPES.get("track" if event_type is None else event_type)
-    if row is None:
-        return None
+def _compiled(row: EventType, names: list[str]) -> Encoder | None:
     sources: dict[Field, str] = {}
     for name in names:
         field = row.by_name.get(name)
@@ -121,10 +128,10 @@ def _written(row: EventType, sources: dict[Field, str]) -> Encoder:
     )
     names: dict[str, Any] = {
         "dumps": orjson.dumps,
-        "jsonable": jsonable,
         "JSON_OPTIONS": JSON_OPTIONS,
-        "are_atoms": are_atoms,
-        "room_behind": room_behind,
+        "are_native": are_native,
+        "convert": convert,
+        "stands_in": stands_in,
         "MOMENTS": MOMENTS,
         **{f"rule_{v}": field.normalise for field, v in variables.items()},
     }

@@ -1,4 +1,4 @@
-"""Any Python value as JSON that the gateway takes: one orjson pass, a slower walk when it balks.
+"""Any Python value as JSON that the gateway takes: a private copy, and one orjson pass over it.
 
 The rules (DESIGN: values; the gateway's own: it turns every number into a float64, refuses NaN,
 and loses deeply nested events after a 200):
@@ -7,7 +7,12 @@ and loses deeply nested events after a 200):
 - Lone surrogates become U+FFFD; keys become strings.
 - Over 100 levels of nesting, which is where every cycle ends up, the event is refused; so it is
   with more values than any upload has room for.
-- Types that JSON lacks are converted by `jsonable`; what nobody knows becomes its `repr`.
+- Types that JSON lacks are converted by `jsonable`, stand-ins for other objects by what they stand
+  for; what nobody knows becomes its text.
+
+Why a copy: orjson reads containers in place. If Python code runs meanwhile (a `default`, an enum's
+`value`, a finalizer), another thread may change them, and the process dies. So orjson gets
+containers that nobody else knows, with nothing in them that runs Python code.
 """
 
 from __future__ import annotations
@@ -15,30 +20,39 @@ from __future__ import annotations
 import dataclasses
 import logging
 import math
-from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections import UserString, deque
+from collections.abc import Callable, Mapping, Sequence, ValuesView
 from collections.abc import Set as AbstractSet
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from enum import Enum
+from itertools import chain
+from operator import methodcaller
 from os import PathLike
 from typing import Any
 from uuid import UUID
 
 import orjson
 
-from .exceptions import InvalidValueError
+from .exceptions import InvalidEventError, InvalidValueError
 
 __all__ = [
     "JSON_OPTIONS",
     "MAX_DEPTH",
     "MAX_VALUES",
-    "are_atoms",
+    "actual",
+    "are_native",
+    "convert",
     "dumps",
+    "entries_of",
     "first_of_millisecond",
+    "is_of_no_use",
     "isoformat",
     "jsonable",
-    "room_behind",
+    "key_of",
+    "repaired",
+    "stands_in",
     "utc_milliseconds",
 ]
 
@@ -51,61 +65,208 @@ MAX_VALUES = 4_096_000 // 8
 Lists that hold each other several times may stand for far more, and would take for ever."""
 
 _MAX_EXACT_INTEGER = 2**53
-JSON_OPTIONS = orjson.OPT_STRICT_INTEGER | orjson.OPT_PASSTHROUGH_DATETIME
+JSON_OPTIONS = orjson.OPT_STRICT_INTEGER
 _DECIMAL_DIGITS_OF_A_FLOAT = 15
 _MICROSECOND_ROUNDING = 0.0005  # milliseconds: to the microsecond first, as datetime does it
 _NUMPY_TIMES = {"M8": "datetime64[us]", "m8": "timedelta64[us]"}
 _FINER_THAN_MICROSECONDS = frozenset({"[ns]", "[ps]", "[fs]", "[as]"})
+_READS_OF_WHAT_CHANGES = 20
+_MOST_TYPES_TOLD = 1_000
 
 _log = logging.getLogger("rudder_logging")
 _warned_about_naive_datetime = False
+_told_types: set[str] = set()
 
 
 def dumps(message: dict[str, Any]) -> bytes:
-    """Serialise a message to UTF-8 JSON, without changing it.
+    """Serialise a message, whatever its values are, to UTF-8 JSON, without changing it.
 
     Raises:
         InvalidValueError: It is nested over `MAX_DEPTH` levels, or contains itself, or has over
-            half a million values.
+            half a million values; or other threads change it too fast.
     """
+    private = _native(message, 0, [MAX_VALUES])
     try:
-        if room_behind(message, 1, MAX_VALUES) >= 0:
-            return orjson.dumps(message, jsonable, JSON_OPTIONS)
-    except (TypeError, ValueError, RuntimeError):
-        # Big integers, keys that are not strings, lone surrogates, a dict that another thread
-        # changes: rare, and worth a slower pass that repairs.
-        pass
-    return orjson.dumps(_plain(message, 0, [MAX_VALUES]))
+        return orjson.dumps(private, None, JSON_OPTIONS)
+    except (TypeError, ValueError):
+        # Big integers, keys that are not strings, lone surrogates: rare, and worth a slower pass.
+        return orjson.dumps(repaired(private))
 
 
-def room_behind(container: Any, depth: int, room: int) -> int:
-    """How many more values there is room for behind a container; less than 0: `_plain` is to see.
+_NATIVE = frozenset({str, int, float, bool, type(None)})
+_CONTAINERS = frozenset({dict, list, tuple})
+_PLAIN = _NATIVE | _CONTAINERS
+"""What orjson writes by itself. It does so with a UUID, too, and crashes over one that is half
+made; a date has a `tzinfo` of the app's, which is Python code."""
 
-    The latter if there are too many, or if orjson can't be trusted with it: it crashes the process
-    over a cycle that goes through tuples, over some thousand levels of them, and over a dataclass
-    with slots of which one is not set (seen with 3.12 and 3.13). So it gets plain containers, not
-    too deep, of plain values.
+_are_dicts = frozenset({dict}).issuperset
+_values_of = dict.values
+
+are_native = _NATIVE.issuperset
+"""Whether types are all of values that orjson takes without a look inside."""
+
+
+def _private(container: Any, depth: int, room: list[int]) -> Any:
+    """A copy of a dict, list or tuple, down to the last value, of what orjson takes.
+
+    Args:
+        container: What others may be changing. Each level of it is read in one step of the
+            interpreter, so it is as it was at one time.
+        depth: Containers around it.
+        room: How many values it may still have, in a list to be counted down.
     """
-    room -= len(container)
-    items = container.values() if type(container) is dict else container
-    for item in items:
-        if type(item) in _ATOMS:
+    copy: Any
+    if type(container) is dict:
+        copy = {**container}
+        if not are_native(map(type, copy.values())):
+            return convert(copy, depth, room)
+        count = len(copy)
+    else:
+        copy = [*container]
+        count = len(copy)
+        if count and type(copy[0]) is dict and _are_dicts(map(type, copy)):
+            # An order's lines, say: at once, not one by one.
+            copy = [*map(dict, copy)]
+            kinds = [*map(type, chain.from_iterable(map(_values_of, copy)))]
+            if not are_native(kinds):
+                return convert(copy, depth, room)
+            count += len(kinds)
+            depth += 1
+        elif not are_native(map(type, copy)):
+            return convert(copy, depth, room)
+    room[0] = left = room[0] - count
+    if left < 0 or depth >= MAX_DEPTH:
+        raise _unfit(left)
+    return copy
+
+
+def convert(copy: Any, depth: int, room: list[int]) -> Any:
+    """A dict or list, which nobody else knows, with all its values made what orjson takes.
+
+    Args:
+        copy: It is changed.
+        depth: Containers around it.
+        room: How many values it may still have, in a list to be counted down.
+
+    Raises:
+        InvalidValueError: See `dumps`.
+    """
+    room[0] = left = room[0] - len(copy)
+    if left < 0 or depth >= MAX_DEPTH:
+        raise _unfit(left)
+    depth += 1
+    for key, value in copy.items() if type(copy) is dict else enumerate(copy):
+        kind = type(value)
+        if kind in _NATIVE:
             continue
-        if depth >= MAX_DEPTH or type(item) not in _CONTAINERS:
-            return -1
-        room = room_behind(item, depth + 1, room)
-        if room < 0:
-            return room
-    return room if depth <= MAX_DEPTH else -1
+        if type(key) is not str and type(copy) is dict:
+            # It may have a hash of the app's, which need not even stay the same.
+            room[0] += len(copy)
+            return convert({key_of(key): item for key, item in copy.items()}, depth - 1, room)
+        if kind in _CONTAINERS:
+            made = _private(value, depth, room)
+        else:
+            made = jsonable(value)
+            if type(made) not in _NATIVE:
+                made = _native(made, depth, room)
+        copy[key] = made
+    return copy
 
 
-def jsonable(value: object) -> object:
-    """One step from a value that orjson does not know towards one that it does."""
+def _native(value: object, depth: int, room: list[int]) -> object:
+    for _ in range(MAX_DEPTH):  # conversions of one value, which have to end somewhere
+        kind = type(value)
+        if kind in _NATIVE:
+            return value
+        if kind in _CONTAINERS:
+            return _private(value, depth, room)
+        value = jsonable(value)
+    raise _unfit(0)
+
+
+def repaired(value: Any) -> Any:
+    """A private container with the rules applied that orjson does not know."""
+    kind = type(value)
+    if kind is str:
+        return _valid_text(value)
+    if kind is int:
+        return _exact(value)
+    if kind is dict:
+        return {key_of(key): repaired(item) for key, item in value.items()}
+    if kind is list:
+        return [repaired(item) for item in value]
+    return value
+
+
+def _unfit(room: int) -> InvalidValueError:
+    if room < 0:
+        return InvalidValueError(
+            f"the event has over {MAX_VALUES:,} values; send fewer with it "
+            "(do lists or dicts hold each other several times?)"
+        )
+    return InvalidValueError(
+        f"the event is nested over {MAX_DEPTH} levels, or contains itself; flatten it"
+    )
+
+
+def jsonable(value: Any) -> object:
+    """One step from a value that orjson does not know towards one that it does.
+
+    Raises:
+        InvalidValueError: It is a container that other threads change too fast.
+    """
     convert = _CONVERTERS.get(type(value))
     try:
         return convert(value) if convert else _convert_by_kind(value)
+    except InvalidEventError:
+        raise
     except Exception:  # noqa: BLE001 - a __repr__ or property of the app's may raise anything
         return f"<{type(value).__qualname__}>"
+
+
+def stands_in(value: object) -> bool:
+    """Whether a value passes for one of another type, or for text.
+
+    Django's SimpleLazyObject, werkzeug's LocalProxy and wrapt's ObjectProxy give the other's
+    `__class__`, so `isinstance` is true of them; what is written in C goes by their own type.
+    """
+    return value.__class__ is not type(value) or isinstance(value, UserString)
+
+
+def actual(value: Any) -> Any:
+    """What a value stands for, if it stands in for another; else the value itself."""
+    return jsonable(value) if type(value) not in _PLAIN and stands_in(value) else value
+
+
+def entries_of(mapping: Any) -> dict[Any, Any]:
+    """A mapping's entries, in a dict of ours.
+
+    Raises:
+        InvalidValueError: Other threads change it too fast.
+    """
+    entries: dict[Any, Any] = _read(_dict_of, mapping)
+    return entries
+
+
+def _dict_of(mapping: Any) -> dict[Any, Any]:
+    return dict(mapping) if type(mapping) is dict else dict(mapping.items())
+
+
+def _read(copy: Callable[[Any], Any], container: Any) -> Any:
+    """Copy a container; other threads may change it meanwhile, which makes some iterators raise."""
+    if type(container) is dict or type(container) is list:
+        return copy(container)  # in one step
+    for _ in range(_READS_OF_WHAT_CHANGES):
+        try:
+            return copy(container)
+        except (RuntimeError, LookupError) as error:  # noqa: PERF203 - twenty rounds at most
+            failed = error
+    if isinstance(failed, RuntimeError):
+        raise InvalidValueError(
+            f"a {type(container).__name__} can't be read: it raised RuntimeError each time; "
+            "if other threads change it, log a copy of it"
+        ) from failed
+    raise failed
 
 
 def isoformat(moment: datetime) -> str | None:
@@ -163,126 +324,141 @@ def _text_of_bytes(value: bytes | bytearray | memoryview) -> str:
 def _number_of_decimal(value: Decimal) -> float | str | None:
     if not value.is_finite():
         return None
-    if len(value.as_tuple().digits) <= _DECIMAL_DIGITS_OF_A_FLOAT and math.isfinite(float(value)):
-        return float(value)
+    number = value.__float__()
+    if len(value.as_tuple().digits) <= _DECIMAL_DIGITS_OF_A_FLOAT and math.isfinite(number):
+        return number
     return str(value)
 
 
+def _list_of(value: Any) -> list[object]:
+    items: list[object] = _read(list, value)
+    return items
+
+
 def _list_of_set(value: AbstractSet[object]) -> list[object]:
+    items: list[Any] = _list_of(value)
     try:
-        return sorted(value)  # type: ignore[type-var]
+        return sorted(items)
     except TypeError:
-        return list(value)
+        return items
 
 
-_ATOMS = frozenset(
-    {str, int, float, bool, type(None), datetime, date, time, timedelta, Decimal, UUID, bytes}
-)
-_CONTAINERS = frozenset({dict, list, tuple})
+def _of_tuple(value: Any) -> object:
+    names = getattr(value, "_fields", None)  # of a namedtuple
+    return list(value) if names is None else dict(zip(names, value, strict=False))
 
-are_atoms = _ATOMS.issuperset
-"""Whether types are all of values that orjson, or `jsonable`, takes without a look inside."""
+
+def _of_text(value: Any) -> str:
+    # Of a subclass the text itself, whatever it prints.
+    return str.__str__(value) if issubclass(type(value), str) else str(value)
+
 
 _CONVERTERS: dict[type, Callable[[Any], object]] = {
-    datetime: isoformat,
-    date: date.isoformat,
-    time: time.isoformat,
-    timedelta: timedelta.total_seconds,
-    Decimal: _number_of_decimal,
-    tuple: list,
-    deque: list,
+    str: _of_text,
+    bool: bool,
+    int: lambda value: int(value.__int__()),
+    float: lambda value: float(value.__float__()),
+    type(None): lambda _: None,
+    dict: entries_of,
+    list: _list_of,
+    tuple: _of_tuple,
+    deque: _list_of,
     set: _list_of_set,
     frozenset: _list_of_set,
+    datetime: isoformat,
+    date: methodcaller("isoformat"),
+    time: methodcaller("isoformat"),
+    timedelta: methodcaller("total_seconds"),
+    Decimal: _number_of_decimal,
+    UUID: str,
     bytes: _text_of_bytes,
     bytearray: _text_of_bytes,
     memoryview: _text_of_bytes,
 }
+"""By type, with what is derived from it, and what stands in for one: so in terms of attributes."""
 
 
 def _convert_by_kind(value: Any) -> object:  # noqa: C901, PLR0911, PLR0912 - one test a kind
-    cls = type(value)
+    cls = value.__class__
     if isinstance(value, type):
         return f"{value.__module__}.{value.__qualname__}"
-    if isinstance(value, Enum):
+    if issubclass(cls, Enum):
         return value.value
-    if dataclasses.is_dataclass(value):
-        return _public_fields(value, [field.name for field in dataclasses.fields(value)])
-    if isinstance(value, UUID):
+    for base in cls.__mro__:
+        convert = _CONVERTERS.get(base)
+        if convert:
+            return convert(value)
+    if dataclasses.is_dataclass(cls):
+        return _public_fields(value, [field.name for field in dataclasses.fields(cls)])
+    if issubclass(cls, PathLike):
         return str(value)
-    if isinstance(value, datetime):
-        return isoformat(value)
-    if isinstance(value, (date, time)):
-        return value.isoformat()
-    if isinstance(value, timedelta):
-        return value.total_seconds()
-    if isinstance(value, Decimal):
-        return _number_of_decimal(value)
-    if isinstance(value, PathLike):
-        return str(value)
-    if isinstance(value, BaseException):
+    if issubclass(cls, BaseException):
         return f"{cls.__name__}: {value}"
-    if cls.__module__.partition(".")[0] == "numpy" and hasattr(value, "tolist"):
-        unit = value.dtype.str[1:]
-        # Finer than microseconds, numpy's own conversion would give bare numbers.
-        coarser = _NUMPY_TIMES[unit[:2]] if unit[2:] in _FINER_THAN_MICROSECONDS else None
-        plain = (value.astype(coarser) if coarser else value).tolist()
-        # numpy.longdouble has no plain form and answers with itself.
-        return float(plain) if type(plain) is cls else plain
-    if isinstance(value, float):
-        return float(value)
     if hasattr(cls, "__attrs_attrs__"):
         return _public_fields(value, [attribute.name for attribute in cls.__attrs_attrs__])
     if hasattr(cls, "model_dump"):  # pydantic 2
+        # Not in its mode "json", which makes text of numbers and durations: a model's fields are
+        # to be what they are outside of it.
         return value.model_dump()
-    if isinstance(value, tuple) and hasattr(cls, "_fields"):  # a namedtuple
-        return dict(zip(cls._fields, value, strict=False))
-    if isinstance(value, Mapping):
-        return dict(value)
-    if isinstance(value, AbstractSet):
+    if issubclass(cls, Mapping):
+        return entries_of(value)
+    if issubclass(cls, AbstractSet):
         return _list_of_set(value)
-    if isinstance(value, Sequence):
-        return list(value)
-    return repr(value)
+    if issubclass(cls, UserString):
+        return value.data
+    if hasattr(cls, "tolist"):
+        return _list_of_array(value, cls)
+    if issubclass(cls, (Sequence, ValuesView)):
+        return _list_of(value)
+    return _text_of_object(value, cls)
 
 
-def _plain(value: object, depth: int, room: list[int]) -> object:
-    """A copy made of what every JSON library takes, with the module's rules applied.
+def _list_of_array(value: Any, cls: Any) -> object:
+    """A plain list, or number, of what numpy, pandas and their like have."""
+    if cls.__module__.partition(".")[0] != "numpy":
+        return value.tolist()
+    unit = value.dtype.str[1:]
+    # Finer than microseconds, numpy's own conversion would give bare numbers.
+    coarser = _NUMPY_TIMES[unit[:2]] if unit[2:] in _FINER_THAN_MICROSECONDS else None
+    plain = (value.astype(coarser) if coarser else value).tolist()
+    # numpy.longdouble has no plain form and answers with itself.
+    return float(plain) if type(plain) is cls else plain
 
-    Args:
-        value: Anything.
-        depth: Containers around it.
-        room: How many values it may still have, in a list to be counted down.
-    """
-    for _ in range(MAX_DEPTH):  # conversions of one value, which have to end somewhere
-        if value is None or value is True or value is False:
-            return value
-        if isinstance(value, Enum):
-            value = value.value
-        elif isinstance(value, str):
-            return _valid_text(str.__str__(value))
-        elif isinstance(value, int):
-            return _exact(int(value))
-        elif type(value) is float:
-            return value if math.isfinite(value) else None
-        elif isinstance(value, (dict, list)):
-            if depth == MAX_DEPTH:
-                break
-            room[0] -= len(value)
-            if room[0] < 0:
-                raise InvalidValueError(
-                    f"the event has over {MAX_VALUES:,} values; send fewer with it "
-                    "(do lists or dicts hold each other several times?)"
-                )
-            if isinstance(value, dict):
-                return {
-                    _key(key): _plain(item, depth + 1, room) for key, item in list(value.items())
-                }
-            return [_plain(item, depth + 1, room) for item in list(value)]
-        else:
-            value = jsonable(value)
-    raise InvalidValueError(
-        f"the event is nested over {MAX_DEPTH} levels, or contains itself; flatten it"
-    )
+
+def _text_of_object(value: Any, cls: type) -> object:
+    if _comes_from("django.db.models.query", cls):
+        # Its text, like all else of it, would ask the database.
+        text = f"<{cls.__name__}: not evaluated>"
+    elif _comes_from("pandas", cls) and hasattr(cls, "to_dict"):  # a DataFrame
+        return value.to_dict("records")
+    elif _comes_from("pandas", cls) and cls.__name__ == "NAType":
+        return None
+    else:
+        text = str(value)
+    if is_of_no_use(text):
+        _tell_of_type(cls)
+    return text
+
+
+def _comes_from(module: str, cls: type) -> bool:
+    return any(f"{base.__module__}.".startswith(f"{module}.") for base in cls.__mro__)
+
+
+_OF_NO_USE = re.compile(r" at 0x[0-9A-Fa-f]{6,}>|^<\w+: not evaluated>$")
+
+is_of_no_use = _OF_NO_USE.search
+"""Whether a value is a bare object's text: its address differs each time, and tells nothing."""
+
+
+def _tell_of_type(cls: type) -> None:
+    name = f"{cls.__module__}.{cls.__qualname__}"
+    if name not in _told_types and len(_told_types) < _MOST_TYPES_TOLD:
+        _told_types.add(name)
+        _log.warning(
+            "a value of an event is a %s, which has no text of its own to be sent; give what is "
+            "in it, or give its class a __str__ (said once a type)",
+            name,
+        )
 
 
 def _exact(number: int, limit: int | None = _MAX_EXACT_INTEGER) -> int | str:
@@ -294,10 +470,11 @@ def _exact(number: int, limit: int | None = _MAX_EXACT_INTEGER) -> int | str:
         return hex(number)
 
 
-def _key(key: object) -> str:
+def key_of(key: object) -> str:
     """A key as text: as JSON writes it if JSON has it, else as Python does."""
     if isinstance(key, Enum):
         key = key.value
+    key = actual(key)
     if key is None or isinstance(key, bool):
         return {None: "null", True: "true", False: "false"}[key]
     if isinstance(key, int):

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from ._encoding import actual, entries_of
 from ._fields import (
     Field,
     normalise_event_name,
@@ -129,6 +130,9 @@ EVENT_TYPES: Mapping[str, EventType] = {
     )
 }
 
+LONGEST_NAME_SHOWN = 64
+"""Characters of a wrong name up to which errors quote it, and look for the nearest right one."""
+
 BINDABLE_FIELDS: Mapping[str, Field] = {
     field.arg: field for row in EVENT_TYPES.values() for field in row.fields if field.bindable
 }
@@ -154,7 +158,8 @@ def build(
     """
     if not isinstance(fields, Mapping):
         raise InvalidTypeError(f"'rudder' must be a mapping, not {type_of(fields)}; give a dict")
-    event_type = fields.get("type")
+    fields = {**fields} if type(fields) is dict else entries_of(fields)
+    event_type = actual(fields.get("type"))
     row = _row("track" if event_type is None else event_type)
     if bound:
         fields = merge_bound(fields, bound)
@@ -168,6 +173,7 @@ def build(
             raise _unknown_field(row, name)
         if field is template_field:
             template_field = None
+        value = actual(value)  # noqa: PLW2901 - from here on it is what it stands for
         if value is None:
             continue
         if message.get(field.key) is not None:
@@ -177,7 +183,7 @@ def build(
         message[field.key] = field.normalise(f"{row.name}: {field.arg!r}", value)
     if template_field is not None and isinstance(template, str) and template:
         message[template_field.key] = template_field.normalise(
-            f"{row.name}: {template_field.arg!r}", template
+            f"{row.name}: {template_field.arg!r}", actual(template)
         )
     _require(row, message)
     if "traits" in message:
@@ -203,7 +209,7 @@ def validate(message: Mapping[str, Any]) -> dict[str, Any]:
     row = _row(message["type"])
     normalised = dict(message)
     for field in row.fields:
-        value = message.get(field.key)
+        value = actual(message.get(field.key))
         # An explicit null counts as absent everywhere but there, where it loses the event.
         if value is not None or (field is INTEGRATIONS and field.key in message):
             normalised[field.key] = field.normalise(f"{row.name}: {field.key!r}", value)
@@ -238,6 +244,7 @@ def bind_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
                 f"bind: {name!r} can't be bound{nearest(name, BINDABLE_FIELDS)}; "
                 f"what can: {', '.join(BINDABLE_FIELDS)}"
             )
+        value = actual(value)  # noqa: PLW2901 - from here on it is what it stands for
         if value is not None:
             bound[field.key] = field.normalise(f"bind: {name!r}", value)
     return bound
@@ -263,8 +270,8 @@ def merge_bound(fields: Mapping[str, Any], bound: Mapping[str, Any]) -> dict[str
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     """Both mappings in a new one; `over` wins, and mappings within merge likewise."""
-    merged = dict(base)
-    for key, value in over.items():
+    merged = {**base} if type(base) is dict else entries_of(base)
+    for key, value in ({**over} if type(over) is dict else entries_of(over)).items():
         below = merged.get(key)
         if isinstance(below, Mapping) and isinstance(value, Mapping):
             merged[key] = merge(below, value)
@@ -277,7 +284,10 @@ def nearest(name: object, known: Mapping[str, object]) -> str:
     """`; did you mean 'x'?`, or nothing if no known name is near."""
     import difflib  # noqa: PLC0415 - costly, and only for errors
 
-    close = difflib.get_close_matches(name, known, n=1) if isinstance(name, str) else None
+    # The search takes a time that grows with the square of a name's length.
+    if not isinstance(name, str) or len(name) > LONGEST_NAME_SHOWN:
+        return ""
+    close = difflib.get_close_matches(name, known, n=1)
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
@@ -310,7 +320,8 @@ def _place_traits(row: EventType, message: dict[str, Any]) -> None:
 
 
 def _unknown_field(row: EventType, name: object) -> InvalidValueError:
-    shown = repr(name) if isinstance(name, str) and len(name) <= 64 else type_of(name)  # noqa: PLR2004
+    short = isinstance(name, str) and len(name) <= LONGEST_NAME_SHOWN
+    shown = repr(name) if short else type_of(name)
     return InvalidValueError(
         f"{row.name}: unknown field {shown}{_meant(row, name)}; "
         f"it takes: {', '.join(field.arg for field in row.fields)}"

@@ -16,7 +16,7 @@ from enum import Enum
 from numbers import Integral
 from typing import Any
 
-from ._encoding import isoformat
+from ._encoding import actual, entries_of, isoformat
 from .exceptions import InvalidTypeError, InvalidValueError
 
 __all__ = [
@@ -104,16 +104,17 @@ def normalise_event_name(where: str, value: Any) -> str:
 
 
 def normalise_mapping(where: str, value: Any) -> Mapping[str, Any]:
-    if isinstance(value, dict):
+    if type(value) is dict:
         return value
     if not isinstance(value, Mapping):
         raise InvalidTypeError(f"{where} must be a mapping, not {type_of(value)}; give a dict")
     try:
-        return dict(value)
+        return entries_of(value)
     except Exception as error:  # noqa: BLE001 - a mapping of the app's may raise anything
         # Left as it is, it would be sent as text, which the server takes, and then loses.
+        raised = type_of(error.__cause__ or error)
         raise InvalidValueError(
-            f"{where} can't be read: {type_of(value)} raised {type(error).__name__}; give a dict"
+            f"{where} can't be read: {type_of(value)} raised {raised}; give a dict"
         ) from None
 
 
@@ -242,7 +243,7 @@ def normalise_merge_properties(where: str, value: Any) -> list[dict[str, str]]:
             raise InvalidValueError(
                 f"{where}: item {number} must have just 'type' and 'value'; give {shape}"
             )
-        pairs.append({key: normalise_id(f"{where}: {key!r}", item[key]) for key in item})
+        pairs.append({key: normalise_id(f"{where}: {key!r}", actual(item[key])) for key in item})
     return pairs
 
 

@@ -17,6 +17,7 @@ from ._context import bound_fields
 from ._encoding import dumps
 from ._events import CONTEXT, INTEGRATIONS, build, merge
 from ._ids import MOMENTS
+from ._lines import line_of, writable
 from ._version import __version__
 
 __all__ = ["Defaults", "RudderFormatter", "event_of"]
@@ -61,7 +62,8 @@ class RudderFormatter(OrjsonFormatter):
     """Formats records that carry an event as one line of RudderStack JSON.
 
     Any other record becomes python-json-logger's usual JSON line, to which all further arguments
-    apply. It works on any handler, so an app can write events to a file or to stdout and ship
+    apply. No such line is lost over a value that JSON lacks. What a handler's stream can't encode
+    is escaped. It works on any handler, so an app can write events to a file or to stdout and ship
     them later. The record is not changed.
 
     Args:
@@ -115,10 +117,14 @@ class RudderFormatter(OrjsonFormatter):
         """The record's line, without a line end."""
         fields = event_of(record)
         if fields is None:
-            return super().format(record)
+            return writable(super().format(record), self)
         defaults = _in_force.get() or self.event_defaults
         message = self.encode(fields, record.msg, record.created, defaults)
-        return (message + b"}").decode()
+        return writable((message + b"}").decode(), self)
+
+    def jsonify_log_record(self, log_data: dict[str, Any]) -> str:
+        """A record's values as JSON, each repaired if it can't be written as it is."""
+        return line_of(log_data, self.json_default, indent=self.json_indent)
 
     @staticmethod
     @contextlib.contextmanager
@@ -157,7 +163,10 @@ class RudderFormatter(OrjsonFormatter):
             except TypeError:  # a type that has no hash
                 encoder = None
             if encoder is not None:
-                queued = encoder(fields, template, created, defaults.ending)
+                try:
+                    queued = encoder(fields, template, created, defaults.ending)
+                except KeyError:  # another thread took a field away
+                    queued = None
                 if queued is not None:
                     return queued
         message = build(fields, template=template, bound=bound, now=created)

@@ -116,12 +116,48 @@ def test_ordinary_events_take_the_short_way(monkeypatch: pytest.MonkeyPatch) -> 
     assert long_way == []
 
 
-def test_shapes_without_end_do_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An app that makes up field names has them refused; one that makes up types, too."""
-    monkeypatch.setattr(_compiled, "_MOST_SHAPES", len(ENCODERS) + 10)
+def test_shapes_without_end_do_not_fill_the_memory() -> None:
+    """An app that makes up field names, or types, has them refused; nothing of it is kept."""
+    before = len(ENCODERS)
     for number in range(50):
         assert isinstance(encoded({f"field{number}": 1}, "Read"), InvalidEventError)
-    assert len(ENCODERS) <= _compiled._MOST_SHAPES
+        assert isinstance(encoded({"type": f"t{number}", "user_id": 1}, "R"), InvalidEventError)
+    assert isinstance(encoded(dict.fromkeys(map(str, range(20_000))), "Read"), InvalidEventError)
+    assert len(ENCODERS) == before
+
+
+def test_more_shapes_than_are_compiled_are_sent_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Fields may come in any order, of which there are many."""
+    monkeypatch.setattr(_compiled, "_MOST_SHAPES", len(ENCODERS))
     message = encoded({"timestamp": "2026-01-31T12:00:00Z", "userId": "u", "event": "Read"}, None)
     assert isinstance(message, bytes)
     assert orjson.loads(message + b"}")["timestamp"] == "2026-01-31T12:00:00Z"
+
+
+class Key(str, Enum):
+    """Field names as members of an enum, of which each has a `repr` that is Python code."""
+
+    USER = "user_id"
+    TYPE = "type"
+    EVENT = "event"
+
+    def __repr__(self) -> str:
+        return "__import__('builtins').print('executed') or 0"
+
+
+def test_field_names_may_be_members_of_an_enum(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They are the text that they equal, whether or not that text's shape is known yet."""
+    monkeypatch.setattr(_compiled, "ENCODERS", {})
+    monkeypatch.setattr(_formatter, "ENCODERS", _compiled.ENCODERS)
+    by_member = {Key.TYPE: "track", Key.USER: "u1", Key.EVENT: "Read"}
+    by_text = {"type": "track", "user_id": "u1", "event": "Read"}
+    for fields in (by_member, by_text, by_member):
+        message = encoded(fields, None)
+        assert isinstance(message, bytes)
+        sent = orjson.loads(message + b"}")
+        assert (sent["type"], sent["userId"], sent["event"]) == ("track", "u1", "Read")
+    assert "executed" not in capsys.readouterr().out

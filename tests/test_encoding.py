@@ -287,7 +287,7 @@ VALUES: list[tuple[Any, str]] = [
     (Decimal("NaN"), "null"),
     (Decimal("sNaN"), "null"),
     (Decimal("-Infinity"), "null"),
-    (Fraction(1, 3), '"Fraction(1, 3)"'),
+    (Fraction(1, 3), '"1/3"'),
     (1 + 2j, '"(1+2j)"'),
     # Times
     (NOON, '"2026-01-31T12:00:00+00:00"'),

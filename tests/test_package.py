@@ -120,6 +120,7 @@ ORDER = [
     "_events",
     "_fields",
     "_ids",
+    "_lines",
     "_encoding",
     "exceptions",
     "_version",
