@@ -9,7 +9,7 @@ from itertools import islice
 from time import time
 from typing import TYPE_CHECKING
 
-from ._batch_limit import BatchLimit
+from ._batch_limit import BatchLimit, TimeLimit, Trip
 from ._body import FRAME, MESSAGE_OVERHEAD, WITHOUT_EVENTS, body_of
 from ._clock import monotonic
 from ._guard import kept_back
@@ -26,7 +26,7 @@ from ._outcomes import (
     shown,
 )
 from ._reports import Reports
-from ._retry import Patience, RetryPolicy
+from ._retry import LONGEST_IDLE, Patience, RetryPolicy
 from .exceptions import (
     CertificateError,
     DeliveryError,
@@ -50,6 +50,9 @@ _log = logging.getLogger("rudder_logging")
 _UNTIL_ALLOWED = 86_400.0
 """Seconds until a durable queue looks again, under pytest, whether its events may leave. A flush
 makes it look at once, and so does the end."""
+_STALE_WITHIN = 1.0
+"""Seconds. A connection that was closed while it was idle breaks at once when it is used again; one
+that breaks later was cut, and the upload was perhaps stored."""
 _NEIGHBOURS = 15  # that are tried at the most, behind an event that may be to blame
 _WITNESSES, _TRIES_A_WITNESS = 5, 3
 _TRIES_WITH_FEW_WITNESSES = 60
@@ -69,6 +72,7 @@ class Delivery:
         reports: Reports,
         policy: RetryPolicy,
         max_batch_bytes: int,
+        timeout: float,
     ) -> None:
         self._queue = queue
         self._transport = transport
@@ -76,6 +80,8 @@ class Delivery:
         self._reports = reports
         self._policy = policy
         self._limit = BatchLimit(max_batch_bytes)
+        self._time_limit = TimeLimit(timeout)
+        self._last_at = 0.0  # an upload came to its end
         self._path = PathDoubt()
         self._plain = False  # compression does not survive the way
         self._ahead: set[bytes] = set()  # accepted before their turn: not to be sent again
@@ -83,7 +89,7 @@ class Delivery:
     @property
     def max_batch_bytes(self) -> int:
         """What a body may weigh before compression, as far as is known."""
-        return self._limit.bytes
+        return min(self._limit.bytes, self._time_limit.size)
 
     def deliver(self, batch: Sequence[bytes], patience: Patience) -> bool:
         """Settle all events of a batch.
@@ -96,12 +102,11 @@ class Delivery:
             Whether all of them are settled.
         """
         parts = [batch] if batch else []  # in order, the first one last
-        self._limit.begin()
-        self._path = PathDoubt()
+        self._begin()
         failures = attempt = 0
         due = 0.0
         while parts:
-            part = self._next(parts)
+            part = self._next(parts, patience.time_left())
             result = self._attempt(part, patience.time_left(), failures)
             if len(part) == 1:
                 result = self._second_opinion(part[0], parts, result, failures, patience)
@@ -138,15 +143,21 @@ class Delivery:
                 return False
         return True
 
-    def _next(self, parts: list[Sequence[bytes]]) -> Sequence[bytes]:
+    def _begin(self) -> None:
+        self._limit.begin()
+        self._path = PathDoubt()
+        if monotonic() - self._last_at > LONGEST_IDLE:
+            self._time_limit.begin_anew()
+
+    def _next(self, parts: list[Sequence[bytes]], time_left: float | None) -> Sequence[bytes]:
         """Take what is to be sent next: as much as may go together."""
         part = parts.pop()
-        size = len(part)
-        if self._ledger.holding:
-            size = 1  # a probe is small
-        elif self._ahead:
-            size = next((at for at, message in enumerate(part) if message in self._ahead), size)
-            size = max(size, 1)
+        size = 1  # a probe is small
+        if not self._ledger.holding:
+            size = self._time_limit.count(part, time_left)
+            if self._ahead:
+                ahead = (at for at, message in enumerate(part) if message in self._ahead)
+                size = max(min(size, next(ahead, size)), 1)
         if size < len(part):
             parts.append(part[size:])
         return part[:size]
@@ -195,14 +206,24 @@ class Delivery:
     def _send(self, part: Sequence[bytes], time_left: float | None, *, plain: bool) -> Result:
         self._ledger.request()
         body = body_of(part, time())
+        begun = monotonic()
         try:
             answer = self._post(body, time_left, plain=plain)
         except (HeldError, CertificateError) as fault:
+            self._time_limit.begin_anew()
             return Result(Verdict.HOLD, fault)
         except TransportError as fault:
+            if isinstance(fault, OutcomeUnknownError):
+                self._ledger.lost_answer()
+                self._time_limit.lost(self._trip(part, body, begun))
+            else:
+                self._time_limit.begin_anew()
             return Result(Verdict.RETRY, fault)
+        finally:
+            self._last_at = monotonic()
         _log.debug("upload of %d events, %d bytes: %s", len(part), len(body), shown(answer))
         verdict = judge(answer)
+        self._learn(verdict, self._trip(part, body, begun))
         if verdict is Verdict.ACCEPTED:
             self._path.accepted()
         elif verdict is Verdict.SPLIT and not is_about_event(answer):
@@ -217,11 +238,29 @@ class Delivery:
             error = DeliveryError(text)
         return Result(verdict, error, answer)
 
+    def _trip(self, part: Sequence[bytes], body: bytes, begun: float) -> Trip:
+        transport = self._transport
+        sent = getattr(transport, "sent", len(body))
+        seconds = getattr(transport, "seconds", monotonic() - begun)
+        return Trip(len(part), len(body), sent, seconds)
+
+    def _learn(self, verdict: Verdict, trip: Trip) -> None:
+        """See from an answer how large an upload may be."""
+        limit = self._time_limit
+        if verdict is Verdict.ACCEPTED:
+            limit.answered(trip)
+        elif verdict is Verdict.RETRY and trip.seconds > limit.seconds:
+            limit.lost(trip)  # a proxy says 502, or 504, when it gets no answer in time
+        elif verdict in (Verdict.RETRY, Verdict.HOLD):
+            limit.begin_anew()
+
     def _post(self, body: bytes, time_left: float | None, *, plain: bool) -> Answer:
         begun = monotonic()
         try:
             return self._transport.send(body, time_left, plain=plain)
-        except StaleConnectionError:
+        except StaleConnectionError as fault:
+            if monotonic() - begun > _STALE_WITHIN:
+                raise OutcomeUnknownError(str(fault)) from fault
             # The server had merely closed an idle connection. So it goes by a new one, at once, and
             # that is none of the retries that are counted.
             if time_left is not None:
@@ -332,7 +371,7 @@ class Delivery:
     def _behind(self, suspect: bytes, parts: list[Sequence[bytes]]) -> list[bytes]:
         """Some of the next events behind the one that is first in line, to compare it with."""
         if self._queue.waiting() and sum(map(len, parts)) < _NEIGHBOURS:
-            batch = self._queue.get(self.max_batch_bytes - FRAME, MESSAGE_OVERHEAD)
+            batch = self._queue.get(self._limit.bytes - FRAME, MESSAGE_OVERHEAD)
             if batch[:1] == [suspect] and len(batch) > 1:
                 parts[:] = [batch[1:]]
         behind = (message for part in reversed(parts) for message in part)

@@ -55,6 +55,9 @@ class Stats:
     """Uploads tried."""
     retries: int = 0
     """Uploads tried again after a failure that may pass."""
+    lost_answers: int = 0
+    """Uploads that were sent, and no answer came. They were sent again, in smaller ones, and so may
+    be stored twice."""
     callback_errors: int = 0
     """Exceptions that `on_error`, `on_drop` or `before_send` raised."""
     listener_restarts: int = 0
@@ -95,6 +98,7 @@ class Ledger:
         self._accepted, self._delivered, self._refused = _Tally(), _Tally(), _Tally()
         self._invalid, self._requests, self._retries = _Tally(), _Tally(), _Tally()
         self._callback_errors, self._restarts = _Tally(), _Tally()
+        self._lost_answers = _Tally()
         self._adopted, self._spool_errors = _Tally(), _Tally()
         self._dropped: dict[str, _Tally] = {"queue_full": _Tally()}
         self._is_settling = False  # some are no longer pending, and not counted elsewhere yet
@@ -167,6 +171,10 @@ class Ledger:
         """An upload is to be tried again."""
         self._retries.one()
 
+    def lost_answer(self) -> None:
+        """An upload was sent, and no answer came."""
+        self._lost_answers.one()
+
     def callback_error(self) -> None:
         """A callback raised."""
         self._callback_errors.one()
@@ -206,6 +214,7 @@ class Ledger:
             invalid=self._invalid.value(),
             requests=self._requests.value(),
             retries=self._retries.value(),
+            lost_answers=self._lost_answers.value(),
             callback_errors=self._callback_errors.value(),
             listener_restarts=self._restarts.value(),
             holding=self.holding,

@@ -90,6 +90,7 @@ class Pipeline:
             reports=reports,
             policy=RetryPolicy(max_retries=config.max_retries),
             max_batch_bytes=config.max_batch_bytes,
+            timeout=config.timeout,
         )
         listener = BatchListener(
             queue,

@@ -5,7 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-__all__ = ["Patience", "RetryPolicy"]
+__all__ = ["LONGEST_IDLE", "Patience", "RetryPolicy"]
+
+LONGEST_IDLE = 60.0
+"""Seconds for which a connection is idle, and is used again all the same. What stands before a data
+plane forgets one after 4 to 15 minutes without a word, and its next upload gets no answer."""
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ from ._guard import check_url, is_loopback
 from ._gzip import compress
 from ._network_errors import Attempt, meaning
 from ._reports import check_dead_letters
+from ._retry import LONGEST_IDLE
 from ._version import __version__
 from .config import Config
 from .exceptions import ConfigError, HeldError, KeptBackError, TransportError
@@ -135,6 +136,9 @@ class HttpTransport:
             "User-Agent": f"rudder-logging/{__version__} Python/{platform.python_version()}",
         }
         self._kept_alive = False  # the connection has served before, and may be stale by now
+        self._used_at = 0.0
+        self.sent = 0
+        """Bytes on the wire of the last upload's body."""
 
     def __repr__(self) -> str:
         return f"<HttpTransport to {urlsplit(self._url).hostname}>"
@@ -147,6 +151,7 @@ class HttpTransport:
             if self._gzip and not plain:
                 body = compress(body)
                 headers = {**headers, "Content-Encoding": "gzip"}
+            self.sent = len(body)
             with self._session.post(
                 self._url, data=body, headers=headers, **settings
             ) as response:  # leaving it ends the connection, if there is more to be read
@@ -191,6 +196,9 @@ class HttpTransport:
         """Turn whatever is raised into our errors, here and nowhere else."""
         outer = sys.exc_info()[1]
         kept_alive, self._kept_alive = self._kept_alive, False
+        if kept_alive and monotonic() - self._used_at > LONGEST_IDLE:
+            self.close()
+            kept_alive = False
         self._passage.begin()
         try:
             yield
@@ -199,7 +207,7 @@ class HttpTransport:
         except Exception as error:  # an environment that is odd in some new way
             passage = self._passage
             attempt = Attempt(
-                sent=passage.sent,
+                sent=passage.sent_at is not None,
                 seconds=seconds,
                 kept_alive=kept_alive,
                 is_through_proxy=passage.is_through_proxy,
@@ -208,6 +216,14 @@ class HttpTransport:
                 attempt = replace(attempt, proxy=self.way()[0])
                 attempt = replace(attempt, file_fault=self._file_fault())
             raise meaning(error, attempt, outer) from error
+        finally:
+            self._used_at = monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """How long the last upload took, from its first byte to the end of its answer."""
+        sent_at = self._passage.sent_at
+        return 0.0 if sent_at is None else self._used_at - sent_at
 
     def _file_fault(self) -> str | None:
         """What is wrong with a file that TLS needs."""
@@ -281,8 +297,8 @@ class _Passage:
         self.begin()
 
     def begin(self) -> None:
-        self.sent = False
-        """Some of the request has left."""
+        self.sent_at: float | None = None
+        """When some of the request has left."""
         self.is_through_proxy = False
         """The proxy has connected us to the server."""
 
@@ -358,7 +374,8 @@ class _Connection:
         if self._is_requesting:  # and not asking a proxy for a tunnel
             if getattr(self, "sock", None) is None:
                 self.connect()  # type: ignore[attr-defined]
-            self.passage.sent = True
+            if self.passage.sent_at is None:
+                self.passage.sent_at = monotonic()
         super().send(data)  # type: ignore[misc]
 
     def request(self, *args: Any, **kwargs: Any) -> None:

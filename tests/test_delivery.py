@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import logging
 import os
@@ -137,6 +138,109 @@ def test_lost_answer_is_retried_with_the_same_ids(
     assert numbers(plane.events) == [0, 1] * (2 if accepted else 1)
     assert len({event["messageId"] for event in plane.events}) == 2
     assert handler.stats().delivered == 2
+
+
+@pytest.mark.parametrize("times", [1, 2, 30])
+def test_after_a_lost_answer_less_is_sent(
+    make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane, times: int
+) -> None:
+    """The same events go first, in order, but fewer at once, down to a single one: so a server that
+    stores what it has no time to answer gets each of them a few times, and not for ever.
+    """
+    handler = make_handler(upload_interval=60, upload_size=10_000)
+    plane.cut(accepted=True, times=times)
+    log_events(wire, handler, 150)
+    assert handler.flush()
+    uploads = [numbers(request.batch) for request in plane.requests]
+    sizes = [len(upload) for upload in uploads]
+    assert all(upload[0] == 0 for upload in uploads[: times + 1])
+    assert sizes[0] == 100
+    lost = sizes[: times + 1]
+    assert all(after <= max(1, before / 2) for before, after in itertools.pairwise(lost))
+    assert numbers_in_order(uploads[times:]) == list(range(150))
+    assert handler.stats().lost_answers == times
+    assert (handler.stats().delivered, handler.stats().pending) == (150, 0)
+
+
+def numbers_in_order(uploads: list[list[int]]) -> list[int]:
+    """All their numbers."""
+    return [number for upload in uploads for number in upload]
+
+
+def test_upload_that_was_cut_late_is_no_stale_connection(
+    make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kept-alive connection that breaks after a while was cut: the next upload is smaller."""
+    monkeypatch.setattr("rudder_logging._delivery._STALE_WITHIN", -1.0)
+    handler = make_handler(upload_interval=60, upload_size=10_000)
+    log_events(wire, handler, 1)
+    assert handler.flush()
+    plane.cut(accepted=True)
+    log_events(wire, handler, 20)
+    assert handler.flush()
+    sizes = [len(request.batch) for request in plane.requests]
+    assert sizes[:2] == [1, 20]
+    assert sizes[2] <= 10
+    assert handler.stats().lost_answers == 1
+
+
+@pytest.mark.parametrize("status", [502, 504])
+def test_proxy_that_waited_in_vain_lost_an_answer(
+    make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane, status: int
+) -> None:
+    """A proxy says 502 when a gateway has closed the connection after ten seconds, and 504 when it
+    has waited long enough itself: the next upload is smaller. Where they come at once, it is not.
+    """
+    handler = make_handler(upload_interval=60, timeout=4.0)
+    plane.fail(status)
+    log_events(wire, handler, 40)
+    assert handler.flush()
+    assert [len(request.batch) for request in plane.requests] == [40, 40]
+    plane.clear()
+    plane.latency = 2.0
+    plane.fail(status)
+    log_events(wire, handler, 40)
+    assert handler.flush(1.0) is False
+    plane.latency = 0.0
+    assert handler.flush()
+    sizes = [len(request.batch) for request in plane.requests]
+    assert sizes[0] == 40
+    assert sizes[1] <= 20
+
+
+class FastLine:
+    """A transport whose answers always come after 10 ms, by its own account."""
+
+    seconds = 0.01
+
+    def __init__(self) -> None:
+        self.answers: list[int] = []
+        self.uploads: list[int] = []
+        self.sent = 0
+
+    def send(self, body: bytes, timeout: float | None = None, *, plain: bool = False) -> Answer:
+        """See `Transport.send`."""
+        self.sent = len(body) // 10
+        status = self.answers.pop() if self.answers else 200
+        if status == 200:
+            self.uploads.append(len(json.loads(body)["batch"]))
+        return Answer(status, "ok" if status == 200 else "")
+
+
+def test_uploads_begin_small_and_soon_take_all_that_waits(
+    make_handler: MakeHandler, wire: Wire
+) -> None:
+    """On a fast line the fourth upload has all that waits; after an outage it begins with few."""
+    handler = make_handler(upload_interval=60, upload_size=100_000)
+    line = FastLine()
+    handler._listener._delivery._transport = line
+    for answers in [], [503]:
+        line.answers = answers
+        line.uploads.clear()
+        log_events(wire, handler, 9_000)
+        assert handler.flush()
+        assert line.uploads[0] == 100
+        assert len(line.uploads) <= 5
 
 
 def test_no_answer_in_time_is_retried(
@@ -589,7 +693,7 @@ def test_larger_uploads_are_tried_again_in_the_end(
     """What had a limit may have none any more: after some uploads there are larger ones, as large
     as the option says, and never larger.
     """
-    monkeypatch.setattr("rudder_logging._batch_limit._UPLOADS_BEFORE_MORE", 3)
+    monkeypatch.setattr("rudder_logging._batch_limit._UPLOADS_BEFORE_MORE", 10)
     handler = make_handler(
         upload_interval=60, upload_size=10_000, max_batch_bytes=40_000, max_event_bytes=1_000
     )
@@ -598,7 +702,7 @@ def test_larger_uploads_are_tried_again_in_the_end(
     assert handler.flush()
     plane.clear()
     plane.max_request_bytes = 4_000_000
-    log_events(wire, handler, 600)
+    log_events(wire, handler, 2_500)
     assert handler.flush()
     assert {request.status for request in plane.requests} == {200}
     sizes = [len(request.body) for request in plane.requests]

@@ -23,6 +23,7 @@ from pathlib import Path
 import pytest
 import requests
 import trustme
+import urllib3.connection
 import urllib3.exceptions
 from urllib3.exceptions import MaxRetryError
 from urllib3.util.ssl_match_hostname import CertificateError as HostMismatch
@@ -106,6 +107,50 @@ def test_connection_is_kept_alive() -> None:
         assert transport.send(BODY).text == "ok"
         assert transport.send(BODY).text == "ok"
     assert len(seen) == 2
+
+
+def test_connection_that_was_idle_for_long_is_not_used_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What stands between may have forgotten it without a word; the upload would get no answer."""
+    connections = []
+
+    def answer(connection: socket.socket) -> None:
+        connections.append(connection)
+        for _ in range(3 - len(connections)):
+            read_request(connection)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+
+    with server(answer, 2) as url, transport_to(url) as transport:
+        transport.send(b"{}")
+        transport.send(b"{}")
+        assert len(connections) == 1
+        monkeypatch.setattr("rudder_logging._transport.LONGEST_IDLE", -1.0)
+        assert transport.send(b"{}").text == "ok"
+        assert len(connections) == 2
+
+
+def test_time_of_an_upload_is_that_from_request_to_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Setting up a connection is apart, and bytes are those on the wire."""
+    connect = urllib3.connection.HTTPConnection.connect
+
+    def connect_slowly(connection: urllib3.connection.HTTPConnection) -> None:
+        time.sleep(1.0)
+        connect(connection)
+
+    monkeypatch.setattr(urllib3.connection.HTTPConnection, "connect", connect_slowly)
+
+    def answer(connection: socket.socket) -> None:
+        read_request(connection)
+        time.sleep(0.2)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+
+    with server(answer) as url, transport_to(url) as transport:
+        begun = time.monotonic()
+        transport.send(b" " * 1_000)
+        whole = time.monotonic() - begun
+        assert 0.2 <= transport.seconds <= whole - 1.0
+        assert 0 < transport.sent < 100
 
 
 def test_redirects_are_not_followed() -> None:

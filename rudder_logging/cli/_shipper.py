@@ -69,6 +69,7 @@ class Shipper:
             reports=reports,
             policy=RetryPolicy(),
             max_batch_bytes=config.max_batch_bytes,
+            timeout=config.timeout,
         )
         self.refused: dict[str, str] = {}
         """Why the data plane refused events of the last shipment, by message id."""
@@ -153,6 +154,16 @@ class _Noting:
         self.fault: str | None = None
         self.is_unknown = False
         self.close = transport.close
+
+    @property
+    def sent(self) -> int:
+        """See `HttpTransport.sent`."""
+        return self._transport.sent
+
+    @property
+    def seconds(self) -> float:
+        """See `HttpTransport.seconds`."""
+        return self._transport.seconds
 
     def send(self, body: bytes, timeout: float | None = None, *, plain: bool = False) -> Answer:
         """See `Transport.send`."""
