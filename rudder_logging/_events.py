@@ -8,7 +8,7 @@ silently lose is refused here, with a message that names the field, the type of 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -27,7 +27,7 @@ from ._fields import (
     visible,
 )
 from ._ids import new_message_id
-from .exceptions import InvalidTypeError, InvalidValueError
+from .exceptions import InvalidEventError, InvalidTypeError, InvalidValueError
 
 __all__ = [
     "BINDABLE_FIELDS",
@@ -230,11 +230,17 @@ def check_size(size: int, limit: int) -> None:
         )
 
 
-def bind_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
+def bind_fields(
+    fields: Mapping[str, Any], on_bad_value: Callable[[InvalidEventError], object] | None = None
+) -> dict[str, Any]:
     """Check fields that are to be merged into many events; return them by wire key.
 
+    Args:
+        fields: As an app gives them.
+        on_bad_value: Told why a field is left out; None: it raises.
+
     Raises:
-        InvalidEventError: A field's value can't be right, or it can't be bound.
+        InvalidEventError: A field can't be bound, or its value can't be right.
     """
     bound = {}
     for name, value in fields.items():
@@ -246,7 +252,12 @@ def bind_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
             )
         value = actual(value)  # noqa: PLW2901 - from here on it is what it stands for
         if value is not None:
-            bound[field.key] = field.normalise(f"bind: {name!r}", value)
+            try:
+                bound[field.key] = field.normalise(f"bind: {name!r}", value)
+            except InvalidEventError as error:
+                if on_bad_value is None:
+                    raise
+                on_bad_value(error)
     return bound
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from pythonjsonlogger.orjson import OrjsonFormatter
 
 from ._compiled import ENCODERS, compile_encoder
-from ._context import bound_fields
+from ._context import innermost
 from ._encoding import dumps
 from ._events import CONTEXT, INTEGRATIONS, build, merge
 from ._ids import MOMENTS
@@ -153,7 +153,8 @@ class RudderFormatter(OrjsonFormatter):
         Raises:
             InvalidEventError: The data plane would refuse the event, or lose it.
         """
-        bound = bound_fields()
+        scope = innermost()
+        bound = None if scope is None else scope.fields()
         if type(fields) is dict and not bound:
             shape = (fields["type"], *fields) if "type" in fields else (*fields,)
             try:

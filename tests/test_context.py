@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import _thread
 import asyncio
+import concurrent.futures
+import contextlib
+import contextvars
 import copy
+import functools
+import gc
+import inspect
+import itertools
 import json
 import logging
 import threading
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from typing import Any
 
 import pytest
 
 from rudder_logging import bind
-from rudder_logging._context import bound_fields
+from rudder_logging._context import bound_fields, innermost
 from rudder_logging._formatter import RudderFormatter
-from rudder_logging.exceptions import InvalidEventError, InvalidTypeError, InvalidValueError
+from rudder_logging.exceptions import InvalidValueError
 
 
 def message(**fields: Any) -> dict[str, Any]:
@@ -95,24 +104,61 @@ def test_the_binding_ends_with_an_exception() -> None:
 
 
 @pytest.mark.parametrize(
-    ("fields", "error", "says"),
+    ("name", "says"),
     [
-        ({"user": "u1"}, InvalidValueError, "did you mean 'user_id'"),
-        ({"userId": "u1"}, InvalidValueError, "did you mean 'user_id'"),
-        ({"event": "Read"}, InvalidValueError, "'event' can't be bound"),
-        ({"user_id": ""}, InvalidValueError, "'user_id' is blank"),
-        ({"user_id": True}, InvalidTypeError, "not bool"),
-        ({"context": "x"}, InvalidTypeError, "must be a mapping"),
+        ("user", "did you mean 'user_id'"),
+        ("userId", "did you mean 'user_id'"),
+        ("event", "'event' can't be bound"),
     ],
 )
-def test_wrong_fields_raise_where_they_are_bound(
-    fields: dict[str, Any], error: type[InvalidEventError], says: str
-) -> None:
-    """Not at the first event, and what was bound before stays."""
+def test_unknown_names_raise_where_they_are_bound(name: str, says: str) -> None:
+    """They are typing errors; what was bound before stays."""
     with bind(user_id="u1"):
-        with pytest.raises(error, match=says), bind(**fields):
+        with pytest.raises(InvalidValueError, match=says), bind(**{name: "x"}):
             pytest.fail("the block must not run")
         assert bound_fields() == {"userId": "u1"}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("user_id", "", "'user_id' is blank"),
+        ("user_id", True, "not bool"),
+        ("anonymous_id", "\u200b", "'anonymous_id' is blank"),
+        ("context", "x", "must be a mapping"),
+        ("integrations", {"All": 1}, "'All' must be True or False"),
+    ],
+)
+def test_bad_values_are_left_out_and_told_once_a_place(
+    name: str, value: object, says: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """They come with requests: a blank cookie must not end one. All else is bound."""
+    for _ in range(3):
+        with bind(**{"properties": {"a": 1}, name: value}):
+            assert bound_fields() == {"properties": {"a": 1}}
+    with bind(**{name: value}):
+        assert not bound_fields()
+    lines = [record.getMessage() for record in caplog.records]
+    assert len(lines) == 2
+    for line in lines:
+        assert says in line
+        assert f"{__file__}:" in line
+
+
+def test_a_bad_value_may_be_bound_where_no_python_code_calls(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """As the function of a bare thread, say."""
+    told = threading.Event()
+
+    def tell(record: logging.LogRecord) -> bool:
+        told.set()
+        return "unknown place" in record.getMessage()
+
+    caplog.handler.addFilter(tell)
+    _thread.start_new_thread(bind, (), {"user_id": ""})
+    assert told.wait(10)
+    assert len(caplog.records) == 1
 
 
 def test_wrong_fields_raise_where_a_function_is_decorated() -> None:
@@ -205,3 +251,316 @@ def test_a_coroutine_function_can_be_decorated() -> None:
         return list(await asyncio.gather(second(both_run), first(both_run)))
 
     assert asyncio.run(main()) == ["b", "a"]
+
+
+# It ends wherever it ends.
+
+
+def elsewhere(how: str, function: Callable[[], object]) -> None:
+    """Call something in another thread, in another task, or in a copy of this context."""
+
+    async def in_a_task() -> None:
+        function()
+
+    async def main() -> None:
+        await asyncio.create_task(in_a_task())
+
+    if how == "thread":
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            pool.submit(function).result(10)
+    elif how == "task":
+        asyncio.run(main())
+    else:
+        contextvars.copy_context().run(function)
+
+
+@pytest.mark.parametrize("how", ["thread", "task", "context"])
+def test_it_may_end_elsewhere(how: str) -> None:
+    """It does not raise there, and is over here."""
+    outer, inner = bind(context={"a": 1}), bind(user_id="u1")
+    with outer:
+        inner.__enter__()
+        elsewhere(how, lambda: inner.__exit__(None, None, None))
+        assert bound_fields() == {"context": {"a": 1}}
+    assert not bound_fields()
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+@pytest.mark.parametrize("are_here", list(itertools.product((True, False), repeat=3)))
+def test_bindings_end_in_any_order(order: tuple[int, ...], are_here: tuple[bool, ...]) -> None:
+    """Each takes its own fields away, and no others."""
+    names = ("user_id", "anonymous_id", "properties")
+    bindings = [bind(**{name: {"a": 1} if name == "properties" else name}) for name in names]
+    keys = {"userId", "anonymousId", "properties"}
+    for binding in bindings:
+        binding.__enter__()
+    for number, is_here in zip(order, are_here, strict=True):
+        end = functools.partial(bindings[number].__exit__, None, None, None)
+        if is_here:
+            end()
+        else:
+            elsewhere("context", end)
+        keys -= {("userId", "anonymousId", "properties")[number]}
+        assert set(bound_fields()) == keys
+
+
+def test_ending_it_too_often_does_nothing() -> None:
+    """Nor does ending what was not begun."""
+    binding = bind(user_id="u1")
+    binding.__exit__(None, None, None)
+    with bind(user_id="u2"):
+        with binding:
+            pass
+        binding.__exit__(None, None, None)
+        assert bound_fields() == {"userId": "u2"}
+
+
+def test_one_object_may_be_entered_by_many_tasks_at_once() -> None:
+    """And more than once by one: each entry is a block of its own."""
+    binding = bind(user_id="u1")
+
+    async def work(turns: int) -> None:
+        with binding, binding:
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            assert bound_fields() == {"userId": "u1"}
+        assert not bound_fields()
+
+    async def main() -> None:
+        await asyncio.gather(*[work(turns) for turns in (3, 1, 4, 2)])
+
+    asyncio.run(main())
+    assert not bound_fields()
+
+
+def test_a_task_keeps_what_it_inherited() -> None:
+    """A background task that a request starts is the request's, after its end, too."""
+
+    async def main() -> object:
+        gone = asyncio.Event()
+
+        async def work() -> object:
+            await gone.wait()
+            with bind(context={"a": 1}):
+                return message()["userId"]
+
+        with bind(user_id="u1"):
+            task = asyncio.create_task(work())
+            await asyncio.sleep(0)
+        gone.set()
+        return await task
+
+    assert asyncio.run(main()) == "u1"
+
+
+def test_what_calls_itself_later_does_not_nest_deeper_each_time() -> None:
+    """A callback that is scheduled inside a block inherits it, and its own block has one more."""
+    depths: list[int] = []
+
+    async def main() -> None:
+        loop, over = asyncio.get_running_loop(), asyncio.Event()
+
+        def tick(left: int) -> None:
+            with bind(user_id=str(left), properties={"a": 1}):
+                assert bound_fields() == {"userId": str(left), "properties": {"a": 1}}
+                scope, depth = innermost(), 0
+                while scope is not None:
+                    scope, depth = scope.outer, depth + 1
+                depths.append(depth)
+                if left:
+                    loop.call_soon(tick, left - 1)
+                else:
+                    over.set()
+
+        tick(50)
+        await over.wait()
+
+    asyncio.run(main())
+    assert max(depths) <= 3
+
+
+def test_an_abandoned_async_generator_takes_its_block_along() -> None:
+    """The event loop closes it in a task of its own; whoever consumed it goes on without it."""
+
+    async def numbers() -> AsyncIterator[int]:
+        with bind(user_id="theirs"):
+            for number in range(3):
+                yield number
+
+    async def main() -> None:
+        async for _number in numbers():
+            break
+        gc.collect()
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert not bound_fields()
+
+    asyncio.run(main())
+
+
+def test_a_block_of_contextlib_is_one() -> None:
+    """A `with` block inside a generator holds in whoever has the block run."""
+
+    @contextlib.contextmanager
+    def request(user_id: str) -> Iterator[None]:
+        with bind(user_id=user_id):
+            yield
+
+    with request("u1"):
+        assert bound_fields() == {"userId": "u1"}
+    assert not bound_fields()
+
+
+# As a decorator.
+
+
+def test_a_generator_is_bound_in_its_body_and_not_in_its_consumer() -> None:
+    """At each step, however it comes about; and all that goes through it is passed on."""
+    seen: list[object] = []
+
+    @bind(user_id="u1")
+    def steps(first: int) -> Generator[int, str, str]:
+        try:
+            seen.append((yield first))
+            with contextlib.suppress(KeyError):
+                yield 2
+            yield 3
+        finally:
+            seen.append(dict(bound_fields()))
+        return "done"
+
+    assert inspect.isgeneratorfunction(steps)
+    with bind(properties={"a": 1}):
+        generator = steps(1)
+        assert next(generator) == 1
+        assert bound_fields() == {"properties": {"a": 1}}
+        assert generator.send("sent") == 2
+        assert generator.throw(KeyError()) == 3
+        with pytest.raises(StopIteration, match="done"):
+            next(generator)
+        assert bound_fields() == {"properties": {"a": 1}}
+    assert seen == ["sent", {"properties": {"a": 1}, "userId": "u1"}]
+    assert not bound_fields()
+
+
+@pytest.mark.parametrize("how", ["thread", "task", "context"])
+def test_a_generator_that_is_closed_elsewhere(how: str) -> None:
+    """Its clean-up is bound likewise, and errors of its body come out."""
+    seen: list[object] = []
+
+    @bind(user_id="u1")
+    def steps() -> Iterator[int]:
+        try:
+            yield 1
+        finally:
+            seen.append(bound_fields().get("userId"))
+
+    generator = steps()
+    next(generator)
+    elsewhere(how, generator.close)  # type: ignore[attr-defined]
+    assert seen == ["u1"]
+
+    def failing_steps() -> Iterator[float]:
+        return (1 / number for number in (1, 0))
+
+    failing = bind(user_id="u1")(failing_steps)
+    with pytest.raises(ZeroDivisionError):
+        list(failing())
+    assert not bound_fields()
+
+
+def test_an_async_generator_is_bound_in_its_body_and_not_in_its_consumer() -> None:
+    """Likewise: sent values, errors and closing reach the body."""
+    seen: list[object] = []
+
+    @bind(user_id="u1")
+    async def steps(first: int) -> Any:
+        try:
+            seen.append((yield first))
+            await asyncio.sleep(0)
+            with contextlib.suppress(KeyError):
+                yield 2
+            seen.append(message()["userId"])
+            yield 3
+        finally:
+            await asyncio.sleep(0)
+            seen.append(dict(bound_fields()))
+
+    async def main() -> None:
+        generator = steps(1)
+        assert await generator.asend(None) == 1
+        assert not bound_fields()
+        assert await generator.asend("sent") == 2
+        assert await generator.athrow(KeyError()) == 3
+        assert not bound_fields()
+        await generator.aclose()
+        assert [number async for number in bind(user_id="u2")(lambda: steps(7))()] == [7, 2, 3]
+        assert not bound_fields()
+
+    assert inspect.isasyncgenfunction(steps)
+    asyncio.run(main())
+    assert seen == ["sent", "u1", {"userId": "u1"}, None, "u1", {"userId": "u1"}]
+
+
+def test_an_async_generator_that_nobody_closes() -> None:
+    """The event loop closes it, elsewhere, and the body's clean-up is bound."""
+    seen: list[object] = []
+
+    @bind(user_id="u1")
+    async def steps() -> AsyncIterator[int]:
+        try:
+            yield 1
+        finally:
+            seen.append(bound_fields().get("userId"))
+
+    async def main() -> None:
+        async for _number in steps():
+            break
+        assert not bound_fields()
+        for _ in range(5):
+            gc.collect()
+            await asyncio.sleep(0)
+
+    asyncio.run(main())
+    assert seen == ["u1"]
+
+
+def test_functions_that_return_a_body_still_to_run_are_bound_while_it_runs() -> None:
+    """What other decorators, partials and lambdas make of coroutine functions and generators."""
+
+    def wrapped(function: Callable[[], Any]) -> Callable[[], Any]:
+        def call() -> Any:
+            return function()
+
+        return call
+
+    async def user() -> object:
+        await asyncio.sleep(0)
+        return message()["userId"]
+
+    def users() -> Iterator[object]:
+        yield message()["userId"]
+
+    async def main() -> list[object]:
+        bound = bind(user_id="u1")
+        found = [await bound(wrapped(user))(), await bound(functools.partial(user))()]
+        found += bound(wrapped(users))()
+        assert not bound_fields()
+        return found
+
+    assert asyncio.run(main()) == ["u1"] * 3
+
+
+def test_a_cancelled_task_ends_its_scope() -> None:
+    """The one that awaited it goes on without."""
+
+    @bind(user_id="u1")
+    async def forever() -> None:
+        await asyncio.Event().wait()
+
+    async def main() -> None:
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(forever(), 0.01)
+        assert not bound_fields()
+
+    asyncio.run(main())
