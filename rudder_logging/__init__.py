@@ -21,7 +21,7 @@ The files, in the order in which an event meets them:
   `_batch_limit.py`: how much at once; `_body.py`: as what
 - `_transport.py`: one upload over HTTP; `_gzip.py`: compressed; `_guard.py`: not from tests
 - `_network_errors.py`: what it means that one failed
-- `_clock.py`: clocks that an app's tests can't freeze
+- `_clock.py`: clocks that an app's tests can't freeze; `_locks.py`: locks for the end
 - `_ledger.py`: what became of each event; `_reports.py`: who is told
 - `config.py`: every option; `_parsers.py`: how they are read; `exceptions.py`: every error
 - `_warehouse.py`: what a warehouse would drop or rename, for the tools below; `_keywords.py`: words

@@ -22,6 +22,7 @@ from ._events import check_size
 from ._formatter import Defaults, RudderFormatter
 from ._ledger import Ledger, Stats
 from ._parsers import LONGEST_WAIT
+from ._reports import to_stderr
 from ._stdlib import (
     OWN_LOGGERS,
     NoLock,
@@ -219,10 +220,9 @@ class RudderHandler(logging.Handler):
 
         Unlike the standard library's, the text has neither message nor arguments of the record.
         """
-        if not logging.raiseExceptions:
-            return
-        with contextlib.suppress(Exception):
-            sys.stderr.write(complaint(record, sys.exc_info()[1]))
+        if logging.raiseExceptions:
+            with contextlib.suppress(Exception):
+                to_stderr(complaint(record, sys.exc_info()[1]))
 
     def flush(self, timeout: float | None = None) -> bool:  # type: ignore[override]
         """Have every event that was accepted before this call settled.
@@ -254,7 +254,8 @@ class RudderHandler(logging.Handler):
         if queue.wait_until_settled(mark, 0):
             return True
         if self._pipeline.delivers_itself or not self._listener.ensure_running():
-            self._listener.drain(self._pipeline.deadline(timeout))
+            with _lifecycle.keeping_the_process():
+                self._listener.drain(self._pipeline.deadline(timeout))
             return queue.wait_until_settled(mark, 0)
         self._listener.hurry()
         return queue.wait_until_settled(mark, self._patience(timeout))
@@ -273,7 +274,10 @@ class RudderHandler(logging.Handler):
     def _close(self) -> None:
         patience = self._patience(self.config.shutdown_timeout)
         if _lifecycle.ending_since is not None:
-            self._listener.finish(self._pipeline.deadline(patience))
+            self._listener.awaits_close = False
+            self._pipeline.finish()
+            if self._listener.retired:
+                self._listener.release()
         elif self._pipeline.is_synchronous:
             self._listener.drain(self._pipeline.deadline(patience))
             self._listener.release()
@@ -390,6 +394,11 @@ class RudderHandler(logging.Handler):
             pipeline.see_to_delivery()
         elif waiting >= listener.wake_at:
             listener.wake()
+
+    def await_close(self) -> None:
+        """Called when the process ends, and logging will close this: until then, events gather."""
+        if not self._is_unused():
+            self._listener.awaits_close = True
 
     def retire(self) -> None:
         """Close without waiting: what is queued is delivered in the background."""

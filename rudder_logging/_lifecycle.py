@@ -8,6 +8,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import importlib
+import logging
 import os
 import sys
 import threading
@@ -15,10 +16,11 @@ import weakref
 from collections.abc import Iterator
 from time import sleep
 from types import FrameType, ModuleType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from ._clock import monotonic
 from ._ids import MOMENTS
+from ._reports import tell_undelivered
 
 if TYPE_CHECKING:  # it imports logging.handlers, which importing the package need not
     from ._listener import BatchListener
@@ -30,7 +32,9 @@ __all__ = [
     "ending_since",
     "finish_with_worker",
     "forkables",
+    "keeping_the_process",
     "listeners",
+    "seconds_kept",
     "thread_delivers",
     "threads_run",
     "wind_up",
@@ -45,10 +49,20 @@ class Forkable(Protocol):
         ...
 
 
+class Closable(Protocol):
+    """A handler of ours."""
+
+    def await_close(self) -> None:
+        """Called at the end of the process, when logging is going to close it."""
+        ...
+
+
 _forkables: weakref.WeakSet[Forkable] = weakref.WeakSet()
 _listeners: weakref.WeakSet[BatchListener] = weakref.WeakSet()
 ending_since: float | None = None
 """The monotonic time at which the process began to end: no thread can be relied on then."""
+seconds_kept = 0.0
+"""For how long the process has been kept from ending since then, for the sake of events."""
 _finalized_in: int | None = None
 _watches_uwsgi = False
 _EXIT_PRIORITY = 100  # before multiprocessing's own finalizers, which have less
@@ -118,7 +132,7 @@ def finish_with_worker() -> None:
     if multiprocessing is not None and multiprocessing.parent_process() is not None:
         from multiprocessing.util import Finalize  # noqa: PLC0415 - loaded in such a child anyway
 
-        Finalize(None, _at_exit, exitpriority=_EXIT_PRIORITY)
+        Finalize(None, _deliver_all, exitpriority=_EXIT_PRIORITY)
     celery = sys.modules.get("celery.signals")
     if celery is not None:
         with contextlib.suppress(Exception):  # not what we know as celery
@@ -156,6 +170,9 @@ def _text(value: object) -> str:
 
 def wind_up(listener: BatchListener) -> None:
     """Its handler was forgotten without being closed: still deliver, then end."""
+    if ending_since is not None:
+        listener.finish(ending_since)  # no thread can be started, nor waited for
+        return
     if listener.queue.pending()[0]:
         listener.ensure_running()
     if not listener.retired:
@@ -178,23 +195,59 @@ def _resolve_without_threads() -> None:
             hub.resolver = importlib.import_module("gevent.resolver.blocking").Resolver(hub)
 
 
+@contextlib.contextmanager
+def keeping_the_process() -> Iterator[None]:
+    """Count the seconds that the block takes, if it keeps the process from ending."""
+    global seconds_kept
+    begun = monotonic()
+    try:
+        yield
+    finally:
+        if ending_since is not None and threading.current_thread() is threading.main_thread():
+            seconds_kept += monotonic() - begun
+
+
 def _at_exit() -> None:
-    """Deliver what is queued. Runs before `logging.shutdown`, which was registered earlier."""
+    """Runs before `logging.shutdown`, registered earlier: what is logged until that leaves then."""
+    with contextlib.suppress(Exception):  # another logging than we know
+        _have_ours_closed_last()
+    _deliver_all()
+
+
+def _have_ours_closed_last() -> None:
+    """Have logging close our handlers after all others, which may hold records back for them."""
+    ours = {id(one): one for one in list(_forkables) if isinstance(one, logging.Handler)}
+    references: list[Any] = logging._handlerList  # type: ignore[attr-defined]  # noqa: SLF001
+    references.sort(key=lambda reference: id(reference()) not in ours)  # it begins with the last
+    for reference in references:
+        if (handler := ours.get(id(reference()))) is not None:
+            cast("Closable", handler).await_close()
+
+
+def _deliver_all() -> None:
+    """Deliver what all handlers have queued, or count it, and tell of that in one line."""
     global ending_since
     ending_since = monotonic()
     _resolve_without_threads()
     listeners = list(_listeners)
+    left: list[tuple[int, str | None]] = []
     for listener in listeners:  # all of them at once, then one after the other
+        listener.outlive_threads()
         if not listener.retired:
             listener.enqueue_sentinel()
-    for listener in listeners:
-        with listener.telling_of_bugs():  # which are no other listener's
-            listener.finish(ending_since + listener.shutdown_timeout)
+    with keeping_the_process():
+        for listener in listeners:
+            deadline = ending_since + listener.shutdown_timeout
+            with listener.telling_of_bugs():  # which are no other listener's
+                listener.finish(deadline, lambda *one: left.append(one))
+    if left:
+        reasons = dict.fromkeys(holding for _, holding in left if holding)
+        tell_undelivered(sum(number for number, _ in left), "; ".join(reasons) or None)
 
 
 def _at_worker_exit(**_details: object) -> None:
     with _killed_only_afterwards():
-        _at_exit()
+        _deliver_all()
 
 
 @contextlib.contextmanager
@@ -354,15 +407,15 @@ def _drain_then_end(number: int) -> None:
         return
     _drains_for_sigterm = True
     try:
-        _at_exit()
+        _deliver_all()
     finally:
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
 
 
 def _after_fork_in_child() -> None:
-    global ending_since, _ended_since, _drains_for_sigterm
-    ending_since = None  # it may have been forked by an exit hook, and lives on
+    global ending_since, seconds_kept, _ended_since, _drains_for_sigterm
+    ending_since, seconds_kept = None, 0.0  # an exit hook may have forked it, and it lives on
     _ended_since, _drains_for_sigterm = None, False
     MOMENTS.begin_anew()
     _listeners.clear()

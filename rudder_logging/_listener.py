@@ -11,14 +11,16 @@ import logging
 import queue as stdlib_queue
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from logging.handlers import QueueListener
+from typing import Any
 
 from ._body import FRAME, MESSAGE_OVERHEAD
 from ._clock import monotonic
 from ._delivery import Delivery
 from ._ledger import Ledger, Stats
-from ._reports import Reports
+from ._locks import EndingLock
+from ._reports import Reports, tell_undelivered
 from ._retry import RetryPolicy
 from .queues.base import EventQueue
 
@@ -71,8 +73,8 @@ class BatchListener(QueueListener):
         """So many waiting events end its sleep. Whoever puts an event, and finds so many waiting
         or more, calls `wake`. While it is awake, nobody has to."""
         self._abandoned = False  # at the end of the process: no attempt is begun any more
-        self.has_given_up = False
-        """At the end of the process, something could not be delivered in time."""
+        self.awaits_close = False
+        """At the end of the process, its handler will be closed: nothing has to leave before."""
         self._delivery = delivery
         self._ledger = ledger
         self._reports = reports
@@ -85,8 +87,8 @@ class BatchListener(QueueListener):
         # Re-entrant: an event may be logged from a signal handler or a garbage collection while
         # this very thread is inside. SimpleQueue promises the same of its put().
         self._signals: stdlib_queue.SimpleQueue[float | None] = stdlib_queue.SimpleQueue()
-        self._life = threading.RLock()
-        self._delivering = threading.RLock()
+        self._life: Any = threading.RLock()
+        self._delivering: Any = threading.RLock()
         self._deliverer: int | None = None
         self._starting = self._stopping = self._died = False
         self._hurry = 0  # counts requests not to wait
@@ -225,11 +227,26 @@ class BatchListener(QueueListener):
             self._drains += 1  # what the thread has taken meanwhile is stale, too
             self._delivering.release()
 
-    def finish(self, deadline: float) -> None:
-        """At the end of the process: wait, then deliver from here, then count what is left."""
+    def outlive_threads(self) -> None:
+        """The process begins to end: wait for no thread that is ended while it holds a lock."""
+        if isinstance(self._life, EndingLock):
+            return
+        self._life, self._delivering = EndingLock(self._life), EndingLock(self._delivering)
+        if hasattr(self.queue, "outlive_threads"):
+            self.queue.outlive_threads()
+
+    def finish(
+        self, deadline: float, tell: Callable[[int, str | None], object] = tell_undelivered
+    ) -> None:
+        """At the end of the process: wait, then deliver from here, then count what is left.
+
+        Args:
+            deadline: The monotonic time at which nothing is waited for any more.
+            tell: Called with how many are left, and why they were held, if any are.
+        """
         if self.is_deliverer():
             return  # an event logged by a callback: the loop further up delivers or counts it
-        if not self.retired:
+        if not (self.retired or sys.is_finalizing()):  # else there is no thread to wait for
             self.stop(max(0.0, deadline - monotonic()))
         # Once the interpreter takes modules apart, nothing can be imported, and requests fails at
         # its first import inside a function: after the server has stored the events.
@@ -238,10 +255,10 @@ class BatchListener(QueueListener):
         self._abandoned = True
         self.wake()
         left = self._ledger.abandon(self.queue, "shutdown")
-        self.has_given_up = self.has_given_up or bool(left or self.queue.pending()[0])
         if left:
-            self._reports.shutdown(left, self._ledger.holding)
-        self._reports.final_lines()
+            self._reports.shutdown(left, self._ledger.holding, tell)
+        if not sys.is_finalizing():  # a handler's lock may be held by a thread that was ended
+            self._reports.final_lines()
 
     def release(self) -> None:
         """Let go of connections and files that `drain` opened."""

@@ -13,6 +13,7 @@ from ._clock import monotonic
 from ._delivery import Delivery
 from ._ledger import Ledger
 from ._listener import BatchListener
+from ._locks import EndingLock, OrphanedError
 from ._reports import Reports
 from ._retry import RetryPolicy
 from .config import Config
@@ -142,9 +143,12 @@ class Pipeline:
     def after_failed_put(self, message: bytes, error: BaseException) -> None:
         """Account for an accepted message whose `put` did not return.
 
-        A queue of the app's raised; or a signal handler did, and our queues know how far it got.
+        A queue of the app's raised; or a signal handler did, and our queues know how far it got;
+        or the interpreter is ending, and has ended a thread that was inside the queue.
         """
-        if isinstance(self.queue, Container) and message in self.queue:
+        if isinstance(error, OrphanedError):
+            self.drop(message, "shutdown")
+        elif isinstance(self.queue, Container) and message in self.queue:
             self.listener.wake()
         elif isinstance(error, Exception) and not isinstance(self.config.queue, str):
             self.drop(message, "queue_failed")
@@ -159,7 +163,9 @@ class Pipeline:
     def see_to_delivery(self) -> None:
         """Where no thread looks after the queue, or none can be relied on: see to it."""
         if _lifecycle.ending_since is not None:
-            self.listener.finish(self.deadline(self.config.shutdown_timeout))
+            few = self.queue.waiting() < self.config.max_queue_size // 2
+            if not (self.listener.awaits_close and few):
+                self.finish()
         elif self.is_synchronous:
             self.listener.drain(self.deadline(self.config.timeout))
         else:
@@ -168,15 +174,19 @@ class Pipeline:
             self.listener.ensure_running()  # if that fails, the next event or the exit tries again
 
     def deadline(self, timeout: float) -> float:
-        """When so many seconds from now will have passed, or the process's time to end has come.
+        """When so many seconds from now will have passed.
 
-        While all is delivered in time, an event that is logged after that has a time of its own.
+        At the end of the process, all that is waited for shares `shutdown_timeout`. What the app
+        does meanwhile takes none of it.
         """
-        deadline = monotonic() + timeout
-        ending = _lifecycle.ending_since
-        if ending is not None and self.listener.has_given_up:
-            deadline = min(deadline, ending + self.config.shutdown_timeout)
-        return deadline
+        if _lifecycle.ending_since is not None:
+            timeout = min(timeout, max(0.0, self.config.shutdown_timeout - _lifecycle.seconds_kept))
+        return monotonic() + timeout
+
+    def finish(self) -> None:
+        """At the end of the process: deliver what waits, or count it."""
+        with _lifecycle.keeping_the_process():
+            self.listener.finish(self.deadline(self.config.shutdown_timeout))
 
     is_renewal: ClassVar[bool] = False
     """Whether this only stands for one, which its first use makes."""
@@ -219,7 +229,8 @@ class _Renewal:
     def __init__(self, handler: Owner, earlier: Pipeline) -> None:
         self._handler = handler
         self._earlier = earlier
-        self._opening = threading.RLock()
+        self._lock_type = type(threading.RLock())
+        self._opening = EndingLock(threading.RLock())
 
     def after_fork(self, handler: Owner) -> Pipeline:
         """See `Pipeline.after_fork`: nothing was used, and the child has forked."""
@@ -230,7 +241,7 @@ class _Renewal:
         this = cast("Pipeline", self)
         with self._opening:
             if handler._pipeline is this:  # noqa: SLF001
-                pipeline = self._earlier.renewed(type(self._opening))
+                pipeline = self._earlier.renewed(self._lock_type)
                 # In statements without a call, where CPython lets in no signal handler that logs:
                 # it would have been here itself.
                 if handler._pipeline is this:  # noqa: SLF001

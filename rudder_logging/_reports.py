@@ -23,7 +23,15 @@ from ._encoding import utc_milliseconds
 from ._ledger import Ledger
 from .exceptions import ConfigError, DeliveryError, RefusedError, ShutdownError
 
-__all__ = ["DeadLetters", "Reports", "check_dead_letters", "decode", "message_id"]
+__all__ = [
+    "DeadLetters",
+    "Reports",
+    "check_dead_letters",
+    "decode",
+    "message_id",
+    "tell_undelivered",
+    "to_stderr",
+]
 
 _log = logging.getLogger("rudder_logging")
 
@@ -41,6 +49,42 @@ def decode(message: bytes) -> dict[str, Any]:
 def message_id(message: bytes) -> str:
     """The id of a queued message, for a log line."""
     return str(decode(message).get("messageId"))
+
+
+def to_stderr(text: str) -> None:
+    """Write to stderr, if there is one: logging may be gone, or be what is complained of.
+
+    A process may have closed it, and have opened a file that was given its number. Python's files
+    are not inherited by other programs; a stderr always is.
+    """
+    stream = sys.stderr
+    with contextlib.suppress(Exception):
+        if stream is None or (_is_stderr_by_number(stream) and not os.get_inheritable(_STDERR)):
+            return
+        stream.write(text)
+        stream.flush()
+
+
+_STDERR = 2
+
+
+def _is_stderr_by_number(stream: Any) -> bool:
+    try:
+        return os.name == "posix" and stream.fileno() == _STDERR
+    except (AttributeError, OSError, ValueError):  # no file
+        return False
+
+
+def tell_undelivered(number: int, holding: str | None) -> None:
+    """Say in one line that the process ends with so many events undelivered, and why."""
+    to_stderr(f"rudder_logging: {_undelivered(number, holding)}\n")
+
+
+def _undelivered(number: int, holding: str | None) -> ShutdownError:
+    return ShutdownError(
+        f"{number} events were not delivered before the process ended"
+        + (f"; they were held: {holding}" if holding else "")
+    )
 
 
 class DeadLetters:
@@ -224,14 +268,21 @@ class Reports:
         if self._on_error is not None:
             self.call(self._on_error, error, [decode(message) for message in messages])
 
-    def shutdown(self, messages: Sequence[bytes], holding: str | None) -> None:
-        """The process ends with events undelivered: one line on stderr, logging may be gone."""
-        error = ShutdownError(
-            f"{len(messages)} events were not delivered before the process ended"
-            + (f"; they were held: {holding}" if holding else "")
-        )
-        with contextlib.suppress(Exception):
-            print(f"rudder_logging: {error}", file=sys.stderr)  # noqa: T201
+    def shutdown(
+        self,
+        messages: Sequence[bytes],
+        holding: str | None,
+        tell: Callable[[int, str | None], object] = tell_undelivered,
+    ) -> None:
+        """The process ends with events undelivered.
+
+        Args:
+            messages: The events.
+            holding: Why they were held, if they were.
+            tell: Says so for this handler, or for several.
+        """
+        error = _undelivered(len(messages), holding)
+        tell(len(messages), holding)
         if self._on_drop is not None:
             for message in messages:
                 self.call(self._on_drop, decode(message), "shutdown")

@@ -7,6 +7,7 @@ from typing import Any
 
 from ._handler import RudderHandler
 from ._lifecycle import add_forkable
+from ._locks import EndingLock
 from .config import canonical_name, parse_option
 
 __all__ = ["Settings", "settings"]
@@ -19,12 +20,12 @@ class Settings:
         self._values: dict[str, Any] = {}
         self._handler: RudderHandler | None = None
         self._retired: list[RudderHandler] = []
-        self._lock = threading.RLock()
+        self._lock = EndingLock(threading.RLock())
         add_forkable(self)
 
     def begin_anew(self) -> None:
         """In a forked child: another thread of the parent may have held the lock."""
-        self._lock = threading.RLock()
+        self._lock = EndingLock(threading.RLock())
 
     def handlers(self) -> list[RudderHandler]:
         """The handler made of the settings, and those before it that still have events."""

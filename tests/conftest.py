@@ -140,6 +140,16 @@ def away() -> Iterator[LocalDataPlane]:
         yield plane
 
 
+def heal_for_the_living(plane: LocalDataPlane) -> None:
+    """Have a data plane be well, but not to what was sent before, by processes that were killed.
+
+    It may have read none of that yet.
+    """
+    plane.stop()
+    plane.heal()
+    plane.start()
+
+
 @pytest.fixture
 def no_jitter(monkeypatch: pytest.MonkeyPatch) -> None:
     """Retries come at once: full jitter draws a fraction of the backoff, and that is 0 here."""

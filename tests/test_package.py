@@ -116,6 +116,7 @@ ORDER = [
     "_keywords",
     "_plan",
     "_schemas",
+    "_locks",
     "_clock",
     "_events",
     "_fields",

@@ -364,3 +364,31 @@ def test_importing_the_package_is_cheap() -> None:
         "assert 'requests' in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="descriptors as POSIX has them")
+@pytest.mark.parametrize("when", ["from the beginning", "later"])
+def test_without_stderr_nothing_is_written_where_it_was(tmp_path: Path, when: str) -> None:
+    """A daemon may have none. The line about what is lost does not go to stdout instead, nor into a
+    file of the app's that was given stderr's number.
+    """
+    files = [str(tmp_path / "one"), str(tmp_path / "two")]  # the number is free for the first
+    script = f"files = [open(name, 'w') for name in {files!r}]\nlog(1)\nprint('all')"
+    redirect = "2>&-" if when == "from the beginning" else ""
+    if when == "later":
+        script = f"os.close(2)\n{script}\nassert files[0].fileno() == 2"
+    done = subprocess.run(
+        ["sh", "-c", f'exec "$0" -c "$1" {redirect}', sys.executable, PRELUDE + script],
+        env={
+            **os.environ,
+            "RUDDER_WRITE_KEY": WRITE_KEY,
+            "RUDDER_DATA_PLANE_URL": "http://127.0.0.1:1",
+            "PATIENCE": "0.1",
+        },
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "all\n", "")
+    assert [Path(name).read_text() for name in files] == ["", ""]

@@ -11,8 +11,10 @@ import contextlib
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from .._clock import monotonic, wait_until
+from .._locks import EndingLock, OrphanedError
 from ..exceptions import QueueFullError
 from ._backlog import Backlog
 from ._store import Store, sync
@@ -58,7 +60,7 @@ class FileQueue:
         # Looked up here, not at import: gevent may have patched it by now. Re-entrant, because a
         # signal handler or a `__del__` may log an event while its thread is in here. What comes
         # that way is set aside until whatever was interrupted has finished.
-        self._lock = threading.RLock()
+        self._lock: Any = threading.RLock()
         self._settled = threading.Condition(self._lock)
         self._is_busy = False
         self._aside = self._backlog.aside
@@ -77,6 +79,11 @@ class FileQueue:
         self._begin()
         self._store.begin_anew()
 
+    def outlive_threads(self) -> None:
+        """The process begins to end: wait for no thread that is ended while it holds the lock."""
+        self._lock = EndingLock(self._lock)
+        self._settled = threading.Condition(self._lock)
+
     def recover(self) -> None:
         """See `EventQueue.recover`."""
         with self._alone() as alone:
@@ -90,6 +97,8 @@ class FileQueue:
         """See `EventQueue.put`. On the disk, or in memory while the disk fails."""
         with self._lock:
             if self._is_busy:
+                if getattr(self._lock, "is_orphaned", False):  # nobody will write what is aside
+                    raise OrphanedError("a thread was ended while it used the queue")
                 waiting = self._backlog.count_in(message)
                 self._aside.append(message)
                 return waiting

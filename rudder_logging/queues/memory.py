@@ -8,8 +8,10 @@ import threading
 from collections import deque
 from collections.abc import Iterator
 from itertools import accumulate, islice, takewhile
+from typing import Any
 
 from .._clock import wait_until
+from .._locks import EndingLock
 from ..exceptions import QueueFullError
 from ._eviction import oldest_to_go
 from ._settled import Settled
@@ -52,7 +54,12 @@ class MemoryQueue:
         self._handed_out = 0
         self._done = Settled()
         # Looked up here, not at import: gevent may have patched it by now.
-        self._lock = threading.RLock()
+        self._lock: Any = threading.RLock()
+        self._settled = threading.Condition(self._lock)
+
+    def outlive_threads(self) -> None:
+        """The process begins to end: wait for no thread that is ended while it holds the lock."""
+        self._lock = EndingLock(self._lock)
         self._settled = threading.Condition(self._lock)
 
     def recover(self) -> None:

@@ -20,7 +20,7 @@ from rudder_logging.cli._common import ExitCode
 from rudder_logging.cli._spool import _age
 from rudder_logging.dataplane import LocalDataPlane
 
-from ..conftest import MakeHandler
+from ..conftest import MakeHandler, heal_for_the_living
 from .command import COMMAND, complaint, environment, ids, run
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX locks")
@@ -348,7 +348,7 @@ def test_purge_beside_processes_that_take_over(app: App, spool: Path, away: Loca
     for number in range(4):
         users = ("ada", "bob", "eve")
         app([{"user_id": users[n % 3], "message_id": f"{number}-{n}"} for n in range(60)])
-    away.heal()
+    heal_for_the_living(away)
     queue = {"RUDDER_QUEUE": f"file://{spool}", "RUDDER_MAX_EVENT_BYTES": "1000"}
     script = "from rudder_logging import RudderHandler; h = RudderHandler(); h.flush(20); h.close()"
 

@@ -299,6 +299,82 @@ def deleted_at_shutdown(stage: Stage) -> None:
     )
 
 
+def deleted_when_threads_are_gone(stage: Stage, *, says: str) -> None:
+    """The same, after a daemon thread was ended amid its use of the queue."""
+    stage.run(
+        """
+        class Late:
+            def __del__(self, log=log):
+                log([10])
+        sys.modules["late"] = module = types.ModuleType("late")
+        module.late = Late()
+        log(range(10))
+        """,
+        """
+import atexit, threading, time, types
+def use_the_queue():
+    queue = handler._pipeline.queue
+    with queue._lock:
+        queue._is_busy = True
+        used.set()
+        time.sleep(60)
+used = threading.Event()
+def at_last():  # after the hook of the package, which is not what it is about
+    threading.Thread(target=use_the_queue, daemon=True).start()
+    used.wait()
+if sys.version_info >= (3, 12):  # from then on, no thread starts in such a hook
+    started = threading.Event()
+    def wait_and_use():
+        started.wait()
+        use_the_queue()
+    def at_last():
+        started.set()
+        used.wait()
+atexit.register(at_last)
+""".replace("import atexit", "import atexit, sys")
+        + PRELUDE
+        + "if sys.version_info >= (3, 12):\n"
+        "    threading.Thread(target=wait_and_use, daemon=True).start()\n",
+        says=says,
+        strict=False,
+    )
+
+
+def memory_handler(stage: Stage, *, first: str) -> None:
+    """Logging's MemoryHandler, which logging.shutdown flushes after our exit hook: one upload."""
+    makes = {
+        "handler": "handler = wire()\nbuffer = MemoryHandler(1_000, 100, handler)",
+        "buffer": "buffer = MemoryHandler(1_000, 100)\nbuffer.setTarget(handler := wire())",
+    }
+    stage.plane.latency = 0.2
+    stage.run(
+        """
+        logging.getLogger("app").handlers[:] = [buffer]
+        log(range(400))
+        """,
+        "import tests.faults.child  # before logging: its hook tells what the ledger has at last\n"
+        + PRELUDE.replace(
+            "handler = wire()", f"from logging.handlers import MemoryHandler\n{makes[first]}"
+        ),
+    )
+    assert len(stage.plane.requests) == 1
+
+
+def many_handlers(stage: Stage) -> None:
+    """Nobody listens; each of twenty handlers has an event. That is one line."""
+    stage.plane.stop()
+    stage.run(
+        """
+        for number in range(20):
+            wire(f"app{number}")
+            log([number], f"app{number}")
+        """,
+        PRELUDE.replace("handler = wire()", ""),
+        says=LOST.format(20),
+        shutdown_timeout=0.3,
+    )
+
+
 def _at_the_end_of_patience(stage: Stage, script: str = "log(range(50))") -> None:
     patience = 0.5
     ended = stage.run(

@@ -103,7 +103,27 @@ SCENARIOS = (
         accepted=11,
         dropped={"shutdown": {10}},
     ),
+    Scenario(
+        name="A `__del__` logs when a daemon thread was ended amid its use of the queue",
+        run=partial(exits.deleted_when_threads_are_gone, says=exits.LOST.format(1)),
+        accepted=11,
+        dropped={"shutdown": {10}},
+    ),
+    *(
+        Scenario(
+            name=f"A `MemoryHandler` is flushed at the end, made {when} its target",
+            run=partial(exits.memory_handler, first=first),
+            accepted=400,
+        )
+        for when, first in (("after", "handler"), ("before", "buffer"))
+    ),
     # Ends without a server.
+    Scenario(
+        name="The server is down at the end, for twenty handlers: one line",
+        run=exits.many_handlers,
+        accepted=20,
+        dropped={"shutdown": range(20)},
+    ),
     Scenario(
         name="The server is down at the end, which waits for `shutdown_timeout`",
         run=exits.server_down,
@@ -427,6 +447,15 @@ SCENARIOS = (
         name="a signal handler logs inside a log call",
         run=partial(reentry.inside_emit, by="signal"),
         accepted=3_000,
+    ),
+    _durable(
+        name="a `__del__` logs when a daemon thread was ended amid its use",
+        run=partial(
+            exits.deleted_when_threads_are_gone,
+            says="rudder_logging: OrphanedError for the event at .*",
+        ),
+        accepted=11,
+        dropped={"shutdown": {10}},
     ),
     _durable(name="a torn last line", run=disks.torn, accepted=10),
     _durable(name="its directory is removed", run=disks.removed, accepted=20),

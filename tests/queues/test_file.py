@@ -32,7 +32,7 @@ from rudder_logging.queues._spool import Spool
 from rudder_logging.queues._store import Store
 from rudder_logging.queues.file import FileQueue
 
-from ..conftest import WRITE_KEY, MakeHandler
+from ..conftest import WRITE_KEY, MakeHandler, heal_for_the_living
 
 PRELUDE = """
 import logging, os, signal, sys, threading, time
@@ -98,7 +98,7 @@ def leave(away: LocalDataPlane, spool: Path, *count: int) -> None:
         code, _out, err = run(away, spool, f"log(*range({first}, {first + number}))\ndie()")
         assert (code, err) == (-signal.SIGKILL, "")
         first += number
-    away.heal()
+    heal_for_the_living(away)
     away.clear()
 
 
@@ -175,7 +175,7 @@ def test_an_exit_with_the_server_away_leaves_events_to_the_next_process(
 ) -> None:
     """They are not dropped, so nothing is told; the exit is as bounded as ever."""
     assert run(away, spool, "log(*range(5))", PATIENCE="0.3") == (0, "", "")
-    away.heal()
+    heal_for_the_living(away)
     assert run(away, spool, "log(5)") == (0, "", "")
     assert numbers(away) == list(range(6))
 
@@ -203,7 +203,7 @@ def test_a_living_process_keeps_its_own(away: LocalDataPlane, spool: Path) -> No
     assert len(lines(spool)) == 6
     living.kill()
     living.communicate()
-    away.heal()
+    heal_for_the_living(away)
     run(away, spool, "")
     assert sorted(numbers(away)) == [0, 1, 2, 3, 4, 10]
 
@@ -227,7 +227,7 @@ def test_a_forked_child_has_segments_of_its_own(away: LocalDataPlane, spool: Pat
     process = start(away, spool, script)
     assert process.communicate(timeout=50) == ("5\n", "")
     assert len({path.name.split(".")[0] for path in segments(spool)}) == 2
-    away.heal()
+    heal_for_the_living(away)
     away.clear()
     run(away, spool, "")
     assert sorted(numbers(away)) == [*range(5), *range(10, 15)]
@@ -255,7 +255,7 @@ def test_a_forked_child_lets_go_of_a_forgotten_handlers_segments(
     _code, child, said = run(away, spool, script)
     try:
         assert said == ""
-        away.heal()
+        heal_for_the_living(away)
         run(away, spool, "")
         assert numbers(away) == [*range(5)]
     finally:
@@ -859,7 +859,7 @@ def test_a_full_disk_tears_no_line(away: LocalDataPlane, spool: Path) -> None:
     assert code == -signal.SIGKILL, err
     assert err.count("the queue's directory fails: No space left on device") == 1
     assert [event["properties"]["n"] for event in lines(spool)] == list(range(11))
-    away.heal()
+    heal_for_the_living(away)
     away.clear()
     run(away, spool, "")
     assert numbers(away) == list(range(11))
