@@ -148,7 +148,7 @@ def _in_tls(causes: list[BaseException], attempt: Attempt) -> TransportError | H
             return _of_tls(cause, side, sent=attempt.sent)
         if type(cause).__name__ == "CertificateError":  # urllib3 1 compares hosts by itself
             return CertificateError(
-                f"the {side}'s certificate was not accepted: {cause}; "
+                f"the {side}'s certificate was not accepted: hostname mismatch, {cause}; "
                 + _cure_of_certificate(_OTHER_HOST[0], _url_of(side))
             )
     return None

@@ -365,6 +365,21 @@ class _Connection:
     response_class = _PunctualResponse
     passage: _Passage
     _is_requesting = False
+    _connected: socket.socket | None = None
+
+    def _new_conn(self) -> socket.socket:
+        self._connected = super()._new_conn()  # type: ignore[misc]
+        return self._connected
+
+    def connect(self) -> None:
+        try:
+            super().connect()  # type: ignore[misc]
+        except BaseException:
+            if self._connected is not None:  # urllib3 1 forgets it where TLS fails early
+                self._connected.close()
+            raise
+        finally:
+            self._connected = None
 
     def _tunnel(self) -> None:
         super()._tunnel()  # type: ignore[misc]
@@ -373,7 +388,7 @@ class _Connection:
     def send(self, data: Any) -> None:
         if self._is_requesting:  # and not asking a proxy for a tunnel
             if getattr(self, "sock", None) is None:
-                self.connect()  # type: ignore[attr-defined]
+                self.connect()
             if self.passage.sent_at is None:
                 self.passage.sent_at = monotonic()
         super().send(data)  # type: ignore[misc]

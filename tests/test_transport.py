@@ -26,7 +26,6 @@ import trustme
 import urllib3.connection
 import urllib3.exceptions
 from urllib3.exceptions import MaxRetryError
-from urllib3.util.ssl_match_hostname import CertificateError as HostMismatch
 
 from rudder_logging import (
     CertificateError,
@@ -596,10 +595,12 @@ def test_certificate_for_another_host(tmp_path: Path) -> None:
 
 def test_certificate_for_another_host_in_the_words_of_urllib3_1() -> None:
     """Apps that pin it have a handler all the same, and the same cure."""
-    reason = urllib3.exceptions.SSLError(HostMismatch("hostname 'a' doesn't match 'b'"))
+    mismatch = type("CertificateError", (ValueError,), {})("hostname 'a' doesn't match 'b'")
+    reason = urllib3.exceptions.SSLError(mismatch)
     error = requests.exceptions.SSLError(MaxRetryError(None, "/v1/batch", reason))  # type: ignore[arg-type]
     found = meaning(error, Attempt(sent=False, seconds=1))
     assert isinstance(found, CertificateError)
+    assert "hostname 'a' doesn't match 'b'; " in str(found)
     assert str(found).endswith("it must be one that the certificate is for")
 
 
