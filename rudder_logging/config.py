@@ -124,7 +124,7 @@ class Config:
     proxies: Mapping[str, str] | None = _option(
         None,
         parsers.proxies,
-        "Proxy URL by scheme, as in requests; none: the environment's.",
+        "Proxy URL by scheme, as in requests; none: the environment's, but for loopback.",
         secret=True,
     )
     ca_bundle: str | None = _option(

@@ -730,7 +730,7 @@ def test_empty_batch_is_not_retried_for_ever(
 ) -> None:
     """`empty batch payload` means that we built nonsense: refused, told, no loop."""
     handler = make_handler(upload_interval=60)
-    plane.fail(400, text="empty batch payload")
+    plane.fail(400, text=spoken(plane.dialect, Said(400, "empty batch payload")).text)
     log_events(wire, handler, 3)
     assert handler.flush()
     assert handler.stats().refused == 3

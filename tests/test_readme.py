@@ -23,8 +23,8 @@ BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README.read_text(), flags=re.DOTALL)
 PYTHON_BLOCKS = [code for language, code in BLOCKS if language == "python"]
 
 
-def run(plane: LocalDataPlane, *arguments: str) -> str:
-    """Run Python in a process of its own; return what it printed."""
+def run(plane: LocalDataPlane, *arguments: str, code: int = 0) -> str:
+    """Run Python in a process of its own, which has to return a code; return what it printed."""
     environment = {
         **os.environ,
         "RUDDER_WRITE_KEY": WRITE_KEY,
@@ -39,7 +39,7 @@ def run(plane: LocalDataPlane, *arguments: str) -> str:
         check=False,
         cwd=ROOT,
     )
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == code, done.stderr
     assert "Warning" not in done.stderr
     return done.stdout
 
@@ -107,6 +107,18 @@ def test_quickstart_shows_what_arrived(plane: LocalDataPlane) -> None:
         assert word in printed
     assert "8 accepted = 8 delivered + 0 dropped + 0 refused + 0 pending" in printed
     assert plane.events == []
+
+
+def test_quickstart_behind_a_proxy(plane: LocalDataPlane, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its data plane is here: a proxy of the environment is not asked, whatever NO_PROXY says.
+    If the events do not arrive all the same, the quickstart fails.
+    """
+    nobody = "http://127.0.0.1:9"
+    monkeypatch.setenv("HTTP_PROXY", nobody)
+    assert "0 pending" in run(plane, "examples/quickstart.py")
+    monkeypatch.setenv("RUDDER_PROXIES", json.dumps({"http": nobody}))
+    monkeypatch.setenv("RUDDER_SHUTDOWN_TIMEOUT", "0.5")
+    assert "8 pending" in run(plane, "examples/quickstart.py", code=1)
 
 
 def test_seed_calls_arrive(plane: LocalDataPlane) -> None:

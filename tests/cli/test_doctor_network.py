@@ -18,10 +18,13 @@ from rudder_logging import Config
 from rudder_logging.cli._doctor_findings import Finding, Severity
 from rudder_logging.cli._doctor_network import examine, masked
 from rudder_logging.dataplane import LocalDataPlane
+from rudder_logging.dataplane.dialects import DIALECTS, NEWEST, spoken
+from rudder_logging.dataplane.gateway import Verdict
 
 from ..conftest import WRITE_KEY
 from ..test_transport import read_request, server
 
+WORDS = "empty batch payload"
 HEALTHY = '{"server":"UP","acceptingEvents":"TRUE"}'
 
 
@@ -30,6 +33,13 @@ def usual_certificates(monkeypatch: pytest.MonkeyPatch) -> None:
     """Not those that the machine's environment names."""
     for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(params=DIALECTS)
+def plane(plane: LocalDataPlane, request: pytest.FixtureRequest) -> LocalDataPlane:
+    """A data plane in the words of older servers, and of newer ones: the judgement is the same."""
+    plane.dialect = request.param
+    return plane
 
 
 def look(url: str, **options: Any) -> list[Finding]:
@@ -80,7 +90,7 @@ def test_answers_to_an_empty_batch(
     plane: LocalDataPlane, status: int, words: str, text: str, cure: str
 ) -> None:
     """The gateway says `empty batch payload` if key and route are right, and this if not."""
-    plane.fail(status, times=None, text=words)
+    plane.fail(status, times=None, text=spoken(plane.dialect, Verdict(status, words)).text)
     finding = fault(look(plane.url))
     assert text in finding.text
     assert cure in finding.cure
@@ -158,7 +168,13 @@ def answers(*pages: tuple[bytes, bytes]) -> Callable[[socket.socket], None]:
     return answer
 
 
-EMPTY = (b"HTTP/1.1 400 Bad Request", b"empty batch payload\n")
+def refusal(words: str, dialect: str = NEWEST) -> tuple[bytes, bytes]:
+    """A 400 in a dialect's words."""
+    text = spoken(dialect, Verdict(400, words)).text
+    return b"HTTP/1.1 400 Bad Request", f"{text}\n".encode()
+
+
+EMPTY = refusal(WORDS)
 
 
 @pytest.mark.parametrize(("seconds", "side"), [(3_600, "behind"), (-3_600, "ahead of")])
@@ -187,11 +203,12 @@ def test_health_that_takes_no_events() -> None:
         assert "does not accept events now" in fault(look(url), Severity.WARNING).text
 
 
-def test_spoilt_compression() -> None:
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_spoilt_compression(dialect: str) -> None:
     """Something on the way takes compression off: found by a second, plain batch."""
-    spoilt = (b"HTTP/1.1 400 Bad Request", b"invalid json\n")
     page = (b"HTTP/1.1 200 OK", HEALTHY.encode())
-    with server(answers(page, spoilt, EMPTY)) as url:
+    said = (refusal("invalid json", dialect), refusal(WORDS, dialect))
+    with server(answers(page, *said)) as url:
         finding = fault(look(url), Severity.WARNING)
     assert "spoils compressed uploads" in finding.text
     assert "gzip" in finding.cure
@@ -215,6 +232,24 @@ def test_proxy_that_is_down() -> None:
     assert finding.text.startswith("http://***@127.0.0.1:9 is not connected")
     assert "no_proxy" in finding.cure
     assert "hidden" not in str(finding)
+
+
+@pytest.mark.rudder_network
+@pytest.mark.parametrize("proxy", ["http://u:hidden@", "http://["])
+def test_proxy_that_has_no_host(proxy: str) -> None:
+    """The cause is named, not a name that isn't there."""
+    finding = fault(look("http://127.0.0.2:9", proxies={"http": proxy}))
+    assert finding.text.startswith("the request can't be made")
+    assert finding.cure == "correct the proxy's URL, in proxies or in the environment"
+    assert "hidden" not in str(finding)
+
+
+def test_certificates_file_that_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The variable that names it is named."""
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/no/such/file")
+    finding = fault(look("https://127.0.0.1:9"))
+    assert finding.text == "REQUESTS_CA_BUNDLE names a file that does not exist: /no/such/file"
+    assert finding.cure == "correct that, or see to the file"
 
 
 def test_proxy_that_wants_a_password() -> None:

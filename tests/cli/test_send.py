@@ -48,6 +48,40 @@ def test_every_type_arrives(plane: LocalDataPlane, name: str) -> None:
     assert plane.problems == []
 
 
+def test_an_older_server_has_it(plane: LocalDataPlane) -> None:
+    """Servers before 1.46 say OK in capitals, and refuse in other words, too."""
+    plane.dialect = "1.45"
+    words = ("send", "track", "--user-id", "42", "--event", "e")
+    assert run(*words, plane=plane).returncode == ExitCode.OK
+    plane.max_request_bytes = 10
+    assert "413 'request size exceeds max limit'" in complaint(
+        run(*words, plane=plane), ExitCode.FAILED
+    )
+    assert len(plane.events) == 1
+
+
+@pytest.mark.rudder_network
+@pytest.mark.parametrize(
+    ("variable", "value", "cause"),
+    [
+        ("REQUESTS_CA_BUNDLE", "/no/such", "REQUESTS_CA_BUNDLE names a file that does not exist"),
+        ("RUDDER_PROXIES", '{"https": "http://u:hidden@"}', "correct the proxy's URL"),
+    ],
+)
+def test_the_cause_is_named(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, cause: str
+) -> None:
+    """Whatever the transport raises: in one line, without a traceback, and soon."""
+    monkeypatch.setenv(variable, value)
+    url = unreachable().replace("http:", "https:")
+    options = ("--write-key", WRITE_KEY, "--data-plane-url", url)
+    done = run("send", "track", "--user-id", "42", "--event", "e", *options)
+    text = complaint(done, ExitCode.FAILED)
+    assert cause in text
+    assert "nothing is kept" in text.lower()
+    assert "hidden" not in text
+
+
 def test_flags_are_the_tables_fields() -> None:
     """Every field of a type is a flag of its sub-command, with the table's words."""
     done = run("send", "group", "--help")
