@@ -45,6 +45,8 @@ _TAKEN_TABLES = frozenset(
 )
 _LONGEST_NAME = 63  # characters, in Postgres; elsewhere 127
 _MOST_COLUMNS = 1600
+_LONGEST_REMEMBERED = 256  # characters; what comes from elsewhere may be as long as a request
+_LONGEST_LOOKED_AT = 1_000
 
 _PLACES = ("properties", "traits")
 _FILLED_BY = {"context_ip": "context.ip", "name": "properties.name"}
@@ -92,17 +94,23 @@ def findings(message: Mapping[str, Any]) -> list[str]:
     return found
 
 
-@lru_cache(maxsize=8192)
 def column_of(name: str) -> str:
     """The column, or table, that a name becomes; empty: none.
 
     Args:
         name: Of a nested value, all names on the way joined by `_`.
     """
+    return _column_of(name) if len(name) > _LONGEST_REMEMBERED else _remembered_column(name)
+
+
+def _column_of(name: str) -> str:
     leading = name[: len(name) - len(name.lstrip("_"))]
     kept = "_".join(re.findall("[A-Za-z0-9]+", name))
     column = leading + "_".join(word.lower() for word in _WORD.findall(kept))
     return f"_{column}" if column[:1].isdigit() else column
+
+
+_remembered_column = lru_cache(maxsize=8192)(_column_of)
 
 
 # Digits stay with the letters before them, or else with those behind them.
@@ -120,7 +128,7 @@ class EventNames:
 
     def __init__(self, limit: int = 10_000) -> None:
         self._limit = limit
-        self._first: dict[str, int] = {}  # by shape: a hash of the first name that had it
+        self._first: dict[int, int] = {}  # hashes: of the shape, of the first name that had it
 
     def finding(self, message: Mapping[str, Any]) -> str | None:
         """What is wrong with a message's name, next to those before it; None: nothing."""
@@ -130,9 +138,10 @@ class EventNames:
         shape = shape_of(name)
         if shape == name:
             return None
-        if shape not in self._first and len(self._first) >= self._limit:
+        key = hash(shape)
+        if key not in self._first and len(self._first) >= self._limit:
             return None
-        if self._first.setdefault(shape, hash(name)) == hash(name):
+        if self._first.setdefault(key, hash(name)) == hash(name):
             return None
         return (
             f"event names that differ only in values, like {_shown(shape)}, become a table each; "
@@ -202,7 +211,8 @@ def _flattened(values: object, path: str, prefix: str) -> Iterator[tuple[str, st
         for key, value in values.items():
             name = str(key)
             place = f"{path}.{_shortened(name)}"
-            if isinstance(value, Mapping):
+            # A name that is cut anyway is not made longer by each of a thousand levels.
+            if isinstance(value, Mapping) and len(prefix) + len(name) < _LONGEST_LOOKED_AT:
                 waiting.append((value, place, f"{prefix}{name}_"))
             elif value not in (None, "", [], [""]):  # blank ones have no column
                 yield place, prefix + name

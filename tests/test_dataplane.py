@@ -435,6 +435,180 @@ def test_message_id_is_made(plane: LocalDataPlane, given: Any) -> None:
     assert [UUID(text).version for text in made] == [4, 4]
 
 
+# Other ways in.
+
+
+def test_beacon(plane: LocalDataPlane) -> None:
+    """A beacon is a batch whose key stands in the query; the header does not count."""
+    path = "/beacon/v1/batch"
+    refuse(plane, (401, "failed to read writekey from query params"), path=path)
+    refuse(plane, WRONG_KEY, path=f"{path}?writeKey=other")
+    refuse(plane, NO_ID, {"batch": [{}]}, path=f"{path}?writeKey={WRITE_KEY}", auth=None)
+    accept(plane, [EVENT], path=f"{path}?writeKey={WRITE_KEY}", auth=None)
+
+
+def test_pixel(plane: LocalDataPlane) -> None:
+    """A picture's query is an event, with dots for paths; the answer is a GIF whatever it is."""
+    query = "event=Mail+Opened&userId=u&anonymousId=%22a%22&properties.mail.id=7&type=x"
+    paths = [f"/pixel/v1/track?writeKey={WRITE_KEY}&{query}", "/pixel/v1/track"]
+    paths += [f"/pixel/v1/track?writeKey={WRITE_KEY}&event=&userId=u"]
+    paths += [f"/pixel/v1/page?writeKey={WRITE_KEY}&name=&userId=u"]
+    for path in paths:
+        answer = ask(plane, b"", path=path, method="GET", auth=None)
+        assert (answer.status_code, answer.headers["Content-Type"]) == (200, "image/gif")
+        assert answer.content.startswith(b"GIF89a")
+    track, page = plane.events
+    assert (track["type"], track["event"]) == ("track", "Mail Opened")
+    assert (track["userId"], track["anonymousId"]) == ("u", "a")
+    assert track["properties"] == {"mail": {"id": "7"}}
+    assert track["messageId"]
+    assert track["originalTimestamp"] == track["sentAt"]
+    assert (page["type"], page["name"]) == ("page", "Unknown Page")
+    assert [request.status for request in plane.requests] == [200, 401, 400, 200]
+    plane.fail(503)
+    assert ask(plane, b"", path=paths[0], method="GET", auth=None).status_code == 503
+
+
+def test_import(plane: LocalDataPlane) -> None:
+    """Each user's events are judged by themselves; more than one fault is an unknown one."""
+    how: dict[str, Any] = {"path": "/v1/import"}
+    assert ask(plane, {"batch": []}, **how).text == "ok"
+    refuse(plane, INVALID_JSON, "{", **how)
+    refuse(plane, NO_ID, {"batch": [{}, {}]}, **how)
+    other = {**EVENT, "userId": "v"}
+    answer = ask(plane, {"batch": [EVENT, {}, other]}, **how)
+    assert (answer.status_code, answer.text) == (400, NO_ID[1] + "\n")
+    assert plane.events == [EVENT, other]
+    plane.dialect = "1.45"
+    infinite = '{"batch":[{},{"userId":"u","n":1e400}]}'
+    answer = ask(plane, infinite, **how)
+    words = "Request neither has anonymousId nor userIdInvalid JSON\n"
+    assert (answer.status_code, answer.text) == (500, words)
+
+
+@pytest.mark.parametrize("path", ["/v1/batch", "/v1/track", "/v1/import", "/health", "/nowhere"])
+def test_a_page_of_any_site_may_send(plane: LocalDataPlane, path: str) -> None:
+    """A browser lets a web app read each answer, refusals included."""
+    origin = {"Origin": "https://app.example"}
+    answer = ask(plane, path=path, headers=origin, auth=None)
+    assert answer.headers["Access-Control-Allow-Origin"] == "https://app.example"
+    assert answer.headers["Access-Control-Allow-Credentials"] == "true"
+
+
+@pytest.mark.parametrize("levels", [1_000, 9_990, 100_000])
+@pytest.mark.parametrize("pair", ["[]", "{}"])
+def test_depth(plane: LocalDataPlane, levels: int, pair: str) -> None:
+    """JSON may be nested as deep as it likes, and is stored as it is."""
+    opening = '{"a":' if pair == "{}" else "["
+    event = '{"userId":"u","messageId":"m","p":'
+    body = '{"batch":[' + event + opening * levels + '"\\ud800"' + pair[1] * levels + "}]}"
+    assert ask(plane, body).text == "ok"
+    value, depth = plane.events[0]["p"], 0
+    while not isinstance(value, str):
+        value, depth = value["a"] if pair == "{}" else value[0], depth + 1
+    assert (value, depth) == ("\ufffd", levels)
+    assert plane.requests[0].batch[0]["userId"] == "u"
+    assert ask(plane, body[:-1]).text == "invalid json\n"
+
+
+WELL_FORMED = [
+    '{"a":1,"a":2}',
+    "[1,2.5,-3e2,true,false,null, [] , {} ]",
+    '{"x":{"y":[{"z":"\\u00e9"}]},"w":"v"}',
+]
+ILL_FORMED = ["[1,]", '{"a"}', '{"a":1,}', "[1 2]", "[1,,2]", "{1:2}", "[tru]", "[01]", "[NaN]"]
+ILL_FORMED += ['["a\tb"]', "[[]", "[]]", '{"a":1]', "["]
+
+
+@pytest.mark.parametrize("text", [*WELL_FORMED, *ILL_FORMED])
+def test_deep_json_is_read_as_other_json(plane: LocalDataPlane, text: str) -> None:
+    """Whatever stands within a thousand levels is read, or refused, as it is without them."""
+    plain = '{"batch":[{"userId":"u","messageId":"m","p":%s}]}'
+    answers = [ask(plane, plain % (n * "[" + text + n * "]")) for n in (0, 2_000)]
+    assert {answer.text for answer in answers} == {
+        "ok" if text in WELL_FORMED else "invalid json\n"
+    }
+    if plane.events:
+        shallow, deep = (event["p"] for event in plane.events)
+        for _ in range(2_000):
+            (deep,) = deep
+        assert deep == shallow
+
+
+# Cuts and early answers.
+
+
+def head_of(length: int, key: str = WRITE_KEY, more: str = "") -> bytes:
+    """The beginning of an upload."""
+    auth = basic(f"{key}:".encode())
+    lines = f"Host: h\r\nAuthorization: {auth}\r\nContent-Length: {length}\r\n{more}"
+    return f"POST /v1/batch HTTP/1.1\r\n{lines}\r\n".encode()
+
+
+@pytest.mark.parametrize("how", ["closed", "reset", "half-closed"])
+def test_an_upload_that_is_cut(
+    plane: LocalDataPlane, how: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is 500 to whoever still listens, stored nowhere, and no trouble of ours."""
+    connection = socket.create_connection(("127.0.0.1", plane.port), timeout=10)
+    if how == "reset":
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    with connection:
+        connection.sendall(head_of(100) + b"[")
+        if how == "half-closed":
+            connection.shutdown(socket.SHUT_WR)
+            assert connection.recv(65_536).startswith(b"HTTP/1.1 500 ")
+    (request,) = plane.wait_for_requests(1)
+    assert (request.status, request.text) == UNREADABLE
+    accept(plane, [EVENT])
+    assert [record.getMessage() for record in caplog.records if record.exc_info] == []
+
+
+def test_a_wrong_key_is_told_before_the_body() -> None:
+    """With more to come than Go would swallow, the answer does not wait for it."""
+    with (
+        LocalDataPlane(WRITE_KEY) as plane,
+        socket.create_connection(("127.0.0.1", plane.port), timeout=10) as connection,
+    ):
+        connection.sendall(head_of(1_000_000, "wrong"))
+        answer = b""
+        while chunk := connection.recv(65_536):
+            answer += chunk
+        assert answer.startswith(b"HTTP/1.1 401 ")
+        assert b"\r\nConnection: close\r\n" in answer
+        assert answer.endswith(b"invalid write key\n")
+
+
+def test_a_client_that_waits_to_continue(plane: LocalDataPlane) -> None:
+    """It is told to go on if its key is right, and refused before it has sent anything if not."""
+    for key, first in ((WRITE_KEY, b"HTTP/1.1 100 "), ("wrong", b"HTTP/1.1 401 ")):
+        with socket.create_connection(("127.0.0.1", plane.port), timeout=10) as connection:
+            connection.sendall(head_of(len(BATCH), key, "Expect: 100-continue\r\n"))
+            assert connection.recv(65_536).startswith(first)
+            if key == WRITE_KEY:
+                connection.sendall(BATCH)
+                assert connection.recv(65_536).startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize("size", [5_200_000, 20_000_000])
+@pytest.mark.parametrize("headers", [{}, GZIP], ids=["plain", "gzip"])
+def test_a_body_far_over_the_limit(
+    plane: LocalDataPlane, size: int, headers: dict[str, str]
+) -> None:
+    """It is 413 to its sender, whatever else is wrong with it, and nothing of it is kept."""
+    refuse(
+        plane, TOO_BIG, gzip.compress(bytes(size), 1) if headers else bytes(size), headers=headers
+    )
+    assert plane.requests[0].body == b""
+    accept(plane, [EVENT])
+
+
+def test_many_empty_members_of_gzip(plane: LocalDataPlane) -> None:
+    """They are read as one is, each once."""
+    empty = gzip.compress(b"", mtime=0)
+    accept(plane, [EVENT], empty * 20_000 + PACKED + empty * 20_000, headers=GZIP)
+
+
 # The tools.
 
 

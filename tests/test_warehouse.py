@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import logging
+import tracemalloc
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -373,3 +374,35 @@ def test_only_so_many_kinds_of_names_are_remembered() -> None:
 def test_the_warning_is_a_user_warning() -> None:
     """So that it is shown by default, and `pytest.warns` finds it."""
     assert issubclass(WarehouseWarning, UserWarning)
+
+
+def test_what_is_remembered_is_bounded() -> None:
+    """Names as long as a request, or that nesting makes long, leave nothing behind."""
+
+    def event(number: int) -> dict[str, Any]:
+        leaves: Any = {f"leaf {number} {leaf}": leaf for leaf in range(50)}
+        for _ in range(40):
+            leaves = {"x" * 2_000: leaves}
+        return {"type": "track", "event": f"{number} " * 40_000, "properties": leaves}
+
+    names = EventNames()
+    findings(event(0))
+    tracemalloc.start()
+    try:
+        for number in range(1, 30):
+            assert findings(event(number))
+            names.finding(event(number))
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 1_000_000
+
+
+def test_a_deep_event_is_looked_at_in_its_size() -> None:
+    """Each of many levels would make the names below it longer."""
+    values: Any = 1
+    for _ in range(50_000):
+        values = {"shelf": values}
+    (sentence,) = findings({"type": "track", "event": "Article Read", "properties": values})
+    assert "is cut to 63 characters" in sentence
+    assert len(sentence) < 2_000

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import email.utils
-import json
 import os
 import socket
 import ssl
@@ -11,6 +10,8 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from urllib.parse import urlsplit
+
+import orjson
 
 from .._body import WITHOUT_EVENTS
 from .._clock import monotonic, wall_time
@@ -191,7 +192,7 @@ def _of_clock(look: Look, now: float) -> Iterator[Finding]:
 def _of_health(look: Look) -> Finding:
     answer = look.answer
     try:
-        health = json.loads(look.body)
+        health = orjson.loads(look.body)  # unlike `json`, it is not to be had by deep nesting
     except ValueError:
         health = None
     if answer.status == 200 and isinstance(health, dict):  # noqa: PLR2004

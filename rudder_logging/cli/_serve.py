@@ -33,7 +33,7 @@ _PERIOD = 0.1
 _UNITS = {"s": 1.0, "ms": 0.001}
 _SIZES = {"": 1, "b": 1, "kb": 1024, "mb": 1024 * 1024}  # the gateway's own kB has 1,024
 _LONGEST_LATENCY = 600
-_LARGEST = 1000 * 1024 * 1024 + 1
+_LARGEST_LIMIT = 1000 * 1024 * 1024
 
 
 def _share(text: str) -> tuple[int, float]:
@@ -61,7 +61,7 @@ def _latency(text: str) -> float:
 def _size(text: str) -> int:
     match = re.fullmatch(r"(\d+(?:\.\d+)?)(b|kb|mb|)", text.strip().lower())
     size = float(match[1]) * _SIZES[match[2]] if match else 0
-    if not 1 <= size < _LARGEST:
+    if not 1 <= size <= _LARGEST_LIMIT:
         raise ValueError(f"must be up to 1000mb, like 100kb or 4mb; not {text!r}")
     return int(size)
 
@@ -158,8 +158,9 @@ def serve(
 ) -> None:
     """Run a data plane on this machine, with a live page.
 
-    It answers as RudderStack's gateway does, and sends nothing anywhere. Its page shows the last
-    10,000 events, as they arrive. Point an app at it with RUDDER_DATA_PLANE_URL. Ctrl-C ends it.
+    It answers as RudderStack's gateway does, pixels, beacons and browsers included, and sends
+    nothing anywhere. Its page shows the last 10,000 events, as they arrive. Point an app at it with
+    RUDDER_DATA_PLANE_URL. Ctrl-C ends it.
     """
     if not host:
         raise BadInputError("--host is empty; give an address of this machine")

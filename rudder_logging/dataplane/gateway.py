@@ -183,10 +183,10 @@ def check_import(body: bytes, max_request_bytes: int, say: Callable[[Verdict], V
         event = value if isinstance(value, dict) else {}
         user = (json_text(event.get("userId")), json_text(event.get("anonymousId")))
         shares.setdefault(user, []).append(value)
-    verdicts = [
-        say(_check_events(share, len(json.dumps({"batch": share})), max_request_bytes))
-        for share in shares.values()
-    ]
+    verdicts = []
+    for share in shares.values():
+        size = len(body) if len(shares) == 1 else len(json_text({"batch": share}))
+        verdicts.append(say(_check_events(share, size, max_request_bytes)))
     faults = [verdict for verdict in verdicts if verdict.status != _OK]
     events = tuple(event for verdict in verdicts for event in verdict.events)
     if not faults:

@@ -28,7 +28,10 @@ class ReceivedRequest:
     wire_bytes: int
     """The size of the body before decompression."""
     status: int | None
-    """None: the connection was cut, or no answer was ever given."""
+    """None: the connection was cut, or no answer was ever given.
+
+    Of a pixel it is what became of its event; the answer is a picture, and 200, whatever that is.
+    """
     text: str
     culprit: int | None = None
     """Which event of `batch` it was refused for, if it was for one: something no gateway tells."""

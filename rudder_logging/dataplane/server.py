@@ -46,8 +46,21 @@ _DOCS = "<!doctype html><title>RudderStack</title><p>A local data plane of rudde
 class LocalDataPlane:
     """A data plane to test against: a context manager, ready when it is entered.
 
-    It answers `/v1/batch`, `/v1/<type>` and `/health` with the gateway's checks, in their order,
-    with its statuses and texts. What arrives is kept until `clear`.
+    It answers `/v1/batch`, `/v1/<type>`, `/v1/import`, `/beacon/v1/batch`, `/pixel/v1/<type>`,
+    `/health` and `/version` with the gateway's checks, in their order, with its statuses, headers
+    and texts: to all that was asked of a rudder-server 1.66 and a 1.45 it gives their answers, on
+    malformed HTTP, too. A page of any site may send to it and read the answers (CORS), as with the
+    gateway. What arrives is kept until `clear`, without a bound.
+
+    It differs in this:
+
+    - Bodies are read as far as 1 MiB over `max_request_bytes`, as they were sent and decompressed.
+      A larger one is read to its end, not kept, and answered 413; the gateway takes in, and
+      inflates, any, and may find another fault in it first.
+    - With a wrong key, a body of up to 256 KiB is kept for `requests`; the gateway never looks.
+    - An answer may take longer than 10 s; the gateway, having stored the events, would not answer.
+    - `/v1/webhook`, `/v1/audiencelist`, `/internal`, and whatever else is enterprise, are 404;
+      nothing is limited by rate; `/version` and `/docs` say little.
 
     Args:
         write_key: The one that it accepts; None: any.

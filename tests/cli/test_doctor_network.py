@@ -203,6 +203,15 @@ def test_health_that_takes_no_events() -> None:
         assert "does not accept events now" in fault(look(url), Severity.WARNING).text
 
 
+@pytest.mark.parametrize("body", [b"[" * 2_000, b'{"a":' * 600 + b"1", b"\xff", b"1" * 2_000])
+def test_health_that_can_not_be_read(body: bytes) -> None:
+    """However deep, or else wrong, it is told, and the key is looked at all the same."""
+    with server(answers((b"HTTP/1.1 200 OK", body), EMPTY)) as url:
+        found = look(url)
+    assert "/health was answered 200" in fault(found, Severity.WARNING).text
+    assert "write key is accepted" in str(found)
+
+
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_spoilt_compression(dialect: str) -> None:
     """Something on the way takes compression off: found by a second, plain batch."""

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import logging
 import signal
 import socket
 import subprocess
 import sys
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -151,6 +154,61 @@ def test_memory_is_bounded() -> None:
         assert "7,500 events stored" in end(server)[0]
     kilobytes = next(int(line.split()[1]) for line in status.splitlines() if "VmRSS" in line)
     assert kilobytes < 200_000
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="it reads /proc")
+def test_no_request_is_more_than_it_can_hold() -> None:
+    """Bodies that are, or become, far larger than the limit are refused in little memory.
+
+    And none of them keeps the server from ending.
+    """
+    packer = zlib.compressobj(9, wbits=31)
+    bomb = b"".join(packer.compress(bytes(1 << 20)) for _ in range(500)) + packer.flush()
+    empty = gzip.compress(b"", mtime=0)
+    packed = {"Content-Encoding": "gzip"}
+    names: dict[str, Any] = {f"{'deep' * 300}{number}": number for number in range(1_500)}
+    for _ in range(300):
+        names = {"level" * 10: names}
+    with serving() as (server, url):
+
+        def answer(data: bytes, key: str | None, **headers: str) -> int:
+            auth = (key, "") if key else None
+            try:
+                way = f"{url}/v1/batch"
+                return requests.post(way, data, auth=auth, headers=headers, timeout=50).status_code
+            except (
+                requests.ConnectionError
+            ):  # the answer came early, and the end before it was read
+                return 401
+
+        assert answer(bomb, None, **packed) == 401
+        assert answer(bomb, "any", **packed) == 413
+        assert answer(empty * 200_000, "any", **packed) == 400
+        assert answer(bytes(200_000_000), "any") == 413
+        assert answer(bytes(200_000_000), None) == 401
+        for number in range(3):
+            event = {**EVENT, "messageId": f"m{number}", "properties": {str(number): names}}
+            assert answer(json.dumps({"batch": [event]}).encode(), "any") == 200
+        status = Path(f"/proc/{server.pid}/status").read_text()
+        assert end(server, signal.SIGTERM)[2] == ExitCode.OK
+    most = next(int(line.split()[1]) for line in status.splitlines() if "VmHWM" in line)
+    assert most < 250_000  # kilobytes
+
+
+def test_the_doctor_leaves_no_failure_behind(tmp_path: Path) -> None:
+    """What it asks of a server is no upload that went wrong."""
+    with serving() as (server, url):
+        command = [sys.executable, "-m", "rudder_logging", "doctor"]
+        done = subprocess.run(
+            [*command, "--data-plane-url", url, "--write-key", "any"],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=50,
+            check=False,
+        )
+        assert "the write key is accepted" in done.stdout
+        assert end(server)[0].splitlines()[-1] == "0 events stored; 0 of 0 requests refused"
 
 
 def test_plan(tmp_path: Path) -> None:

@@ -156,6 +156,8 @@ def test_other_sites_read_nothing(live: LivePlane) -> None:
         '{"shares": [[503, 2]]}',
         '{"shares": 7}',
         '{"latency": NaN}',
+        '{"limit": 18446744073709551616}',
+        pytest.param("[" * 50_000, id="deep"),
     ],
 )
 def test_wrong_switches_change_nothing(live: LivePlane, body: str) -> None:
@@ -166,6 +168,29 @@ def test_wrong_switches_change_nothing(live: LivePlane, body: str) -> None:
     assert len(answer.text.split()) > 5
     assert post(live, event()).text == "ok"
     assert live.latency == 0
+
+
+def test_a_limit_of_any_size_is_shown(live: LivePlane) -> None:
+    """A test may set one that no 64 bits hold; pages read on."""
+    live.max_request_bytes = 2**70
+    with stream(live) as messages:
+        assert next(content for name, content in messages if name == "state")["limit"] == 2**70
+        assert batch(messages)["rows"] == []
+
+
+def test_other_sites_may_send_events_but_see_no_page(live: LivePlane) -> None:
+    """The gateway's paths are open to a web app; the page's stay shut, by whatever name."""
+    foreign = {"Origin": "http://app.example"}
+    allowed = "Access-Control-Allow-Origin"
+    url = f"{live.url}/v1/batch"
+    answer = requests.post(
+        url, json={"batch": [event()]}, auth=("k", ""), headers=foreign, timeout=5
+    )
+    assert (answer.text, answer.headers[allowed]) == ("ok", "http://app.example")
+    for path in ("/", "/live/stream", "/live/main.js"):
+        answer = get(live, path, Host="rebound.example", **foreign)
+        assert (answer.status_code, allowed in answer.headers) == (403, False)
+        assert allowed not in get(live, path, **foreign).headers
 
 
 def test_the_gateway_keeps_its_answers(live: LivePlane) -> None:
@@ -265,6 +290,27 @@ def test_what_was_cleared_was_not_missed() -> None:
     assert (found.first, found.skipped, found.cleared, found.counts["track"]) == (3, 0, 1, 1)
 
 
+def test_probes_are_not_shown() -> None:
+    """The doctor's empty upload is no refusal; another client's is, and so is one with an event."""
+    ours = {"User-Agent": "rudder-logging/0.1.0 Python/3.11.7"}
+    nothing = '{"batch":[]}'
+    with LivePlane() as live:
+        for headers, body in ((ours, nothing), ({}, nothing), (ours, '{"batch":[{}]}')):
+            url = f"{live.url}/v1/batch"
+            requests.post(url, data=body, auth=("k", ""), headers=headers, timeout=5)
+        assert (live.feed.requests_seen, live.feed.refusals_seen) == (2, 2)
+        assert len(live.feed.after(0).entries) == 2
+
+
+def test_findings_are_bounded(live: LivePlane) -> None:
+    """An event with a hundred thousand odd names is told of some, and of how many more."""
+    post(live, event(properties={f"é{number}": 1 for number in range(10_000)}))
+    (entry,) = live.feed.after(0).entries
+    words = json.loads(entry.shown)["words"]
+    assert len(words) == 101
+    assert words[-1].endswith(" more findings")
+
+
 def test_the_feed_is_bounded_in_bytes() -> None:
     """Large events push out more; the last one is there, whatever its size."""
     feed = Feed(max_bytes=10_000)
@@ -332,11 +378,12 @@ def test_odd_events_are_shown() -> None:
 
 
 def test_the_page_and_the_flags_offer_what_the_server_knows() -> None:
-    """The statuses that it has words for; latency up to the same length by switch and by flag."""
+    """The statuses that it has words for; latency and limit go as far by switch as by flag."""
     html = (STATIC / "index.html").read_text()
     offered = re.findall(r"<option(?: selected)?>(\d+)</option>", html)
     assert list(map(int, offered)) == list(DEFAULT_TEXTS)
     assert _serve._LONGEST_LATENCY == plane._LONGEST_LATENCY
+    assert _serve._LARGEST_LIMIT == plane._LARGEST_LIMIT
 
 
 def test_shares_of_requests_fail(live: LivePlane, monkeypatch: pytest.MonkeyPatch) -> None:

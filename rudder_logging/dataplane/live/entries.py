@@ -9,11 +9,12 @@ from typing import Any
 
 import orjson
 
+from ..._body import WITHOUT_EVENTS
 from ..._events import EVENT_TYPES
 from .. import gateway
 from ..inbox import ReceivedRequest, problem
 
-__all__ = ["KINDS", "Entry", "Judge", "entries_of"]
+__all__ = ["KINDS", "Entry", "Judge", "entries_of", "is_probe"]
 
 KINDS = (*EVENT_TYPES, "other", "refused")
 """What is counted: the seven types, any other type that the gateway takes, refused requests."""
@@ -23,6 +24,7 @@ Judge = Callable[[Mapping[str, Any]], Iterable[tuple[str, str]]]
 
 _WORST_LAST = ("ok", "warn", "plan", "lost")
 _LONGEST_LABEL = 200
+_MOST_WORDS = 100
 _LONGEST_REFUSED = 256 * 1024
 """Bytes. Of a larger body that is refused, only the event that it is refused for is shown."""
 
@@ -44,6 +46,12 @@ class Entry:
         """The event as JSON; None: a refused request."""
         text: str | None = orjson.loads(self.shown).get("json")
         return text
+
+
+def is_probe(request: ReceivedRequest) -> bool:
+    """Whether a client of ours only asked what an upload would earn."""
+    is_ours = request.headers.get("user-agent", "").startswith("rudder-logging/")
+    return is_ours and request.body == WITHOUT_EVENTS
 
 
 def entries_of(
@@ -80,10 +88,15 @@ def _stored(event: dict[str, Any], judges: Sequence[Judge], common: Mapping[str,
         **_summary(event),
         "kind": kind,
         "verdict": max((verdict for verdict, _ in findings), key=_WORST_LAST.index, default="ok"),
-        "words": [sentence for _, sentence in findings],
+        "words": _shortened([sentence for _, sentence in findings]),
         "json": _json(event),
     }
     return Entry(kind, _packed(shown))
+
+
+def _shortened(words: list[str]) -> list[str]:
+    rest = len(words) - _MOST_WORDS
+    return [*words[:_MOST_WORDS], f"and {rest:,} more findings"] if rest > 0 else words
 
 
 def _packed(shown: Mapping[str, Any]) -> bytes:

@@ -12,7 +12,7 @@ from time import time
 from typing import Any
 
 from ..inbox import Inbox, ReceivedRequest
-from .entries import KINDS, Entry, Judge, entries_of
+from .entries import KINDS, Entry, Judge, entries_of, is_probe
 
 __all__ = ["MAX_BYTES", "MAX_ENTRIES", "Batch", "Feed"]
 
@@ -81,7 +81,12 @@ class Feed(Inbox):
         """As `requests_seen`, of those that were refused."""
 
     def add(self, request: ReceivedRequest, events: tuple[dict[str, Any], ...]) -> None:
-        """Keep what the page shows of a request; the request itself is not kept."""
+        """Keep what the page shows of a request; the request itself is not kept.
+
+        Empty uploads of the doctor, or of a handler that waits, harm nothing: they are not shown.
+        """
+        if is_probe(request):
+            return
         entries = entries_of(request, events, self._judges, time())
         with self._lock:
             self.requests_seen += 1

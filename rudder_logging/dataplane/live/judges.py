@@ -33,6 +33,8 @@ def judges(plan: TrackingPlan | None = None) -> list[Judge]:
             words: str | None = plan.verdict(event)
         except ConfigError as error:
             words = str(error)
+        except RecursionError:
+            words = "it is nested too deeply to be judged"
         if words:
             yield "plan", f"tracking plan: {words}"
 

@@ -26,6 +26,7 @@ DEFAULT_KEY = "local-write-key"
 """One to give to an app; unless told otherwise, LivePlane takes any other as well."""
 
 _LONGEST_LATENCY = 600.0
+_LARGEST_LIMIT = 1000 * 1024 * 1024
 
 
 class LivePlane(LocalDataPlane):
@@ -79,10 +80,10 @@ class LivePlane(LocalDataPlane):
             latency = float(wanted.get("latency", self.latency))
             limit = int(wanted.get("limit", self.max_request_bytes))
             enabled = bool(wanted.get("enabled", self.source_enabled))
-        except (ValueError, TypeError, AttributeError, OverflowError):
+        except (ValueError, TypeError, AttributeError, OverflowError, RecursionError):
             raise ValueError("the switches are not what the page sends") from None
-        if not (0 <= latency <= _LONGEST_LATENCY and limit > 0):
-            raise ValueError("latency must be from 0 to 600 seconds, and the limit over 0 bytes")
+        if not (0 <= latency <= _LONGEST_LATENCY and 0 < limit <= _LARGEST_LIMIT):
+            raise ValueError("latency must be up to 600 seconds, and the limit from 1 byte to 1 GB")
         if not all(400 <= status <= 599 for status in shares):  # noqa: PLR2004 - HTTP's own
             raise ValueError("a failing status must be from 400 to 599")
         if "shares" in wanted:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
@@ -47,7 +48,7 @@ class Stream:
             batch = self._feed.after(place)
             silence += 1
             if state != (state := self._state()):
-                yield b"event: state\ndata: " + orjson.dumps(state) + b"\n\n"
+                yield b"event: state\ndata: " + json.dumps(state).encode() + b"\n\n"
             if batch.entries or batch.cleared != cleared or place == 0:
                 place, cleared, silence = batch.next, batch.cleared, 0
                 yield self._message(batch)
