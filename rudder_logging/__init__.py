@@ -22,6 +22,7 @@ The files, in the order in which an event meets them:
 - `_transport.py`: one upload over HTTP; `_gzip.py`: compressed; `_guard.py`: not from tests
 - `_network_errors.py`: what it means that one failed
 - `_clock.py`: clocks that an app's tests can't freeze; `_locks.py`: locks for the end
+- `_private_files.py`: files that are ours alone; `_printable.py`: text that steers no terminal
 - `_ledger.py`: what became of each event; `_reports.py`: who is told
 - `config.py`: every option; `_parsers.py`: how they are read; `exceptions.py`: every error
 - `_warehouse.py`: what a warehouse would drop or rename, for the tools below; `_keywords.py`: words

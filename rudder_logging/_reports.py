@@ -21,6 +21,8 @@ import orjson
 from ._clock import monotonic
 from ._encoding import utc_milliseconds
 from ._ledger import Ledger
+from ._printable import printable
+from ._private_files import open_file, refusal
 from .exceptions import ConfigError, DeliveryError, RefusedError, ShutdownError
 
 __all__ = [
@@ -48,7 +50,7 @@ def decode(message: bytes) -> dict[str, Any]:
 
 def message_id(message: bytes) -> str:
     """The id of a queued message, for a log line."""
-    return str(decode(message).get("messageId"))
+    return printable(str(decode(message).get("messageId")))
 
 
 def to_stderr(text: str) -> None:
@@ -110,35 +112,29 @@ class DeadLetters:
         """
         tail = {"status": status, "reason": reason, "refusedAt": utc_milliseconds(time())}
         line = b'{"message":' + message + b"," + orjson.dumps(tail)[1:] + b"\n"
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
-        # A pipe that nobody reads raises then, or it would stop delivery.
-        descriptor = os.open(self._path, flags | getattr(os, "O_NONBLOCK", 0), 0o600)
+        # Whoever made it, a tool that rotates logs perhaps: others can't read it from then on.
+        descriptor = open_file(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         try:
             _lock_file(descriptor)
-            found = os.fstat(descriptor)
-            if _is_open_to_others(found):  # whoever made it, a tool that rotates logs perhaps
-                os.fchmod(descriptor, 0o600)
-            _append_all(descriptor, line, found.st_size)
+            _append_all(descriptor, line, os.fstat(descriptor).st_size)
         finally:
             os.close(descriptor)
 
 
 def check_dead_letters(path: str) -> None:
-    """Raises: ConfigError: Others can read the file, and we can't change that."""
-    try:
-        found = os.stat(path)  # noqa: PTH116
-    except OSError:
-        return  # it may be there when it is needed
-    if _is_open_to_others(found) and os.geteuid() not in (0, found.st_uid):
+    """Raises: ConfigError: It is a file of another user, or a link, which might lead to one."""
+    words = refusal(path)
+    if words is None:
+        return
+    found = os.lstat(path)
+    if not stat.S_ISLNK(found.st_mode) and os.geteuid() not in (0, found.st_uid):
+        others = " that others can read" if found.st_mode & 0o077 else ""
         raise ConfigError(
-            f"dead_letter names a file of another user that others can read: {path}; "
-            "have it made yours, or take its permissions from them (0600)"
+            f"dead_letter names a file of another user{others}: {path}; "
+            "have it made yours, with permissions for nobody else (0600)"
         )
-
-
-def _is_open_to_others(found: os.stat_result) -> bool:
-    """Whether it is a file with permissions for others, on a system that has such."""
-    return hasattr(os, "geteuid") and stat.S_ISREG(found.st_mode) and bool(found.st_mode & 0o077)
+    if not stat.S_ISFIFO(found.st_mode):  # which is told when it is needed: it may be a file then
+        raise ConfigError(f"dead_letter names {path}, but {words}; name a file of your own")
 
 
 def _append_all(descriptor: int, line: bytes, size: int) -> None:
@@ -150,7 +146,7 @@ def _append_all(descriptor: int, line: bytes, size: int) -> None:
     except BaseException:
         # Else the next line would be glued to it. Without a lock, somebody's may stand behind it.
         if written and os.fstat(descriptor).st_size == size + written:
-            with contextlib.suppress(OSError):  # no file, but a pipe, say
+            with contextlib.suppress(OSError):
                 os.ftruncate(descriptor, size)
         raise
 
@@ -260,6 +256,10 @@ class Reports:
                 "wait in memory, and those that can't be read wait there",
                 fault,
             )
+
+    def remark(self, text: str) -> None:
+        """See `Observer.remark`."""
+        _log.warning("%s", text)
 
     # What delivery tells.
 

@@ -13,6 +13,7 @@ from click.shell_completion import CompletionItem
 
 from .. import _parsers as parsers
 from .._events import nearest
+from .._printable import printable, printable_json
 from ..config import OPTIONS, Config
 from ..exceptions import ConfigError
 
@@ -182,12 +183,12 @@ def events(number: int) -> str:
 
 def tell(line: str) -> None:
     """One line on stderr: what is no result."""
-    click.echo(line, err=True)
+    click.echo(printable(line), err=True)
 
 
 def as_json(result: object) -> str:
     """A result as `--json` shows it: one line."""
-    return orjson.dumps(result).decode()
+    return printable_json(orjson.dumps(result)).decode()
 
 
 def show_json(result: object) -> None:

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from .._printable import printable
 from ._common import tell
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ class Display:
             rate = self._events / elapsed if elapsed else 0.0
             self._bar.update(
                 self._task,
-                description=escape(os.path.basename(name)),  # noqa: PTH119
+                description=escape(printable(os.path.basename(name))),  # noqa: PTH119
                 advance=size,
                 events=self._events,
                 rate=rate,
@@ -93,4 +94,4 @@ class Display:
         if self._bar is None:
             tell(line)
         else:
-            self._bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
+            self._bar.console.print(printable(line), markup=False, highlight=False, soft_wrap=True)

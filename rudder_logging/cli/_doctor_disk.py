@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from .._private_files import is_anybodys
 from ..config import Config
 from ..exceptions import ConfigError
 from ..queues._urls import SpoolUrl, parse_queue_url
@@ -38,12 +40,14 @@ _Result = tuple[Severity, str, str]
 
 
 def _of_spool(url: SpoolUrl, config: Config) -> Iterator[_Result]:
+    from ..queues._left import left_by_others  # noqa: PLC0415 - POSIX only
     from ..queues._spool import Spool, check_directory  # noqa: PLC0415 - POSIX only
 
     spool = Spool(url, f"{config.write_key} {config.data_plane_url}", lambda _error: None)
+    modes = {}
     try:
-        check_directory(url.path, follow_symlinks=True)
-        check_directory(spool.path, follow_symlinks=False)
+        for path in (url.path, spool.path):
+            modes[path] = check_directory(path, is_source=path == spool.path)
     except ConfigError as error:
         text, _, cure = str(error).partition("; ")
         yield Severity.STOPS, text, cure or "name a directory of your own in the option queue"
@@ -61,11 +65,26 @@ def _of_spool(url: SpoolUrl, config: Config) -> Iterator[_Result]:
             _OWN_IT,
         )
         return
+    if os.geteuid() == 0 and is_anybodys(str(where)):
+        yield (
+            Severity.WARNING,
+            f"root keeps events in {url.path}, for another user, who can read them",
+            "name a directory of root's, or run the app as that user",
+        )
+    for path, mode in modes.items():
+        if mode is not None:
+            yield (
+                Severity.WARNING,
+                f"others can write to the spool, or look into it: {path} (mode {mode:o})",
+                f"chmod 700 {shlex.quote(path)}: the next handler does that, and says so",
+            )
     is_there = where == Path(url.path)
     state = f"is well ({_mode_and_owner(where)})" if is_there else "will be made"
     yield Severity.WELL, f"the spool {url.path} {state}", ""
     spool.look()
     yield _of_room(url, spool.size, shutil.disk_usage(where).free)
+    for left in left_by_others(url.path, spool.paths, spool.key):
+        yield Severity.WARNING, left.text, left.cure
 
 
 _OWN_IT = "give the directory to the user that runs the app, with mode 700"

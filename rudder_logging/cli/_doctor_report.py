@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from .._printable import printable
 from ._doctor_findings import Finding, Severity
 from ._doctor_logging import Passage
 
@@ -51,17 +52,12 @@ def show(passages: Sequence[Passage], findings: Sequence[Finding]) -> None:
         _show_table(passages, ordered)
         return
     for passage in passages:
-        click.echo(_printable(_verdict(passage)))
+        click.echo(printable(_verdict(passage)))
     for finding in ordered:
         cure = f" Cure: {finding.cure}." if finding.cure else ""
         where = f"{finding.severity.value:<8} {finding.area:<8} {finding.subject}"
-        click.echo(_printable(f"{where}: {finding.text}.{cure}"))
+        click.echo(printable(f"{where}: {finding.text}.{cure}"))
     click.echo(_summary(findings))
-
-
-def _printable(text: str) -> str:
-    """Without what a terminal would take for a command: names may come from anywhere."""
-    return "".join(char if char.isprintable() else "\ufffd" for char in text)
 
 
 def _verdict(passage: Passage) -> str:
@@ -87,14 +83,14 @@ def _show_table(passages: Sequence[Passage], ordered: Sequence[Finding]) -> None
     console = Console(highlight=False)
     for passage in passages:
         style = "green" if passage.leaves else "bold red"
-        console.print(Text(_printable(_verdict(passage)), style))
+        console.print(Text(printable(_verdict(passage)), style))
     table = Table(show_lines=True)
     for column in ("", "finding", "cure"):
         table.add_column(column, overflow="fold")
     for finding in ordered:
         mark = Text(finding.severity.value, _STYLES[finding.severity])
-        where = (_printable(f"{finding.area}, {finding.subject}:"), "dim")
-        what = Text.assemble(where, "\n", _printable(finding.text))
-        table.add_row(mark, what, Text(_printable(finding.cure)))
+        where = (printable(f"{finding.area}, {finding.subject}:"), "dim")
+        what = Text.assemble(where, "\n", printable(finding.text))
+        table.add_row(mark, what, Text(printable(finding.cure)))
     console.print(table)
     console.print(Text(_summary(ordered)))

@@ -250,6 +250,7 @@ class Replay:
         one.mark = replace(before, offset=offset, line=number, tally=before.tally + tally)
         kept = one.mark if torn is None else replace(one.mark, tally=before.tally + torn)
         self._keep(one, kept, rejects)
+        one.source.settled(offset)
         self._display.advance(one.source.name, offset - before.offset, tally.arrived)
         for problem in problems:
             self._display.problem(problem)
@@ -263,7 +264,8 @@ class Replay:
                     self._rejects.append(item.kept, 0, item.reason)
             if one.progress is not None:
                 where = one.progress.path
-                one.progress.save(one.source, mark)
+                one.progress.note(one.source, mark)
+                one.progress.save()
         except OSError as error:
             raise FailedError(f"{where} can't be written: {error.strerror}") from None
 

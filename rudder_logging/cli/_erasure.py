@@ -16,14 +16,15 @@ from collections.abc import Callable, Collection
 
 import orjson
 
-from ..queues._files import name_of_progress, parse_name
+from .._private_files import make_temporary, open_file, original_of, write_all
+from ..queues._files import is_locked, name_of_progress, parse_name
 from ..queues._segments import Claim
-from ._holdings import Holding, is_locked, look_at
-from ._sources import Source
+from ._holdings import Holding, look_at
+from ._sources import REPLAYED, Source
 
 __all__ = ["Matches", "concerns", "count", "erase", "sweep"]
 
-_TEMPORARY = ".erasure"
+_EARLIER = ".erasure"  # what ended the names of temporary files
 
 _KEYS = ("userId", "anonymousId", "previousId")
 _NUMBERS = re.compile(rb'"(?:%s|value)":\s*(-?\d+)(?![\d.eE])' % "|".join(_KEYS).encode())
@@ -83,7 +84,6 @@ def erase(holding: Holding, matches: Matches) -> int | None:
     if claim is None:
         return None if is_locked(holding.progress) else 0
     try:
-        _give_back(holding)
         holding = look_at(holding.directory, holding.owner)  # the lock was free until now
         erased = sum(_rewrite(holding, number, matches) for number in sorted(holding.sizes))
     finally:
@@ -91,7 +91,17 @@ def erase(holding: Holding, matches: Matches) -> int | None:
     left = Claim.adopt(holding.directory, holding.owner)  # which removes what is settled
     if left is not None:
         left.let_go()
+    _forget_replays(holding)
     return erased
+
+
+def _forget_replays(holding: Holding) -> None:
+    """Remove the notes that say how far segments were replayed that are not there any more."""
+    for number in holding.sizes:
+        path = holding.path(number)
+        if not os.path.lexists(path):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path + REPLAYED)  # noqa: PTH108
 
 
 def sweep(directory: str) -> None:
@@ -101,7 +111,8 @@ def sweep(directory: str) -> None:
         OSError: The directory does not let us.
     """
     for name in os.listdir(directory):  # noqa: PTH208
-        parsed = parse_name(name[1 : -len(_TEMPORARY)]) if name.endswith(_TEMPORARY) else None
+        original = name[1 : -len(_EARLIER)] if name.endswith(_EARLIER) else original_of(name)
+        parsed = None if original is None else parse_name(original)
         if parsed is None:
             continue
         # Under way, an erasure has the lock of the process whose events they are.
@@ -141,30 +152,19 @@ def _rewrite(holding: Holding, number: int, matches: Matches) -> int:
     return erased
 
 
-def _give_back(holding: Holding) -> None:
-    """Have the file by which it is taken over, if that was made here, be the directory's owner's.
-
-    Or what root erases from, the app could not take over any more.
-    """
-    directory = os.stat(holding.directory)  # noqa: PTH116
-    with contextlib.suppress(PermissionError):
-        os.chown(holding.progress, directory.st_uid, directory.st_gid, follow_symlinks=False)
-
-
 def _replace(path: str, content: bytes) -> None:
     """Either all of it is there afterwards, or what was; with the same owner and mode."""
-    directory, name = os.path.split(path)
-    temporary = os.path.join(directory, f".{name}{_TEMPORARY}")  # noqa: PTH118 - no name of a segment
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
-    before = os.stat(path, follow_symlinks=False)  # noqa: PTH116
-    file = os.open(temporary, flags, 0o600)
+    earlier = open_file(path, os.O_RDONLY, mends=False, in_spool=True)
+    try:
+        before = os.fstat(earlier)
+    finally:
+        os.close(earlier)
+    file, temporary = make_temporary(path, in_spool=True)
     try:
         with contextlib.suppress(PermissionError):  # only root may: else it is ours as it was
             os.fchown(file, before.st_uid, before.st_gid)
-        os.fchmod(file, stat.S_IMODE(before.st_mode))
-        view = memoryview(content)
-        while view:
-            view = view[os.write(file, view) :]
+        os.fchmod(file, stat.S_IMODE(before.st_mode))  # whoever takes it over mends that
+        write_all(file, content)
         os.fsync(file)
         os.rename(temporary, path)  # noqa: PTH104
     except OSError:
@@ -173,7 +173,7 @@ def _replace(path: str, content: bytes) -> None:
         raise
     finally:
         os.close(file)
-    folder = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
+    folder = os.open(os.path.dirname(path), os.O_RDONLY | os.O_CLOEXEC)  # noqa: PTH120
     try:
         os.fsync(folder)
     finally:

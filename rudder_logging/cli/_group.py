@@ -129,7 +129,10 @@ def run(words: Sequence[str] | None = None) -> int:  # noqa: PLR0911 - one retur
         if sys.stdout is not None:
             sys.stdout.flush()
     except click.ClickException as error:
-        tell(_line(error))
+        if isinstance(error, getattr(click.exceptions, "NoArgsIsHelpError", ())):  # from click 8.2
+            click.echo(error.format_message(), err=True)
+        else:
+            tell(_line(error))
         return error.exit_code
     except _EndedError as end:
         if isinstance(end.__cause__, BrokenPipeError):
@@ -152,8 +155,6 @@ def run(words: Sequence[str] | None = None) -> int:  # noqa: PLR0911 - one retur
 def _line(error: click.ClickException) -> str:
     """An error as one line; where the words of the command are wrong, with whom to ask."""
     text = " ".join(error.format_message().split())
-    if isinstance(error, getattr(click.exceptions, "NoArgsIsHelpError", ())):  # not in click 8.1
-        return error.format_message()
     if isinstance(error, click.UsageError) and error.ctx is not None:
         return f"Error: {text.rstrip('.')} (see {error.ctx.command_path} --help)"
     return f"Error: {text}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import re
 from collections.abc import Iterator
@@ -13,14 +12,24 @@ from typing import Any
 
 import orjson
 
-from ..queues._files import Position, name_of_progress, name_of_segment, parse_name, settled_in
+from ..queues._files import (
+    Origin,
+    Position,
+    hash_of,
+    is_locked,
+    is_source,
+    name_of_progress,
+    name_of_segment,
+    parse_name,
+    read_note,
+)
+from ..queues._left import Left, left_by_others
 from ..queues._urls import parse_queue_url
 from ._common import BadInputError
 from ._sources import Line, Source
 
-__all__ = ["Holding", "holdings", "is_locked", "look_at", "settled_before", "spool_directory"]
+__all__ = ["Holding", "holdings", "look_at", "settled_before", "spool_directory"]
 
-_SOURCE = re.compile(r"[0-9a-f]{32}")
 _LOCK = re.compile(r"FLOCK\s+ADVISORY\s+WRITE\s+(\d+)\s+\w+:\w+:(\d+) ")
 
 
@@ -54,10 +63,12 @@ class Holding:
     """What one process has in a spool, or has left there when it ended."""
 
     directory: str
-    """Of its source: of one write key and data plane."""
+    """Of its source: of one write key."""
     owner: str
     is_alive: bool
     """Somebody has its lock: the process itself, or one that has taken over."""
+    origin: Origin | None
+    """Whose it is, as far as that is known."""
     settled: Position
     sizes: dict[int, int]
     """Of segments that are not settled, by number."""
@@ -130,6 +141,7 @@ class Holding:
             oldest = oldest or _stamp_of(line.text)
         return {
             "source": os.path.basename(self.directory),  # noqa: PTH119
+            "destination": None if self.origin is None else self.origin.destination,
             "writer": self.pid,
             "began": self.began.isoformat().replace("+00:00", "Z"),
             "held": self.is_alive,
@@ -145,16 +157,30 @@ def holdings(spool: str) -> list[Holding]:
     """All there is in a spool, the oldest process of each source first.
 
     Raises:
-        BadInputError: It can't be read.
+        BadInputError: It can't be read, or it is something else.
     """
     try:
         names = sorted(os.listdir(spool))  # noqa: PTH208
-        directories = [os.path.join(spool, name) for name in names if _SOURCE.fullmatch(name)]  # noqa: PTH118
-        if any(parse_name(name) for name in names):
+        directories = [os.path.join(spool, name) for name in names if is_source(name)]  # noqa: PTH118
+        if any(parse_name(name) for name in names) or is_source(
+            os.path.basename(os.path.abspath(spool))  # noqa: PTH100, PTH119
+        ):
             directories.append(spool)  # a source's own directory was named
+        if names and not directories:
+            raise BadInputError(
+                f"{spool} is no spool: there is something in it, but nothing of a durable queue's; "
+                "name the directory that the option queue names"
+            )
         return [holding for directory in directories for holding in _holdings_of(directory)]
     except OSError as error:
         raise BadInputError(f"{error.filename or spool} can't be read: {error.strerror}") from None
+
+
+def left_here(spool: str) -> list[Left]:
+    """What a spool has under write keys that no process uses, nor RUDDER_WRITE_KEY is."""
+    key, url = (os.environ.get(f"RUDDER_{name}") for name in ("WRITE_KEY", "DATA_PLANE_URL"))
+    own = os.path.join(spool, hash_of(f"{key} {url}"))  # noqa: PTH118
+    return left_by_others(spool, [own], hash_of(key) if key else None)
 
 
 def _holdings_of(directory: str) -> list[Holding]:
@@ -170,7 +196,7 @@ def look_at(directory: str, owner: str) -> Holding:
     """
     progress = os.path.join(directory, name_of_progress(owner))  # noqa: PTH118
     is_alive = is_locked(progress)
-    settled = _position_in(progress)
+    settled, origin = read_note(progress)
     sizes = {}
     with os.scandir(directory) as entries:
         for entry in entries:
@@ -180,47 +206,36 @@ def look_at(directory: str, owner: str) -> Holding:
             with contextlib.suppress(FileNotFoundError):  # delivered in this moment
                 sizes[parsed[1] or 0] = entry.stat(follow_symlinks=False).st_size
     return Holding(
-        directory=directory, owner=owner, is_alive=is_alive, settled=settled, sizes=sizes
+        directory=directory,
+        owner=owner,
+        is_alive=is_alive,
+        origin=origin,
+        settled=settled,
+        sizes=sizes,
     )
-
-
-def is_locked(path: str) -> bool:
-    """Whether a process holds a lock on a file. The look itself lasts microseconds."""
-    try:
-        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-    except FileNotFoundError:
-        return False
-    try:
-        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(file)
-    return False
 
 
 def settled_before(path: str) -> tuple[int, bool] | None:
     """Of a segment in its spool: how many bytes are delivered, and whether a process holds it.
 
     None: the file is none, or stands alone.
+
+    Raises:
+        BadInputError: That can't be told.
     """
     directory, name = os.path.split(path)
     parsed = parse_name(name)
     progress = os.path.join(directory, name_of_progress(parsed[0])) if parsed else ""  # noqa: PTH118
     if parsed is None or parsed[1] is None or not os.path.exists(progress):  # noqa: PTH110
         return None
-    number, offset = _position_in(progress)
+    try:
+        (number, offset), _ = read_note(progress)
+        is_held = is_locked(progress)
+    except OSError as error:
+        raise BadInputError(f"{progress} can't be read: {error.strerror}") from None
     if number > parsed[1]:
         offset = os.path.getsize(path)  # noqa: PTH202
-    return (offset if number >= parsed[1] else 0), is_locked(progress)
-
-
-def _position_in(progress: str) -> Position:
-    try:
-        with open(progress, "rb") as file:  # noqa: PTH123
-            return settled_in(file.read(100))
-    except FileNotFoundError:
-        return 0, 0
+    return (offset if number >= parsed[1] else 0), is_held
 
 
 def _stamp_of(text: bytes) -> str | None:

@@ -12,15 +12,16 @@ from typing import Any
 import orjson
 
 from .._clock import monotonic
+from .._private_files import make_temporary, open_file, sweep_temporaries, write_all
 from ..config import Config
 from ._common import BadInputError, events
-from ._sources import Source
+from ._sources import LONGEST_TAIL, Source
 
 __all__ = ["Mark", "Progress", "Tally", "Terms"]
 
 _KIND = "rudder-logging replay, version 1"
 _HEAD = 4096
-_LARGEST = 1_000_000
+_CHUNK = 1_000_000
 _SECONDS_BETWEEN_SYNCS = 1.0
 
 
@@ -94,6 +95,45 @@ class Mark:
     """What was left out that would not be now. Not kept: it is found anew."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Contents:
+    """What an input had before a mark: its beginning alone may be the banner of each log."""
+
+    head_bytes: int
+    head: str
+    tail_bytes: int
+    tail: str
+
+    @classmethod
+    def of(cls, source: Source, offset: int) -> _Contents:
+        """That of an input which was read up to there, at least."""
+        head, tail = source.head(min(offset, _HEAD)), source.before(offset, LONGEST_TAIL)
+        return cls(head_bytes=len(head), head=_hash(head), tail_bytes=len(tail), tail=_hash(tail))
+
+    @classmethod
+    def kept_in(cls, entry: Mapping[str, Any]) -> _Contents:
+        """That of an entry; one of an earlier version has no tail.
+
+        Raises:
+            KeyError, TypeError, ValueError: It is damaged.
+        """
+        return cls(
+            head_bytes=int(entry["head_bytes"]),
+            head=str(entry["head"]),
+            tail_bytes=int(entry.get("tail_bytes", 0)),
+            tail=str(entry.get("tail", _hash(b""))),
+        )
+
+    def is_in(self, source: Source, offset: int) -> bool:
+        """Whether an input that was read up to there has it."""
+        size = source.size
+        return (
+            (size is None or size >= offset)
+            and _hash(source.head(self.head_bytes)) == self.head
+            and _hash(source.before(offset, self.tail_bytes)) == self.tail
+        )
+
+
 class Progress:
     """Marks of inputs, by their names.
 
@@ -117,7 +157,7 @@ class Progress:
         self._sync_at = 0.0
         try:
             self._locked = file = self._open(keeps=keeps)
-            content = orjson.loads(os.read(file, _LARGEST))
+            content = orjson.loads(_read_all(file))
         except FileNotFoundError:
             return
         except OSError as error:
@@ -131,13 +171,14 @@ class Progress:
 
     def _open(self, *, keeps: bool) -> int:
         while True:
-            file = os.open(self.path, os.O_RDONLY)
+            file = open_file(self.path, os.O_RDONLY, mends=keeps)
             if not keeps:
                 return file
             if not _locks(file):
                 os.close(file)
                 raise BadInputError(f"another replay is at it, and keeps {self.path}; let it end")
             if os.fstat(file).st_nlink:
+                sweep_temporaries(self.path)  # of replays that were killed
                 return file
             os.close(file)  # it was replaced in this moment
 
@@ -157,7 +198,7 @@ class Progress:
                 int(found["offset"]), int(found["line"]), Tally(**found["tally"]),
                 None if found["since"] is None else float(found["since"]), found["plan"],
             )  # fmt: skip
-            length, head, to = int(found["head_bytes"]), found["head"], found["to"]
+            contents, to = _Contents.kept_in(found), found["to"]
         except (KeyError, TypeError, ValueError):
             raise BadInputError(f"{self.path} is damaged; give --again, or another") from None
         if terms.to not in (None, to):
@@ -168,9 +209,7 @@ class Progress:
                 "--again sends all of it to this one, --resume OTHER keeps both"
             )
         source.skip_to(mark.offset, mark.line)
-        size = source.size
-        is_shorter = size is not None and size < mark.offset
-        if is_shorter or _hash(source.head(length)) != head:
+        if not contents.is_in(source, mark.offset):
             raise BadInputError(
                 f"{source.name} is not what it was when {self.path} was written "
                 "(rotated? then rename that along with it); --again sends all of it"
@@ -195,33 +234,34 @@ class Progress:
         for found in self._inputs.values() if source.is_file else ():
             if not isinstance(found, Mapping) or not found.get("head_bytes"):
                 continue
-            if _hash(source.head(found["head_bytes"])) == found.get("head"):
-                return found
+            with contextlib.suppress(KeyError, TypeError, ValueError):
+                if _Contents.kept_in(found).is_in(source, int(found["offset"])):
+                    return found
         return None
 
-    def save(self, source: Source, mark: Mark) -> None:
-        """Keep a mark: a kill leaves the old one or the new one, power loss one of the last second.
-
-        Raises:
-            OSError: It can't be written.
-        """
-        head = source.head(min(mark.offset, _HEAD))
+    def note(self, source: Source, mark: Mark) -> None:
+        """Have a mark among those that are kept next."""
         self._inputs[source.key] = {
             "offset": mark.offset,
             "line": mark.line,
-            "head_bytes": len(head),
-            "head": _hash(head),
+            **asdict(_Contents.of(source, mark.offset)),
             "tally": asdict(mark.tally),
             "to": self._terms.to,
             "since": mark.since,
             "plan": mark.plan,
         }
+
+    def save(self) -> None:
+        """Keep all marks: a kill leaves the old ones or the new ones, power loss the last second's.
+
+        Raises:
+            OSError: They can't be written.
+        """
         content = orjson.dumps({"kind": _KIND, "inputs": self._inputs}, option=orjson.OPT_INDENT_2)
-        temporary = f"{self.path}.new"
-        file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        file, temporary = make_temporary(self.path)
         try:
             _locks(file)
-            os.write(file, content + b"\n")
+            write_all(file, content + b"\n")
             if monotonic() >= self._sync_at:  # it takes longer than an upload
                 os.fsync(file)
                 self._sync_at = monotonic() + _SECONDS_BETWEEN_SYNCS
@@ -244,6 +284,13 @@ class Progress:
         if self._locked is not None:
             os.close(self._locked)
             self._locked = None
+
+
+def _read_all(file: int) -> bytes:
+    found = bytearray()
+    while chunk := os.read(file, _CHUNK):
+        found += chunk
+    return bytes(found)
 
 
 def _locks(file: int) -> bool:

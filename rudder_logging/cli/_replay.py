@@ -10,6 +10,7 @@ from time import time
 import click
 
 from .._plan import TrackingPlan
+from .._private_files import open_file
 from ..config import OPTIONS, Config
 from ..exceptions import ConfigError
 from ._common import (
@@ -28,11 +29,9 @@ from ._display import Display
 from ._engine import Input, Replay, Rules
 from ._moments import since as since_of
 from ._progress import Mark, Progress, Tally, Terms
-from ._sources import Source
+from ._sources import REPLAYED, Source
 
 __all__ = ["replay"]
-
-_SUFFIX = ".replayed"
 
 
 @click.command()
@@ -61,7 +60,7 @@ _SUFFIX = ".replayed"
     "--resume",
     metavar="FILE",
     shell_complete=completes("file"),
-    help=f"Where to keep how far it got, instead of FILE{_SUFFIX} beside each file.",
+    help=f"Where to keep how far it got, instead of FILE{REPLAYED} beside each file.",
 )
 @click.option("--again", is_flag=True, help="Send all of it, whatever was sent before.")
 @click.option(
@@ -171,7 +170,7 @@ def _inputs(
             raise BadInputError(f"{source.name} is given twice")
         progress = shared
         if progress is None and source.is_file:
-            progress = Progress(source.path + _SUFFIX, terms, again=again, keeps=keeps)
+            progress = Progress(source.path + REPLAYED, terms, again=again, keeps=keeps)
         mark = Mark() if progress is None else progress.mark_of(source)
         if source.is_file:
             mark = _behind_settled(source, mark)
@@ -212,17 +211,19 @@ def _check_writable(inputs: Sequence[Input], rejects: str | None) -> None:
     """Before anything is sent: what can't be noted would be sent again, or be lost."""
     for one in inputs:
         if one.progress is not None:
+            one.progress.note(one.source, one.mark)
+    for progress in dict.fromkeys(one.progress for one in inputs):
+        if progress is not None:
             try:
-                one.progress.save(one.source, one.mark)
+                progress.save()
             except OSError as error:
                 raise BadInputError(
-                    f"{one.progress.path} can't be written: {error.strerror}; "
-                    "name a file with --resume"
+                    f"{progress.path} can't be written: {error.strerror}; name a file with --resume"
                 ) from None
     if rejects is None:
         return
     try:
-        file = os.open(rejects, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        file = open_file(rejects, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     except OSError as error:
         raise BadInputError(f"{rejects} can't be written: {error.strerror}") from None
     found = os.fstat(file)

@@ -14,9 +14,15 @@ import click
 import orjson
 
 from .._events import EVENT_TYPES, EventType, Field, check_size
-from .._fields import normalise_integrations, normalise_mapping, normalise_merge_properties
+from .._fields import (
+    normalise_integrations,
+    normalise_mapping,
+    normalise_merge_properties,
+    normalise_timestamp,
+)
 from .._formatter import Defaults, RudderFormatter
 from .._ids import new_message_id
+from .._printable import printable
 from ..config import Config
 from ..exceptions import InvalidEventError
 from ._common import (
@@ -33,6 +39,10 @@ __all__ = ["send"]
 
 _MAPPINGS = (normalise_mapping, normalise_integrations)
 _JSON = (*_MAPPINGS, normalise_merge_properties)
+_TIMESTAMP_CURE = (
+    "give one like 2026-01-31T12:00:00Z, or have the shell make it: "
+    '--timestamp "$(date -d yesterday -Iseconds)"'
+)
 _PLURALS = {"properties": "property", "traits": "trait", "integrations": "integration"}
 
 
@@ -153,7 +163,7 @@ def _send(row: EventType, fields: dict[str, Any], config: Config, *, is_json: bo
             f"to send it again as the same event, add --message-id {message['messageId']}"
         )
     if not is_json:
-        click.echo(message["messageId"])
+        click.echo(printable(message["messageId"]))
 
 
 def _encode(row: EventType, fields: dict[str, Any], config: Config) -> bytes:
@@ -168,6 +178,8 @@ def _encode(row: EventType, fields: dict[str, Any], config: Config) -> bytes:
     except InvalidEventError as error:
         text = str(error)
         for field in row.fields:
+            if field.normalise is normalise_timestamp and repr(field.arg) in text:
+                text = f"{text.partition('; ')[0]}; {_TIMESTAMP_CURE}"
             text = text.replace(repr(field.arg), _flag(field))
         raise BadInputError(text) from None
     return queued

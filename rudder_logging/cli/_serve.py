@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .. import _parsers
+from .._printable import printable_json
 from ..exceptions import ConfigError
 from ._common import BadInputError
 
@@ -288,8 +289,8 @@ def _print(plane: LivePlane, ended: threading.Event) -> None:
             batch = plane.feed.after(place)
             lost += batch.skipped
             place, is_last = batch.next, batch.is_last
-            lines = (f"{entry.message}\n" for entry in batch.entries if entry.message)
-            _write("".join(lines).encode())
+            messages = (entry.message for entry in batch.entries if entry.message)
+            _write(b"".join(printable_json(one.encode()) + b"\n" for one in messages))
     if lost:
         click.echo(f"Warning: {lost:,} events came too fast to be printed", err=True)
 

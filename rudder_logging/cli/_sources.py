@@ -10,12 +10,19 @@ import sys
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from .._private_files import open_file
 from ._common import BadInputError
 
-__all__ = ["LONGEST_LINE", "Line", "Source"]
+__all__ = ["LONGEST_LINE", "LONGEST_TAIL", "REPLAYED", "Line", "Source"]
 
 LONGEST_LINE = 5_000_000
 """Bytes; no event is as long: a request may have 4,096,000."""
+
+REPLAYED = ".replayed"
+"""Behind a file's name: the file that says how far that was replayed."""
+
+LONGEST_TAIL = 16 * 1024
+"""Bytes before an offset that can be asked for."""
 
 _CHUNK = 256 * 1024
 _HEAD = 4096
@@ -59,6 +66,8 @@ class Source:
         try:
             if path == "-":
                 self._file = sys.stdin.fileno() if sys.stdin is not None else -1
+            elif is_segment:
+                self._file = open_file(path, os.O_RDONLY, mends=False, in_spool=True)
             else:
                 self._file = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
             mode = os.fstat(self._file).st_mode
@@ -71,6 +80,8 @@ class Source:
         self.is_file = stat.S_ISREG(mode) and path != "-"
         self._offset = self._number = 0
         self._head = b""
+        self._kept = bytearray()  # of a pipe: what was read, but for what nobody needs any more
+        self._kept_from = 0
         self._takes_anything = is_segment
         if self.is_file:
             try:
@@ -105,6 +116,20 @@ class Source:
             self._head = self._read_at(0, _HEAD)
         return self._head[:length]
 
+    def before(self, offset: int, length: int) -> bytes:
+        """What stands right before an offset that was read: as far as it is kept, of a pipe."""
+        start = max(0, offset - length)
+        if self.is_file:
+            return self._read_at(start, offset - start)
+        return bytes(self._kept[max(0, start - self._kept_from) : offset - self._kept_from])
+
+    def settled(self, offset: int) -> None:
+        """Of what stands before that, only the last bytes are needed."""
+        needless = offset - LONGEST_TAIL - self._kept_from
+        if needless > 0:
+            del self._kept[:needless]
+            self._kept_from += needless
+
     @property
     def position(self) -> tuple[int, int]:
         """The offset up to which it was read, and how many lines that were."""
@@ -117,8 +142,9 @@ class Source:
         else:
             left = offset
             while left and (chunk := os.read(self._file, min(left, _CHUNK))):
-                self._keep_head(chunk)
+                self._keep(chunk)
                 left -= len(chunk)
+                self.settled(offset - left)
         self._offset, self._number = offset, number
 
     def skip_settled(self, offset: int) -> None:
@@ -146,7 +172,7 @@ class Source:
             if not self.is_file:
                 if not self._head:
                     self._refuse_compressed(chunk)
-                self._keep_head(chunk)
+                self._keep(chunk)
             *whole, rest = (rest + chunk).split(b"\n")
             for text in whole:
                 self._offset += len(text) + 1
@@ -187,12 +213,16 @@ class Source:
         """Read somewhere else, and come back: there is no `pread` on Windows."""
         back = os.lseek(self._file, 0, os.SEEK_CUR)
         os.lseek(self._file, offset, os.SEEK_SET)
+        found = b""
         try:
-            return os.read(self._file, size)
+            while len(found) < size and (chunk := os.read(self._file, size - len(found))):
+                found += chunk
+            return found
         finally:
             os.lseek(self._file, back, os.SEEK_SET)
 
-    def _keep_head(self, chunk: bytes) -> None:
+    def _keep(self, chunk: bytes) -> None:
+        self._kept += chunk
         if len(self._head) < _HEAD:
             self._head = (self._head + chunk)[:_HEAD]
 

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import click
 import orjson
 
+from .._printable import printable_json
 from ._common import (
     BadInputError,
     ExitCode,
@@ -21,7 +22,7 @@ from ._common import (
     tell,
 )
 from ._erasure import Matches, concerns, count, erase, sweep
-from ._holdings import Holding, holdings, spool_directory
+from ._holdings import Holding, holdings, left_here, spool_directory
 from ._moments import moment_of
 
 __all__ = ["spool"]
@@ -69,17 +70,20 @@ def list_(*, directory: str | None, is_json: bool) -> None:
 
     HELD BY is the living process that delivers them: the one that wrote them, or one that has
     taken over. What nobody holds was left by a process that has ended; the next one with the same
-    write key and data plane delivers it.
+    write key delivers it. Of events under a key that no process uses, stderr says what sends them;
+    RUDDER_WRITE_KEY, if it is set, is one that is used. FOR is the data plane's host.
     """
-    found = [holding.summary() for holding in holdings(spool_directory(directory))]
+    directory = spool_directory(directory)
+    found = [holding.summary() for holding in holdings(directory)]
     if is_json:
-        click.echo(orjson.dumps(found).decode())
+        show_json(found)
         return
-    rows = [["SOURCE", "WRITTEN BY", "HELD BY", "EVENTS", "BYTES", "OLDEST"]]
+    rows = [["SOURCE", "FOR", "WRITTEN BY", "HELD BY", "EVENTS", "BYTES", "OLDEST"]]
     now = time()
     rows += [
         [
             one["source"][:8],
+            one["destination"] or "-",
             str(one["writer"]),
             str(one["holder"] or "somebody") if one["held"] else "nobody",
             f"{one['events']:,}",
@@ -93,6 +97,8 @@ def list_(*, directory: str | None, is_json: bool) -> None:
             click.echo(row)
     total = sum(one["events"] for one in found)
     click.echo(f"{events(total)}, {sum(one['bytes'] for one in found):,} bytes")
+    for left in left_here(directory):
+        tell(f"{left.text}: {left.cure}")
 
 
 @spool.command()
@@ -114,7 +120,7 @@ def show(*, directory: str | None, user_ids: tuple[str, ...]) -> int:
                 damaged += 1
                 tell(f"{path}: the line that ends at byte {line.end:,} is damaged")
                 continue
-            click.echo(line.text)
+            click.echo(printable_json(line.text.strip()))
             shown += 1
             held += holding.is_alive
     if shown:

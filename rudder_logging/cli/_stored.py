@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from time import time
 from typing import Any, NamedTuple
@@ -116,6 +117,26 @@ def _is_event(found: Mapping[str, Any]) -> bool:
     return "messageId" in found and ("type" in found or "originalTimestamp" in found)
 
 
+def _repeats_keys(event: dict[str, Any], text: bytes) -> bool:
+    """Whether an object has a key twice: the last one is judged here, the first is stored there."""
+    if orjson.dumps(event) == text:  # as our own lines are
+        return False
+
+    def look(pairs: list[tuple[str, Any]]) -> None:
+        if len({key for key, _ in pairs}) < len(pairs):
+            raise _RepeatedError
+
+    try:
+        json.loads(text, object_pairs_hook=look)
+    except (_RepeatedError, RecursionError):
+        return True
+    return False
+
+
+class _RepeatedError(Exception):
+    """A key is there twice."""
+
+
 def _checked(event: dict[str, Any], text: bytes) -> Stored:
     try:
         validate(event)
@@ -127,6 +148,8 @@ def _checked(event: dict[str, Any], text: bytes) -> Stored:
             event.pop("sentAt", None)
             # With a `sentAt` alone, the server would compute a time that never was.
             event.setdefault("originalTimestamp", utc_milliseconds(time()))
+            text = dumps(event)
+        elif _repeats_keys(event, text):
             text = dumps(event)
     except InvalidEventError as error:
         raise UnsendableError(str(error), text) from None

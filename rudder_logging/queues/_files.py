@@ -1,24 +1,45 @@
-"""What a spool's files are called, whose they are, and how the note of progress is written."""
+"""What a spool's files are called, whose they are, and what the note of progress says."""
 
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import re
+from typing import NamedTuple
+
+from .._private_files import open_file
 
 __all__ = [
+    "Note",
+    "Origin",
     "Position",
+    "first_note",
+    "hash_of",
+    "is_locked",
+    "is_source",
     "locks",
     "name_of_progress",
     "name_of_segment",
     "note_of",
     "parse_name",
+    "read_note",
     "settled_in",
     "sizes_of",
 ]
 
 Position = tuple[int, int]
 """A segment's number, and an offset in it."""
+
+
+def hash_of(source: str) -> str:
+    """The name of a source's directory, which gives nothing away."""
+    return hashlib.sha256(source.encode()).hexdigest()[:32]
+
+
+def is_source(name: str) -> bool:
+    """Whether a directory of that name in a spool is a source's."""
+    return re.fullmatch(r"[0-9a-f]{32}", name) is not None
 
 
 def name_of_segment(owner: str, number: int) -> str:
@@ -57,6 +78,69 @@ def settled_in(note: bytes) -> Position:
     """The position that a note names; the first one, if it is none."""
     found = re.match(rb"(\d{8,}) (\d{20})\n", note)
     return (int(found[1]), int(found[2])) if found else (0, 0)
+
+
+class Origin(NamedTuple):
+    """Whose events they are, for those who come later; it gives no secret away."""
+
+    key: str
+    """A hash of the write key."""
+    destination: str
+    """Scheme and host of the data plane."""
+
+
+def first_note(origin: Origin) -> bytes:
+    """What stands in a file of progress at first; later notes leave the second line.
+
+    It is at its full length, so that later notes need no room on a disk that is full.
+    """
+    return note_of((0, 0)) + " ".join(origin).encode() + b"\n"
+
+
+class Note(NamedTuple):
+    """What a file of progress says."""
+
+    settled: Position
+    origin: Origin | None
+    """None: it does not say that, being of an earlier version, or made by who took over."""
+
+
+def read_note(path: str) -> Note:
+    """What a file of progress says; if there is none, nothing is settled.
+
+    Raises:
+        OSError: It can't be read.
+    """
+    try:
+        file = open_file(path, os.O_RDONLY, mends=False)
+    except FileNotFoundError:
+        return Note((0, 0), None)
+    try:
+        text = os.pread(file, 1_000, 0)
+    finally:
+        os.close(file)
+    _, _, rest = text.partition(b"\n")
+    found = re.match(r"([0-9a-f]{32}) (https?://[\w.:\[\]%-]+|)\n", rest.decode("ascii", "replace"))
+    return Note(settled_in(text), None if found is None else Origin(found[1], found[2]))
+
+
+def is_locked(path: str) -> bool:
+    """Whether a process holds a lock on a file. The look itself lasts microseconds.
+
+    Raises:
+        OSError: It can't be opened.
+    """
+    try:
+        file = open_file(path, os.O_RDONLY, mends=False)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(file)
+    return False
 
 
 def locks(file: int) -> bool:

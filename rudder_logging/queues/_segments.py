@@ -1,8 +1,9 @@
 """One process's part of a spool: numbered segments, and the file whose lock makes them its own.
 
 Beside `<owner>.00000001.jsonl`, `<owner>.00000002.jsonl` ... lies `<owner>.progress`: how far they
-are settled, as `<segment> <offset>`. The owner holds an exclusive lock on that file for as long as
-it lives; whoever gets the lock after that owns the segments.
+are settled, as `<segment> <offset>`, and whose they are. The owner holds an
+exclusive lock on that file for as long as it lives; whoever gets the lock after that owns the
+segments.
 
 Nothing here is safe for threads: the queue's lock is held around all of it.
 """
@@ -16,8 +17,11 @@ import secrets
 import time
 from typing import NamedTuple
 
+from .._private_files import open_file
 from ._files import (
+    Origin,
     Position,
+    first_note,
     locks,
     name_of_progress,
     name_of_segment,
@@ -29,7 +33,7 @@ from ._files import (
 __all__ = ["Claim", "Line", "Position"]
 
 _LONGEST_LINE = 5_000_000  # no message is as long: a request may have 4,096,000 bytes
-_FLAGS = os.O_CLOEXEC | os.O_NOFOLLOW
+_TAKEN_NAMES = 100  # that are passed over, at the most
 _TAIL = 64 * 1024  # bytes in which a line is looked for that may just have been written
 
 
@@ -72,8 +76,12 @@ class Claim:
         self._written = 0  # bytes in that segment, or a few more
 
     @classmethod
-    def make(cls, directory: str) -> Claim:
+    def make(cls, directory: str, origin: Origin) -> Claim:
         """Begin a part of one's own.
+
+        Args:
+            directory: The source's.
+            origin: Whose events they are.
 
         Raises:
             OSError: The directory does not let us.
@@ -81,11 +89,10 @@ class Claim:
         while True:
             owner = f"{time.time_ns():020d}-{os.getpid()}-{secrets.token_hex(4)}"
             path = os.path.join(directory, name_of_progress(owner))  # noqa: PTH118
-            lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | _FLAGS, 0o600)
+            lock = open_file(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, in_spool=True)
             try:
                 if locks(lock):
-                    # At its full length, so that later notes need no room on a disk that is full.
-                    os.pwrite(lock, note_of((0, 0)), 0)
+                    os.pwrite(lock, first_note(origin), 0)
                     return cls(directory, owner, lock, is_own=True, sizes={}, settled=(0, 0))
             except BaseException:
                 with contextlib.suppress(OSError):
@@ -103,7 +110,7 @@ class Claim:
         """
         path = os.path.join(directory, name_of_progress(owner))  # noqa: PTH118
         try:
-            lock = os.open(path, os.O_RDWR | os.O_CREAT | _FLAGS, 0o600)
+            lock = open_file(path, os.O_RDWR | os.O_CREAT, in_spool=True)
         except FileNotFoundError:
             return None
         try:
@@ -329,12 +336,17 @@ class Claim:
 
     def _begin_segment(self, *, sync: bool) -> int:
         # No number comes twice: what was removed out of turn may have been read up to its end.
-        number = max(self._settled[0], self._read_to[0], *self._sizes, 0) + 1
-        path = os.path.join(self._directory, name_of_segment(self.owner, number))  # noqa: PTH118
-        # It may be there: we were interrupted when we had begun it. Nobody else makes such a name.
-        if number not in self._files:
-            flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | _FLAGS
-            self._files[number] = os.open(path, flags, 0o600)
+        last = max(self._settled[0], self._read_to[0], *self._sizes, 0)
+        number = last + 1
+        while number not in self._files:  # it may be there: we were interrupted when it was begun
+            path = os.path.join(self._directory, name_of_segment(self.owner, number))  # noqa: PTH118
+            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND
+            try:
+                self._files[number] = open_file(path, flags, in_spool=True)
+            except FileExistsError:  # interrupted even earlier; or somebody wants to read along
+                if number - last >= _TAKEN_NAMES:
+                    raise
+                number += 1
         self._measure()
         self._sizes[number] = self._unread_lines[number] = self._written = 0
         ended, self._writing = self._writing, number
@@ -373,7 +385,7 @@ class Claim:
         if number not in self._files:
             path = os.path.join(self._directory, name_of_segment(self.owner, number))  # noqa: PTH118
             try:
-                self._files[number] = os.open(path, os.O_RDONLY | _FLAGS)
+                self._files[number] = open_file(path, os.O_RDONLY, in_spool=True)
             except FileNotFoundError:
                 return b""
         return os.pread(self._files[number], size, offset)

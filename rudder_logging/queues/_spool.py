@@ -1,21 +1,23 @@
 """The disk's side of the durable queue: what this process writes, and what it has taken over.
 
 `<spool>/<hash of write key and data plane>/` keeps the events of one source apart from others'.
+What is left in that of another data plane goes out, too, if the write key is the same.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import os
 import stat
 from collections.abc import Callable, Container
 
+from .._private_files import make_directories, mend_directory
 from ..exceptions import ConfigError
-from ._files import parse_name
+from ._files import Origin, hash_of, parse_name
+from ._left import unused_sources
 from ._segments import Claim, Line, Position
-from ._urls import SpoolUrl
+from ._urls import SpoolUrl, without_secrets
 
 __all__ = ["SPOOL_ERRORS", "Spool", "check_directory", "is_foreign"]
 
@@ -33,23 +35,36 @@ def is_foreign(error: BaseException) -> bool:
     return isinstance(error, OSError) and error.errno is None
 
 
-def check_directory(path: str, *, follow_symlinks: bool) -> None:
+def check_directory(path: str, *, is_source: bool) -> int | None:
     """Check a directory of a spool, which is there.
 
+    Args:
+        path: Its name.
+        is_source: It is a source's own, of which others need not even know what is in it.
+
+    Returns:
+        Its mode, if that lets others do what they must not; None: it is well.
+
     Raises:
-        ConfigError: It is no directory, another user's, or others can write to it.
+        ConfigError: It is no directory, a link, or another user's.
         OSError: It can't be looked at.
     """
-    found = os.stat(path, follow_symlinks=follow_symlinks)  # noqa: PTH116
+    found = os.lstat(path)
+    if stat.S_ISLNK(found.st_mode):
+        raise ConfigError(
+            f"queue names something that is no directory: {path} is a symbolic link; "
+            "name the directory that it leads to"
+        )
     if not stat.S_ISDIR(found.st_mode):
         raise ConfigError(f"queue names something that is no directory: {path}")
     if os.geteuid() not in (0, found.st_uid):
-        raise ConfigError(f"queue names a directory of another user: {path}; use one of your own")
-    if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         raise ConfigError(
-            f"queue names a directory that others can write to: {path} "
-            f"(mode {stat.S_IMODE(found.st_mode):o}); chmod it to 700"
+            f"queue names a directory of another user: {path}; give it to the user that runs the "
+            f"app, or name one below it ({path}/NAME): that is made"
         )
+    mode = stat.S_IMODE(found.st_mode)
+    forbidden = 0o7077 if is_source else stat.S_IWGRP | stat.S_IWOTH
+    return mode if mode & forbidden else None
 
 
 class Spool:
@@ -57,15 +72,27 @@ class Spool:
 
     Args:
         url: Where it is, and how large it may get.
-        source: What tells this source from others; only a hash of it is written.
+        source: The write key, which tells this source from others, and of which only a hash is
+            written; behind a blank, the data plane's URL.
         report: Called with what went wrong where that need not stop anything.
+        remark: Called with what somebody should know.
     """
 
-    def __init__(self, url: SpoolUrl, source: str, report: Callable[[OSError], None]) -> None:
+    def __init__(
+        self,
+        url: SpoolUrl,
+        source: str,
+        report: Callable[[OSError], None],
+        remark: Callable[[str], None] | None = None,
+    ) -> None:
         self._url = url
         self._report = report
-        name = hashlib.sha256(source.encode()).hexdigest()[:32]
-        self._path = os.path.join(url.path, name)  # noqa: PTH118
+        self._remark = remark
+        key, _, destination = source.partition(" ")
+        self._origin = Origin(hash_of(key), without_secrets(destination))
+        self._path = os.path.join(url.path, hash_of(source))  # noqa: PTH118
+        self._earlier: list[str] | None = None  # where the data plane was elsewhere
+        self._directories: dict[str, str] = {}  # by owner, as of the last look
         self._syncs = url.fsync != "never"
         self._segment_bytes = min(_LARGEST_SEGMENT, url.max_bytes // _SEGMENTS)
         self._max_bytes = url.max_bytes
@@ -87,19 +114,36 @@ class Spool:
         """The source's own directory."""
         return self._path
 
+    @property
+    def key(self) -> str:
+        """The hash of the write key."""
+        return self._origin.key
+
+    @property
+    def paths(self) -> list[str]:
+        """That, and those of earlier data planes, as far as a look has found them."""
+        return [self._path, *(self._earlier or ())]
+
     def prepare(self) -> None:
-        """Make the directory, if it is not there.
+        """Make the directory, if it is not there; take from others what they may do with it.
 
         Raises:
-            ConfigError: It is no directory, another user's, or others can write to it.
-            OSError: It can't be made, now.
+            ConfigError: It is no directory, or another user's.
+            OSError: It can't be made, or not be mended, now.
         """
+        mended = []
         for path in (self._url.path, self._path):
             try:
-                os.makedirs(path, mode=0o700, exist_ok=True)  # noqa: PTH103
+                make_directories(path)
             except (FileExistsError, NotADirectoryError):
                 raise ConfigError(f"queue names something that is no directory: {path}") from None
-            check_directory(path, follow_symlinks=path == self._url.path)
+            mode = check_directory(path, is_source=path == self._path)
+            if mode is not None:
+                mend_directory(path)
+                mended.append(f"{path} (mode {mode:o})")
+        if mended and self._remark is not None:
+            were = ", ".join(mended)
+            self._remark(f"the queue's directory was open to others, and is no more: {were}")
 
     def begin_anew(self) -> None:
         """In a forked child: what the parent writes and has taken over stays the parent's."""
@@ -143,15 +187,13 @@ class Spool:
         is_gone = self._writer is not None and not self._writer.is_in_place()
         if is_gone:
             self._writer = None  # what it holds is still read from the files that are open
-        size, owners = 0, set()
-        with contextlib.suppress(FileNotFoundError), os.scandir(self._path) as entries:
-            for entry in entries:
-                parsed = parse_name(entry.name)
-                if parsed is not None:
-                    owners.add(parsed[0])
-                    with contextlib.suppress(FileNotFoundError):  # delivered in this moment
-                        size += entry.stat(follow_symlinks=False).st_size if parsed[1] else 0
-        self.size = size
+        if self._earlier is None:  # once: what is used later by others is theirs
+            unused = unused_sources(self._url.path, [self._path])
+            self._earlier = [one.directory for one in unused if one.key == self._origin.key]
+        self.size, self._directories = 0, {}
+        for path in self.paths:
+            self._look_into(path)
+        owners = self._directories.keys()
         self._tried.clear()
         self._untouchable &= owners
         self._unread = {owner: why for owner, why in self._unread.items() if owner in owners}
@@ -161,6 +203,16 @@ class Spool:
         ]
         if is_gone:
             raise FileNotFoundError(errno.ENOENT, "the spool's files were removed", self._path)
+
+    def _look_into(self, directory: str) -> None:
+        with contextlib.suppress(FileNotFoundError), os.scandir(directory) as entries:
+            for entry in entries:
+                parsed = parse_name(entry.name)
+                if parsed is not None:
+                    self._directories[parsed[0]] = directory
+                    with contextlib.suppress(FileNotFoundError):  # delivered in this moment
+                        size = entry.stat(follow_symlinks=False).st_size
+                        self.size += size if parsed[1] else 0
 
     def append(self, line: bytes) -> Claim:
         """Write one whole line, or nothing. Returns whose it is.
@@ -172,7 +224,7 @@ class Spool:
         try:
             if writer is None:
                 self.prepare()
-                writer = self._writer = Claim.make(self._path)
+                writer = self._writer = Claim.make(self._path, self._origin)
                 self._own.append(writer)
             writer.append(line, self._segment_bytes, sync=self._syncs)
         except SPOOL_ERRORS:
@@ -245,7 +297,7 @@ class Spool:
             if any(owner == claim.owner for claim in (*self._adopted, *self._own)):
                 continue
             try:
-                adopted = Claim.adopt(self._path, owner)
+                adopted = Claim.adopt(self._directories[owner], owner)
             except OSError as error:
                 if is_foreign(error):
                     raise

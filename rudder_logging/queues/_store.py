@@ -11,6 +11,7 @@ from itertools import islice
 import orjson
 
 from ._eviction import oldest_to_go
+from ._left import Left, left_by_others
 from ._segments import Claim, Line, Position
 from ._spool import SPOOL_ERRORS, Spool, is_foreign
 from ._urls import SpoolUrl
@@ -47,11 +48,12 @@ class Store:
 
     Args:
         url: Where, and within which bounds.
-        source: What tells this source from others.
+        source: What tells this source from others, see `Spool`.
         max_events: How many may be in memory while the disk fails.
         max_bytes: Their size.
         report: Called with the words for it whenever the disk fails, and once with None when it
             is well again. It must not call the app: the queue's lock is held.
+        remark: Called with what somebody should know; as `report`.
 
     Raises:
         ConfigError: The directory is not one that only this user can write to.
@@ -65,11 +67,12 @@ class Store:
         max_events: int,
         max_bytes: int,
         report: Callable[[str | None], None],
+        remark: Callable[[str], None],
     ) -> None:
         self._url = url
         self._max_events, self._max_bytes = max_events, max_bytes
         self._report = report
-        self._spool = Spool(url, source, self._failed)
+        self._spool = Spool(url, source, self._failed, remark)
         self._begin()
         try:
             self._spool.prepare()
@@ -135,6 +138,10 @@ class Store:
         if self._is_reported and is_well and self._spool.is_well and not self._goes_to_memory:
             self._is_reported = False
             self._report(None)
+
+    def look_at_others(self) -> list[Left]:
+        """What sources have left in the spool of which no process lives."""
+        return left_by_others(self._url.path, self._spool.paths, self._spool.key)
 
     def read(self, size: int) -> list[Entry]:
         """The next messages, of about that many bytes; none at the end.

@@ -9,7 +9,7 @@ from typing import Any
 
 from .._events import nearest
 
-__all__ = ["MEMORY", "SpoolUrl", "parse_queue_url"]
+__all__ = ["MEMORY", "SpoolUrl", "parse_queue_url", "without_secrets"]
 
 MEMORY = "memory://"
 
@@ -67,6 +67,14 @@ def parse_queue_url(url: str) -> SpoolUrl | None:
             raise ValueError(f"has the parameter {name} twice; give it once")
         given[name] = _PARAMETERS[name](text)
     return SpoolUrl(path=path, **given)
+
+
+def without_secrets(url: str) -> str:
+    """Scheme and host of a data plane's URL, and its port."""
+    from urllib.parse import urlsplit  # noqa: PLC0415 - costly
+
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}" if parts.netloc else ""
 
 
 def _fsync(text: str) -> str:

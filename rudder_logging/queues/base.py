@@ -33,6 +33,10 @@ class Observer(Protocol):
         """Messages can't be stored where they should, and why; None: it is well again."""
         ...
 
+    def remark(self, text: str) -> None:
+        """Something that an operator should know, and that stops nothing."""
+        ...
+
 
 class EventQueue(Protocol):
     """A first-in, first-out store of messages that keeps each until it is acknowledged.
@@ -140,7 +144,8 @@ def open_queue(
 
     Args:
         option: A URL (see `_urls`), or a queue.
-        source: What tells this handler's events from those of others.
+        source: The write key, which tells this handler's events from those of others; behind a
+            blank, the data plane's URL.
         max_events: How many events may be in memory.
         max_bytes: Their size.
 

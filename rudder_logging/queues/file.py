@@ -33,7 +33,8 @@ class FileQueue:
 
     Args:
         url: Where, and within which bounds.
-        source: What tells this source from others: their events never mix.
+        source: The write key, which tells this source from others, whose events never mix; behind
+            a blank, the data plane's URL.
         max_events: How many may wait in memory while the disk fails.
         max_bytes: Their size.
 
@@ -49,8 +50,14 @@ class FileQueue:
         self._told: str | None = None  # the disk's fault that was reported
         self._notes: deque[Callable[[], object]] = deque()  # to be told once the lock is free
         self._store = Store(
-            url, source, max_events=max_events, max_bytes=max_bytes, report=self._note_fault
+            url,
+            source,
+            max_events=max_events,
+            max_bytes=max_bytes,
+            report=self._note_fault,
+            remark=self._note_remark,
         )
+        self._has_looked_at_others = False
         self._backlog = Backlog(self._store, url.max_age, self._notes)
         self._begin()
 
@@ -91,6 +98,7 @@ class FileQueue:
                 self._look_around()
                 self._store.adopt()
                 self._backlog.read_ahead()
+                self._look_at_others()
         self._tell()
 
     def put(self, message: bytes) -> int:
@@ -267,6 +275,9 @@ class FileQueue:
         is_new, self._told = self._told is None, fault
         self._notes.append(lambda: self._observer.storage_fault(fault, is_new=is_new))
 
+    def _note_remark(self, text: str) -> None:
+        self._notes.append(lambda: self._observer.remark(text))
+
     def _recount(self) -> None:
         self._backlog.recount()
         self._settled.notify_all()
@@ -277,6 +288,13 @@ class FileQueue:
         self._look_at = monotonic() + _SECONDS_BETWEEN_LOOKS
         self._store.look()
         self._drop_expired()
+
+    def _look_at_others(self) -> None:
+        """Once: whoever has mended a write key has events under the wrong one."""
+        if not self._has_looked_at_others:
+            self._has_looked_at_others = True
+            for left in self._store.look_at_others():
+                self._note_remark(f"{left.text}: {left.cure}")
 
     def _drop_expired(self) -> None:
         self._backlog.drop_expired()

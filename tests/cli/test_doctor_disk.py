@@ -65,11 +65,11 @@ def test_spool_that_is_well(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("of", ["spool", "source"])
 def test_directory_that_others_can_write_to(tmp_path: Path, of: str) -> None:
-    """Its mode is told, and the command that mends it."""
+    """Its mode is told, and the command that mends it, as the next handler will."""
     own = own_directory(tmp_path)
     own.mkdir(0o700)
     (tmp_path if of == "spool" else own).chmod(0o777)
-    finding = fault(look(tmp_path))
+    finding = fault(look(tmp_path), Severity.WARNING)
     assert "others can write to" in finding.text
     assert "mode 777" in finding.text
     assert "chmod" in finding.cure

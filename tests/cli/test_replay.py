@@ -10,11 +10,13 @@ import logging
 import lzma
 import os
 import pty
+import resource
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ import pytest
 from rudder_logging import RudderFormatter
 from rudder_logging.cli._common import ExitCode
 from rudder_logging.cli._engine import EVENTS_PER_UPLOAD
+from rudder_logging.cli._stored import read_stored
 from rudder_logging.dataplane import LocalDataPlane
 
 from ..conftest import WRITE_KEY
@@ -519,6 +522,119 @@ def test_another_file_of_the_same_name_is_noticed(plane: LocalDataPlane, log: Pa
     line = complaint(run("replay", log, plane=plane), ExitCode.BAD_INPUT)
     assert "is not what it was" in line
     assert "--again" in line
+
+
+def with_banner(events: Sequence[object]) -> list[object]:
+    """Lines that a program writes whenever it starts, and events."""
+    return [*(f"starting: {number:06d}" + "." * 80 for number in range(60)), *events]
+
+
+@pytest.mark.parametrize("by", ["file", "pipe"])
+def test_a_new_file_with_the_same_banner_is_noticed(
+    plane: LocalDataPlane, tmp_path: Path, by: str
+) -> None:
+    """The program was started again: what it has written until then is not passed over."""
+    log = written(tmp_path / "app.log", with_banner([message(number) for number in range(10)]))
+    words = ["replay", log] if by == "file" else ["replay", "--resume", tmp_path / "kept", "-"]
+
+    def go() -> subprocess.CompletedProcess[str]:
+        return run(*words, plane=plane, stdin=log.read_text() if by == "pipe" else "")
+
+    assert go().returncode == ExitCode.OK
+    with log.open("a") as file:
+        file.write(json.dumps(message(10)) + "\n")
+    assert go().returncode == ExitCode.OK
+    assert len(plane.events) == 11
+    written(log, with_banner([message(number) for number in range(50, 100)]))
+    assert "is not what it was" in complaint(go(), ExitCode.BAD_INPUT)
+    assert run(*words, "--again", plane=plane, stdin=log.read_text()).returncode == ExitCode.OK
+    assert len(plane.events) == 61
+
+
+def test_a_rotated_file_is_found_by_all_that_was_read_of_it(
+    plane: LocalDataPlane, tmp_path: Path
+) -> None:
+    """Of several files with one banner, each goes on where it ended, whatever it is called now."""
+    kept, names = tmp_path / "kept", [tmp_path / f"{number}.log" for number in range(3)]
+    for number, path in enumerate(names):
+        written(path, with_banner([message(10 * number + step) for step in range(number + 2)]))
+    assert run("replay", "--resume", kept, *names, plane=plane).returncode == ExitCode.OK
+    first = len(plane.events)
+    renamed = [path.rename(path.with_suffix(".old")) for path in names]
+    assert run("replay", "--resume", kept, *renamed, plane=plane).returncode == ExitCode.OK
+    assert len(plane.events) == first == 9
+
+
+def test_progress_that_has_no_room_is_not_torn(plane: LocalDataPlane, log: Path) -> None:
+    """The disk takes a part of it: that is told, nothing is sent, and what was kept is kept."""
+    progress = Path(f"{log}.replayed")
+    assert run("replay", log, plane=plane).returncode == ExitCode.OK
+    before = progress.read_bytes()
+    with log.open("a") as file:
+        file.write(json.dumps(message(2_500)) + "\n")
+    limit = (100, resource.getrlimit(resource.RLIMIT_FSIZE)[1])
+    done = subprocess.run(
+        [*COMMAND, "replay", str(log)],
+        env=environment(plane),
+        preexec_fn=partial(resource.setrlimit, resource.RLIMIT_FSIZE, limit),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert f"{progress} can't be written" in complaint(done, ExitCode.BAD_INPUT)
+    assert (progress.read_bytes(), len(plane.events)) == (before, 2_500)
+    assert sorted(path.name for path in log.parent.iterdir()) == [log.name, progress.name]
+
+
+def test_progress_of_thousands_of_inputs_is_read_back(
+    plane: LocalDataPlane, tmp_path: Path
+) -> None:
+    """However long it is: it goes on there, and forgets none."""
+    kept, log = tmp_path / "kept", written(tmp_path / "a.log", [message(0)])
+    assert run("replay", "--resume", kept, log, plane=plane).returncode == ExitCode.OK
+    content = json.loads(kept.read_text())
+    (entry,) = content["inputs"].values()
+    content["inputs"] |= {f"/var/log/{number}.log": entry for number in range(2_600)}
+    kept.write_text(json.dumps(content, indent=2))
+    assert kept.stat().st_size > 1_000_000
+    written(log, [message(0), message(1)])
+    assert run("replay", "--resume", kept, log, plane=plane).returncode == ExitCode.OK
+    assert ids(plane.events) == ["m0", "m1"]
+    assert len(json.loads(kept.read_text())["inputs"]) == 2_601
+
+
+@pytest.mark.parametrize(
+    "more",
+    ['"userId":"first","userId":"second"', '"userId":"second","properties":{"a":1,"\\u0061":2}'],
+)
+def test_what_was_judged_is_what_is_sent(more: str) -> None:
+    """Of equal keys, the server would store the first, where we look at the last."""
+    line = json.dumps(message(1)).replace('"userId": "u"', more)
+    stored = read_stored(line.encode())
+    assert stored is not None
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        assert len(dict(pairs)) == len(pairs)
+        return dict(pairs)
+
+    sent = json.loads(stored.queued + b"}", object_pairs_hook=once)
+    assert sent == stored.event
+    assert sent["userId"] == "second"
+
+
+def test_a_line_without_equal_keys_is_sent_as_it_is() -> None:
+    """Digits that a float has not, and blanks, stay."""
+    line = json.dumps(message(1, properties={})).replace("{}", '{"n": 1.10, "m": 1e3}')
+    stored = read_stored(line.encode())
+    assert stored is not None
+    assert stored.queued + b"}" == line.encode()
+
+
+def test_an_event_as_large_as_a_request_is_replayed(plane: LocalDataPlane, tmp_path: Path) -> None:
+    """What a handler takes by default, a line of a spool or a log may have."""
+    log = written(tmp_path / "a.log", [message(0, properties={"html": "x" * 3_900_000})])
+    assert run("replay", log, plane=plane).returncode == ExitCode.OK
+    assert ids(plane.events) == ["m0"]
 
 
 def test_a_rotated_file_goes_on_with_its_progress(

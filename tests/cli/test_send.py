@@ -30,6 +30,15 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
 }
 
 
+def test_a_timestamp_that_is_none_has_the_commands_cure(plane: LocalDataPlane) -> None:
+    """Not one of Python: a flag has no datetime."""
+    words = ("send", "track", "--user-id", "1", "--event", "e", "--timestamp", "yesterday")
+    line = complaint(run(*words, plane=plane), ExitCode.BAD_INPUT)
+    assert "--timestamp" in line
+    assert "2026-01-31T12:00:00Z" in line
+    assert "aware datetime" not in line
+
+
 def unreachable() -> str:
     """A URL at which nobody listens."""
     with socket.socket() as free:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -65,10 +66,12 @@ def app(spool: Path, away: LocalDataPlane) -> Iterator[App]:
     """Start processes that log events; they end with the test."""
     started: list[subprocess.Popen[str]] = []
 
-    def start(events: list[dict[str, Any]], *, stays: bool = False) -> subprocess.Popen[str]:
+    def start(
+        events: list[dict[str, Any]], *, stays: bool = False, **more: str
+    ) -> subprocess.Popen[str]:
         process = subprocess.Popen(
             [sys.executable, "-c", APP, json.dumps(events), *(["stay"] if stays else [])],
-            env=environment(away, RUDDER_QUEUE=f"file://{spool}"),
+            env=environment(away, RUDDER_QUEUE=f"file://{spool}", **more),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -142,6 +145,40 @@ def test_list_of_an_empty_spool(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (ExitCode.OK, "0 events, 0 bytes\n")
 
 
+def test_what_is_no_spool_is_told(tmp_path: Path) -> None:
+    """A directory with something else is no empty spool."""
+    (tmp_path / "app.log").touch()
+    for words in (("list",), ("show",), ("purge", "--all", "--yes")):
+        line = complaint(run("spool", *words, tmp_path), ExitCode.BAD_INPUT)
+        assert f"{tmp_path} is no spool" in line
+
+
+def test_list_tells_of_events_under_a_key_that_is_not_used(
+    app: App, spool: Path, away: LocalDataPlane
+) -> None:
+    """How many, since when, for which host, and the command that sends them; never the key."""
+    app(PEOPLE)
+    key = "wrong-key-of-yesterday"
+    process = app(PEOPLE[:2], stays=True, RUDDER_WRITE_KEY=key)
+    assert run("spool", "list", spool, plane=away).stderr == ""
+    process.kill()
+    process.wait()
+    oldest = {one["bytes"]: one["oldest"] for one in listed(spool)}
+    done = run("spool", "list", spool, plane=away)
+    (line,) = done.stderr.splitlines()
+    assert f"2 events since {oldest[min(oldest)]} for {away.url} wait in" in line
+    assert "under another write key" in line
+    assert key not in done.stdout + done.stderr
+    (command,) = re.findall(r"rudder-logging replay (\S+)/\*\.jsonl && .*purge \1 --all", line)
+    away.heal()
+    files = Path(command).glob("*.jsonl")
+    assert run("replay", *files, plane=away).returncode == ExitCode.OK
+    assert ids(away.events) == ["1", "2"]
+    assert run("spool", "purge", command, "--all", "--yes").returncode == ExitCode.OK
+    assert list(Path(command).iterdir()) == []
+    assert run("spool", "list", spool, plane=away).stderr == ""
+
+
 def test_ages() -> None:
     """They are told in the largest unit that fits."""
     now = 1_800_000_000.0
@@ -196,6 +233,16 @@ def test_damaged_lines_are_told(app: App, spool: Path) -> None:
     assert len(done.stdout.splitlines()) == 1
     assert "is damaged" in done.stderr
     assert "secret" not in done.stderr
+
+
+def test_show_steers_no_terminal(app: App, spool: Path) -> None:
+    """What a terminal would obey is shown as JSON writes it, and means the same."""
+    text = "\x9b2J\x1b[31m\u202egnp.exe\u2066\x7f\U000e0041 \u00e9 \U0001f600"
+    app([{"user_id": text, "message_id": "1"}])
+    done = run("spool", "show", spool)
+    assert json.loads(done.stdout)["userId"] == text
+    assert done.stdout.rstrip("\n").isprintable()
+    assert "\u00e9 \U0001f600" in done.stdout
 
 
 def test_purge_of_a_user(

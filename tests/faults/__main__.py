@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 import tempfile
 from pathlib import Path
@@ -35,8 +34,8 @@ def main(words: list[str]) -> int:
     for scenario in SCENARIOS:
         if words and not any(word.lower() in scenario.name.lower() for word in words):
             continue
-        if scenario.needs and importlib.util.find_spec(scenario.needs) is None:
-            sys.stderr.write(f"   --    {scenario.name}: needs {scenario.needs}\n")
+        if scenario.obstacle is not None:
+            sys.stderr.write(f"   --    {scenario.name}: needs {scenario.obstacle}\n")
             continue
         began = monotonic()
         account = _play(scenario)

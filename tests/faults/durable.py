@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
+from typing import Any
 
 from .stage import Stage, wait_until
 from .web import end_gunicorn, start_gunicorn, visit
 
 __all__ = [
+    "data_plane_moved",
+    "gunicorn_drops_privileges",
     "gunicorn_worker_killed",
     "killed",
     "killed_amidst",
@@ -20,9 +24,12 @@ __all__ = [
 ]
 
 
-def _next_process(stage: Stage) -> None:
+_NOBODY = 65534
+
+
+def _next_process(stage: Stage, **options: Any) -> None:
     """It merely makes a handler."""
-    stage.run("assert handler.flush()")
+    stage.run("assert handler.flush()", **options)
 
 
 def killed(stage: Stage) -> None:
@@ -140,7 +147,35 @@ def two_sources(stage: Stage) -> None:
     stage.plane.overloaded = True
     stage.run("log(range(10))\nos.kill(os.getpid(), signal.SIGKILL)", code=-signal.SIGKILL)
     stage.plane.overloaded = False
-    another = f"http://localhost:{stage.plane.port}"
-    stage.run("log(range(10, 20))\nassert handler.flush()", data_plane_url=another)
+    stage.plane.write_key = None  # it has both
+    stage.run(
+        "log(range(10, 20))\nassert handler.flush()",
+        write_key="another-key",
+        says=r"10 events since .* under another write key, .*rudder-logging replay .*\n",
+    )
     assert stage.account().delivered == frozenset(range(10, 20))
     _next_process(stage)
+
+
+def data_plane_moved(stage: Stage) -> None:
+    """What was written for a wrong URL goes out when the app is started with the right one."""
+    stage.run(
+        "log(range(20))\nos.kill(os.getpid(), signal.SIGKILL)",
+        code=-signal.SIGKILL,
+        data_plane_url="http://127.0.0.1:9",
+    )
+    _next_process(stage)
+
+
+def gunicorn_drops_privileges(stage: Stage) -> None:
+    """Root's master makes the spool, in the app user's directory; all are killed."""
+    with tempfile.TemporaryDirectory() as directory:
+        os.chown(directory, _NOBODY, _NOBODY)
+        queue = f"file://{directory}/spool"
+        stage.plane.overloaded = True
+        words = ("--user", str(_NOBODY), "--group", str(_NOBODY))
+        server, port = start_gunicorn(stage, "sync", *words, preload=True, queue=queue)
+        visit(port, range(1, 20))
+        server.kill()
+        stage.plane.overloaded = False
+        _next_process(stage, queue=queue)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import os
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,6 +32,8 @@ class Scenario:
     """Whether the queue is on the disk."""
     needs: str = ""
     """A module that not every system has."""
+    needs_root: bool = False
+    """Whether only root can have it happen."""
 
     @property
     def expected(self) -> Account:
@@ -38,6 +42,13 @@ class Scenario:
         dropped = {reason: frozenset(numbers) for reason, numbers in self.dropped.items()}
         delivered = accepted.difference(*dropped.values(), self.vanished)
         return Account(accepted, delivered, dropped=dropped)
+
+    @property
+    def obstacle(self) -> str | None:
+        """What it needs and does not have here."""
+        if self.needs and importlib.util.find_spec(self.needs) is None:
+            return self.needs
+        return "root" if self.needs_root and os.geteuid() != 0 else None
 
     def play(self, directory: Path) -> Account:
         """Have it happen; return what became of the events.

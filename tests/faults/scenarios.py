@@ -443,6 +443,14 @@ SCENARIOS = (
     _durable(
         name="two sources share its directory, and do not mix", run=durable.two_sources, accepted=20
     ),
+    _durable(name="the data plane has moved", run=durable.data_plane_moved, accepted=20),
+    _durable(
+        name="gunicorn's workers drop root, and are killed",
+        run=durable.gunicorn_drops_privileges,
+        needs="gunicorn",
+        needs_root=True,
+        accepted=20,
+    ),
     _durable(
         name="a signal handler logs inside a log call",
         run=partial(reentry.inside_emit, by="signal"),

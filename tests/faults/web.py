@@ -79,15 +79,23 @@ def _end(server: Process) -> None:
     assert "Traceback" not in server.stderr
 
 
-def start_gunicorn(stage: Stage, worker: str, *, preload: bool) -> tuple[Process, int]:
-    """Start it with two workers; return it and its port."""
+def start_gunicorn(
+    stage: Stage, worker: str, *words: str, preload: bool, **options: str
+) -> tuple[Process, int]:
+    """Start it with two workers, words of its command and the handlers' options.
+
+    Returns:
+        It, and its port.
+    """
     stage.write("web.py", _APP.format(logs_at_import=preload))
     server = stage.start(
         *("-m", "gunicorn", "web:app", "--bind", "127.0.0.1:0"),
         *("--workers", "2", "--threads", "2", "--worker-class", worker),
         *("--worker-tmp-dir", str(stage.directory), "--no-control-socket"),
         *(["--preload"] if preload else []),
+        *words,
         upload_interval=60,
+        **options,
     )
     return server, _port(server, r"Listening at: http://127\.0\.0\.1:(\d+)")
 

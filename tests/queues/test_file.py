@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import textwrap
@@ -345,13 +346,51 @@ def message(number: int, **more: Any) -> bytes:
     return json.dumps({"n": number, **more}).encode()[:-1]
 
 
-@pytest.mark.parametrize("mode", [0o777, 0o770, 0o702])
-def test_a_directory_that_others_can_write_to_is_refused(spool: Path, mode: int) -> None:
-    """Whoever can write there could read events, or have theirs sent."""
+@pytest.mark.parametrize("mode", [0o777, 0o2770, 0o702])
+def test_directories_that_others_can_write_to_are_mended_and_that_is_told_once(
+    spool: Path, caplog: pytest.LogCaptureFixture, mode: int
+) -> None:
+    """A volume of Kubernetes has such modes at each start (`fsGroup`): the app has to start."""
+    queue, _ledger = queue_of(spool)
+    queue.put(message(1))
+    queue.begin_anew()
+    (own,) = spool.iterdir()
+    (segment,) = segments(spool)
+    for path in (spool, own):
+        path.chmod(mode)
+    segment.chmod(0o660)
+    queue, _ledger = queue_of(spool)
+    assert queue.get(1_000) == [message(1)]
+    queue.put(message(2))
+    modes = {path: stat.S_IMODE(path.stat().st_mode) for path in [spool, *spool.rglob("*")]}
+    assert {mode for path, mode in modes.items() if path.is_dir()} == {0o700}
+    assert {mode for path, mode in modes.items() if path.is_file()} == {0o600}
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"
+    assert f"{spool} (mode {mode:o}), {own} (mode {mode:o})" in record.getMessage()
+
+
+def test_what_is_only_read_by_others_may_be_so(spool: Path) -> None:
+    """A directory of the app's that others list is left as it is; its own below it is nobody's."""
     spool.mkdir()
-    spool.chmod(mode)
-    with pytest.raises(ConfigError, match=r"others can write to: .*chmod it to 700"):
-        queue_of(spool)
+    spool.chmod(0o755)
+    queue_of(spool)
+    (own,) = spool.iterdir()
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (spool, own)] == [0o755, 0o700]
+
+
+@pytest.mark.parametrize("umask", [0, 0o022, 0o777])
+def test_missing_directories_are_made_for_the_owner_only(spool: Path, umask: int) -> None:
+    """Whatever the umask is: who can write to one of them could move the spool away."""
+    before = os.umask(umask)
+    try:
+        queue, _ledger = queue_of(spool / "a" / "b")
+        queue.put(message(1))
+    finally:
+        os.umask(before)
+    found = [spool, *spool.rglob("*")]
+    modes = {(path.is_dir(), stat.S_IMODE(path.stat().st_mode)) for path in found}
+    assert modes == {(True, 0o700), (False, 0o600)}
 
 
 def test_what_is_no_directory_is_refused(spool: Path) -> None:
