@@ -634,9 +634,9 @@ def test_flush_and_close_raise_nothing(
 
     with monkeypatch.context() as patch:
         patch.setattr(handler._pipeline.queue, verb, fail)
-        logger = wire(handler)
+        calls = EventLogger(wire(handler))
         for _ in range(5):
-            logger.info("e", extra={"rudder": {"user_id": 1}})
+            calls.track("1", "e")
         assert handler.flush(0.1) is False
         handler.close()
     assert caplog.text.count("delivery failed with TypeError") == 1

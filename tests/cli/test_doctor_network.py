@@ -75,7 +75,7 @@ def test_all_is_well(plane: LocalDataPlane) -> None:
     ("status", "words", "text", "cure"),
     [
         (401, "invalid write key", "401 'invalid write key'", "check write_key"),
-        (404, "source is disabled", "404 'source is disabled'", "enable the source"),
+        (404, "source is disabled", "404 'source is disabled'", "the source; events wait"),
         (404, "404 page not found", "404 '404 page not found'", "correct data_plane_url"),
         (403, "<html>", "403 with a text that is not the gateway's", "check write_key"),
         (200, "welcome", "200 with a text that is not", "something else than a data plane"),
