@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from json.decoder import scanstring  # type: ignore[attr-defined]
 from typing import Any
 
 __all__ = ["json_text", "overflows", "parse"]
+
+_Number = Callable[[str], float]
 
 _SPACE = re.compile(r"[ \t\n\r]*")
 _NUMBER = re.compile(r"(-?(?:0|[1-9][0-9]*))(\.[0-9]+)?([eE][-+]?[0-9]+)?")
@@ -17,25 +19,30 @@ _WORDS = {"t": ("true", True), "f": ("false", False), "n": ("null", None)}
 _SURROGATES = dict.fromkeys(range(55296, 57344), "�")
 
 
-def parse(body: bytes) -> Any:
+def parse(body: bytes, infinite: list[str] | None = None) -> Any:
     """What stands in a body; a number too large for the gateway is an infinity.
+
+    Args:
+        body: UTF-8, more or less.
+        infinite: Gets the text of each number that is one.
 
     Raises:
         ValueError: It is not JSON.
     """
     # Bad bytes become lone surrogates first, as \ud800 escapes do; then all become U+FFFD.
     text = body.decode("utf-8", "surrogateescape")
+    number, integer = _numbers([] if infinite is None else infinite)
     try:
         document = json.loads(
             text,
             object_pairs_hook=_first_wins,
             parse_constant=_refuse,
-            parse_float=float,
-            parse_int=_integer,
+            parse_float=number,
+            parse_int=integer,
         )
         return _mended(document) if "\\ud" in text.lower() or not _is_valid(text) else document
     except RecursionError:  # Python's own parser takes about a thousand levels
-        return _deep(text)
+        return _deep(text, number, integer)
 
 
 def overflows(document: Any) -> bool:
@@ -71,9 +78,20 @@ def _refuse(constant: str) -> None:
     raise ValueError(constant)
 
 
-def _integer(text: str) -> float:
-    value = float(text)
-    return value if math.isinf(value) else int(text)
+def _numbers(infinite: list[str]) -> tuple[_Number, _Number]:
+    """How numbers are read: with a point or an exponent, and without."""
+
+    def number(text: str) -> float:
+        value = float(text)
+        if math.isinf(value):
+            infinite.append(text)
+        return value
+
+    def integer(text: str) -> float:
+        value = number(text)
+        return value if math.isinf(value) else int(text)
+
+    return number, integer
 
 
 def _is_valid(text: str) -> bool:
@@ -94,7 +112,7 @@ def _mended(value: Any) -> Any:
     return value
 
 
-def _deep(text: str) -> Any:
+def _deep(text: str, number: _Number, integer: _Number) -> Any:
     """The same by a stack of its own, which has no end."""
     root: list[Any] = []
     open_ones: list[tuple[Any, str]] = [
@@ -103,7 +121,7 @@ def _deep(text: str) -> Any:
     at = _skip(text, 0)
     while True:
         container, key = open_ones[-1]
-        value, at = _value(text, at)
+        value, at = _value(text, at, number, integer)
         if isinstance(container, list):
             container.append(value)
         else:
@@ -149,7 +167,7 @@ def _key(text: str, at: int) -> tuple[str, int]:
     return key.translate(_SURROGATES), _skip(text, at + 1)
 
 
-def _value(text: str, at: int) -> tuple[Any, int]:
+def _value(text: str, at: int, number: _Number, integer: _Number) -> tuple[Any, int]:
     """A value, of a list or an object only its opening; and the next place that is no space."""
     first = text[at : at + 1]
     if first in ("[", "{"):
@@ -163,4 +181,4 @@ def _value(text: str, at: int) -> tuple[Any, int]:
     if not match:
         raise json.JSONDecodeError("Expecting value", text, at)
     is_whole = match[2] is None and match[3] is None
-    return _integer(match[0]) if is_whole else float(match[0]), _skip(text, match.end())
+    return (integer if is_whole else number)(match[0]), _skip(text, match.end())

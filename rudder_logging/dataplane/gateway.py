@@ -135,21 +135,24 @@ def decompress(raw: bytes, content_encoding: str | None, most: int) -> bytes | V
 
 def check_body(path: str, body: bytes, max_request_bytes: int = MAX_REQUEST_BYTES) -> Verdict:
     """What a decompressed body earns, and the events that are stored of it."""
+    infinite: list[str] = []
     try:
-        document = parse(body)
+        document = parse(body, infinite)
     except ValueError:
         return Verdict(400, _INVALID_JSON)
     if path in _BATCHES:
-        return _check_events(_batch_of(document), len(body), max_request_bytes)
+        return _check_events(_batch_of(document), len(body), max_request_bytes, infinite)
     if isinstance(document, list):
         return Verdict(400, _NOT_AN_EVENT)
     event = document if isinstance(document, dict) else {}
     forced = {"type": path.rpartition("/")[2]}
     around = _BYTES_AROUND_ONE_EVENT + len(json.dumps(forced)) * ("type" not in event)
-    return _check_events([{**event, **forced}], len(body) + around, max_request_bytes)
+    return _check_events([{**event, **forced}], len(body) + around, max_request_bytes, infinite)
 
 
-def _check_events(candidates: list[Any], size: int, max_request_bytes: int) -> Verdict:
+def _check_events(
+    candidates: list[Any], size: int, max_request_bytes: int, infinite: list[str]
+) -> Verdict:
     for index, candidate in enumerate(candidates):
         if not isinstance(candidate, dict):
             return Verdict(400, _NOT_AN_EVENT, culprit=index)
@@ -157,7 +160,7 @@ def _check_events(candidates: list[Any], size: int, max_request_bytes: int) -> V
             return Verdict(400, _NO_ID, culprit=index)
     if size > max_request_bytes:
         return TOO_LARGE
-    for index, candidate in enumerate(candidates):
+    for index, candidate in enumerate(candidates if infinite else ()):
         if overflows(candidate):
             return Verdict(400, _INVALID_JSON, culprit=index)
     if not candidates:
@@ -173,8 +176,9 @@ def check_import(body: bytes, max_request_bytes: int, say: Callable[[Verdict], V
         max_request_bytes: Of each user's share.
         say: Puts a verdict into the words of the server's version.
     """
+    infinite: list[str] = []
     try:
-        document = parse(body)
+        document = parse(body, infinite)
     except ValueError:
         return say(Verdict(400, _INVALID_JSON))
     shares: dict[tuple[str, str], list[Any]] = {}
@@ -186,7 +190,7 @@ def check_import(body: bytes, max_request_bytes: int, say: Callable[[Verdict], V
     verdicts = []
     for share in shares.values():
         size = len(body) if len(shares) == 1 else len(json_text({"batch": share}))
-        verdicts.append(say(_check_events(share, size, max_request_bytes)))
+        verdicts.append(say(_check_events(share, size, max_request_bytes, infinite)))
     faults = [verdict for verdict in verdicts if verdict.status != _OK]
     events = tuple(event for verdict in verdicts for event in verdict.events)
     if not faults:

@@ -154,6 +154,7 @@ class _Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's own
         self._live.discard(self)
+        self._transport.close()  # else TLS, before Python 3.11, warns that nobody did
         self._has_ended = self._is_closing = True
         self._news.set()
         self._room.set()
