@@ -8,7 +8,8 @@ The files, in the order in which an event meets them:
   `_settings.py`: the default handler's settings
 - `_serverless.py`: `flushing`, for functions whose process is frozen when they return
 - `_handler.py`: `RudderHandler`, from record to queue; `_pipeline.py`: what stands behind it;
-  `_lifecycle.py`: exits and forks; `_stdlib.py`: what logging itself asks of it
+  `_lifecycle.py`: exits and forks; `_workers.py`: what Celery and RQ do; `_stdlib.py`: what
+  logging itself asks of it
 - `_context.py`: what `bind()` has bound
 - `_formatter.py`: `RudderFormatter`, from record to message; `_before_send.py`: the app's hook
 - `_events.py`: the seven event types in one table; `build` and `validate`

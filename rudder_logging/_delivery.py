@@ -29,6 +29,7 @@ from ._reports import Reports
 from ._retry import LONGEST_IDLE, Patience, RetryPolicy
 from .exceptions import (
     CertificateError,
+    ConnectionFailedError,
     DeliveryError,
     HeldError,
     KeptBackError,
@@ -58,6 +59,19 @@ _WITNESSES, _TRIES_A_WITNESS = 5, 3
 _TRIES_WITH_FEW_WITNESSES = 60
 """For an event to be refused over 500s. Where a server fails at random, one healthy event in 40,000
 is, at the worst; with few others behind it, one in 600 if nine of ten requests fail."""
+
+
+class _Disowned:
+    """A transport in a forked child, in place of the parent's."""
+
+    def send(
+        self,
+        body: bytes,  # noqa: ARG002
+        timeout: float | None = None,  # noqa: ARG002
+        *,
+        plain: bool = False,  # noqa: ARG002
+    ) -> Answer:
+        raise ConnectionFailedError("the process has forked, and this is the parent's to send")
 
 
 class Delivery:
@@ -179,6 +193,10 @@ class Delivery:
         """Whether, under pytest, nothing may leave for where it sends to, at present."""
         is_kept_back = getattr(self._transport, "is_kept_back", None)
         return is_kept_back is not None and is_kept_back()
+
+    def disown(self) -> None:
+        """Called in a forked child: nothing of the parent's is sent from here."""
+        self._transport = _Disowned()
 
     def close(self) -> None:
         """Let go of connections; the next upload opens new ones."""

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 from ._clock import monotonic
 from ._ids import MOMENTS
 from ._reports import tell_undelivered
+from ._workers import deliver_before_rq_exits, keep_in_celery
 
 if TYPE_CHECKING:  # it imports logging.handlers, which importing the package need not
     from ._listener import BatchListener
@@ -64,7 +65,7 @@ ending_since: float | None = None
 seconds_kept = 0.0
 """For how long the process has been kept from ending since then, for the sake of events."""
 _finalized_in: int | None = None
-_watches_uwsgi = False
+_watches_uwsgi = _keeps_in_celery = False
 _EXIT_PRIORITY = 100  # before multiprocessing's own finalizers, which have less
 _PR_SET_PDEATHSIG, _PR_GET_PDEATHSIG = 1, 2  # of Linux' <linux/prctl.h>
 _SECONDS_UNTIL_AGAIN = 0.02
@@ -80,12 +81,19 @@ def add_listener(listener: BatchListener) -> None:
 
 def add_forkable(forkable: Forkable) -> None:
     """In a forked child, have it begin anew."""
-    global _watches_uwsgi
+    global _watches_uwsgi, _keeps_in_celery
     _forkables.add(forkable)
+    if not _keeps_in_celery and "celery.signals" in sys.modules:
+        _keeps_in_celery = True
+        keep_in_celery(_handlers)
     uwsgi = sys.modules.get("uwsgi")
     if uwsgi is not None and not _watches_uwsgi:
         _watches_uwsgi = True
         _watch_forks_of(uwsgi)
+
+
+def _handlers() -> list[logging.Handler]:
+    return [one for one in list(_forkables) if isinstance(one, logging.Handler)]
 
 
 def _watch_forks_of(uwsgi: ModuleType) -> None:
@@ -133,6 +141,8 @@ def finish_with_worker() -> None:
         from multiprocessing.util import Finalize  # noqa: PLC0415 - loaded in such a child anyway
 
         Finalize(None, _deliver_all, exitpriority=_EXIT_PRIORITY)
+    with contextlib.suppress(Exception):  # not what we know as RQ
+        deliver_before_rq_exits(_deliver_all)
     celery = sys.modules.get("celery.signals")
     if celery is not None:
         with contextlib.suppress(Exception):  # not what we know as celery
@@ -216,7 +226,7 @@ def _at_exit() -> None:
 
 def _have_ours_closed_last() -> None:
     """Have logging close our handlers after all others, which may hold records back for them."""
-    ours = {id(one): one for one in list(_forkables) if isinstance(one, logging.Handler)}
+    ours = {id(one): one for one in _handlers()}
     references: list[Any] = logging._handlerList  # type: ignore[attr-defined]  # noqa: SLF001
     references.sort(key=lambda reference: id(reference()) not in ours)  # it begins with the last
     for reference in references:
@@ -418,6 +428,9 @@ def _after_fork_in_child() -> None:
     ending_since, seconds_kept = None, 0.0  # an exit hook may have forked it, and it lives on
     _ended_since, _drains_for_sigterm = None, False
     MOMENTS.begin_anew()
+    for listener in list(_listeners):
+        with contextlib.suppress(Exception):  # as below
+            listener.disown()
     _listeners.clear()
     for forkable in list(_forkables):
         # Not logged: logging's locks may be held by a thread that this process does not have.

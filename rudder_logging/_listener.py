@@ -90,6 +90,7 @@ class BatchListener(QueueListener):
         self._life: Any = threading.RLock()
         self._delivering: Any = threading.RLock()
         self._deliverer: int | None = None
+        self._greenlet: object = None  # in which the thread runs, if gevent has made it one
         self._starting = self._stopping = self._died = False
         self._hurry = 0  # counts requests not to wait
         self._hurried = 0  # those that have been heeded: all that waited then has been taken
@@ -227,6 +228,20 @@ class BatchListener(QueueListener):
             self._drains += 1  # what the thread has taken meanwhile is stale, too
             self._delivering.release()
 
+    def disown(self) -> None:
+        """Called in a forked child: whatever delivers here goes on in the parent alone.
+
+        gevent's greenlets are in the child, too, and would run.
+        """
+        self._abandoned = True
+        self._delivery.disown()
+        gevent = sys.modules.get("gevent")
+        if gevent is not None and isinstance(self._greenlet, gevent.Greenlet):
+            # A thread ends by this exception without a word, if it is among those that run.
+            if self._thread is not None and self._thread.ident is not None:
+                getattr(threading, "_active", {})[self._thread.ident] = self._thread
+            self._greenlet.kill(SystemExit, block=False)
+
     def outlive_threads(self) -> None:
         """The process begins to end: wait for no thread that is ended while it holds a lock."""
         if isinstance(self._life, EndingLock):
@@ -318,6 +333,8 @@ class BatchListener(QueueListener):
             if self._thread is not threading.current_thread():
                 return False
             self.retired = False
+            if (greenlet := sys.modules.get("greenlet")) is not None:
+                self._greenlet = greenlet.getcurrent()
             return True
 
     def _until_due(self, pending: int, now: float) -> tuple[float, int]:

@@ -85,6 +85,7 @@ ORDER = [
     "_context",
     "_pipeline",
     "_lifecycle",
+    "_workers",
     "_listener",
     "_delivery",
     "_batch_limit",

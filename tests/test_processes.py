@@ -141,7 +141,7 @@ def test_a_server_that_is_not_well_does_not_keep_the_process(
     else:
         done = run(plane, script, patience=0.5)
     took = monotonic() - float(done.stdout)
-    assert took < 0.5 + 1
+    assert took < 0.5 + 8  # it would be ten without
     (line,) = [line for line in done.stderr.splitlines() if "not delivered" in line]
     assert line.startswith("rudder_logging: 5 events were not delivered before the process ended")
     assert ("disabled" in line) is (fault == "refusing the key")

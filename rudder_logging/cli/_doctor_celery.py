@@ -3,44 +3,33 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import sys
 from collections.abc import Iterator
-from typing import Any
 
-from ._doctor_config import disarmed
 from ._doctor_findings import Finding, a_warning
-from ._doctor_tree import reached, root
+from ._doctor_tree import named, reached, root
 
 __all__ = ["of_celery"]
 
 
 def of_celery() -> Iterator[Finding]:
-    """Root's handlers that workers of the app's would take off."""
-    if not any(_takes_over(app) for app in _apps()):
-        return
-    for found in reached(root):
+    """Root's level, which workers of the app's would set; its handlers they get back from us."""
+    if root.level <= logging.INFO and any(reached(root)) and _sets_up_logging():
         yield a_warning(
-            str(found),
-            "is taken off by Celery workers, so that events of tasks don't leave by it",
-            "set worker_hijack_root_logger=False and start workers with `-l INFO`, or configure "
-            "logging in a receiver of celery.signals.setup_logging",
+            named(root),
+            "Celery workers give it the level of their option -l, WARNING by default; events that "
+            "tasks log at INFO then don't leave by its handlers",
+            "start workers with `-l INFO`, or give the app's own loggers a level",
         )
 
 
-def _apps() -> list[Any]:
+def _sets_up_logging() -> bool:
     # Celery itself is not imported for this: an app that has it has done so.
     state, signals = sys.modules.get("celery._state"), sys.modules.get("celery.signals")
     if state is None or signals is None:
-        return []
+        return False
     with contextlib.suppress(AttributeError):  # of another version
-        # A receiver of either may put handlers on.
-        if not signals.setup_logging.receivers and not signals.after_setup_logger.receivers:
-            return list(state._get_active_apps())  # noqa: SLF001 - there is no other way
-    return []
-
-
-def _takes_over(app: Any) -> bool:
-    # Settings may be read from a module of the app's only now, which may raise anything.
-    with disarmed(), contextlib.suppress(Exception):
-        return bool(app.conf.worker_hijack_root_logger)
+        # A receiver of it configures logging instead.
+        return bool(state._get_active_apps()) and not signals.setup_logging.receivers  # noqa: SLF001
     return False

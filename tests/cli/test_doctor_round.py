@@ -248,27 +248,38 @@ def keep(**_options):
     "Configures logging instead of Celery."
 def worker():
     logging.config.dictConfig(LOGGING)
-    app.log.setup_logging_subsystem(loglevel="INFO")
+    celery.signals.celeryd_init.send(sender="worker", instance=None, conf=app.conf, options={{}})
+    app.log.setup_logging_subsystem(loglevel="WARNING")
 {then}
 """
 
 
 @pytest.mark.parametrize(
-    ("then", "is_taken_off"),
+    ("then", "sets_level"),
     [
         ("", True),
-        ("app.conf.worker_hijack_root_logger = False", False),
+        ("app.conf.worker_hijack_root_logger = False", True),
         ("celery.signals.setup_logging.connect(keep)", False),
     ],
 )
-def test_celery_takes_roots_handlers_off(
-    content: dict[str, Any], tmp_path: Path, then: str, *, is_taken_off: bool
+def test_celery_sets_roots_level(
+    content: dict[str, Any], tmp_path: Path, then: str, *, sets_level: bool
 ) -> None:
-    """Workers do so unless they are told not to: what they do, and what the doctor says, agree."""
+    """What workers do without `-l INFO`, and what the doctor says, agree. So does the warning."""
     pytest.importorskip("celery")
     text = CELERY.format(content=content, then=then)
     code, out = visit_module(text, tmp_path)
     assert code == 0
-    assert ("is taken off by Celery workers" in out) is is_taken_off
+    assert ("Celery workers give it the level of their option -l" in out) is sets_level
     _, out, _ = doctor("--offline", "--config", "site_settings:worker", "shop", at=tmp_path)
-    assert ("logger 'shop' at INFO: does NOT leave" in out) is is_taken_off
+    assert ("logger 'shop' at INFO: does NOT leave" in out) is sets_level
+    assert ("Celery has set the root logger's level to WARNING" in out) is sets_level
+
+
+def test_celery_leaves_roots_handlers_on(content: dict[str, Any], tmp_path: Path) -> None:
+    """Workers take them off and get them back: with `-l INFO`, events leave, as the doctor says."""
+    pytest.importorskip("celery")
+    text = CELERY.format(content=content, then="").replace('"WARNING"', '"INFO"')
+    (tmp_path / "site_settings.py").write_text(text)
+    _, out, _ = doctor("--offline", "--config", "site_settings:worker", "shop", at=tmp_path)
+    assert "logger 'shop' at INFO: leaves" in out

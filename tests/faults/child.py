@@ -46,10 +46,16 @@ def on_drop(event: dict[str, Any], reason: str) -> None:
         note("dropped", event["properties"]["n"], event["messageId"], reason)
 
 
-def wire(name: str = "app", **options: Any) -> RudderHandler:
-    """Add a handler to a logger; what is not given comes from the environment."""
+def make(**options: Any) -> RudderHandler:
+    """Make a handler; what is not given comes from the environment."""
     handler = RudderHandler(**{"on_drop": on_drop, **options})
     _handlers.append(handler)
+    return handler
+
+
+def wire(name: str = "app", **options: Any) -> RudderHandler:
+    """Add a handler to a logger."""
+    handler = make(**options)
     logger = logging.getLogger(name)
     logger.setLevel(logging.INFO)
     logger.addHandler(handler)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from .stage import PRELUDE, Stage
+from .stage import PRELUDE, Stage, wait_until
 
-__all__ = ["patched_after_import", "patched_first"]
+__all__ = ["fork_during_an_upload", "patched_after_import", "patched_first"]
 
 _LOG = """
 import gevent
@@ -23,3 +23,35 @@ def patched_after_import(stage: Stage) -> None:
     """After the package was imported, before the handler is made."""
     prelude = PRELUDE.replace("handler =", _PATCH + "handler =")
     stage.run(_LOG, prelude, strict=False)
+
+
+def fork_during_an_upload(stage: Stage) -> None:
+    """All greenlets run in a forked child, too: the one that uploads is the parent's."""
+    stage.plane.latency = 0.5
+    process = stage.start_script(
+        """
+        import gevent
+        log(range(100))
+        while not handler.stats().requests:
+            gevent.sleep(0.01)
+        gevent.sleep(0.1)  # so that it waits for the answer
+        child = os.fork()
+        if not child:
+            until("go")
+            log(range(100, 110))
+            sys.exit(0)
+        log(range(110, 120))
+        while not (ended := os.waitpid(child, os.WNOHANG))[0]:
+            gevent.sleep(0.01)
+        assert ended[1] == 0
+        """,
+        _PATCH + PRELUDE,
+        strict=False,
+        upload_interval=0.01,
+        max_batch_bytes=4_000,
+        max_event_bytes=1_000,
+    )
+    wait_until(lambda: len(stage.plane.events) >= 110, "the parent's events")
+    stage.go()
+    process.wait()
+    assert "Traceback" not in process.stderr

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from .account import Account
 from .stage import Stage
+from .workers import redis_server
 
 __all__ = ["Scenario"]
 
@@ -31,7 +32,7 @@ class Scenario:
     durable: bool = False
     """Whether the queue is on the disk."""
     needs: str = ""
-    """A module that not every system has."""
+    """A module that not every system has; or `redis-server`."""
     needs_root: bool = False
     """Whether only root can have it happen."""
 
@@ -46,6 +47,8 @@ class Scenario:
     @property
     def obstacle(self) -> str | None:
         """What it needs and does not have here."""
+        if self.needs == "redis-server":
+            return self.needs if redis_server() is None else None
         if self.needs and importlib.util.find_spec(self.needs) is None:
             return self.needs
         return "root" if self.needs_root and os.geteuid() != 0 else None

