@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import count, islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .queues.base import EventQueue
@@ -101,6 +101,9 @@ class Ledger:
         self._lost_answers = _Tally()
         self._adopted, self._spool_errors = _Tally(), _Tally()
         self._dropped: dict[str, _Tally] = {"queue_full": _Tally()}
+        # The queue in memory counts what it drops as it drops it: a signal handler that raises in
+        # between, or before this has the list of them, would leave them uncounted.
+        self._counts_evicted: dict[str, Any] = {}
         self._is_settling = False  # some are no longer pending, and not counted elsewhere yet
         self.holding: str | None = None
         self.accept = self._accepted.one
@@ -153,6 +156,9 @@ class Ledger:
         Returns:
             Them; None: that would not make room, and none is dropped.
         """
+        if hasattr(queue, "evicted"):
+            self._counts_evicted[reason] = queue
+            return queue.evict(size)
         evicted = queue.evict(size)
         self.drop(len(evicted or ()), reason)
         return evicted
@@ -185,7 +191,11 @@ class Ledger:
 
     def dropped(self) -> dict[str, int]:
         """Events dropped so far, by reason."""
-        numbers = [(reason, tally.value()) for reason, tally in list(self._dropped.items())]
+        counts = self._counts_evicted
+        numbers = [
+            (reason, tally.value() + (counts[reason].evicted if reason in counts else 0))
+            for reason, tally in list(self._dropped.items())
+        ]
         return {reason: number for reason, number in numbers if number}
 
     def snapshot(self, queue: EventQueue) -> Stats:

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from rudder_logging.dataplane import LocalDataPlane
+from rudder_logging.queues._settled import Settled
 
 from .conftest import MakeHandler, Wire
 
@@ -131,3 +132,26 @@ def test_signal_handlers_that_raise_anywhere_leave_counts_right(
     assert len(plane.events) == stats["delivered"]
     assert len({event["messageId"] for event in plane.events}) == stats["delivered"]
     assert (stats["pending"], stats["pending_bytes"]) == (0, 0)
+
+
+def test_a_signal_that_raises_amid_an_eviction(
+    make_handler: MakeHandler, wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What had gone from the queue by then is counted: the ledger balances."""
+    handler = make_handler(
+        overflow="drop_old", max_queue_size=10, upload_size=1_000, upload_interval=60
+    )
+    logger = wire(handler)
+    for _ in range(10):
+        logger.info("e", extra={"rudder": {"user_id": "u"}})
+
+    def interrupted(*_arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Settled, "drop", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            logger.info("e", extra={"rudder": {"user_id": "u"}})
+    stats = handler.stats()
+    assert stats.balanced
+    assert stats.dropped == {"queue_full": 1, "interrupted": 1}

@@ -52,6 +52,7 @@ class MemoryQueue:
         self._messages: deque[bytes] = deque()
         self._bytes = 0
         self._handed_out = 0
+        self.evicted = 0
         self._done = Settled()
         # Looked up here, not at import: gevent may have patched it by now.
         self._lock: Any = threading.RLock()
@@ -138,10 +139,12 @@ class MemoryQueue:
         with self._lock:
             evicted = self._oldest_to_go(size)
             for message in evicted or ():
-                del self._messages[self._handed_out]
-                freed = len(message)
+                freed, before = len(message), self._handed_out
+                # Statements without a call, where CPython lets in no signal handler that raises.
+                del self._messages[before]
                 self._bytes -= freed
-                self._done.drop(1, self._handed_out)
+                self.evicted += 1
+                self._done.drop(1, before)
             self._settled.notify_all()
             return evicted
 

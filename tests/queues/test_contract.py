@@ -70,8 +70,11 @@ def fill(queue: EventQueue, *numbers: int) -> list[int]:
 
 
 def test_protocol_names_what_a_queue_must_have() -> None:
-    """The configuration checks a queue object for exactly the protocol's methods."""
-    assert set(VERBS) == {name for name in vars(MemoryQueue) if not name.startswith("_")}
+    """The configuration checks a queue object for exactly the protocol's methods. One more, for the
+    end of a process, is called only where it is.
+    """
+    public = {name for name in vars(MemoryQueue) if not name.startswith("_")}
+    assert public - {"outlive_threads"} == set(VERBS)
 
 
 def test_first_in_first_out(open_: Open) -> None:
