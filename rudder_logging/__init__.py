@@ -13,6 +13,7 @@ The files, in the order in which an event meets them:
 - `_context.py`: what `bind()` has bound
 - `_formatter.py`: `RudderFormatter`, from record to message; `_before_send.py`: the app's hook
 - `_events.py`: the seven event types in one table; `build` and `validate`
+- `_types.py`: the same table for type checkers
 - `_compiled.py`: the same, faster, for events as most calls log them
 - `_fields.py`: the rules of their fields; `_ids.py`: message ids
 - `_encoding.py`: values of every type a Python app has, as JSON; `_lines.py`: other log lines
@@ -48,6 +49,7 @@ from ._handler import RudderHandler
 from ._ledger import Stats
 from ._serverless import flushing
 from ._settings import settings
+from ._types import BoundFields, Event
 from ._version import __version__
 from .analytics import (
     EventLogger,
@@ -88,6 +90,7 @@ from .exceptions import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from .config import Overflow
     from .queues import EventQueue
 
     # The settings, for editors and type checkers; a test holds them to the option table.
@@ -102,7 +105,7 @@ if TYPE_CHECKING:
     queue: str | EventQueue | None
     max_queue_size: int | None
     max_queue_bytes: int | None
-    overflow: str | None
+    overflow: Overflow | None
     block_timeout: float | None
     timeout: float | None
     max_retries: int | None
@@ -124,11 +127,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "EVENT_TYPES",
+    "BoundFields",
     "CertificateError",
     "Config",
     "ConfigError",
     "ConnectionFailedError",
     "DeliveryError",
+    "Event",
     "EventLogger",
     "HeldError",
     "InvalidEventError",

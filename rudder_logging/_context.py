@@ -14,10 +14,15 @@ from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Mapp
 from contextvars import ContextVar, Token
 from functools import partial
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ._events import bind_fields, merge
 from .exceptions import InvalidEventError
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from ._types import BoundFields
 
 __all__ = ["bind", "bound_fields", "innermost"]
 
@@ -238,7 +243,7 @@ _KINDS = (
 have something bound while the body runs."""
 
 
-def bind(**fields: Any) -> _Binding:
+def bind(**fields: Unpack[BoundFields]) -> _Binding:
     """Merge fields into every event logged inside the `with` block, or the decorated function.
 
     Each thread and each asyncio task sees its own; a task inherits what was bound when it was

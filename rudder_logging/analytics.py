@@ -8,8 +8,7 @@ ordinary log call it raises what is wrong with its arguments, and delivers whate
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, MutableMapping
-from datetime import datetime
+from collections.abc import Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any
 
 from ._clock import monotonic
@@ -20,6 +19,10 @@ from ._ids import new_message_id
 from ._settings import settings
 
 if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from ._types import BoundFields, Id, MergeProperties, Time, Values
+
     _LoggerAdapter = logging.LoggerAdapter[logging.Logger]
 else:
     _LoggerAdapter = logging.LoggerAdapter
@@ -37,10 +40,6 @@ __all__ = [
     "shutdown",
     "track",
 ]
-
-Id = str | int | None
-Time = datetime | str | None
-Values = Mapping[str, Any] | None
 
 
 class EventLogger(_LoggerAdapter):
@@ -61,7 +60,7 @@ class EventLogger(_LoggerAdapter):
     .. versionadded:: 0.1.0
     """
 
-    def __init__(self, logger: logging.Logger, **bound: Any) -> None:
+    def __init__(self, logger: logging.Logger, **bound: Unpack[BoundFields]) -> None:
         if not isinstance(logger, logging.Logger):
             given = type(logger).__name__
             raise TypeError(f"EventLogger takes a logging.Logger, not {given}")
@@ -268,7 +267,7 @@ class EventLogger(_LoggerAdapter):
     def merge(
         self,
         user_id: Id = None,
-        merge_properties: Iterable[Mapping[str, str]] | None = None,
+        merge_properties: MergeProperties = None,
         context: Values = None,
         timestamp: Time = None,
         anonymous_id: Id = None,

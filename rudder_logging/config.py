@@ -10,7 +10,7 @@ import dataclasses
 import os
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, get_args
 
 from . import _parsers as parsers
 from ._events import nearest
@@ -27,6 +27,9 @@ ALIASES: Mapping[str, str] = {"dataPlaneUrl": "data_plane_url", "host": "data_pl
 _GATEWAY_BODY_LIMIT = 4_096_000  # bytes, decompressed (rudder-server: Gateway.maxReqSizeInKB)
 
 _REQUIRED: Any = dataclasses.MISSING
+
+
+Overflow = Literal["drop_new", "drop_old", "block"]
 
 
 def _option(
@@ -86,9 +89,9 @@ class Config:
         "Their size in memory, those being sent included.",
         unit="bytes",
     )
-    overflow: Literal["drop_new", "drop_old", "block"] = _option(
+    overflow: Overflow = _option(
         "drop_new",
-        parsers.choice("drop_new", "drop_old", "block"),
+        parsers.choice(*get_args(Overflow)),
         "What a full queue does: `drop_new`, `drop_old` (the oldest not being sent or retried), "
         "or `block` the caller.",
     )
@@ -250,7 +253,7 @@ class Options(TypedDict, total=False):
     queue: str | EventQueue
     max_queue_size: int
     max_queue_bytes: int
-    overflow: str
+    overflow: Overflow
     block_timeout: float
     timeout: float
     max_retries: int | None

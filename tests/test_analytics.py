@@ -414,7 +414,7 @@ def test_event_logger_takes_a_logger_and_bindable_fields() -> None:
     with pytest.raises(TypeError, match=r"takes a logging\.Logger, not str"):
         EventLogger("name")  # type: ignore[arg-type]
     with pytest.raises(InvalidValueError, match="'usr_id' can't be bound; did you mean 'user_id'"):
-        EventLogger(logging.getLogger("x"), usr_id=1)
+        EventLogger(logging.getLogger("x"), usr_id=1)  # type: ignore[call-arg]
 
 
 def test_event_logger_uses_the_settings_where_no_handler_is(

@@ -164,7 +164,7 @@ def test_a_bad_value_may_be_bound_where_no_python_code_calls(
 def test_wrong_fields_raise_where_a_function_is_decorated() -> None:
     """At import, not at the function's first call."""
     with pytest.raises(InvalidValueError, match="did you mean 'user_id'"):
-        bind(user="u1")
+        bind(user="u1")  # type: ignore[call-arg]
 
 
 def test_threads_do_not_see_it() -> None:

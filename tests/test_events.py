@@ -12,13 +12,13 @@ from decimal import Decimal
 from enum import Enum, IntEnum
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import numpy as np
 import orjson
 import pytest
 
-from rudder_logging import RudderFormatter
+from rudder_logging import BoundFields, Event, RudderFormatter
 from rudder_logging._events import (
     BINDABLE_FIELDS,
     EVENT_TYPES,
@@ -789,6 +789,15 @@ def test_a_property_at_the_root_is_sent_to_its_place(
 def test_a_place_is_named_only_where_there_is_one(event_type: str, name: str) -> None:
     """A merge has no properties; and a field of another type is no property."""
     assert "put it under" not in refusal(minimal(event_type, **{name: 1}))
+
+
+def test_types_for_checkers_are_those_of_the_table() -> None:
+    """What a type checker lets pass is no unknown field, and the other way round."""
+    names = {name for row in EVENT_TYPES.values() for name in row.by_name}
+    assert Event.__annotations__.keys() == names | {"type"}
+    assert BoundFields.__annotations__.keys() == BINDABLE_FIELDS.keys()
+    types = get_args(get_args(get_type_hints(Event)["type"])[0])
+    assert types == tuple(EVENT_TYPES)
 
 
 def test_an_unknown_field_is_refused_even_if_none() -> None:

@@ -95,6 +95,7 @@ ORDER = [
     "_guard",
     "_gzip",
     "_network_errors",
+    "_types",
     "config",
     "_parsers",
     "_reports",

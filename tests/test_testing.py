@@ -431,7 +431,7 @@ def test_refused_event_can_be_expected() -> None:
                 logger.info("X", extra={"rudder": {}})
         with pytest.raises(InvalidValueError):
             with events.expect_invalid():
-                EventLogger(logger, user="1")
+                EventLogger(logger, user="1")  # type: ignore[call-arg]
     assert len(events) == 1
 
 

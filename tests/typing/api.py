@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import logging
+import uuid
 from collections.abc import Mapping
+from datetime import date, datetime, timezone
 from typing import Any
 
 import rudder_logging as rudder_analytics
-from rudder_logging import Config, EventLogger, RudderFormatter, RudderHandler, Stats, bind
+from rudder_logging import (
+    BoundFields,
+    Config,
+    Event,
+    EventLogger,
+    RudderFormatter,
+    RudderHandler,
+    Stats,
+    bind,
+)
 from rudder_logging.testing import CapturedEvents, Events, RecordedEvent, capture_events
 
 rudder_analytics.write_key = "key"
@@ -63,3 +74,42 @@ def hook(message: dict[str, Any]) -> dict[str, Any] | None:
 
 
 rudder_analytics.before_send = hook
+
+
+# Ids are text, numbers or UUIDs, wherever one is taken; a moment is a datetime, a date or text.
+of_user = uuid.uuid4()
+rudder_analytics.track(of_user, "Event", timestamp=date(2026, 1, 31), message_id=uuid.uuid4())
+rudder_analytics.track(7, "Event", timestamp=datetime.now(timezone.utc), anonymous_id=of_user)
+rudder_analytics.page(of_user, "Docs", "Home", timestamp="2026-01-31T12:00:00Z")
+rudder_analytics.group(of_user, uuid.uuid4(), {"plan": "pro"})
+rudder_analytics.alias(1, of_user)
+rudder_analytics.merge(
+    1, [{"type": "email", "value": "a@example.com"}, {"type": "phone", "value": 49}]
+)
+rudder_analytics.merge(1, ({"type": "id", "value": of_user}, {"type": "id", "value": 2}))
+rudder_analytics.track(1.5, "Event")  # type: ignore[arg-type]
+rudder_analytics.track("user", "Event", timestamp=1769973258)  # type: ignore[arg-type]
+rudder_analytics.merge("user", [{"type": 1.5, "value": 2}])  # type: ignore[dict-item]
+
+# What a log call's event may have.
+event: Event = {"user_id": of_user, "properties": {"revenue": 49.9}, "timestamp": date(2026, 1, 31)}
+in_camel_case: Event = {"type": "group", "userId": 1, "groupId": 2, "traits": {"plan": "pro"}}
+events.info("Event", extra={"rudder": event})
+mistyped: Event = {"usr_id": 1}  # type: ignore[typeddict-unknown-key]
+at_the_root: Event = {"user_id": 1, "revenue": 1}  # type: ignore[typeddict-unknown-key]
+of_no_type: Event = {"type": "trak"}  # type: ignore[typeddict-item]
+without_a_mapping: Event = {"user_id": 1, "properties": [1]}  # type: ignore[typeddict-item]
+
+# What can be bound.
+bound: BoundFields = {"user_id": of_user, "context": {"ip": "203.0.113.7"}}
+with bind(**bound), bind(anonymous_id=1, integrations={"All": True}):
+    pass
+EventLogger(logging.getLogger("x"), **bound)
+bind(usr_id=1)  # type: ignore[call-arg]
+bind(context=1)  # type: ignore[arg-type]
+EventLogger(logging.getLogger("x"), usr_id=1)  # type: ignore[call-arg]
+
+RudderHandler(overflow="block")
+RudderHandler(overflow="dropold")  # type: ignore[arg-type]
+rudder_analytics.overflow = "drop_old"
+rudder_analytics.overflow = "dropold"  # type: ignore[assignment]
