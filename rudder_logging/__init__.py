@@ -12,6 +12,7 @@ The files, in the order in which an event meets them:
   logging itself asks of it
 - `_context.py`: what `bind()` has bound
 - `_formatter.py`: `RudderFormatter`, from record to message; `_before_send.py`: the app's hook
+- `_records.py`: what belongs to a record, whoever makes its message
 - `_events.py`: the seven event types in one table; `build` and `validate`
 - `_types.py`: the same table for type checkers
 - `_compiled.py`: the same, faster, for events as most calls log them

@@ -18,6 +18,7 @@ from ._encoding import dumps
 from ._events import CONTEXT, INTEGRATIONS, build, merge
 from ._ids import MOMENTS
 from ._lines import line_of, writable
+from ._records import RECORD_IDS, template_of
 from ._version import __version__
 
 __all__ = ["Defaults", "RudderFormatter", "event_of"]
@@ -76,6 +77,8 @@ class RudderFormatter(OrjsonFormatter):
     .. versionadded:: 0.1.0
     """
 
+    shares_records = True
+    """Whether records that it formats may be sent by a handler, too, under the same id then."""
     is_hooked = False
     """Whether the class or the instance has a `format` of its own, which a handler has to ask."""
 
@@ -104,6 +107,7 @@ class RudderFormatter(OrjsonFormatter):
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
+        RECORD_IDS.wanted |= self.shares_records
         given = Defaults(
             CONTEXT.normalise("RudderFormatter: 'context'", {} if context is None else context),
             INTEGRATIONS.normalise(
@@ -118,13 +122,24 @@ class RudderFormatter(OrjsonFormatter):
         fields = event_of(record)
         if fields is None:
             return writable(super().format(record), self)
-        defaults = _in_force.get() or self.event_defaults
-        message = self.encode(fields, record.msg, record.created, defaults)
+        message = self.message_of(record, fields, _in_force.get() or self.event_defaults)
         return writable((message + b"}").decode(), self)
 
     def jsonify_log_record(self, log_data: dict[str, Any]) -> str:
         """A record's values as JSON, each repaired if it can't be written as it is."""
         return line_of(log_data, self.json_default, indent=self.json_indent)
+
+    def message_of(
+        self, record: logging.LogRecord, fields: Mapping[str, Any], defaults: Defaults
+    ) -> bytes:
+        """As `encode`, with the id that the record's other messages have.
+
+        Raises:
+            InvalidEventError: See `encode`; or a text that is no template would name the event.
+        """
+        template = record.msg if record.args is not None else template_of(record, fields)
+        message = self.encode(fields, template, record.created, defaults)
+        return RECORD_IDS.one_for_all(message, record) if RECORD_IDS.wanted else message
 
     @staticmethod
     @contextlib.contextmanager

@@ -22,6 +22,7 @@ from ._events import check_size
 from ._formatter import Defaults, RudderFormatter
 from ._ledger import Ledger, Stats
 from ._parsers import LONGEST_WAIT
+from ._records import RECORD_IDS, FormattedNameError
 from ._reports import to_stderr
 from ._stdlib import (
     OWN_LOGGERS,
@@ -61,6 +62,12 @@ def errors_of_a_call() -> Iterator[list[Exception]]:
         yield errors
     finally:
         _errors.reset(token)
+
+
+class _OwnFormatter(RudderFormatter):
+    """A handler's own: no line of a file is made by it."""
+
+    shares_records = False
 
 
 class RudderHandler(logging.Handler):
@@ -105,7 +112,7 @@ class RudderHandler(logging.Handler):
         # Only now does logging know the handler: one that could not be made must not stay in
         # logging's list, where the next dictConfig would try to close it.
         super().__init__()
-        self.setFormatter(RudderFormatter())
+        self.setFormatter(None)
         # Records alive that have been here: one may come twice, by a child logger and by root.
         # The references leave by themselves, so an address used again is not mistaken.
         self._seen: set[weakref.ref[logging.LogRecord]] = set()
@@ -155,7 +162,7 @@ class RudderHandler(logging.Handler):
         over all handlers must not stop the events.
         """
         if fmt is None:
-            fmt = RudderFormatter()
+            fmt = _OwnFormatter()
         if not isinstance(fmt, RudderFormatter):
             _log.warning(
                 "RudderHandler keeps its RudderFormatter: %s can't make messages; "
@@ -220,9 +227,12 @@ class RudderHandler(logging.Handler):
 
         Unlike the standard library's, the text has neither message nor arguments of the record.
         """
-        if logging.raiseExceptions:
-            with contextlib.suppress(Exception):
-                to_stderr(complaint(record, sys.exc_info()[1]))
+        error = sys.exc_info()[1]
+        was_told = isinstance(error, FormattedNameError) and not error.is_new
+        if was_told or not logging.raiseExceptions:
+            return
+        with contextlib.suppress(Exception):
+            to_stderr(complaint(record, error))
 
     def flush(self, timeout: float | None = None) -> bool:  # type: ignore[override]
         """Have every event that was accepted before this call settled.
@@ -321,10 +331,16 @@ class RudderHandler(logging.Handler):
             record, self._listener.is_deliverer
         ):
             return
-        if self._formatter.is_hooked or self._is_hooked:
+        # Of arguments, no log call leaves None behind: a queue of logging's own does.
+        if record.args is None or RECORD_IDS.wanted or self._formatter.is_hooked or self._is_hooked:
             self.accept(fields, record.msg, record.created, record)
         else:
             self.accept(fields, record.msg, record.created)
+
+    def _message_of(self, record: logging.LogRecord, fields: Mapping[str, Any]) -> bytes:
+        if self._formatter.is_hooked or self._is_hooked:
+            return edited_line(self.format(record))
+        return self._formatter.message_of(record, fields, self._defaults)
 
     def _tell(self, record: logging.LogRecord, error: Exception) -> None:
         """To whoever made the call, or else on stderr."""
@@ -347,7 +363,7 @@ class RudderHandler(logging.Handler):
             fields: As in `extra["rudder"]`.
             template: The log line's, which names the event if the fields don't.
             created: When it was logged, in seconds since the epoch.
-            record: It is to be formatted, because the app has a say in that.
+            record: That carries it, if more matters than what the others say.
 
         Raises:
             InvalidEventError: It can't be sent as it is; counted in `Stats.invalid`.
@@ -356,7 +372,7 @@ class RudderHandler(logging.Handler):
             if record is None:
                 message = self._formatter.encode(fields, template, created, self._defaults)
             else:
-                message = edited_line(self.format(record))
+                message = self._message_of(record, fields)
             if self.config.before_send is not None:
                 edited = self._edited(message)
                 if edited is None:

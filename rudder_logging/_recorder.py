@@ -12,6 +12,7 @@ from typing import Any
 from ._events import EVENT_TYPES
 from ._handler import RudderHandler
 from ._matching import describe
+from ._records import is_named_by_text, refuse_name
 from ._stdlib import complaint
 from ._warehouse import ONLY_SQL_SERVER, EventNames, findings, shape_of
 
@@ -105,6 +106,10 @@ class Recorder:
             for number, (earlier, other) in enumerate(others):
                 if _is_copy(record, earlier):
                     del others[number]
+                    logged, copied = (earlier, record) if exact else (record, earlier)
+                    name = is_named_by_text(copied.__dict__["rudder"])
+                    if name and copied.args is None and copied.msg != logged.msg:
+                        self.refuse(logged, refuse_name(logged, name))
                     self._seen[id(record)] = record
                     if exact:
                         other.clear()

@@ -81,6 +81,7 @@ ORDER = [
     "_stdlib",
     "_before_send",
     "_formatter",
+    "_records",
     "_compiled",
     "_context",
     "_pipeline",

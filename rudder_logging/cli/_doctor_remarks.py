@@ -74,8 +74,9 @@ def _of_wrapper(wrapper: logging.Handler, reach: Reached) -> Iterator[Finding]:
         yield a_warning(
             subject,
             "gets records from a QueueHandler, which formats them first: an event without a name "
-            "is named by the formatted text, not its template, and what bind() bound is lost",
-            directly,
+            "would be named by the formatted text, not its template, and is refused where that "
+            "shows; and what bind() bound is lost",
+            f"give each event its 'event'; or {directly}",
         )
     elif isinstance(wrapper, MemoryHandler):
         level = logging.getLevelName(wrapper.flushLevel)

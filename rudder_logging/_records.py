@@ -1,0 +1,138 @@
+"""What belongs to a record, whoever makes its message: one id, and the template that names it.
+
+A record is not written to, so both are found by what its copies share.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from ._events import EVENT_TYPES
+from ._ids import new_message_id
+from .exceptions import InvalidValueError
+
+__all__ = ["RECORD_IDS", "FormattedNameError", "is_named_by_text", "refuse_name", "template_of"]
+
+_HEAD = b'{"messageId":"'
+_BEGIN = len(_HEAD)
+_END = _BEGIN + len(new_message_id(0))
+_MOST_RECORDS = 5_000
+_MOST_PLACES = 1_000
+
+
+class _RecordIds:
+    """Ids of records that may become a message more than once, in a file and by a handler.
+
+    Of the last 5,000 records at least. They are known by their times, which logging makes anew
+    for each record: not by their values but as objects, which `copy.copy` passes on.
+    """
+
+    wanted = False
+    """Whether anything but a handler makes messages. If nothing does, none of this is done."""
+
+    def __init__(self) -> None:
+        self._young: dict[int, tuple[float, object, bytes]] = {}
+        self._old = self._young
+
+    def one_for_all(self, message: bytes, record: logging.LogRecord) -> bytes:
+        """The message with the id that the record's first one had: its own, if it is the first.
+
+        Ids are cut out and put in as bytes, which costs the call a tenth of what it does to give
+        one to the encoder. Those that the app gives are the same in each message anyway.
+        """
+        born = record.__dict__.get("relativeCreated")
+        if type(born) is not float or message[:_BEGIN] != _HEAD:
+            return message
+        if message.find(b'"', _BEGIN) != _END:
+            return message
+        key, created = id(born), record.created  # no other object's: this one is kept
+        young = self._young
+        known = young.get(key) or self._old.get(key)
+        if known is None or known[0] is not born or known[1] is not created:
+            if len(young) >= _MOST_RECORDS:
+                self._old, self._young = young, {}
+                young = self._young
+            made = (born, created, message[_BEGIN:_END])
+            known = young.setdefault(key, made)  # of two threads, one is first
+            if known is made:
+                return message
+            if known[1] is not created:
+                young[key] = made
+                return message
+        return message[:_BEGIN] + known[2] + message[_END:]
+
+
+RECORD_IDS = _RecordIds()
+
+
+class FormattedNameError(InvalidValueError):
+    """An event would be named by a text that is not the log line's template.
+
+    It is told once for each place that logs such events, and counted each time.
+    """
+
+    def __init__(self, message: str, *, is_new: bool) -> None:
+        super().__init__(message)
+        self.is_new = is_new
+        """Whether it was not told before."""
+
+
+_texts: dict[tuple[str, int], str | None] = {}
+"""By place: the text that it logged first; None: it logs several, so they are no template."""
+_told: set[tuple[str, int]] = set()
+
+
+def is_named_by_text(fields: Any) -> str | None:
+    """The field that the log line's template would be the value of; None: the event has its own."""
+    if not isinstance(fields, Mapping):
+        return None
+    given = fields.get("type")
+    row = EVENT_TYPES.get("track" if given is None else given) if _is_name(given) else None
+    field = row.template_field if row else None
+    if field is None or field.arg in fields or field.key in fields:
+        return None
+    return field.arg
+
+
+def _is_name(given: object) -> bool:
+    return given is None or isinstance(given, str)
+
+
+def template_of(record: logging.LogRecord, fields: Any) -> object:
+    """What may name the event of a record that a QueueHandler has been at.
+
+    It has put the formatted text, with a traceback, in the place of template and arguments. As
+    long as nothing shows that it is another, the text is taken for the template.
+
+    Raises:
+        FormattedNameError: It is another, and the event has no name of its own.
+    """
+    text = record.msg
+    name = is_named_by_text(fields)
+    if name is None or not isinstance(text, str):
+        return text
+    place = (record.pathname, record.lineno)
+    if len(_texts) < _MOST_PLACES or place in _texts:
+        if _texts.setdefault(place, text) != text:
+            _texts[place] = None
+        if _texts[place] is None:
+            raise refuse_name(record, name)
+    if re.search(r"[\d\n]", text):
+        raise refuse_name(record, name)
+    return text
+
+
+def refuse_name(record: logging.LogRecord, name: str) -> FormattedNameError:
+    """The error to raise where a field would be the formatted text."""
+    place = (record.pathname, record.lineno)
+    is_new = place not in _told
+    if len(_told) < _MOST_PLACES:
+        _told.add(place)
+    return FormattedNameError(
+        f"a QueueHandler has put the formatted text in the template's place, and each text would "
+        f"be another name; give {name!r} with the event",
+        is_new=is_new,
+    )
