@@ -14,7 +14,7 @@ from ._handler import RudderHandler
 from ._matching import describe
 from ._records import is_named_by_text, refuse_name
 from ._stdlib import complaint
-from ._warehouse import ONLY_SQL_SERVER, EventNames, findings, shape_of
+from ._warehouse import OF_SQL, EventNames, findings, shape_of
 
 __all__ = ["RecordedEvent", "Recorder", "Refusal"]
 
@@ -145,11 +145,11 @@ class Recorder:
     def lint(self, event: RecordedEvent, record: logging.LogRecord) -> Iterator[str]:
         """What a warehouse would drop or rename of it, that was not said before.
 
-        A name that is the log line's template is renamed as a matter of course. Nor is it said of
-        each `value` and `plan` what only SQL Server makes of them: few have it.
+        A name that is the log line's template is renamed as a matter of course. Nor is anything
+        lost where `order` or `value` gets an underscore, as it does in few or many warehouses.
         """
         with self.changed:
-            found = [finding for finding in findings(event) if ONLY_SQL_SERVER not in finding]
+            found = [finding for finding in findings(event) if OF_SQL not in finding]
             alike = self._names.finding(event)
             row = EVENT_TYPES[event["type"]]
             name = event.get(row.template_field.key) if row.template_field else None

@@ -14,7 +14,7 @@ from typing import Any
 
 from ._keywords import WAREHOUSES, keyword_in
 
-__all__ = ["ONLY_SQL_SERVER", "EventNames", "column_of", "findings", "shape_of"]
+__all__ = ["OF_SQL", "EventNames", "column_of", "findings", "shape_of"]
 
 _RESERVED = frozenset(
     {
@@ -242,8 +242,7 @@ def _renamed(name: str, becomes: str) -> str | None:
 
 
 OF_SQL = ": it is a word of their SQL"
-ONLY_SQL_SERVER = f" in {WAREHOUSES['M']}{OF_SQL}"
-"""What findings have of names that are free in all other warehouses: `value`, `plan`, `date`."""
+"""What findings have that say of a name that it gets an underscore."""
 
 
 def _shortened(name: str) -> str:
