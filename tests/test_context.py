@@ -114,7 +114,7 @@ def test_the_binding_ends_with_an_exception() -> None:
 def test_unknown_names_raise_where_they_are_bound(name: str, says: str) -> None:
     """They are typing errors; what was bound before stays."""
     with bind(user_id="u1"):
-        with pytest.raises(InvalidValueError, match=says), bind(**{name: "x"}):
+        with pytest.raises(InvalidValueError, match=says), bind(**{name: "x"}):  # type: ignore[arg-type]
             pytest.fail("the block must not run")
         assert bound_fields() == {"userId": "u1"}
 
@@ -134,9 +134,9 @@ def test_bad_values_are_left_out_and_told_once_a_place(
 ) -> None:
     """They come with requests: a blank cookie must not end one. All else is bound."""
     for _ in range(3):
-        with bind(**{"properties": {"a": 1}, name: value}):
+        with bind(**{"properties": {"a": 1}, name: value}):  # type: ignore[arg-type]
             assert bound_fields() == {"properties": {"a": 1}}
-    with bind(**{name: value}):
+    with bind(**{name: value}):  # type: ignore[arg-type]
         assert not bound_fields()
     lines = [record.getMessage() for record in caplog.records]
     assert len(lines) == 2
@@ -290,7 +290,7 @@ def test_it_may_end_elsewhere(how: str) -> None:
 def test_bindings_end_in_any_order(order: tuple[int, ...], are_here: tuple[bool, ...]) -> None:
     """Each takes its own fields away, and no others."""
     names = ("user_id", "anonymous_id", "properties")
-    bindings = [bind(**{name: {"a": 1} if name == "properties" else name}) for name in names]
+    bindings = [bind(**{name: {"a": 1} if name == "properties" else name}) for name in names]  # type: ignore[arg-type]
     keys = {"userId", "anonymousId", "properties"}
     for binding in bindings:
         binding.__enter__()
