@@ -382,7 +382,11 @@ def test_what_is_remembered_is_bounded() -> None:
         leaves: Any = {f"leaf {number} {leaf}": leaf for leaf in range(50)}
         for _ in range(40):
             leaves = {"x" * 2_000: leaves}
-        return {"type": "track", "event": f"{number} " * 40_000, "properties": leaves}
+        return {
+            "type": "track",
+            "event": f"{chr(97 + number % 26) * (80_000 + number)} 1",
+            "properties": leaves,
+        }
 
     names = EventNames()
     findings(event(0))
