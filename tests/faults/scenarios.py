@@ -312,6 +312,28 @@ SCENARIOS = (
     Scenario(
         name="The server takes 200 ms to answer, in a burst", run=servers.slow, accepted=5_000
     ),
+    Scenario(
+        name="A line carries 30 KB/s; the server closes it after 10 s",
+        run=partial(
+            servers.beyond_patience,
+            events=300,
+            size=1_100,
+            bytes_per_second=30_000,
+            seconds_per_event=0,
+        ),
+        accepted=300,
+    ),
+    Scenario(
+        name="A database takes 2 ms an event; its server closes after 10 s",
+        run=partial(
+            servers.beyond_patience,
+            events=6_000,
+            size=0,
+            bytes_per_second=1e9,
+            seconds_per_event=0.002,
+        ),
+        accepted=6_000,
+    ),
     Scenario(name="The source is disabled for a while", run=servers.disabled, accepted=100),
     Scenario(name="The write key is wrong for a while", run=servers.wrong_key, accepted=100),
     Scenario(name="TLS, a private authority", run=tls.private_authority, accepted=100),

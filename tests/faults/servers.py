@@ -100,6 +100,22 @@ def slow(stage: Stage) -> None:
     stage.run("log(range(5_000))")
 
 
+def beyond_patience(
+    stage: Stage, *, events: int, size: int, bytes_per_second: float, seconds_per_event: float
+) -> None:
+    """All that waits takes the way there, or its database, longer than a gateway has patience."""
+    upstream = stage.plane.url.removeprefix("http://")
+    port = stage.start_gate("slow", upstream, str(bytes_per_second), str(seconds_per_event))
+    stage.run(
+        f"log(range({events}), size={size})\nassert handler.flush(28), handler.stats()",
+        data_plane_url=f"http://127.0.0.1:{port}",
+        upload_interval=60,
+        upload_size=10_000,
+        gzip=False,  # or the padding would weigh nothing
+        shutdown_timeout=0,
+    )
+
+
 _HELD = "events are held, none is lost"
 
 
