@@ -20,6 +20,7 @@ from ._outcomes import (
     PathDoubt,
     Result,
     Verdict,
+    cure_of_outage,
     is_about_event,
     judge,
     said,
@@ -136,7 +137,7 @@ class Delivery:
             if len(part) > 1 and (result.splits or result.is_suspicious(failures)):
                 parts += reversed(self._halves(part, result.verdict))
                 if result.splits:
-                    self._resume()
+                    self._reports.well()
                     continue
             else:
                 parts.append(part)
@@ -153,9 +154,32 @@ class Delivery:
                     return False
                 continue
             due = monotonic() + delay
-            if not patience.pause(delay):
+            if not self._pause(delay, result, parts[-1], patience):
                 return False
         return True
+
+    def _pause(
+        self, seconds: float, result: Result, part: Sequence[bytes], patience: Patience
+    ) -> bool:
+        """Wait between attempts, and tell of an outage when it has lasted long enough for that."""
+        untold = self._reports.trouble.until_told(monotonic())
+        if untold < seconds and patience.time_left() is None:
+            until = monotonic() + untold
+            if not patience.pause(untold):
+                return False
+            if monotonic() < until:
+                return True  # a flush ended it
+            self._tell(result, part)
+            seconds -= untold
+        return patience.pause(seconds)
+
+    def _tell(self, result: Result, part: Sequence[bytes]) -> None:
+        """Tell of what failed, if that is to be told by now."""
+        if result.verdict is Verdict.HOLD:
+            self._reports.holds(result.error, part)
+        else:
+            cure = cure_of_outage(result.error, result.answer)
+            self._reports.failing(result.error, cure, part, self._queue.pending()[0])
 
     def _begin(self) -> None:
         self._limit.begin()
@@ -184,7 +208,7 @@ class Delivery:
             self._reports.dropped(left, "kept_back")
             self._reports.failed(error, left)
         else:
-            self._hold(error, part)
+            self._reports.holds(error, part)
             if patience.time_left() is None:
                 patience.pause(_UNTIL_ALLOWED)
 
@@ -291,7 +315,7 @@ class Delivery:
 
     def _settle(self, part: Sequence[bytes], result: Result) -> bool:
         """Delivered or refused. False: the queue no longer had all of them."""
-        self._resume()
+        self._reports.well()
         if self._ahead:  # else each message would be hashed for nothing
             self._ahead.difference_update(part)
         if result.verdict is Verdict.ACCEPTED:
@@ -409,6 +433,8 @@ class Delivery:
         self._reports.dropped(part, reason)
         self._reports.failed(exhausted, part)
         settled = self._ledger.settle_dropped(self._queue, len(part), reason)
+        if not self._queue.pending()[0] and self._ledger.outage is None:
+            self._reports.trouble.end()
         self._reports.drop_line()
         return settled == len(part)
 
@@ -424,8 +450,8 @@ class Delivery:
             remaining: Seconds that a wait had still to go when it was cut short.
         """
         fraction = 0.0 if remaining else random.random()  # noqa: S311 - jitter, not a secret
+        self._tell(result, part)
         if result.verdict is Verdict.HOLD:
-            self._hold(result.error, part)
             return remaining or self._policy.probe_delay(attempt, fraction)
         retry_after = result.answer.retry_after if result.answer else None
         delay = self._policy.delay(attempt, fraction, retry_after)
@@ -443,15 +469,3 @@ class Delivery:
             delay,
         )
         return delay
-
-    def _hold(self, error: DeliveryError, part: Sequence[bytes]) -> None:
-        fault = str(error)
-        is_news = self._ledger.holding != fault
-        self._ledger.holding = fault
-        self._reports.state_line()
-        if is_news:
-            self._reports.failed(error, part)
-
-    def _resume(self) -> None:
-        self._ledger.holding = None
-        self._reports.state_line()

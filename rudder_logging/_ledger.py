@@ -64,6 +64,9 @@ class Stats:
     """Times that a dead listener thread was replaced."""
     holding: str | None = None
     """Why events are held at present: the configuration fault, or None."""
+    outage: str | None = None
+    """What the last attempt failed of, if nothing was delivered for ten seconds or more though
+    events wait; None: all is well, or `holding` says what is not."""
 
     @property
     def balanced(self) -> bool:
@@ -106,6 +109,7 @@ class Ledger:
         self._counts_evicted: dict[str, Any] = {}
         self._is_settling = False  # some are no longer pending, and not counted elsewhere yet
         self.holding: str | None = None
+        self.outage: str | None = None
         self.accept = self._accepted.one
         """An event passed validation. In one step: a method around it cost 1 % of a call."""
         self.overflow = self._dropped["queue_full"].one
@@ -228,4 +232,5 @@ class Ledger:
             callback_errors=self._callback_errors.value(),
             listener_restarts=self._restarts.value(),
             holding=self.holding,
+            outage=self.outage,
         )

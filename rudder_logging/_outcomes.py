@@ -11,7 +11,7 @@ import enum
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .exceptions import DeliveryError
+from .exceptions import ConnectionFailedError, DeliveryError, OutcomeUnknownError
 
 if TYPE_CHECKING:  # it imports requests, which importing the package must not
     from ._transport import Answer
@@ -24,6 +24,7 @@ __all__ = [
     "PathDoubt",
     "Result",
     "Verdict",
+    "cure_of_outage",
     "is_about_event",
     "judge",
     "said",
@@ -111,6 +112,21 @@ CURES = {
     407: "the proxy wants authentication: give user and password in its URL, by proxies",
     431: "a proxy adds too many headers, or write_key is far too long",
 }
+
+
+_CURES_OF_OUTAGES = {
+    OutcomeUnknownError: "see to the data plane, or to what stands before it",
+    ConnectionFailedError: "see that the data plane runs and can be reached from here, or correct "
+    "data_plane_url or proxies",
+}
+
+
+def cure_of_outage(error: DeliveryError, answer: Answer | None) -> str:
+    """What mends a fault that should have passed by itself."""
+    if answer is not None and answer.status == 429:  # noqa: PLR2004
+        return "raise the data plane's rate limit, or log less"
+    cures = (cure for kind, cure in _CURES_OF_OUTAGES.items() if isinstance(error, kind))
+    return next(cures, _CURES_OF_OUTAGES[OutcomeUnknownError])
 
 
 def judge(answer: Answer) -> Verdict:  # noqa: PLR0911 - one return a row

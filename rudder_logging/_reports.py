@@ -23,6 +23,7 @@ from ._encoding import utc_milliseconds
 from ._ledger import Ledger
 from ._printable import printable
 from ._private_files import open_file, refusal
+from ._retry import Trouble
 from .exceptions import ConfigError, DeliveryError, RefusedError, ShutdownError
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
 _log = logging.getLogger("rudder_logging")
 
 _SECONDS_BETWEEN_LINES = 10.0
+_OUTAGE = "an outage, of whatever"
 _EXPECTED = frozenset({"before_send", "captured", "send_off", "shutdown"})
 """Drops that the app asked for, or that have a line of their own."""
 
@@ -179,8 +181,12 @@ class Reports:
         self._dead_letters_failed = False
         self._reported: dict[str, int] = {}
         self._last_drop_line = float("-inf")
-        self._told_of_hold: str | None = None
-        self._last_state_line = {True: float("-inf"), False: float("-inf")}  # by: is it a hold?
+        self.trouble = Trouble()
+        """For how long nothing could be delivered."""
+        self._told: str | None = None  # what is wrong
+        self._lasted = ""  # for how long something was
+        self._waiting = 0  # events, in an outage
+        self._last_state_line = {True: float("-inf"), False: float("-inf")}  # by: is it trouble?
         self._line_lock = threading.Lock()
         self._calling = threading.local()
 
@@ -320,28 +326,83 @@ class Reports:
             self._calling.callbacks = outer
 
     def state_line(self, *, final: bool = False) -> None:
-        """Say that events are held, or no longer are, if the last such line says otherwise.
+        """Say that events are held or can't be delivered, or that they are, if that is news.
 
         There is one line of each kind in ten seconds: a source that is toggled all the time gives
-        no line each time. What is not said then is said at a later call, if it still holds.
+        no line each time. What is not said then is said at a later call, if it still holds. What
+        lasts is said again, more and more rarely.
 
         Args:
-            final: Say it however recent the last line was.
+            final: Say what is news however recent the last line was.
         """
-        holding = self._ledger.holding
-        if holding == self._told_of_hold:
+        holding, now = self._ledger.holding, monotonic()
+        state = holding or (_OUTAGE if self._ledger.outage else None)
+        is_again = state is not None and state == self._told and not self.trouble.until_told(now)
+        if state == self._told and not is_again:
             return
-        now, kind = monotonic(), holding is not None
+        kind = state is not None
         if not final and now - self._last_state_line[kind] < _SECONDS_BETWEEN_LINES:
             return
-        self._last_state_line[kind], self._told_of_hold = now, holding
+        lasted = _duration(self.trouble.lasted(now))
+        self._last_state_line[kind], self._told = now, state
+        if state is None:
+            _log.warning("delivery resumes%s", f" after {self._lasted}" if self._lasted else "")
+            return
+        self.trouble.told(now)
         if holding is None:
-            _log.warning("delivery resumes")
+            _log.warning(
+                "nothing was delivered for %s: %s. %d events wait; delivery goes on trying",
+                lasted,
+                self._ledger.outage,
+                self._waiting,
+            )
         else:
             _log.error(
-                "events are held, none is lost: %s. Delivery resumes by itself once that is mended",
+                "events are held%s, none is lost: %s. Delivery resumes by itself once that is "
+                "mended",
+                f" for {lasted}" if is_again else "",
                 holding,
             )
+
+    def failing(
+        self, error: DeliveryError, cure: str, messages: Sequence[bytes], waiting: int
+    ) -> None:
+        """An attempt failed of what may pass. If that lasts, it is told, and `on_error` hears once.
+
+        Args:
+            error: Why.
+            cure: What mends it.
+            messages: What was sent.
+            waiting: How many events are not settled.
+        """
+        now = monotonic()
+        self.trouble.begin(now)
+        if self._ledger.holding or self.trouble.lasted(now) < self.trouble.SECONDS_BEFORE_TOLD:
+            return
+        is_news = self._ledger.outage is None
+        self._ledger.outage = f"{error}; {cure}"
+        self._waiting = waiting
+        self.state_line()
+        if is_news:
+            self.failed(error, messages)
+
+    def holds(self, error: DeliveryError, messages: Sequence[bytes]) -> None:
+        """Events are held."""
+        self.trouble.begin(monotonic())
+        fault = str(error)
+        is_news = self._ledger.holding != fault
+        self._ledger.holding, self._ledger.outage = fault, None
+        self.state_line()
+        if is_news:
+            self.failed(error, messages)
+
+    def well(self) -> None:
+        """Something was delivered, or at least answered."""
+        if self._ledger.holding or self._ledger.outage:
+            self._lasted = _duration(self.trouble.lasted(monotonic()))
+        self._ledger.holding = self._ledger.outage = None
+        self.trouble.end()
+        self.state_line()
 
     def final_lines(self) -> None:
         """Say all that is still unsaid."""
@@ -373,6 +434,13 @@ class Reports:
         if news:
             reasons = ", ".join(f"{reason}: {count}" for reason, count in news.items())
             _log.warning("dropped %d events (%s)", sum(news.values()), reasons)
+
+
+def _duration(seconds: float) -> str:
+    for unit, size in (("h", 3_600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"
 
 
 def _where(error: BaseException) -> str:

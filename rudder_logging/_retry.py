@@ -1,11 +1,12 @@
-"""When to try again: pure arithmetic, no clock, no I/O, no randomness of its own."""
+"""When to try again, and when to say that it failed: pure arithmetic, no clock, no I/O."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Protocol
 
-__all__ = ["LONGEST_IDLE", "Patience", "RetryPolicy"]
+__all__ = ["LONGEST_IDLE", "Patience", "RetryPolicy", "Trouble"]
 
 LONGEST_IDLE = 60.0
 """Seconds for which a connection is idle, and is used again all the same. What stands before a data
@@ -63,6 +64,42 @@ class RetryPolicy:
 def _doubled(base: float, attempt: int, cap: float) -> float:
     # An exponent of over 1,023 would overflow a float, and a long outage gets there.
     return min(cap, base * 2.0 ** min(attempt - 1, 60))
+
+
+class Trouble:
+    """For how long nothing could be delivered, and when that is to be said: once, then rarely.
+
+    Moments are seconds of one clock.
+    """
+
+    SECONDS_BEFORE_TOLD = 10.0
+    _TIMES_LONGER = 6.0
+    _LONGEST_SILENCE = 3_600.0
+
+    def __init__(self) -> None:
+        self._since = self._tell_at = math.inf
+
+    def begin(self, now: float) -> None:
+        """An attempt failed; unless one had before, that is when it began."""
+        if self._since == math.inf:
+            self._since, self._tell_at = now, now + self.SECONDS_BEFORE_TOLD
+
+    def lasted(self, now: float) -> float:
+        """Seconds since it began; 0, if there is none."""
+        return max(0.0, now - self._since)
+
+    def until_told(self, now: float) -> float:
+        """Seconds until it is to be said."""
+        return max(0.0, self._tell_at - now)
+
+    def told(self, now: float) -> None:
+        """It was said; the next time is when it will have lasted several times as long."""
+        lasted = max(self.lasted(now), self.SECONDS_BEFORE_TOLD)
+        self._tell_at = min(self._since + self._TIMES_LONGER * lasted, now + self._LONGEST_SILENCE)
+
+    def end(self) -> None:
+        """Something was delivered, or nothing is to be delivered any more."""
+        self._since = self._tell_at = math.inf
 
 
 class Patience(Protocol):

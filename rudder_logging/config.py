@@ -141,7 +141,7 @@ class Config:
     on_error: Callable[[Exception, list[dict[str, Any]]], object] | None = _option(
         None,
         parsers.callback,
-        "Called as `on_error(error, events)` when events are refused or held.",
+        "Called as `on_error(error, events)` when events are refused, held, or long in an outage.",
     )
     on_drop: Callable[[dict[str, Any], str], object] | None = _option(
         None,

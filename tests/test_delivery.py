@@ -9,6 +9,7 @@ import logging
 import os
 import pickle
 import random
+import re
 import stat
 import subprocess
 import sys
@@ -28,14 +29,14 @@ from rudder_logging import (
 )
 from rudder_logging._body import FRAME, MESSAGE_OVERHEAD, body_of
 from rudder_logging._outcomes import Verdict, judge
-from rudder_logging._retry import RetryPolicy
+from rudder_logging._retry import RetryPolicy, Trouble
 from rudder_logging._transport import Answer
 from rudder_logging.dataplane import LocalDataPlane
 from rudder_logging.dataplane.dialects import DIALECTS, spoken
 from rudder_logging.dataplane.faults import Fault
 from rudder_logging.dataplane.gateway import Verdict as Said
 
-from .conftest import MakeHandler, Wire
+from .conftest import WRITE_KEY, MakeHandler, Wire
 
 pytestmark = pytest.mark.usefixtures("no_jitter")
 
@@ -434,6 +435,123 @@ def test_disabled_source_and_wrong_key_heal_by_themselves(
     assert numbers(plane.events) == [0, 1, 2]
 
 
+@pytest.fixture
+def soon_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An outage is told after a moment."""
+    monkeypatch.setattr("rudder_logging._retry.Trouble.SECONDS_BEFORE_TOLD", 0.3)
+    monkeypatch.setattr("rudder_logging._reports._SECONDS_BETWEEN_LINES", 0.0)
+
+
+def lines(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
+    """What the package itself has said, with levels."""
+    return [
+        (record.levelname, record.getMessage())
+        for record in caplog.records
+        if record.name == "rudder_logging" and record.levelno >= logging.WARNING
+    ]
+
+
+@pytest.mark.usefixtures("soon_told")
+@pytest.mark.parametrize(
+    ("fault", "what", "cure"),
+    [
+        ("refused", "Connection refused", "see that the data plane runs"),
+        ("unresolved", "", "correct data_plane_url"),
+        ("503", "503", "see to the data plane"),
+        ("cut", "closed without an answer", "see to the data plane"),
+        ("429", "429", "raise the data plane's rate limit"),
+    ],
+)
+def test_outage_is_told_once_with_its_cure_and_when_it_is_over(
+    make_handler: MakeHandler,
+    wire: Wire,
+    plane: LocalDataPlane,
+    caplog: pytest.LogCaptureFixture,
+    fault: str,
+    what: str,
+    cure: str,
+) -> None:
+    """After a while without a success: what is wrong, how many events wait, and the cure; once, in
+    a log line, in `stats()` and to `on_error`. After the next success: for how long that was.
+    """
+    errors: list[Exception] = []
+    with LocalDataPlane(WRITE_KEY) as other:
+        port = other.port
+    url = {"refused": f"http://127.0.0.1:{port}", "unresolved": "https://no.such.host.localhost:9"}
+    if fault == "cut":
+        plane.cut(accepted=False, times=None)
+    elif fault not in url:
+        plane.fail(int(fault), times=None)
+    handler = make_handler(
+        data_plane_url=url.get(fault, plane.url),
+        upload_interval=0,
+        on_error=lambda error, _events: errors.append(error),
+    )
+    log_events(wire, handler, 3)
+    until(lambda: handler.stats().outage is not None and len(errors) > 0)
+    assert not handler.flush(0.5)
+    ((level, line),) = lines(caplog)
+    assert level == "WARNING"
+    assert re.match(
+        rf"nothing was delivered for \d+ s: .*{what}.*; .*{cure}.*\. 3 events wait", line
+    )
+    assert len(errors) == 1
+    if fault == "refused":
+        with LocalDataPlane(WRITE_KEY, port):
+            assert handler.flush()
+            handler.close()
+    elif fault != "unresolved":
+        plane.heal()
+        assert handler.flush()
+    else:
+        return
+    assert handler.stats().outage is None
+    _, (level, line) = lines(caplog)
+    assert level == "WARNING"
+    assert re.fullmatch(r"delivery resumes after \d+ s", line)
+
+
+def test_short_outage_is_not_told(
+    make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A blip that is over before ten seconds have passed gives no line."""
+    handler = make_handler(on_error=lambda *_: pytest.fail("an outage was told"))
+    plane.fail(503, times=20)
+    log_events(wire, handler, 3)
+    assert handler.flush()
+    assert not lines(caplog)
+
+
+def test_outage_is_told_again_ever_more_rarely() -> None:
+    """After ten seconds, a minute, six, 36, and then each hour; a new one begins anew."""
+    trouble = Trouble()
+    assert not trouble.lasted(100.0)
+    told = []
+    for second in range(20_000):
+        trouble.begin(second)
+        if not trouble.until_told(second):
+            told.append(second)
+            trouble.told(second)
+    assert told == [10, 60, 360, 2_160, 5_760, 9_360, 12_960, 16_560]
+    trouble.end()
+    trouble.begin(20_000)
+    assert trouble.until_told(20_004) == 6
+
+
+@pytest.mark.usefixtures("soon_told")
+def test_events_that_were_given_up_begin_no_outage(
+    make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where nothing waits any more, time that passes is none of an outage."""
+    handler = make_handler(max_retries=1, upload_interval=0)
+    for _ in range(3):
+        plane.fail(503, times=2)
+        log_events(wire, handler, 1)
+        assert handler.flush()
+        sleep(0.4)  # longer than the outage that is told
+    assert "nothing was delivered" not in caplog.text
+
+
 def test_source_that_is_toggled_all_the_time_gives_few_lines(
     make_handler: MakeHandler,
     wire: Wire,
@@ -462,7 +580,8 @@ def test_source_that_is_toggled_all_the_time_gives_few_lines(
         assert handler.flush(10)
 
     def lines() -> list[str]:
-        return [r.getMessage().partition(":")[0] for r in caplog.records if r.levelname != "INFO"]
+        said = [r.getMessage() for r in caplog.records if r.levelname != "INFO"]
+        return [re.sub(r":.*| (after|for) \d+ (s|min)", "", line) for line in said]
 
     held, resumes = "events are held, none is lost", "delivery resumes"
     for _ in range(5):
