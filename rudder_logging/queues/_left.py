@@ -51,8 +51,9 @@ class Left:
         key = "another write key, which" if self.is_anothers else "a write key that"
         least = "" if self.is_all else "at least "
         return (
-            f"{least}{self.events:,} events since {self.since} for "
-            f"{self.destination or 'a data plane that is not known any more'} wait in "
+            f"{least}{self.events:,} event{'' if self.events == 1 else 's'} "
+            f"since {self.since} for "
+            f"{self.destination or 'a data plane that is not known any more'}: in "
             f"{self.directory}, under {key} no process uses now"
         )
 

@@ -338,15 +338,19 @@ class Claim:
         # No number comes twice: what was removed out of turn may have been read up to its end.
         last = max(self._settled[0], self._read_to[0], *self._sizes, 0)
         number = last + 1
-        while number not in self._files:  # it may be there: we were interrupted when it was begun
+        while number not in self._files:
             path = os.path.join(self._directory, name_of_segment(self.owner, number))  # noqa: PTH118
             flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND
             try:
                 self._files[number] = open_file(path, flags, in_spool=True)
-            except FileExistsError:  # interrupted even earlier; or somebody wants to read along
+            except FileExistsError:  # of somebody who wants to read along
                 if number - last >= _TAKEN_NAMES:
                     raise
                 number += 1
+            except BaseException:  # a signal handler's, when it was made: nobody would remove it
+                if number not in self._files:
+                    self._unlink(name_of_segment(self.owner, number))
+                raise
         self._measure()
         self._sizes[number] = self._unread_lines[number] = self._written = 0
         ended, self._writing = self._writing, number

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from rudder_logging import Config
+from rudder_logging import Config, RudderHandler
 from rudder_logging.cli._doctor_disk import examine
 from rudder_logging.cli._doctor_findings import Finding, Severity
 from rudder_logging.queues._spool import Spool
@@ -73,6 +73,26 @@ def test_directory_that_others_can_write_to(tmp_path: Path, of: str) -> None:
     assert "others can write to" in finding.text
     assert "mode 777" in finding.text
     assert "chmod" in finding.cure
+
+
+def test_events_under_another_key(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """They are told, with what sends them: by the doctor, and once when a handler is made."""
+    left = RudderHandler("wrong-key", "https://wrong.example:8443/x", queue=f"file://{tmp_path}")
+    left.accept({"user_id": "u"}, "e", 0.0)
+    left._pipeline.queue.begin_anew()  # as if its process had been killed
+    before = sorted(tmp_path.rglob("*"))
+    finding = fault(look(tmp_path), Severity.WARNING)
+    assert "1 event since 1970-01-01T00:00:00.000Z for https://wrong.example:8443" in finding.text
+    assert "rudder-logging replay" in finding.cure
+    assert sorted(tmp_path.rglob("*")) == before
+    RudderHandler(*SOURCE.values(), queue=f"file://{tmp_path}").close()
+    told = [
+        record.getMessage()
+        for record in caplog.records
+        if "another write key" in record.msg % record.args
+    ]
+    assert told == [f"{finding.text}: {finding.cure}"]
+    assert "wrong-key" not in told[0]
 
 
 def test_file_in_its_place(tmp_path: Path) -> None:

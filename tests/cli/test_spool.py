@@ -166,7 +166,7 @@ def test_list_tells_of_events_under_a_key_that_is_not_used(
     oldest = {one["bytes"]: one["oldest"] for one in listed(spool)}
     done = run("spool", "list", spool, plane=away)
     (line,) = done.stderr.splitlines()
-    assert f"2 events since {oldest[min(oldest)]} for {away.url} wait in" in line
+    assert f"2 events since {oldest[min(oldest)]} for {away.url}: in" in line
     assert "under another write key" in line
     assert key not in done.stdout + done.stderr
     (command,) = re.findall(r"rudder-logging replay (\S+)/\*\.jsonl && .*purge \1 --all", line)
