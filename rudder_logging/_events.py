@@ -32,6 +32,7 @@ from .exceptions import InvalidEventError, InvalidTypeError, InvalidValueError
 __all__ = [
     "BINDABLE_FIELDS",
     "COMMON_FIELDS",
+    "DOCUMENTED_EVENT_BYTES",
     "EVENT_TYPES",
     "EventType",
     "Field",
@@ -215,6 +216,10 @@ def validate(message: Mapping[str, Any]) -> dict[str, Any]:
             normalised[field.key] = field.normalise(f"{row.name}: {field.key!r}", value)
     _require(row, message)
     return normalised
+
+
+DOCUMENTED_EVENT_BYTES = 32 * 1024
+"""An event's size, as RudderStack's documentation limits it; no server does."""
 
 
 def check_size(size: int, limit: int) -> None:

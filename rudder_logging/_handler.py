@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import _lifecycle
 from ._before_send import before_send, edited_line
-from ._events import check_size
+from ._events import DOCUMENTED_EVENT_BYTES, check_size
 from ._formatter import Defaults, RudderFormatter
 from ._ledger import Ledger, Stats
 from ._parsers import LONGEST_WAIT
@@ -107,6 +107,7 @@ class RudderHandler(logging.Handler):
         from ._transport import HttpTransport, check_files  # noqa: PLC0415
 
         check_files(self.config)
+        self._size_to_look_at = min(self.config.max_event_bytes, DOCUMENTED_EVENT_BYTES)
         self._pipeline = Pipeline.open(self.config, HttpTransport)
         self._wind_up_when_forgotten()
         # Only now does logging know the handler: one that could not be made must not stay in
@@ -378,8 +379,8 @@ class RudderHandler(logging.Handler):
                 if edited is None:
                     return
                 message = edited
-            if len(message) >= self.config.max_event_bytes:  # it lacks a byte
-                check_size(len(message) + 1, self.config.max_event_bytes)
+            if len(message) >= self._size_to_look_at:  # it lacks a byte
+                self._look_at_size(message)
         except Exception:
             self._ledger.invalid()
             raise
@@ -410,6 +411,11 @@ class RudderHandler(logging.Handler):
             pipeline.see_to_delivery()
         elif waiting >= listener.wake_at:
             listener.wake()
+
+    def _look_at_size(self, message: bytes) -> None:
+        check_size(len(message) + 1, self.config.max_event_bytes)
+        if len(message) >= DOCUMENTED_EVENT_BYTES:
+            self._pipeline.reports.large(message)
 
     def await_close(self) -> None:
         """Called when the process ends, and logging will close this: until then, events gather."""

@@ -20,6 +20,7 @@ import orjson
 
 from ._clock import monotonic
 from ._encoding import utc_milliseconds
+from ._events import DOCUMENTED_EVENT_BYTES
 from ._ledger import Ledger
 from ._printable import printable
 from ._private_files import open_file, refusal
@@ -38,6 +39,8 @@ __all__ = [
 
 _log = logging.getLogger("rudder_logging")
 
+_MOST_NAMES_TOLD = 100
+_LONGEST_NAME_TOLD = 64
 _SECONDS_BETWEEN_LINES = 10.0
 _OUTAGE = "an outage, of whatever"
 _EXPECTED = frozenset({"before_send", "captured", "send_off", "shutdown"})
@@ -189,6 +192,24 @@ class Reports:
         self._last_state_line = {True: float("-inf"), False: float("-inf")}  # by: is it trouble?
         self._line_lock = threading.Lock()
         self._calling = threading.local()
+        self._told_large: set[object] = set()
+
+    def large(self, message: bytes) -> None:
+        """Tell of an event that has more bytes than RudderStack promises to take, once a name."""
+        if len(self._told_large) >= _MOST_NAMES_TOLD:
+            return
+        event = decode(message)
+        name = str(event.get("event") or event.get("name") or "")
+        kind = f"{event.get('type')} {name[:_LONGEST_NAME_TOLD]!r}" if name else event.get("type")
+        if kind not in self._told_large:
+            self._told_large.add(kind)
+            _log.warning(
+                "the event %s has %d bytes, over the %d that RudderStack documents: servers take "
+                "it, but a destination may not; send less with it (said once a name)",
+                kind,
+                len(message) + 1,
+                DOCUMENTED_EVENT_BYTES,
+            )
 
     def is_inside(self, callback: Callable[..., Any] | None) -> bool:
         """Whether this thread is inside that callback, which must not call itself without end."""

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
+from ._encoding import is_of_no_use
 from ._keywords import WAREHOUSES, keyword_in
 
 __all__ = ["OF_SQL", "EventNames", "column_of", "findings", "shape_of"]
@@ -64,6 +65,11 @@ def findings(message: Mapping[str, Any]) -> list[str]:
         return []
     found = list(_of_event_name(message["event"])) if _names_a_table(message) else []
     columns: dict[str, str] = {}
+    found.extend(
+        f"{path} is only the name of an object; give what is in it"
+        for path, value in _texts_of(message)
+        if is_of_no_use(value)
+    )
     for path, name in _columns_of(message):
         column = column_of(name)
         if not column:
@@ -216,6 +222,21 @@ def _flattened(values: object, path: str, prefix: str) -> Iterator[tuple[str, st
                 waiting.append((value, place, f"{prefix}{name}_"))
             elif value not in (None, "", [], [""]):  # blank ones have no column
                 yield place, prefix + name
+
+
+def _texts_of(message: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Where each text stands, those in lists too."""
+    waiting: list[tuple[str, Any]] = [
+        (place, message[place]) for place in ("context", *_PLACES) if place in message
+    ]
+    while waiting:
+        path, value = waiting.pop()
+        if isinstance(value, str):
+            yield path, value
+        elif isinstance(value, Mapping) and len(path) < _LONGEST_LOOKED_AT:
+            waiting.extend((f"{path}.{_shortened(str(key))}", item) for key, item in value.items())
+        elif isinstance(value, list):
+            waiting.extend((path, item) for item in value)
 
 
 def _fills(message: Mapping[str, Any], path: str, column: str) -> bool:

@@ -26,6 +26,7 @@ ALIASES: Mapping[str, str] = {"dataPlaneUrl": "data_plane_url", "host": "data_pl
 
 _GATEWAY_BODY_LIMIT = 4_096_000  # bytes, decompressed (rudder-server: Gateway.maxReqSizeInKB)
 
+_FRAME_OF_AN_EVENT = 100  # bytes at the most around one event in an upload, and its `sentAt`
 _REQUIRED: Any = dataclasses.MISSING
 
 
@@ -70,9 +71,10 @@ class Config:
         unit="bytes",
     )
     max_event_bytes: int = _option(
-        32 * 1024,
+        4_000_000 - _FRAME_OF_AN_EVENT,
         parsers.integer(500),
-        "An event's size as JSON; a larger one is refused at the call.",
+        "An event's size as JSON; a larger one is refused at the call. Left out, it is what fits "
+        "into `max_batch_bytes` and `max_queue_bytes`.",
         unit="bytes",
     )
     queue: str | EventQueue = _option(
@@ -177,16 +179,17 @@ class Config:
             value = getattr(self, field.name)
             if value is not field.metadata["default"]:
                 object.__setattr__(self, field.name, _parse(field, value, field.name))
-        for smaller, larger in (
-            ("max_event_bytes", "max_batch_bytes"),
-            ("max_event_bytes", "max_queue_bytes"),
-        ):
-            # 100 bytes leave room for what frames one event in a batch.
-            if getattr(self, smaller) > getattr(self, larger) - 100:
+        for larger in ("max_batch_bytes", "max_queue_bytes"):
+            room = getattr(self, larger) - _FRAME_OF_AN_EVENT
+            if self.max_event_bytes <= room:
+                continue
+            if self.max_event_bytes != OPTIONS["max_event_bytes"].metadata["default"]:
                 raise ConfigError(
-                    f"{smaller} ({getattr(self, smaller)}) must be at least 100 bytes below "
-                    f"{larger} ({getattr(self, larger)}); lower the one or raise the other"
+                    f"max_event_bytes ({self.max_event_bytes}) must be at least "
+                    f"{_FRAME_OF_AN_EVENT} bytes below {larger} ({getattr(self, larger)}); "
+                    "lower the one or raise the other"
                 )
+            object.__setattr__(self, "max_event_bytes", room)
 
     @property
     def upload_size_within_queue(self) -> int:

@@ -37,7 +37,7 @@ DEFAULTS: dict[str, Any] = {
     "upload_size": 100,
     "upload_interval": 0.5,
     "max_batch_bytes": 4_000_000,
-    "max_event_bytes": 32 * 1024,
+    "max_event_bytes": 3_999_900,
     "queue": "memory://",
     "max_queue_size": 10_000,
     "max_queue_bytes": 64 * 1024 * 1024,
@@ -516,10 +516,10 @@ def test_an_event_has_to_fit(larger: str) -> None:
 
 
 @pytest.mark.parametrize("larger", ["max_batch_bytes", "max_queue_bytes"])
-def test_the_default_size_of_an_event_counts_too(larger: str) -> None:
-    """A small batch needs a smaller limit for events beside it."""
-    with pytest.raises(ConfigError, match=r"max_event_bytes \(32768\)"):
-        load(**{larger: 20_000})
+def test_the_default_size_of_an_event_is_what_fits(larger: str) -> None:
+    """A small batch or queue is enough of a setting; the default is just below the batch's own."""
+    assert load(**{larger: 20_000}).max_event_bytes == 19_900
+    assert load(max_batch_bytes=4_096_000).max_event_bytes == 3_999_900
 
 
 # --- Secrets ---

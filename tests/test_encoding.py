@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import array
 import copy
 import json
 import logging
@@ -19,18 +20,32 @@ from decimal import Decimal
 from enum import Enum, Flag, IntEnum
 from fractions import Fraction
 from functools import cached_property
+from ipaddress import IPv4Address, ip_address, ip_network
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
 
+import arrow
 import attrs
 import numpy as np
+import pandas as pd  # type: ignore[import-untyped]
 import pydantic
 import pytest
+import starlette.datastructures
+import yarl
+from bson import ObjectId
+from django.conf import settings as django_settings  # type: ignore[import-untyped]
+from django.db import models  # type: ignore[import-untyped]
+from django.utils.functional import SimpleLazyObject  # type: ignore[import-untyped]
+from django.utils.translation import gettext_lazy  # type: ignore[import-untyped]
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rudder_logging._encoding import MAX_DEPTH, dumps, isoformat, utc_milliseconds
 from rudder_logging.exceptions import InvalidValueError
+
+if not django_settings.configured:
+    django_settings.configure(USE_I18N=False)
 
 UTC = timezone.utc
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -215,11 +230,11 @@ class MyList(list[Any]):
 
 
 class MyDatetime(datetime):
-    """A subclass of datetime, as pandas.Timestamp is."""
+    """A subclass of datetime, as pd.Timestamp is."""
 
 
 class NotATime(datetime):
-    """As pandas.NaT: a datetime that equals nothing."""
+    """As pd.NaT: a datetime that equals nothing."""
 
     __hash__ = datetime.__hash__
 
@@ -747,6 +762,100 @@ def test_as_many_values_as_an_upload_may_have(beside: object) -> None:
     assert len(dumps({"v": many, "beside": beside})) > 1_000_000
     with pytest.raises(InvalidValueError, match="over 512,000 values"):
         dumps({"v": many, "w": [1] * 1_000, "beside": beside})
+
+
+# --- Values that are what their text says ---
+
+
+class Bare:
+    """Nothing to be known by."""
+
+
+class Size(models.TextChoices):  # type: ignore[misc]
+    """Choices with labels that are translated when they are shown."""
+
+    BIG = "b", gettext_lazy("Big one")
+
+
+OF_LIBRARIES: list[tuple[Any, Any]] = [
+    (ip_address("192.0.2.1"), "192.0.2.1"),
+    (ip_network("192.0.2.0/24"), "192.0.2.0/24"),
+    (ZoneInfo("Europe/Berlin"), "Europe/Berlin"),
+    (ObjectId("65b1f0c2a3d4e5f601234567"), "65b1f0c2a3d4e5f601234567"),
+    (Fraction(1, 3), "1/3"),
+    (arrow.get(2026, 1, 31), "2026-01-31T00:00:00+00:00"),
+    (yarl.URL("https://x.test/a?b=1"), "https://x.test/a?b=1"),
+    (starlette.datastructures.URL("https://x.test/a"), "https://x.test/a"),
+    (pydantic.AnyUrl("https://x.test/a"), "https://x.test/a"),
+    (gettext_lazy("Hello"), "Hello"),
+    (Size.BIG, "b"),
+    (Size.labels[0], "Big one"),
+    (Size.choices, [["b", "Big one"]]),
+    (array.array("d", [1.5]), [1.5]),
+    ({"a": 1}.values(), [1]),
+    (pd.NA, None),
+    (pd.NaT, None),
+    (pd.Timestamp("2026-01-31T12:00Z"), "2026-01-31T12:00:00+00:00"),
+    (pd.Timedelta(seconds=5), 5.0),
+    (pd.Period("2026-01", "M"), "2026-01"),
+    (pd.Interval(0, 1), "(0, 1]"),
+    (pd.Series([1.5, None]), [1.5, None]),
+    (pd.Series(["a", pd.NA], dtype="string"), ["a", None]),
+    (pd.Index([1, 2]), [1, 2]),
+    (pd.DatetimeIndex(["2026-01-31T12:00Z"]), ["2026-01-31T12:00:00+00:00"]),
+    (pd.Categorical(["a", "b"]), ["a", "b"]),
+    (pd.DataFrame({"a": [1, 2], "b": ["x", None]}), [{"a": 1, "b": "x"}, {"a": 2, "b": None}]),
+]
+
+
+@pytest.mark.parametrize(
+    ("value", "sent"), OF_LIBRARIES, ids=[type(value).__name__ for value, _ in OF_LIBRARIES]
+)
+def test_values_of_libraries(value: object, sent: object) -> None:
+    """Each is what its library prints of it, or the list that it is: not its Python code."""
+    assert json.loads(dumps({"v": value, "in": [value]})) == {"v": sent, "in": [sent]}
+
+
+def test_a_model_is_its_fields() -> None:
+    """With URLs and addresses as text, and numbers as numbers."""
+    model = pydantic.create_model(
+        "Visit", url=(pydantic.HttpUrl, ...), ip=(IPv4Address, ...), price=(Decimal, ...)
+    )
+    visit = model(url="https://x.test/a", ip="192.0.2.1", price="1.5")
+    assert json.loads(dumps({"v": visit}))["v"] == {
+        "url": "https://x.test/a",
+        "ip": "192.0.2.1",
+        "price": 1.5,
+    }
+
+
+def test_a_bare_object_is_told_once_a_type(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its address differs each time, and tells nothing; an object with a text tells no address."""
+    monkeypatch.setattr("rudder_logging._encoding._told_types", set())
+    for value in (Bare(), Bare(), lambda: 1, Plain(), [Bare()]):
+        dumps({"v": value})
+    told = [record.getMessage() for record in caplog.records]
+    assert len(told) == 2
+    assert f"a value of an event is a {__name__}.Bare, which has no text" in told[0]
+    assert "builtins.function" in told[1]
+    assert "0x" not in caplog.text
+
+
+def test_a_query_set_is_not_evaluated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Logging an event asks no database: there is none here, and the event is sent."""
+    from django.db.models.query import (  # type: ignore[import-untyped]
+        QuerySet,
+    )
+
+    def ask(_: object) -> None:
+        raise AssertionError("the database was asked")
+
+    monkeypatch.setattr(QuerySet, "_fetch_all", ask)
+    query: Any = QuerySet()
+    for value in (query, SimpleLazyObject(lambda: query)):
+        assert json.loads(dumps({"v": value})) == {"v": "<QuerySet: not evaluated>"}
 
 
 # --- Times ---

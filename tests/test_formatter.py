@@ -271,6 +271,86 @@ def test_python_json_loggers_options_apply() -> None:
     assert not {"service", "level", "message"} & set(sent)
 
 
+def deep(levels: int) -> Any:
+    """Lists in each other."""
+    value: Any = []
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+ENDLESS: dict[str, Any] = {}
+ENDLESS["self"] = ENDLESS
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        ("\ud800 a", "\ufffd a"),
+        (2**70, str(2**70)),
+        ({"\udfff": [2**70, "\ud800"]}, {"\ufffd": [str(2**70), "\ufffd"]}),
+        ({(1, 2): 1, None: 2}, {"[1, 2]": 1, "null": 2}),
+        (float("nan"), None),
+        (datetime(2026, 1, 31), "2026-01-31T00:00:00"),  # noqa: DTZ001 - as logs may mean it
+        (datetime(2026, 1, 31, tzinfo=timezone.utc), "2026-01-31T00:00:00+00:00"),
+        (int, "int"),
+        (b"raw", "cmF3"),
+    ],
+)
+def test_no_value_loses_a_line(wire: Wire, value: object, written: object) -> None:
+    """What JSON or orjson lacks is repaired as an event's values are; the rest of it is as ever."""
+    handler = Stream(RudderFormatter())
+    wire(handler).info("Served", extra={"value": value})
+    assert handler.errors == []
+    assert json.loads(handler.lines()[0])["value"] == written
+
+
+@pytest.mark.parametrize("value", [deep(150), deep(2_000), ENDLESS, [ENDLESS] * 2])
+def test_no_depth_loses_a_line(value: object) -> None:
+    """What is nested deeper than an event may be ends in the name of its type."""
+    handler = Stream(RudderFormatter())
+    # Not by a logger, whose lines pytest captures and can't hand on with a lone surrogate.
+    handler.handle(logging.makeLogRecord({"msg": "Served \ud800", "value": value}))
+    assert handler.errors == []
+    line = json.loads(handler.lines()[0])
+    assert line["message"] == "Served \ufffd"
+    assert "<list>" in handler.lines()[0] or "<dict>" in handler.lines()[0]
+
+
+def test_a_default_of_the_apps_own_is_asked(wire: Wire) -> None:
+    """For types that orjson does not write; one that raises loses nothing."""
+
+    def default(value: object) -> object:
+        if isinstance(value, complex):
+            return {"real": value.real}
+        raise TypeError("not mine")
+
+    handler = Stream(RudderFormatter(json_default=default))
+    wire(handler).info("Served", extra={"value": [1j, {1}]})
+    assert json.loads(handler.lines()[0])["value"] == [{"real": 0.0}, [1]]
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8", "cp1252"])
+@pytest.mark.parametrize("errors", ["strict", "backslashreplace", "replace", "surrogateescape"])
+@pytest.mark.parametrize("event", [None, EVENT])
+def test_no_character_loses_a_line(
+    wire: Wire, encoding: str, errors: str, event: dict[str, Any] | None
+) -> None:
+    """On a stream that can't encode it, it is escaped; on any other, people can read it."""
+    raw = io.BytesIO()
+    handler = Stream(RudderFormatter())
+    handler.setStream(io.TextIOWrapper(raw, encoding, errors=errors))  # type: ignore[arg-type]
+    text = "\u4e2d\U0001f600 \u00fc"
+    wire(handler).info(text, extra={"rudder": event})
+    wire(handler).info("\u00fc", extra={"rudder": event})
+    handler.flush()
+    assert handler.errors == []
+    lines = raw.getvalue().decode(encoding).splitlines()
+    name = "message" if event is None else "event"
+    assert [json.loads(line)[name] for line in lines] == [text, "\u00fc"]
+    assert ("\u00fc" in lines[1]) == (encoding != "ascii")
+
+
 def test_exceptions_of_other_records_are_kept() -> None:
     """`exc_info` is on the line, as that library puts it."""
     try:

@@ -767,3 +767,39 @@ def test_before_send_cannot_lose_the_id(
     wire(handler).info("e", extra=event(message_id="mine"))
     assert handler.flush()
     assert [stored["messageId"] for stored in plane.events] == ["mine", "mine"]
+
+
+def test_large_events_are_sent_and_told_once_a_name(
+    make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An order of many lines or a page's HTML is over the 32 KiB that RudderStack documents."""
+    handler = make_handler()
+    logger = wire(handler)
+    for event in ("Order Made", "Order Made", "Page Kept"):
+        logger.info(event, extra={"rudder": {"user_id": "u", "properties": {"x": "x" * 100_000}}})
+    largest = handler.config.max_event_bytes - 1_000
+    logger.info("Page Kept", extra={"rudder": {"user_id": "u", "properties": {"x": "x" * largest}}})
+    assert handler.flush()
+    assert [event["event"] for event in plane.events] == ["Order Made", "Order Made"] + (
+        ["Page Kept"] * 2
+    )
+    told = [text for text in caplog.messages if "32768" in text]
+    assert len(told) == 2
+    assert "track 'Order Made' has 100" in told[0]
+    assert "xxx" not in caplog.text
+
+
+def test_large_events_keep_within_the_queues_memory(
+    make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane
+) -> None:
+    """However large they are, what waits and what is sent is within `max_queue_bytes`."""
+    handler = make_handler(
+        max_queue_bytes=1_000_000, upload_interval=60, upload_size=10_000, overflow="drop_new"
+    )
+    logger = wire(handler)
+    for _ in range(50):
+        logger.info("e", extra={"rudder": {"user_id": "u", "properties": {"x": "x" * 100_000}}})
+    assert handler.stats().pending_bytes <= 1_000_000
+    assert handler.stats().dropped == {"queue_full": 41}
+    assert handler.flush()
+    assert len(plane.events) == 9

@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rudder_logging import EVENT_TYPES, WarehouseWarning
+from rudder_logging._encoding import dumps
 from rudder_logging._events import build
 from rudder_logging._keywords import WAREHOUSES, keyword_in
 from rudder_logging._warehouse import EventNames, column_of, findings
@@ -409,3 +410,13 @@ def test_a_deep_event_is_looked_at_in_its_size() -> None:
     (sentence,) = findings({"type": "track", "event": "Article Read", "properties": values})
     assert "is cut to 63 characters" in sentence
     assert len(sentence) < 2_000
+
+
+def test_bare_objects_are_found() -> None:
+    """Their address, which is all that is known of them, is of no use in a column."""
+    properties = {"a": object(), "b": [{"c": object()}], "d": "looked at 0x10", "e": "<b>"}
+    sent = json.loads(dumps(build({"user_id": "u", "event": "E", "properties": properties})))
+    assert sorted(findings(sent)) == [
+        "properties.a is only the name of an object; give what is in it",
+        "properties.b.c is only the name of an object; give what is in it",
+    ]

@@ -154,7 +154,6 @@ BAD = [
     (("track", "--user-id", "1", "--event", "e", "--property", "secret"), "NAME=VALUE"),
     (("track", "--user-id", "1", "--event", "e", "--timestamp", "secret"), "--timestamp"),
     (("track", "--user-id", "1", "--event", "e", "--integrations", '{"All": 1}'), "'All'"),
-    (("track", "--user-id", "1", "--event", "secret" * 6_000), "max_event_bytes"),
     (("merge", "--user-id", "1", "--merge-properties", "{}"), "must be a list"),
     (("track", "--user-id", "1", "--event", "e", "--timeout", "soon"), "timeout must be"),
     (("track", "--user-id", "1", "--event", "e", "--data-plane-url", "secret"), "data_plane_url"),
@@ -171,6 +170,14 @@ def test_bad_input_is_one_line(
     assert expected in line
     assert "secret" not in line
     assert plane.requests == []
+
+
+def test_an_event_that_is_too_large_is_bad_input(plane: LocalDataPlane) -> None:
+    """By the option that limits all events of the environment."""
+    words = ("send", "track", "--user-id", "1", "--event", "secret" * 100)
+    line = complaint(run(*words, plane=plane, RUDDER_MAX_EVENT_BYTES="500"), ExitCode.BAD_INPUT)
+    assert "max_event_bytes" in line
+    assert "secret" not in line
 
 
 def test_what_is_switched_off_sends_nothing(plane: LocalDataPlane) -> None:
