@@ -834,8 +834,9 @@ def test_a_bare_object_is_told_once_a_type(
 ) -> None:
     """Its address differs each time, and tells nothing; an object with a text tells no address."""
     monkeypatch.setattr("rudder_logging._encoding._told_types", set())
-    for value in (Bare(), Bare(), lambda: 1, Plain(), [Bare()]):
-        dumps({"v": value})
+    with caplog.at_level(logging.WARNING, logger="rudder_logging"):
+        for value in (Bare(), Bare(), lambda: 1, Plain(), [Bare()]):
+            dumps({"v": value})
     told = [record.getMessage() for record in caplog.records]
     assert len(told) == 2
     assert f"a value of an event is a {__name__}.Bare, which has no text" in told[0]
