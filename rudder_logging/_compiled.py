@@ -15,15 +15,15 @@ from typing import Any
 import orjson
 
 from ._encoding import JSON_OPTIONS, MAX_VALUES, are_native, convert, stands_in
-from ._events import ANONYMOUS_ID, EVENT_TYPES, USER_ID, EventType, Field
+from ._events import ANONYMOUS_ID, CONTEXT, EVENT_TYPES, TRAITS, USER_ID, EventType, Field
 from ._fields import normalise_event_name, normalise_id, normalise_mapping, normalise_text
 from ._ids import MOMENTS
 
 __all__ = ["ENCODERS", "Encoder", "compile_encoder"]
 
-Encoder = Callable[[Mapping[str, Any], object, float, bytes], "bytes | None"]
-"""From an event's fields, the message template, the time, and the ending that all messages without
-`context` and `integrations` have, to the message. None: `build` and `dumps` are to make it."""
+Encoder = Callable[[Mapping[str, Any], object, float, Any], "bytes | None"]
+"""From an event's fields, the message template, the time, and the formatter's `Defaults`, to the
+message. None: `build` and `dumps` are to make it."""
 
 _TAKEN_AS_IT_IS: dict[Callable[[str, Any], Any], str] = {
     normalise_id: "type({v}) is str and {v} and {v}.isascii() and {v}.isprintable()"
@@ -34,27 +34,46 @@ _TAKEN_AS_IT_IS: dict[Callable[[str, Any], Any], str] = {
 }
 """By rule, a condition under which it returns just the value, and that is cheaper than the call."""
 
-_MERGED = {"context", "integrations", "traits"}
+_MERGED = {"integrations"}
 _MOST_SHAPES = 1_000
 
 _FRAME = """
-def encode(fields, template, now, ending):
+def encode(fields, template, now, defaults):
 {values}
     begins, ends, moment, prefix, number = MOMENTS.current
     if not begins <= now < ends:
         begins, ends, moment, prefix, number = MOMENTS.at(now)
     try:
 {guards}
-        return dumps({{{items}}}, None, JSON_OPTIONS)[:-1] + ending
+        message = dumps({{{items}}}, None, JSON_OPTIONS)[:-1]
+{returned}
     except (TypeError, ValueError):
         return None
 """
 _GUARD = """
         {v} = {{**{v}}}
         if not are_native(map(type, {v}.values())):
-            {v} = convert({v}, 1, [{room}])
+            {v} = convert({v}, {depth}, [{room}])
 """
 """Orjson gets a copy: see `_encoding`."""
+_FILLED = """
+        if not {v}:
+            return None
+"""
+_WITHOUT_CONTEXT = """
+        return message + defaults.ending
+"""
+_WITH_CONTEXT = """
+        context = {context}
+        if not (context and defaults.context.keys().isdisjoint(context)):
+            return None
+        context = dumps(context, None, JSON_OPTIONS)
+        return message + defaults.before_context + context[1:] + defaults.after_context
+"""
+_TRAITS_IN_CONTEXT = """
+        if "traits" in {v}:
+            return None
+"""
 _VALUE = """
     {v} = {source}
     if not ({taken_as_it_is}):
@@ -117,14 +136,32 @@ def _written(row: EventType, sources: dict[Field, str]) -> Encoder:
         )
         for field, source in sources.items()
     ]
+    context, traits = variables.get(CONTEXT), variables.get(TRAITS)
     items = {"messageId": "prefix + str(number())", "type": repr(row.name), "channel": "'server'"}
-    items |= {field.key: variables[field] for field in sources} | {"originalTimestamp": "moment"}
-    containers = [v for field, v in variables.items() if field.normalise is normalise_mapping]
+    items |= {field.key: variables[field] for field in sources if field is not CONTEXT}
+    items["originalTimestamp"] = "moment"
     room = MAX_VALUES - len(items)
+    guards = [
+        # What is sent in `context`, too, stands a level deeper there.
+        _GUARD.format(v=v, room=room, depth=2 if field is TRAITS and row.traits_in_context else 1)
+        for field, v in variables.items()
+        if field.normalise is normalise_mapping
+    ]
+    if traits:  # empty ones are left out
+        guards.append(_FILLED.format(v=traits))
+    returned = _WITHOUT_CONTEXT
+    if traits and row.traits_in_context:
+        if context:
+            guards.append(_TRAITS_IN_CONTEXT.format(v=context))
+        within = f"{{**{context}, 'traits': {traits}}}" if context else f"{{'traits': {traits}}}"
+        returned = _WITH_CONTEXT.format(context=within)
+    elif context:
+        returned = _WITH_CONTEXT.format(context=context)
     text = _FRAME.format(
         values="".join(values),
-        guards="".join(_GUARD.format(v=v, room=room) for v in containers),
+        guards="".join(guards),
         items=", ".join(f"{key!r}: {value}" for key, value in items.items()),
+        returned=returned,
     )
     names: dict[str, Any] = {
         "dumps": orjson.dumps,

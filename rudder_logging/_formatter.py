@@ -39,10 +39,18 @@ class Defaults:
     To serialise them for each event cost 4 % of a call.
     """
 
+    before_context: bytes = field(init=False, repr=False)
+    after_context: bytes = field(init=False, repr=False)
+    """The same around what a message has in its own `context`, if that has no names of theirs."""
+
     def __post_init__(self) -> None:
         """Raises: InvalidValueError: They can't be sent; see `dumps`."""
+        context = dumps({"context": self.context})[1:-2] + (b"," if self.context else b"")
+        after = b"," + dumps({"integrations": self.integrations})[1:-1]
         whole = dumps({"context": self.context, "integrations": self.integrations})
         object.__setattr__(self, "ending", b"," + whole[1:-1])
+        object.__setattr__(self, "before_context", b"," + context)
+        object.__setattr__(self, "after_context", after)
 
     def under(self, over: Defaults) -> Defaults:
         """These defaults, and others that win over them."""
@@ -180,15 +188,18 @@ class RudderFormatter(OrjsonFormatter):
                 encoder = None
             if encoder is not None:
                 try:
-                    queued = encoder(fields, template, created, defaults.ending)
+                    queued = encoder(fields, template, created, defaults)
                 except KeyError:  # another thread took a field away
                     queued = None
                 if queued is not None:
                     return queued
         message = build(fields, template=template, bound=bound, now=created)
         message["originalTimestamp"] = MOMENTS.at(created)[2]
-        if "context" not in message and "integrations" not in message:
+        context = message.pop("context", None)
+        integrations = message.pop("integrations", None)
+        if context is None and integrations is None:
             return dumps(message)[:-1] + defaults.ending
-        message["context"] = merge(defaults.context, message.get("context", {}))
-        message["integrations"] = merge(defaults.integrations, message.get("integrations", {}))
+        # In the order in which the compiled encoders have them.
+        message["context"] = merge(defaults.context, context or {})
+        message["integrations"] = merge(defaults.integrations, integrations or {})
         return dumps(message)[:-1]
