@@ -54,6 +54,7 @@ from ._types import BoundFields, Event
 from ._version import __version__
 from .analytics import (
     EventLogger,
+    aflush,
     alias,
     flush,
     group,
@@ -156,6 +157,7 @@ __all__ = [
     "UnknownOptionError",
     "WarehouseWarning",
     "__version__",
+    "aflush",
     "alias",
     "bind",
     "flush",
@@ -174,9 +176,14 @@ if not TYPE_CHECKING:  # type checkers are to know just the names above
 
     def __getattr__(name: str) -> Any:
         """A setting's value; None if it was not set."""
-        if name in OPTIONS or name in ALIASES:
+        if (name in OPTIONS or name in ALIASES) and name in settings:
             return settings[name]
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    own = (name for name in globals() if name.startswith("__") and name.endswith("__"))
+    return sorted({*__all__, *OPTIONS, *ALIASES, *own})
 
 
 class _Package(ModuleType):
@@ -195,7 +202,7 @@ class _Package(ModuleType):
         if name in self.__dict__:
             super().__delattr__(name)
         else:
-            settings[name] = None
+            del settings[name]
 
 
 sys.modules[__name__].__class__ = _Package

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import sys
 import weakref
 from collections.abc import Iterator, Mapping
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import _lifecycle
 from ._before_send import before_send, edited_line
+from ._clock import monotonic
 from ._events import DOCUMENTED_EVENT_BYTES, check_size
 from ._formatter import Defaults, RudderFormatter
 from ._ledger import Ledger, Stats
@@ -44,7 +46,7 @@ if TYPE_CHECKING:
     from ._listener import BatchListener
     from .config import Options
 
-__all__ = ["RudderHandler", "errors_of_a_call"]
+__all__ = ["RudderHandler", "close_all", "errors_of_a_call", "flush_all"]
 
 _log = logging.getLogger("rudder_logging")
 
@@ -125,6 +127,7 @@ class RudderHandler(logging.Handler):
             without_sigterm=self.config.drain_on_sigterm and not is_main_thread(),
             in_clear_to=self.config.data_plane_url if self.config.is_in_clear else None,
         )
+        self._close_by = math.inf
         _lifecycle.add_forkable(self)
         queue = self._pipeline.queue
         queue.recover()
@@ -283,7 +286,8 @@ class RudderHandler(logging.Handler):
                 self._close()
 
     def _close(self) -> None:
-        patience = self._patience(self.config.shutdown_timeout)
+        seconds = min(self.config.shutdown_timeout, max(0.0, self._close_by - monotonic()))
+        patience = self._patience(seconds)
         if _lifecycle.ending_since is not None:
             self._listener.awaits_close = False
             self._pipeline.finish()
@@ -422,6 +426,14 @@ class RudderHandler(logging.Handler):
         if not self._is_unused():
             self._listener.awaits_close = True
 
+    def close_by(self, deadline: float) -> None:
+        """Do as `close`, and wait until the monotonic `deadline` at the most."""
+        self._close_by = deadline
+        try:
+            self.close()
+        finally:
+            self._close_by = math.inf
+
     def retire(self) -> None:
         """Close without waiting: what is queued is delivered in the background."""
         if not self._is_unused() and not self._listener.retired:
@@ -489,3 +501,39 @@ class RudderHandler(logging.Handler):
         if not self._is_unused():
             self._finalizer.detach()  # it keeps the parent's backlog in memory
         self._pipeline = self._pipeline.after_fork(self)
+
+
+def _all_handlers() -> list[RudderHandler]:
+    """All of this process, wherever they are in use."""
+    return [one for one in _lifecycle.forkables() if isinstance(one, RudderHandler)]
+
+
+def flush_all(timeout: float | None = None) -> list[RudderHandler]:
+    """Flush all handlers, together: their events leave at the same time.
+
+    Args:
+        timeout: Seconds to wait at the most; by default each handler's `shutdown_timeout`.
+
+    Returns:
+        Those with events that are not settled.
+    """
+    begun = monotonic()
+    handlers = _all_handlers()
+    for handler in handlers:
+        handler.flush(0)
+    unsettled = []
+    for handler in handlers:
+        patience = handler.config.shutdown_timeout if timeout is None else timeout
+        if not handler.flush(max(0.0, begun + patience - monotonic())):
+            unsettled.append(handler)
+    return unsettled
+
+
+def close_all() -> None:
+    """Close all handlers, together; the next event opens each again."""
+    begun = monotonic()
+    handlers = _all_handlers()
+    for handler in handlers:
+        handler.retire()
+    for handler in handlers:
+        handler.close_by(begun + handler.config.shutdown_timeout)

@@ -9,9 +9,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, TypeVar
 
-from . import _lifecycle
-from ._clock import monotonic
-from ._handler import RudderHandler
+from ._handler import flush_all
 
 __all__ = ["flushing"]
 
@@ -104,19 +102,12 @@ class flushing:  # noqa: N801 - it reads as a verb where it is used
         return self._within
 
     def _flush(self) -> None:
-        within = self._time()
-        deadline = None if within is None else monotonic() + within
-        handlers = [f for f in _lifecycle.forkables() if isinstance(f, RudderHandler)]
-        for handler in handlers:  # all at once, then one after the other
-            handler.flush(0)
-        for handler in handlers:
-            left = None if deadline is None else max(0.0, deadline - monotonic())
-            if not handler.flush(left):
-                _log.warning(
-                    "%d events could not be delivered before the function ended; they leave with "
-                    "the next call, if this process lives until then",
-                    handler.stats().pending,
-                )
+        for handler in flush_all(self._time()):
+            _log.warning(
+                "%d events could not be delivered before the function ended; they leave with "
+                "the next call, if this process lives until then",
+                handler.stats().pending,
+            )
 
 
 class _Call(flushing):

@@ -18,6 +18,7 @@ class Settings:
 
     def __init__(self) -> None:
         self._values: dict[str, Any] = {}
+        self._deleted: set[str] = set()
         self._handler: RudderHandler | None = None
         self._retired: list[RudderHandler] = []
         self._lock = EndingLock(threading.RLock())
@@ -49,11 +50,31 @@ class Settings:
         with self._lock:
             # The word `none` stays, because None would leave the matter to the environment.
             self._values[name] = value if parsed is None else parsed
+            self._deleted.discard(name)
             retired, self._handler = self._handler, None
             if retired is not None:
                 # It goes on delivering what it has; nobody waits for it here.
                 self._retired.append(retired)
                 retired.retire()
+
+    def __delitem__(self, name: str) -> None:
+        """Take a setting back; until it is set again, there is none of that name.
+
+        So it is a module's attribute to whoever replaces one for a while, as `mock.patch` does.
+
+        Raises:
+            AttributeError: It was deleted already.
+            UnknownOptionError: No option has that name.
+        """
+        name = canonical_name(name)
+        if name in self._deleted:
+            raise AttributeError(f"the setting {name!r} was deleted already")
+        self[name] = None
+        self._deleted.add(name)
+
+    def __contains__(self, name: str) -> bool:
+        """Whether there is such a setting: it may be None, but was not deleted."""
+        return canonical_name(name) not in self._deleted
 
     @property
     def handler(self) -> RudderHandler | None:
@@ -78,6 +99,7 @@ class Settings:
         """Forget all settings, and close the handler made of them."""
         with self._lock:
             self._values.clear()
+            self._deleted.clear()
             closing = self.handlers()
             self._handler, self._retired = None, []
         for handler in closing:

@@ -11,12 +11,12 @@ import logging
 from collections.abc import Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any
 
-from ._clock import monotonic
-from ._dispatch import dispatch, rudder_handlers
+from ._dispatch import dispatch
 from ._events import MESSAGE_ID, bind_fields, merge_bound
-from ._handler import RudderHandler
+from ._handler import close_all, flush_all
 from ._ids import new_message_id
 from ._settings import settings
+from ._stdlib import to_thread
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -29,6 +29,7 @@ else:
 
 __all__ = [
     "EventLogger",
+    "aflush",
     "alias",
     "flush",
     "group",
@@ -322,12 +323,8 @@ _MADE_OF_THE_LOG_LINE = ("event", "name")
 _COMMON = ("user_id", "context", "timestamp", "anonymous_id", "integrations", "message_id")
 
 
-def _all_handlers() -> list[RudderHandler]:
-    return [*rudder_handlers(_default.logger), *settings.handlers()]
-
-
 def flush(timeout: float | None = None) -> bool:
-    """Have every event that the calls accepted so far settled.
+    """Have every event that any handler accepted so far settled: the calls', and all others.
 
     Args:
         timeout: Seconds to wait at the most, for all handlers together; by default each
@@ -338,23 +335,25 @@ def flush(timeout: float | None = None) -> bool:
 
     .. versionadded:: 0.1.0
     """
-    deadline = None if timeout is None else monotonic() + timeout
-    settled = [
-        handler.flush(None if deadline is None else max(0.0, deadline - monotonic()))
-        for handler in _all_handlers()
-    ]
-    return all(settled)
+    return not flush_all(timeout)
 
 
-def shutdown() -> None:
-    """Deliver what waits and stop; see `RudderHandler.close`. The next call starts again.
-
-    The end of the process does this by itself.
+async def aflush(timeout: float | None = None) -> bool:
+    """Do as `flush`, without blocking the event loop.
 
     .. versionadded:: 0.1.0
     """
-    for handler in _all_handlers():
-        handler.close()
+    return await to_thread(flush, timeout)
+
+
+def shutdown() -> None:
+    """Deliver what waits in any handler, and stop; see `RudderHandler.close`.
+
+    The next event starts its handler again. The end of the process does this by itself.
+
+    .. versionadded:: 0.1.0
+    """
+    close_all()
 
 
 _default = EventLogger(logging.getLogger("rudder"))

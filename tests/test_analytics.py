@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import logging
 import logging.config
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -262,6 +264,39 @@ def test_package_can_be_patched(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not hasattr(rudder_logging, "track")
 
 
+@pytest.mark.parametrize("before", [None, 7])
+@pytest.mark.parametrize("name", ["upload_size", "write_key", "host"])
+def test_a_setting_that_is_patched_for_a_while_is_what_it_was(
+    monkeypatch: pytest.MonkeyPatch, name: str, before: int | None
+) -> None:
+    """By `mock.patch`, by pytest's monkeypatch, set before or not, and by either of its names."""
+    patched, given = ("http://patched", "http://a") if name == "host" else ("8", "7")
+    if before is not None:
+        setattr(rudder_logging, name, given)
+    original = getattr(rudder_logging, name)
+    assert (original is None) == (before is None)
+    with mock.patch(f"rudder_logging.{name}", patched):
+        assert str(getattr(rudder_logging, name)) == patched
+    assert getattr(rudder_logging, name) == original
+    monkeypatch.setattr(rudder_logging, name, patched)
+    assert str(getattr(rudder_logging, name)) == patched
+    monkeypatch.undo()
+    assert getattr(rudder_logging, name) == original
+    monkeypatch.delattr(rudder_logging, name)
+    assert not hasattr(rudder_logging, name)
+    with pytest.raises(AttributeError):
+        delattr(rudder_logging, name)
+    monkeypatch.undo()
+    assert getattr(rudder_logging, name) == original
+
+
+def test_the_package_shows_its_names_and_settings() -> None:
+    """And nothing that it only imports."""
+    shown = {name for name in dir(rudder_logging) if not name.startswith("_")}
+    assert shown == {*rudder_logging.__all__, *OPTIONS, *ALIASES} - {"__version__"}
+    assert "__version__" in dir(rudder_logging)
+
+
 @pytest.mark.parametrize("hindrance", ["level", "disable", "disabled", "root level"])
 def test_calls_deliver_whatever_the_levels(configured: LocalDataPlane, hindrance: str) -> None:
     """Analytics are no diagnostics: levels, logging.disable and dictConfig don't stop them."""
@@ -356,6 +391,49 @@ def test_shutdown_delivers_and_the_next_call_starts_again(configured: LocalDataP
     rudder_logging.track("u", "two")
     assert rudder_logging.flush(10)
     assert [event["event"] for event in configured.events] == ["one", "two"]
+
+
+@pytest.mark.parametrize("call", ["flush", "aflush", "shutdown"])
+def test_flush_and_shutdown_speak_for_all_handlers(
+    configured: LocalDataPlane,
+    plane: LocalDataPlane,
+    make_handler: MakeHandler,
+    wire: Wire,
+    call: str,
+) -> None:
+    """For the calls' own, and for one that no call reaches; as `flushing()` does."""
+    other = make_handler(upload_interval=60, shutdown_timeout=0.1)
+    logger = wire(other)
+    plane.fail(503, times=None)
+    rudder_logging.track("u", "by a call")
+    logger.info("by a logger", extra={"rudder": {"user_id": "u"}})
+    if call == "shutdown":
+        rudder_logging.shutdown_timeout = 0.1
+        rudder_logging.shutdown()
+        assert other.stats().pending == 1
+        plane.heal()
+        rudder_logging.flush()
+    elif call == "flush":
+        assert not rudder_logging.flush(0.1)
+        plane.heal()
+        assert rudder_logging.flush()
+    else:
+        assert not asyncio.run(rudder_logging.aflush(0.1))
+        plane.heal()
+        assert asyncio.run(rudder_logging.aflush())
+    assert {event["event"] for event in plane.events} == {"by a call", "by a logger"}
+    assert configured is plane
+
+
+def test_shutdown_closes_handlers_that_no_call_reaches(
+    plane: LocalDataPlane, make_handler: MakeHandler, wire: Wire
+) -> None:
+    """What they hold is delivered, and their thread ends."""
+    handler = make_handler(upload_interval=60)
+    wire(handler).info("e", extra={"rudder": {"user_id": "u"}})
+    rudder_logging.shutdown()
+    assert len(plane.events) == 1
+    assert handler._listener.retired
 
 
 def test_flush_without_handlers_is_true() -> None:
