@@ -11,6 +11,7 @@ The files, in the order in which an event meets them:
   `_lifecycle.py`: exits and forks; `_workers.py`: what Celery and RQ do; `_stdlib.py`: what
   logging itself asks of it
 - `_context.py`: what `bind()` has bound
+- `_filters.py`: `EventsOnly` and `NoEvents`, for the app's other handlers
 - `_formatter.py`: `RudderFormatter`, from record to message; `_before_send.py`: the app's hook
 - `_records.py`: what belongs to a record, whoever makes its message
 - `_events.py`: the seven event types in one table; `build` and `validate`
@@ -45,6 +46,7 @@ from typing import TYPE_CHECKING, Any
 
 from ._context import bind
 from ._events import EVENT_TYPES
+from ._filters import EventsOnly, NoEvents
 from ._formatter import RudderFormatter
 from ._handler import RudderHandler
 from ._ledger import Stats
@@ -137,12 +139,14 @@ __all__ = [
     "DeliveryError",
     "Event",
     "EventLogger",
+    "EventsOnly",
     "HeldError",
     "InvalidEventError",
     "InvalidTypeError",
     "InvalidValueError",
     "KeptBackError",
     "KeptBackWarning",
+    "NoEvents",
     "OutcomeUnknownError",
     "QueueFullError",
     "RefusedError",

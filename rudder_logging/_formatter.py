@@ -18,6 +18,7 @@ from ._encoding import dumps
 from ._events import CONTEXT, INTEGRATIONS, build, merge
 from ._ids import MOMENTS
 from ._lines import line_of, writable
+from ._parsers import resolved
 from ._records import RECORD_IDS, template_of
 from ._version import __version__
 
@@ -114,8 +115,9 @@ class RudderFormatter(OrjsonFormatter):
         integrations: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(*args, **kwargs)
+        super().__init__(*map(resolved, args), **{k: resolved(v) for k, v in kwargs.items()})
         RECORD_IDS.wanted |= self.shares_records
+        context, integrations = resolved(context), resolved(integrations)
         given = Defaults(
             CONTEXT.normalise("RudderFormatter: 'context'", {} if context is None else context),
             INTEGRATIONS.normalise(

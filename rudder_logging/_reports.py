@@ -43,6 +43,10 @@ _MOST_NAMES_TOLD = 100
 _LONGEST_NAME_TOLD = 64
 _SECONDS_BETWEEN_LINES = 10.0
 _OUTAGE = "an outage, of whatever"
+_CURE_OF_A_FULL_QUEUE = (
+    '; overflow="block" has a job wait for room, max_queue_size makes more of it, '
+    'and queue="file:///directory" puts it on the disk'
+)
 _EXPECTED = frozenset({"before_send", "captured", "send_off", "shutdown"})
 """Drops that the app asked for, or that have a line of their own."""
 
@@ -183,6 +187,7 @@ class Reports:
         self._dead_letters = DeadLetters(dead_letter) if dead_letter else None
         self._dead_letters_failed = False
         self._reported: dict[str, int] = {}
+        self._told_of_room = False
         self._last_drop_line = float("-inf")
         self.trouble = Trouble()
         """For how long nothing could be delivered."""
@@ -454,7 +459,11 @@ class Reports:
             self._line_lock.release()
         if news:
             reasons = ", ".join(f"{reason}: {count}" for reason, count in news.items())
-            _log.warning("dropped %d events (%s)", sum(news.values()), reasons)
+            cure = ""
+            if "queue_full" in news and not self._told_of_room:
+                self._told_of_room = True
+                cure = _CURE_OF_A_FULL_QUEUE
+            _log.warning("dropped %d events (%s)%s", sum(news.values()), reasons, cure)
 
 
 def _duration(seconds: float) -> str:

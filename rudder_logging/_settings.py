@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from typing import Any
 
@@ -9,8 +10,12 @@ from ._handler import RudderHandler
 from ._lifecycle import add_forkable
 from ._locks import EndingLock
 from .config import canonical_name, parse_option
+from .exceptions import ConfigError
 
 __all__ = ["Settings", "settings"]
+
+
+_IN_A_TEST = "In a test, the fixture rudder_events takes all events, and needs no settings"
 
 
 class Settings:
@@ -92,7 +97,12 @@ class Settings:
             with self._lock:
                 handler = self._handler
                 if handler is None:
-                    handler = self._handler = RudderHandler(**self._values)
+                    try:
+                        handler = self._handler = RudderHandler(**self._values)
+                    except ConfigError as error:
+                        if "PYTEST_CURRENT_TEST" not in os.environ:
+                            raise
+                        raise ConfigError(f"{error}. {_IN_A_TEST}") from None
         return handler
 
     def reset(self) -> None:

@@ -191,6 +191,19 @@ class Config:
                 )
             object.__setattr__(self, "max_event_bytes", room)
 
+    def __hash__(self) -> int:
+        """Equal ones have equal ones; mappings among the options have none."""
+        return hash((self.write_key, self.data_plane_url))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copied and pickled by its options, with plain dicts for read-only mappings."""
+        values = {name: getattr(self, name) for name in OPTIONS}
+        plain = {
+            name: dict(value) if isinstance(value, Mapping) else value
+            for name, value in values.items()
+        }
+        return _remade, (plain,)
+
     @property
     def upload_size_within_queue(self) -> int:
         """Events waiting that start an upload: a queue need not hold more than it can."""
@@ -241,6 +254,10 @@ class Config:
                     f"or set the environment variable RUDDER_{name.upper()}"
                 )
         return cls(**given)
+
+
+def _remade(values: dict[str, Any]) -> Config:
+    return Config(**values)
 
 
 class Options(TypedDict, total=False):
@@ -309,7 +326,7 @@ def parse_option(name: str, value: Any) -> Any:
 
 def _parse(field: dataclasses.Field[Any], value: Any, called: str) -> Any:
     try:
-        return field.metadata["parse"](value)
+        return field.metadata["parse"](parsers.resolved(value))
     except ValueError as error:
         raise ConfigError(f"{called} {error}") from None
     except Exception as error:  # noqa: BLE001

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import json
 import os.path
+import pickle
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -532,3 +534,30 @@ def test_the_repr_hides_secrets() -> None:
     assert "write_key" not in repr(config)
     assert "proxies" not in repr(config)
     assert "upload_size=7" in repr(config)
+
+
+def hook(message: dict[str, Any]) -> dict[str, Any]:
+    """A hook that can be pickled."""
+    return message
+
+
+def test_a_configuration_can_be_copied_pickled_and_hashed() -> None:
+    """As other frozen dataclasses can: it is equal then, and checked as before."""
+    made = load(
+        context={"app": {"name": "shop"}},
+        proxies={"https": "http://proxy:3128"},
+        client_cert=["/etc/cert.pem", "/etc/key.pem"],
+        max_retries="none",
+        before_send=hook,
+    )
+    for copied in (
+        copy.copy(made),
+        copy.deepcopy(made),
+        pickle.loads(pickle.dumps(made)),
+        dataclasses.replace(made),
+    ):
+        assert copied == made
+        assert hash(copied) == hash(made)
+        with pytest.raises(TypeError):
+            copied.context["b"] = 1  # type: ignore[index]
+    assert len({made, load(), load()}) == 2

@@ -187,3 +187,113 @@ kwargs={{"data_plane_url": {plane.url!r}, "upload_size": 1}}
     logging.config.fileConfig(ini, disable_existing_loggers=False)
     logging.getLogger(NAME).info("e", extra={"rudder": {"user_id": 1}})
     assert len(plane.wait_for(1)) == 1
+
+
+S3_IS_ON = False
+REGION = {"name": "eu", "zones": ("a", "b")}
+
+
+def test_references_are_resolved_at_every_depth(plane: LocalDataPlane) -> None:
+    """`ext://` and `cfg://` in mappings and lists; a False behind one is False."""
+    handler = configure(
+        {
+            "write_key": WRITE_KEY,
+            "data_plane_url": plane.url,
+            "context": {
+                "region": f"ext://{__name__}.REGION",
+                "app": {"names": ["cfg://names.app", f"ext://{__name__}.NAME"]},
+                "text": "ext is a word",
+            },
+            "integrations": {"S3": f"ext://{__name__}.S3_IS_ON"},
+            "proxies": {"no_proxy": "cfg://names.local"},
+            "client_cert": None,
+        },
+        names={"app": "shop", "local": "127.0.0.1"},
+    )
+    assert handler.config.proxies == {"no_proxy": "127.0.0.1"}
+    logging.getLogger(NAME).info("e", extra={"rudder": {"user_id": 1}})
+    assert handler.flush()
+    (event,) = plane.events
+    assert event["context"]["region"] == {"name": "eu", "zones": ["a", "b"]}
+    assert event["context"]["app"] == {"names": ["shop", NAME]}
+    assert event["context"]["text"] == "ext is a word"
+    assert event["integrations"] == {"All": True, "S3": False}
+
+
+def test_references_in_a_formatters_arguments_are_resolved(tmp_path: Path) -> None:
+    """Ours, and those of python-json-logger."""
+    config: dict[str, Any] = {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {
+            "json": {
+                "()": "rudder_logging.RudderFormatter",
+                "context": {"region": [f"ext://{__name__}.REGION"]},
+                "integrations": {"S3": f"ext://{__name__}.S3_IS_ON"},
+                "static_fields": {"app": "cfg://name"},
+            }
+        },
+        "handlers": {
+            "file": {
+                "class": "logging.FileHandler",
+                "filename": str(tmp_path / "lines.jsonl"),
+                "formatter": "json",
+            }
+        },
+        "loggers": {NAME: {"level": "INFO", "handlers": ["file"]}},
+        "name": "shop",
+    }
+    logging.config.dictConfig(config)
+    logging.getLogger(NAME).info("line")
+    logging.getLogger(NAME).info("e", extra={"rudder": {"user_id": 1}})
+    (handler,) = logging.getLogger(NAME).handlers
+    handler.close()
+    line, event = map(json.loads, (tmp_path / "lines.jsonl").read_text().splitlines())
+    assert line["app"] == "shop"
+    assert event["context"]["region"] == [{"name": "eu", "zones": ["a", "b"]}]
+    assert event["integrations"] == {"All": True, "S3": False}
+
+
+@pytest.mark.parametrize(
+    ("reference", "says"),
+    [("ext://no.such.module", "Cannot resolve"), ("cfg://handlers.rudder", "RecursionError")],
+)
+def test_a_reference_that_leads_nowhere_is_told(reference: str, says: str) -> None:
+    """By the option's name, where the handler is made."""
+    given = {"write_key": WRITE_KEY, "data_plane_url": "http://127.0.0.1:9"}
+    with pytest.raises(ValueError, match="rudder") as caught:
+        configure({**given, "context": {"a": reference}})
+    assert "context" in str(caught.value.__cause__)
+    assert says in str(caught.value.__cause__)
+
+
+def test_events_and_other_lines_go_separate_ways(tmp_path: Path) -> None:
+    """A file of events, and one of all other lines, by filters that are wired by name."""
+    config: dict[str, Any] = {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "filters": {
+            "events": {"()": "rudder_logging.EventsOnly"},
+            "others": {"()": "rudder_logging.NoEvents"},
+        },
+        "formatters": {"message": {"format": "%(message)s"}},
+        "handlers": {
+            name: {
+                "class": "logging.FileHandler",
+                "filename": str(tmp_path / name),
+                "filters": [name],
+                "formatter": "message",
+            }
+            for name in ("events", "others")
+        },
+        "loggers": {NAME: {"level": "INFO", "handlers": ["events", "others"]}},
+    }
+    logging.config.dictConfig(config)
+    logger = logging.getLogger(NAME)
+    logger.info("an event", extra={"rudder": {"user_id": 1}})
+    logger.info("a line")
+    logger.info("a line too", extra={"rudder": None})
+    for handler in logger.handlers:
+        handler.close()
+    assert (tmp_path / "events").read_text() == "an event\n"
+    assert (tmp_path / "others").read_text() == "a line\na line too\n"

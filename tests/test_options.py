@@ -524,7 +524,10 @@ def test_drops_are_told_in_one_line(
     plane.heal()
     handler.close()
     lines = [r.getMessage() for r in caplog.records if r.name == "rudder_logging"]
-    assert lines == ["dropped 1 events (queue_full: 1)", "dropped 999 events (queue_full: 999)"]
+    first, last = lines
+    assert first.startswith("dropped 1 events (queue_full: 1); ")
+    assert all(cure in first for cure in ('overflow="block"', "max_queue_size", "file://"))
+    assert last == "dropped 999 events (queue_full: 999)"
 
 
 def test_before_send_may_give_ids_as_apps_have_them(

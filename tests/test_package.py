@@ -80,6 +80,7 @@ ORDER = [
     "_handler",
     "_stdlib",
     "_before_send",
+    "_filters",
     "_formatter",
     "_records",
     "_compiled",

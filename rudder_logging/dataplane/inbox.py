@@ -90,6 +90,7 @@ class Inbox:
 
     def wait(self, what: str, count: int, timeout: float) -> None:
         """Wait for so many `events` or `requests`; TimeoutError tells how many there are."""
+        __tracebackhide__ = True
         with self._changed:
             held = self._events if what == "events" else self._requests
             if not wait_until(lambda: len(held) >= count, self._changed, timeout):

@@ -204,6 +204,7 @@ class LocalDataPlane:
         Raises:
             TimeoutError: They did not come in `timeout` seconds; it says what came.
         """
+        __tracebackhide__ = True
         self._inbox.wait("events", count, timeout)
         return self.events
 
@@ -213,6 +214,7 @@ class LocalDataPlane:
         Raises:
             TimeoutError: They did not come in `timeout` seconds; it says what came.
         """
+        __tracebackhide__ = True
         self._inbox.wait("requests", count, timeout)
         return self.requests
 
