@@ -176,15 +176,6 @@ __all__ = [
 ]
 
 
-if not TYPE_CHECKING:  # type checkers are to know just the names above
-
-    def __getattr__(name: str) -> Any:
-        """A setting's value; None if it was not set."""
-        if (name in OPTIONS or name in ALIASES) and name in settings:
-            return settings[name]
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
 def __dir__() -> list[str]:
     own = (name for name in globals() if name.startswith("__") and name.endswith("__"))
     return sorted({*__all__, *OPTIONS, *ALIASES, *own})
@@ -196,17 +187,35 @@ class _Package(ModuleType):
     def __setattr__(self, name: str, value: Any) -> None:
         # What is not a setting may be replaced (by a test's monkeypatch, say) if it exists, and
         # the import system sets submodules. Any other name is a typing error.
-        known = name in self.__dict__ or name in __all__ or name.startswith("_")
-        if known or isinstance(value, ModuleType):
+        is_setting = name in OPTIONS or name in ALIASES
+        is_known = name in self.__dict__ or name in __all__ or name.startswith("_")
+        if is_setting or is_known or isinstance(value, ModuleType):
             super().__setattr__(name, value)
         else:
             settings[name] = value
 
-    def __delattr__(self, name: str) -> None:
-        if name in self.__dict__:
-            super().__delattr__(name)
-        else:
-            del settings[name]
+
+class _Setting:
+    """An attribute of the package. As a descriptor, it is put back by whoever patches it."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, package: ModuleType | None, owner: type) -> Any:
+        """The setting's value; None if it was not set."""
+        if package is None:
+            return self
+        if self._name not in settings:
+            raise AttributeError(f"the setting {self._name!r} was deleted")
+        return settings[self._name]
+
+    def __set__(self, package: ModuleType, value: Any) -> None:
+        settings[self._name] = value
+
+    def __delete__(self, package: ModuleType) -> None:
+        del settings[self._name]
 
 
+for _name in (*OPTIONS, *ALIASES):
+    setattr(_Package, _name, _Setting(_name))
 sys.modules[__name__].__class__ = _Package

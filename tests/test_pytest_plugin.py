@@ -755,9 +755,9 @@ def test_a_call_without_settings_names_the_fixture(run: Run) -> None:
     """Whoever meets that in a test needs no settings, but a fixture."""
     result = run(
         """
-        def test_it():
-            rudder_logging.track("1", "Article Read")
-        """
+def test_it():
+    rudder_logging.track("1", "Article Read")
+"""
     )
     result.stdout.fnmatch_lines(["*ConfigError: write_key is missing;*fixture rudder_events*"])
 
@@ -766,22 +766,22 @@ def test_failures_show_the_tests_own_line(run: Run) -> None:
     """No frame of ours stands between it and the message."""
     result = run(
         """
-        def test_one(rudder_events):
-            rudder_events.one(event="A")
+def test_one(rudder_events):
+    rudder_events.one(event="A")
 
-        def test_wait(rudder_events):
-            rudder_events.wait_for(1, timeout=0)
+def test_wait(rudder_events):
+    rudder_events.wait_for(1, timeout=0)
 
-        def test_conforms(rudder_events):
-            event()
-            rudder_events.conforms_to({"events": [{"type": "track", "name": "A"}]})
+def test_conforms(rudder_events):
+    event()
+    rudder_events.conforms_to({"events": [{"type": "track", "name": "A"}]})
 
-        def test_plane(rudder_data_plane):
-            rudder_data_plane.wait_for(1, timeout=0)
+def test_plane(rudder_data_plane):
+    rudder_data_plane.wait_for(1, timeout=0)
 
-        def test_requests(rudder_data_plane):
-            rudder_data_plane.wait_for_requests(1, timeout=0)
-        """,
+def test_requests(rudder_data_plane):
+    rudder_data_plane.wait_for_requests(1, timeout=0)
+""",
         "--tb=short",
     )
     result.assert_outcomes(failed=5)
