@@ -1,6 +1,6 @@
 """Records events where a handler would queue them, whatever the app's logging is set up to.
 
-While anything records, six methods do more than they did, and do it only for records that carry
+While anything records, seven methods do more than they did, and do it only for records that carry
 an event; then they are what they were. No logger's or handler's own configuration is touched.
 """
 
@@ -199,20 +199,33 @@ def _handle(self: logging.Logger, record: logging.LogRecord) -> None:
             return
         record = filtered(record, passed)
         enabled = not self.disabled and _originals["isEnabledFor"](self, record.levelno)
-        if enabled:
-            self.callHandlers(record)
-        if is_stand_in(self):  # of a direct call, which finds the handlers by itself
-            return
-        on_way = rudder_handlers(self)
-        if not enabled or all(handler.level > record.levelno for handler in on_way):
-            _take(self, record, on_way)
+        outer, _inside.refusing = getattr(_inside, "refusing", None), set()
+        try:
+            if enabled:
+                self.callHandlers(record)
+            if is_stand_in(self):  # of a direct call, which finds the handlers by itself
+                return
+            on_way = rudder_handlers(self)
+            if not enabled or all(handler.level > record.levelno for handler in on_way):
+                _take(self, record, on_way)
+        finally:
+            _inside.refusing = outer
+
+
+def _handler_handle(self: logging.Handler, record: logging.LogRecord) -> Any:
+    """Note which handlers refuse a record: their filters are not to be asked twice."""
+    passed = _originals["Handler.handle"](self, record)
+    refusing = getattr(_inside, "refusing", None)
+    if refusing is not None and not passed:
+        refusing.add(id(self))
+    return passed
 
 
 def _take(logger: logging.Logger, record: logging.LogRecord, on_way: list[RudderHandler]) -> None:
     """Record what no handler gets from here; with what would make its message, if it is known."""
-    on_way = on_way or list(_behind(_path(logger)))
-    configured = on_way or list(_behind(_all_handlers()))
-    stopped_by = _obstacle(logger, record, on_way) if configured else None
+    ways = list(_ways(_path(logger)))
+    configured = on_way or [way[-1] for way in ways or _ways(_all_handlers())]
+    stopped_by = _obstacle(logger, record, ways) if configured else None
     handler = configured[0] if configured else _stand_in.handler()
     try:
         passed = handler._filter(record)  # noqa: SLF001 - as `handle` does
@@ -234,19 +247,40 @@ def _all_handlers() -> Iterator[logging.Handler]:
             yield from logger.handlers
 
 
-def _behind(handlers: Iterable[object]) -> Iterator[RudderHandler]:
-    """The RudderHandlers among them, and those that logging's own handlers pass records on to."""
+def _ways(handlers: Iterable[object], wrappers: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The RudderHandlers among them, and those that logging's own handlers pass records on to.
+
+    Each stands last in a tuple, after the handlers that it is behind.
+    """
     for handler in handlers:
         if isinstance(handler, RudderHandler):
-            yield handler
+            yield (*wrappers, handler)
         elif isinstance(handler, logging.Handler):
+            way = (*wrappers, handler)
             listener = getattr(handler, "listener", None)  # of a QueueHandler, from Python 3.12
-            yield from _behind(getattr(listener, "handlers", ()))
-            yield from _behind([getattr(handler, "target", None)])  # of a MemoryHandler
+            yield from _ways(getattr(listener, "handlers", ()), way)
+            yield from _ways([getattr(handler, "target", None)], way)  # of a MemoryHandler
+
+
+def _obstacle_on(way: tuple[Any, ...], record: logging.LogRecord) -> str | None:
+    """Why a record that its logger lets through would not come to the end of a way."""
+    level_counts = True
+    for handler in way:
+        kind = "RudderHandler" if handler is way[-1] else type(handler).__name__
+        if level_counts and handler.level > record.levelno:
+            return f"the level of its {kind} is {logging.getLevelName(handler.level)}"
+        if id(handler) in _inside.refusing:
+            return f"a filter of its {kind} stops it"
+        listener = getattr(handler, "listener", None)
+        if listener is not None and getattr(listener, "_thread", handler) is None:
+            return f"the QueueListener of its {kind} was not started"
+        # As logging itself has it: only loggers look at levels, and listeners that are told so.
+        level_counts = getattr(listener, "respect_handler_level", False)
+    return None
 
 
 def _obstacle(
-    logger: logging.Logger, record: logging.LogRecord, on_way: list[RudderHandler]
+    logger: logging.Logger, record: logging.LogRecord, ways: list[tuple[Any, ...]]
 ) -> str | None:
     """Why a record would reach no handler; None: it would."""
     if logger.disabled:
@@ -258,12 +292,11 @@ def _obstacle(
         source = source.parent
     if source is not None and source.level > record.levelno:
         return f"the level of logger {source.name!r} is {logging.getLevelName(source.level)}"
-    if not on_way:
+    if not ways:
         return f"no RudderHandler is on the way from logger {logger.name!r} up"
-    lowest = min(handler.level for handler in on_way)
-    if lowest > record.levelno:
-        return f"the level of its RudderHandler is {logging.getLevelName(lowest)}"
-    return None
+    ways = sorted(ways, key=lambda way: way[-1].level)
+    obstacles = [_obstacle_on(way, record) for way in ways]
+    return None if None in obstacles else obstacles[0]
 
 
 def _accept(self: RudderHandler, record: logging.LogRecord) -> None:
@@ -307,6 +340,7 @@ def _make_handler(self: Settings) -> RudderHandler:  # noqa: ARG001 - there is b
 _METHODS: tuple[tuple[type, str, Any], ...] = (
     (logging.Logger, "isEnabledFor", _is_enabled_for),
     (logging.Logger, "handle", _handle),
+    (logging.Handler, "handle", _handler_handle),
     (RudderHandler, "_accept", _accept),
     (RudderHandler, "deliver", _deliver),
     (RudderHandler, "handleError", _handle_error),
@@ -322,4 +356,7 @@ def _over(name: str, method: Any) -> Layer:
     return layer
 
 
-_LAYERS = tuple((cls, name, _over(name, method)) for cls, name, method in _METHODS)
+_LAYERS = tuple(
+    (cls, name, _over("Handler.handle" if cls is logging.Handler else name, method))
+    for cls, name, method in _METHODS
+)

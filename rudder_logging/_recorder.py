@@ -170,5 +170,18 @@ def _is_template(name: object, record: logging.LogRecord) -> bool:
 
 
 def _is_copy(record: logging.LogRecord, earlier: logging.LogRecord) -> bool:
+    if record.created != earlier.created:
+        return False
     given, before = record.__dict__["rudder"], earlier.__dict__["rudder"]
-    return given is before and record.created == earlier.created
+    if given is before:
+        return True
+    # One that went through a queue between processes has nothing in common but what it says.
+    try:
+        return bool(_origin(record) == _origin(earlier) and given == before)
+    except Exception:  # noqa: BLE001 - values of the app's may compare as they like
+        return False
+
+
+def _origin(record: logging.LogRecord) -> tuple[object, ...]:
+    thread = (record.process, record.thread, record.relativeCreated)
+    return (*thread, record.name, record.pathname, record.lineno)

@@ -7,6 +7,7 @@ import enum
 import logging
 import logging.config
 import logging.handlers
+import multiprocessing
 import queue
 import threading
 import unittest
@@ -15,6 +16,7 @@ import warnings
 from collections.abc import Callable
 from datetime import date, datetime, timezone
 from decimal import Decimal
+from logging.handlers import MemoryHandler, QueueHandler, QueueListener
 from typing import Any
 from unittest import mock
 
@@ -35,7 +37,7 @@ from rudder_logging import (
 from rudder_logging._recorder import Recorder
 from rudder_logging._watch import Watch
 from rudder_logging.dataplane import LocalDataPlane
-from rudder_logging.testing import Events, capture_events
+from rudder_logging.testing import CapturedEvents, Events, capture_events
 
 from .conftest import MakeHandler, Wire
 
@@ -301,6 +303,7 @@ def test_handler_behind_another_is_known(make_handler: MakeHandler, wire: Wire) 
     queued = logging.handlers.QueueHandler(queue.SimpleQueue())
     listener = logging.handlers.QueueListener(queued.queue, handler)
     queued.listener = listener  # type: ignore[attr-defined]  # from Python 3.12
+    listener.start()
     for between in (buffer, queued):
         logger = wire(between)
         with capture_events() as events:
@@ -310,6 +313,8 @@ def test_handler_behind_another_is_known(make_handler: MakeHandler, wire: Wire) 
             event(logger)
             assert events[1].stopped_by == f"the level of logger {logger.name!r} is WARNING"
             buffer.flush()
+            if between is queued:
+                listener.stop()
         assert len(events) == 2
     buffer.close()
 
@@ -848,3 +853,83 @@ def test_captured_is_a_handlers_drop_that_nobody_is_told_of(
         event(wire(handler))
     handler.close()
     assert "dropped" not in caplog.text
+
+
+# Behind wrappers.
+
+
+def wrapped(handler: RudderHandler, how: str) -> tuple[logging.Handler, QueueListener | None]:
+    """A handler of logging's own that hands records on to one of ours, as dictConfig links them."""
+    if how == "memory":
+        return MemoryHandler(1, target=handler), None
+    messages: queue.Queue[object] = queue.Queue()
+    wrapper = QueueHandler(messages)
+    listener = QueueListener(messages, handler)
+    wrapper.listener = listener  # type: ignore[attr-defined]  # from Python 3.12
+    return wrapper, listener
+
+
+@pytest.mark.parametrize("how", ["memory", "queue"])
+@pytest.mark.parametrize("what", ["nothing", "level", "filter", "not started"])
+def test_what_stops_an_event_on_its_way_through_a_wrapper(
+    rudder_events: CapturedEvents, make_handler: MakeHandler, wire: Wire, how: str, what: str
+) -> None:
+    """Its level, its filter, or a listener that nobody has started: `would_leave` tells it."""
+    asked: list[logging.LogRecord] = []
+    wrapper, listener = wrapped(make_handler(), how)
+    if what == "level":
+        wrapper.setLevel(logging.ERROR)
+    elif what == "filter":
+
+        def refuse(record: logging.LogRecord) -> bool:
+            asked.append(record)
+            return False
+
+        wrapper.addFilter(refuse)
+    if listener is not None and what != "not started":
+        listener.start()
+    wire(wrapper).info("e", extra={"rudder": {"user_id": "u"}})
+    if listener is not None and what != "not started":
+        listener.stop()
+    kind = type(wrapper).__name__
+    says = {
+        "level": f"the level of its {kind} is ERROR",
+        "filter": f"a filter of its {kind} stops it",
+        "not started": f"the QueueListener of its {kind} was not started" if listener else None,
+    }.get(what)
+    event = rudder_events.one()
+    assert event.stopped_by == says
+    assert len(asked) == (what == "filter")
+    if says is None:
+        rudder_events.would_leave()
+    else:
+        with pytest.raises(AssertionError, match=says):
+            rudder_events.would_leave()
+
+
+def test_a_level_behind_a_wrapper_stops_nothing_that_logging_does_not_stop(
+    rudder_events: CapturedEvents, make_handler: MakeHandler, wire: Wire
+) -> None:
+    """A MemoryHandler looks at no level of its target."""
+    handler = make_handler()
+    handler.setLevel(logging.ERROR)
+    wire(wrapped(handler, "memory")[0]).info("e", extra={"rudder": {"user_id": "u"}})
+    assert rudder_events.one().would_leave
+
+
+def test_a_queue_between_processes_makes_no_second_event(
+    rudder_events: CapturedEvents, make_handler: MakeHandler, wire: Wire
+) -> None:
+    """What comes out of it is a copy of everything, and the same event."""
+    messages: multiprocessing.Queue[object] = multiprocessing.get_context("spawn").Queue()
+    wrapper = QueueHandler(messages)
+    listener = QueueListener(messages, make_handler())
+    logger = wire(wrapper)
+    listener.start()
+    for number in range(3):
+        logger.info("e", extra={"rudder": {"user_id": "u", "properties": {"n": number}}})
+    listener.stop()
+    messages.close()
+    messages.join_thread()
+    assert [event["properties"]["n"] for event in rudder_events] == [0, 1, 2]
+    rudder_events.would_leave()
