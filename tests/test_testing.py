@@ -461,7 +461,7 @@ def test_ledger_that_does_not_balance_fails_the_block(
         {"type": "track", "event": "Order Completed"},
         {"user_id": "1", "userId": "1"},
         {"properties": {"total": Decimal("4.90")}},
-        {"properties": {"total": 4.9, "when": date(2026, 1, 31)}},
+        {"properties": {"total": 4.9, "shipped_on": date(2026, 1, 31)}},
         {"properties": {"items": [{"sku": "a"}, mock.ANY]}},
         {"properties": {"items": ({"n": 1}, {})}},
         {"properties": {"total": pytest.approx(4.9000001)}},
@@ -479,7 +479,7 @@ def test_one_takes_what_the_app_gives(expected: dict[str, Any]) -> None:
             timestamp=datetime(2026, 1, 31, tzinfo=timezone.utc),
             properties={
                 "total": Decimal("4.90"),
-                "when": date(2026, 1, 31),
+                "shipped_on": date(2026, 1, 31),
                 "items": [{"sku": "a", "n": 1}, {"sku": "b"}],
                 "null": None,
                 "flag": True,
