@@ -127,10 +127,9 @@ def _private(container: Any, depth: int, room: list[int]) -> Any:
         if count and type(copy[0]) is dict and _are_dicts(map(type, copy)):
             # An order's lines, say: at once, not one by one.
             copy = [*map(dict, copy)]
-            kinds = [*map(type, chain.from_iterable(map(_values_of, copy)))]
-            if not are_native(kinds):
+            if not are_native(map(type, chain.from_iterable(map(_values_of, copy)))):
                 return convert(copy, depth, room)
-            count += len(kinds)
+            count += sum(map(len, copy))
             depth += 1
         elif not are_native(map(type, copy)):
             return convert(copy, depth, room)
