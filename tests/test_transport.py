@@ -112,21 +112,21 @@ def test_connection_that_was_idle_for_long_is_not_used_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """What stands between may have forgotten it without a word; the upload would get no answer."""
-    connections = []
+    came = []
 
     def answer(connection: socket.socket) -> None:
-        connections.append(connection)
-        for _ in range(3 - len(connections)):
+        for _ in range(2):
             read_request(connection)
             connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+        came.append(connection.recv(1))  # nothing, when the other side closes it
 
-    with server(answer, 2) as url, transport_to(url) as transport:
+    with server(answer) as url, transport_to(url, timeout=2.0) as transport:
         transport.send(b"{}")
         transport.send(b"{}")
-        assert len(connections) == 1
         monkeypatch.setattr("rudder_logging._transport.LONGEST_IDLE", -1.0)
-        assert transport.send(b"{}").text == "ok"
-        assert len(connections) == 2
+        with contextlib.suppress(OutcomeUnknownError):  # nobody answers a second connection
+            transport.send(b"{}")
+    assert came == [b""]
 
 
 def test_time_of_an_upload_is_that_from_request_to_answer(monkeypatch: pytest.MonkeyPatch) -> None:
