@@ -5,8 +5,10 @@ A record is not written to, so both are found by what its copies share.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
+import textwrap
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,6 +23,11 @@ _BEGIN = len(_HEAD)
 _END = _BEGIN + len(new_message_id(0))
 _MOST_RECORDS = 5_000
 _MOST_PLACES = 1_000
+_MOST_TEXTS = 20
+_MOST_LINES = 40
+_METHODS = dict.fromkeys(("debug", "info", "warning", "error", "critical", "exception"), 0)
+_METHODS["log"] = 1
+"""Of loggers, and how many arguments stand before the template."""
 
 
 class _RecordIds:
@@ -80,8 +87,8 @@ class FormattedNameError(InvalidValueError):
         """Whether it was not told before."""
 
 
-_texts: dict[tuple[str, int], str | None] = {}
-"""By place: the text that it logged first; None: it logs several, so they are no template."""
+_calls: dict[tuple[str, int], _LogCall] = {}
+"""By file and line."""
 _told: set[tuple[str, int]] = set()
 
 
@@ -104,25 +111,79 @@ def _is_name(given: object) -> bool:
 def template_of(record: logging.LogRecord, fields: Any) -> object:
     """What may name the event of a record that a QueueHandler has been at.
 
-    It has put the formatted text, with a traceback, in the place of template and arguments. As
-    long as nothing shows that it is another, the text is taken for the template.
+    It has put the formatted text, with a traceback, in the place of template and arguments.
 
     Raises:
-        FormattedNameError: It is another, and the event has no name of its own.
+        FormattedNameError: It is no template, and the event has no name of its own.
     """
     text = record.msg
     name = is_named_by_text(fields)
     if name is None or not isinstance(text, str):
         return text
     place = (record.pathname, record.lineno)
-    if len(_texts) < _MOST_PLACES or place in _texts:
-        if _texts.setdefault(place, text) != text:
-            _texts[place] = None
-        if _texts[place] is None:
-            raise refuse_name(record, name)
-    if re.search(r"[\d\n]", text):
+    call = _calls.get(place)
+    if call is None:
+        call = _LogCall(*place)
+        if len(_calls) < _MOST_PLACES:
+            call = _calls.setdefault(place, call)
+    if not call.may_have_as_template(text):
         raise refuse_name(record, name)
     return text
+
+
+class _LogCall:
+    """A log call of the app's: its template, as far as the source can be read and tells."""
+
+    def __init__(self, path: str, line: int) -> None:
+        self._template: str | None = None
+        self._has_arguments: bool | None = None
+        """For the template; None: the source does not tell."""
+        self._texts: set[str] = set()
+        """Taken for templates, where the source does not tell."""
+        with contextlib.suppress(Exception):  # there is none, or it is another than what runs
+            self._read(path, line)
+
+    def _read(self, path: str, line: int) -> None:
+        import ast  # noqa: PLC0415 - costly, and seldom needed
+        import linecache  # noqa: PLC0415 - as above
+
+        lines = linecache.getlines(path) if path.endswith(".py") else []
+        statement = ast.Module([], [])
+        for end in range(line, min(line + _MOST_LINES, len(lines) + 1)):
+            with contextlib.suppress(SyntaxError):  # it goes on
+                statement = ast.parse(textwrap.dedent("".join(lines[line - 1 : end])))
+                break
+        for call in ast.walk(statement):
+            if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute)):
+                continue
+            if not any(keyword.arg == "extra" for keyword in call.keywords):
+                continue
+            template, *arguments = call.args[_METHODS[call.func.attr] :]
+            if any(isinstance(given, ast.Starred) for given in (template, *arguments)):
+                return
+            if isinstance(template, ast.Constant) and isinstance(template.value, str):
+                self._template = template.value
+            if arguments or isinstance(template, (ast.Constant, ast.Name, ast.Attribute)):
+                self._has_arguments = bool(arguments)
+            return
+
+    def may_have_as_template(self, text: str) -> bool:
+        """Whether a text that it has logged may be the template: as long as nothing speaks against.
+
+        Where the source does not tell, a place may have twenty texts, so that few formatted ones
+        become names, and functions of the app's that log a name given to them lose none.
+        """
+        if self._has_arguments:
+            return False
+        if self._template is not None and self._template in text:
+            return text == self._template  # else there is a traceback, or a format of the queue's
+        if re.search(r"[\d\n]", text):
+            return False
+        if self._template is None and self._has_arguments is not None:
+            return True
+        if len(self._texts) < _MOST_TEXTS:
+            self._texts.add(text)
+        return text in self._texts
 
 
 def refuse_name(record: logging.LogRecord, name: str) -> FormattedNameError:

@@ -29,7 +29,7 @@ FIELDS = {"user_id": "u1", "event": "Article Read"}
 @pytest.fixture(autouse=True)
 def nothing_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """No place has logged anything yet."""
-    monkeypatch.setattr("rudder_logging._records._texts", {})
+    monkeypatch.setattr("rudder_logging._records._calls", {})
     monkeypatch.setattr("rudder_logging._records._told", set())
 
 
@@ -226,15 +226,69 @@ def test_a_formatted_text_names_no_event(
     assert "paid" not in told[0]
 
 
-def test_texts_of_one_place_that_differ_are_no_template(
+def test_a_formatted_text_is_known_by_the_source(
     logger: logging.Logger, handler: RudderHandler, plane: LocalDataPlane
 ) -> None:
-    """Words in a text can't be told from a template by their looks: so one name a place is all."""
+    """Words in a text can't be told from a template by their looks."""
+    fields = {"user_id": "u1"}
     for city in ("Rome", "Oslo", "Rome", "Kyiv"):
-        logger.info("Flight to %s booked", city, extra={"rudder": {"user_id": "u1"}})
+        logger.info("Flight to %s booked", city, extra={"rudder": fields})
+        logger.log(
+            logging.INFO,
+            "Hotel in %s booked",
+            city,
+            extra={"rudder": fields},
+        )
     settled(logger, handler)
-    assert [event["event"] for event in plane.events] == ["Flight to Rome booked"]
-    assert handler.stats().invalid == 3
+    assert plane.events == []
+    assert handler.stats().invalid == 8
+
+
+def test_functions_that_log_a_name_given_to_them_lose_none(
+    logger: logging.Logger, handler: RudderHandler, plane: LocalDataPlane
+) -> None:
+    """All names of an app may come from one line: nothing is formatted there."""
+    names = [f"{verb} {noun}" for verb in "abcdef" for noun in "uvwxyz"]
+
+    def tell(name: str) -> None:
+        logger.info(name, extra={"rudder": {"user_id": "u1"}})
+
+    for name in names * 2:
+        tell(name)
+    logger.info("Step 2 of 3 Done", extra={"rudder": {"user_id": "u1"}})
+    settled(logger, handler)
+    assert [event["event"] for event in plane.events] == [*names * 2, "Step 2 of 3 Done"]
+    assert handler.stats().invalid == 0
+
+
+def test_a_place_without_source_names_few_events(
+    logger: logging.Logger, handler: RudderHandler, plane: LocalDataPlane
+) -> None:
+    """So texts make no table each; and names that were taken once are taken again."""
+    tell = {"logger": logger}
+    exec(  # as from a program without its source
+        "def tell(*args): logger.info(*args, extra={'rudder': {'user_id': 'u1'}})", tell
+    )
+    words = [a + b for a in "abcdefg" for b in "uvwxyz"]
+    for word in [*words, words[0]]:
+        tell["tell"]("Gone to %s", word)  # type: ignore[operator]
+    settled(logger, handler)
+    assert [event["event"] for event in plane.events] == [
+        f"Gone to {word}" for word in [*words[:20], words[0]]
+    ]
+    assert handler.stats().invalid == len(words) - 20
+
+
+def test_a_format_of_the_queues_names_no_event(
+    logger: logging.Logger, handler: RudderHandler, plane: LocalDataPlane
+) -> None:
+    """It puts level or time before the text."""
+    (wrapper,) = logger.handlers
+    wrapper.setFormatter(logging.Formatter("%(levelname)s %(message)s"))
+    logger.info("Article Read", extra={"rudder": {"user_id": "u1"}})
+    settled(logger, handler)
+    assert plane.events == []
+    assert handler.stats().invalid == 1
 
 
 def test_a_text_that_is_the_template_names_its_event(
