@@ -134,11 +134,14 @@ def normalise_integrations(where: str, value: Any) -> Mapping[str, Any]:
 _integrations_named = {"All"}
 _by_folded_name = {"all": "All"}
 _MOST_INTEGRATIONS = 1_000
+_LONGEST_INTEGRATION = 64  # no destination's name is longer, and those that are seen are kept
 
 
 def _note_integration(name: object) -> None:
     """Warn once of a name that differs from another by case alone: one of them reaches nothing."""
-    if not isinstance(name, str) or len(_integrations_named) >= _MOST_INTEGRATIONS:
+    if not isinstance(name, str) or len(name) > _LONGEST_INTEGRATION:
+        return
+    if len(_integrations_named) >= _MOST_INTEGRATIONS:
         return
     _integrations_named.add(name)
     other = _by_folded_name.setdefault(name.casefold(), name)

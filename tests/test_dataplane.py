@@ -498,7 +498,7 @@ def test_a_page_of_any_site_may_send(plane: LocalDataPlane, path: str) -> None:
 @pytest.mark.parametrize("levels", [1_000, 9_990, 100_000])
 @pytest.mark.parametrize("pair", ["[]", "{}"])
 def test_depth(plane: LocalDataPlane, levels: int, pair: str) -> None:
-    """JSON may be nested as deep as it likes, and is stored as it is."""
+    """JSON may be nested far deeper than a server delivers, and is stored as it is."""
     opening = '{"a":' if pair == "{}" else "["
     event = '{"userId":"u","messageId":"m","p":'
     body = '{"batch":[' + event + opening * levels + '"\\ud800"' + pair[1] * levels + "}]}"
@@ -509,6 +509,12 @@ def test_depth(plane: LocalDataPlane, levels: int, pair: str) -> None:
     assert (value, depth) == ("\ufffd", levels)
     assert plane.requests[0].batch[0]["userId"] == "u"
     assert ask(plane, body[:-1]).text == "invalid json\n"
+
+
+def test_depth_has_an_end(plane: LocalDataPlane) -> None:
+    """Else a body of nothing but brackets would keep all others waiting for a minute."""
+    body = '{"batch":[{"userId":"u","p":' + "[" * 200_001 + "]" * 200_001 + "}]}"
+    refuse(plane, (400, "invalid json"), body)
 
 
 WELL_FORMED = [

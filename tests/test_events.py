@@ -742,6 +742,15 @@ def test_integrations_that_differ_by_case_alone_warn_once(
     assert "'All' and 'all' differ by case alone" in second
 
 
+def test_no_long_name_of_an_integration_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names that an app makes of its data, whatever their size, cost no memory."""
+    kept: set[str] = {"All"}
+    monkeypatch.setattr("rudder_logging._fields._integrations_named", kept)
+    monkeypatch.setattr("rudder_logging._fields._by_folded_name", {"all": "All"})
+    build({"event": "Read", "user_id": "u1", "integrations": {"x" * 1_000_000: 1, "Slack": 1}})
+    assert kept == {"All", "Slack"}
+
+
 # --- Names that are not known ---
 
 

@@ -126,6 +126,8 @@ def _apply_file(path: Path) -> None:
         settings = json.loads(text)
     except ValueError as error:
         raise BadInputError(f"--config: {path} is not valid JSON: {error}") from None
+    except RecursionError:
+        raise BadInputError(f"--config: {path} is nested too deeply") from None
     _apply_settings(str(path), settings)
 
 

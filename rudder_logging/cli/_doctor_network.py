@@ -196,8 +196,8 @@ def _of_health(look: Look) -> Finding:
     except ValueError:
         health = None
     if answer.status == 200 and isinstance(health, dict):  # noqa: PLR2004
-        accepting = str(health.get("acceptingEvents", "TRUE")).upper()
-        if accepting == "TRUE":
+        accepting = health.get("acceptingEvents", True)
+        if accepting is True or (isinstance(accepting, str) and accepting.upper() == "TRUE"):
             return _found(Severity.WELL, "/health says that it is well")
         return _found(
             Severity.WARNING,

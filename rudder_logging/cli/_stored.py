@@ -73,7 +73,10 @@ def read_stored(text: bytes) -> Stored | None:
         raise UnsendableError(_DAMAGED, as_text(text)) from None
     if found.keys() == _DEAD_LETTER:
         found = found["message"]
-        text = orjson.dumps(found)
+        try:
+            text = orjson.dumps(found)
+        except TypeError:  # orjson reads more levels than it writes
+            raise UnsendableError("the event is nested too deeply", text) from None
         if type(found) is not dict:
             raise UnsendableError("a dead letter without an event: it was damaged before", text)
     elif not _is_event(found):

@@ -1,4 +1,4 @@
-"""JSON as the gateway reads it: strict, the first of two equal keys wins, as deep as it goes."""
+"""JSON as the gateway reads it: strict, of two equal keys the first wins, at any depth in use."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ _SPACE = re.compile(r"[ \t\n\r]*")
 _NUMBER = re.compile(r"(-?(?:0|[1-9][0-9]*))(\.[0-9]+)?([eE][-+]?[0-9]+)?")
 _WORDS = {"t": ("true", True), "f": ("false", False), "n": ("null", None)}
 _SURROGATES = dict.fromkeys(range(55296, 57344), "�")
+_MOST_LEVELS = 200_000
+"""Read in a second or two. A gateway takes more, but its time grows with the square of them."""
 
 
 def parse(body: bytes, infinite: list[str] | None = None) -> Any:
@@ -27,7 +29,7 @@ def parse(body: bytes, infinite: list[str] | None = None) -> Any:
         infinite: Gets the text of each number that is one.
 
     Raises:
-        ValueError: It is not JSON.
+        ValueError: It is not JSON, or nested over 200,000 levels.
     """
     # Bad bytes become lone surrogates first, as \ud800 escapes do; then all become U+FFFD.
     text = body.decode("utf-8", "surrogateescape")
@@ -113,7 +115,7 @@ def _mended(value: Any) -> Any:
 
 
 def _deep(text: str, number: _Number, integer: _Number) -> Any:
-    """The same by a stack of its own, which has no end."""
+    """The same by a stack of its own, which ends much later."""
     root: list[Any] = []
     open_ones: list[tuple[Any, str]] = [
         (root, "")
@@ -130,6 +132,8 @@ def _deep(text: str, number: _Number, integer: _Number) -> Any:
             closing = "]" if isinstance(value, list) else "}"
             if text[at : at + 1] != closing:
                 key, at = _key(text, at) if closing == "}" else ("", at)
+                if len(open_ones) > _MOST_LEVELS:
+                    raise json.JSONDecodeError("Too many levels of nesting", text, at)
                 open_ones.append((value, key))
                 continue
             at = _skip(text, at + 1)

@@ -57,6 +57,7 @@ class LocalDataPlane:
     - Bodies are read as far as 1 MiB over `max_request_bytes`, as they were sent and decompressed.
       A larger one is read to its end, not kept, and answered 413; the gateway takes in, and
       inflates, any, and may find another fault in it first.
+    - JSON nested over 200,000 levels is answered `invalid json`; the gateway reads it, for minutes.
     - With a wrong key, a body of up to 256 KiB is kept for `requests`; the gateway never looks.
     - An answer may take longer than 10 s; the gateway, having stored the events, would not answer.
     - `/v1/webhook`, `/v1/audiencelist`, `/internal`, and whatever else is enterprise, are 404;

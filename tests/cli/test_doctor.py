@@ -239,6 +239,7 @@ BROKEN = {
     "lazy = Lazy()",
     "not.json": "{'version': 1}",
     "list.json": "[]",
+    "deep.json": '{"version":' + "[" * 100_000,
     "version.json": "{}",
     "class.json": '{"version": 1, "handlers": {"a": {"class": "shop.Handler"}}}',
     "option.json": json.dumps(
@@ -258,6 +259,7 @@ BROKEN = {
     [
         ("nowhere.json", "names no file: nowhere.json; give a JSON or INI file, or module:NAME"),
         ("not.json", "not.json is not valid JSON: Expecting property name"),
+        ("deep.json", "deep.json is nested too deeply"),
         ("list.json", "list.json must be a dict for dictConfig, not list"),
         ("version.json", "dictionary doesn't specify a version"),
         ("class.json", "No module named 'shop'"),

@@ -212,6 +212,13 @@ def test_health_that_can_not_be_read(body: bytes) -> None:
     assert "write key is accepted" in str(found)
 
 
+def test_health_with_a_deep_word() -> None:
+    """What is not `TRUE` says that it takes nothing, however deep it is."""
+    body = b'{"acceptingEvents":' + b"[" * 1_000 + b"]" * 1_000 + b"}"
+    with server(answers((b"HTTP/1.1 200 OK", body), EMPTY)) as url:
+        assert "does not accept events now" in fault(look(url), Severity.WARNING).text
+
+
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_spoilt_compression(dialect: str) -> None:
     """Something on the way takes compression off: found by a second, plain batch."""

@@ -311,6 +311,9 @@ def test_rate(plane: LocalDataPlane, tmp_path: Path) -> None:
 
 # What is not.
 
+DEEP_DEAD_LETTER = json.dumps(dead_letter(message(1, properties={"a": "secret", "b": []})))
+DEEP_DEAD_LETTER = DEEP_DEAD_LETTER.replace("[]", "[" * 500 + "]" * 500)
+
 UNSENDABLE = [
     ('{"messageId": "secret', "damaged: no JSON"),
     ({"type": "track", "event": "secret", "userId": "u"}, "no messageId"),
@@ -322,6 +325,7 @@ UNSENDABLE = [
     ("secret".encode("utf-16").decode("latin-1"), "damaged: no JSON"),
     ('shop-1  | {"messageId": "secret', "damaged: no JSON"),
     (dead_letter("secret"), "a dead letter without an event"),
+    (DEEP_DEAD_LETTER, "nested too deeply"),
     (message(1, properties={"a": "secret" * 700_000}), "too large for an upload"),
     (message(1, properties={"a": "secret" * 900_000}), "longer than any event"),
 ]
