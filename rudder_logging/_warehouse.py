@@ -250,15 +250,15 @@ def _renamed(name: str, becomes: str) -> str | None:
     """What becomes of a name beyond a change of case and separators."""
     if len(becomes) > _LONGEST_NAME:
         return f"is cut to {_LONGEST_NAME} characters in Postgres, and to 127 elsewhere"
-    if re.search(r"[^A-Za-z0-9_. -]", name):
-        return f"becomes {becomes}: only ASCII letters and digits are kept"
-    if name[:1].isdigit():
-        return f"becomes {becomes}: none begins with a digit"
     if warehouses := keyword_in(becomes):
         where = ", ".join(warehouses)
         if len(warehouses) == len(WAREHOUSES):
             where = "all warehouses but ClickHouse"
         return f"becomes _{becomes} in {where}{OF_SQL}"
+    if re.search(r"[^A-Za-z0-9_. -]", name):
+        return f"becomes {becomes}: only ASCII letters and digits are kept"
+    if name[:1].isdigit():
+        return f"becomes {becomes}: none begins with a digit"
     return None
 
 

@@ -166,6 +166,12 @@ def test_words_of_sql(name: str, words: str) -> None:
     assert track({"details": {name: 1}}) == []
 
 
+def test_a_word_of_sql_with_other_characters() -> None:
+    """The name that it has in the end is told, not one on the way."""
+    (sentence,) = track({"order!": 1})
+    assert "becomes _order in all warehouses but ClickHouse: it is a word" in sentence
+
+
 def test_an_event_whose_name_is_a_word_of_sql() -> None:
     """Its table gets the underscore."""
     (sentence,) = track({}, "Order")
