@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ._encoding import dumps
 from ._events import EVENT_TYPES
 from ._handler import RudderHandler
 from ._matching import describe
@@ -177,7 +178,9 @@ def _is_copy(record: logging.LogRecord, earlier: logging.LogRecord) -> bool:
         return True
     # One that went through a queue between processes has nothing in common but what it says.
     try:
-        return bool(_origin(record) == _origin(earlier) and given == before)
+        if _origin(record) != _origin(earlier):
+            return False
+        return bool(given == before) or dumps(given) == dumps(before)  # a NaN equals none
     except Exception:  # noqa: BLE001 - values of the app's may compare as they like
         return False
 

@@ -153,19 +153,22 @@ class _LogCall:
             with contextlib.suppress(SyntaxError):  # it goes on
                 statement = ast.parse(textwrap.dedent("".join(lines[line - 1 : end])))
                 break
-        for call in ast.walk(statement):
-            if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute)):
-                continue
-            if not any(keyword.arg == "extra" for keyword in call.keywords):
-                continue
-            template, *arguments = call.args[_METHODS[call.func.attr] :]
-            if any(isinstance(given, ast.Starred) for given in (template, *arguments)):
-                return
-            if isinstance(template, ast.Constant) and isinstance(template.value, str):
-                self._template = template.value
-            if arguments or isinstance(template, (ast.Constant, ast.Name, ast.Attribute)):
-                self._has_arguments = bool(arguments)
+        calls = [
+            node
+            for node in ast.walk(statement)
+            if isinstance(node, ast.Call) and any(given.arg == "extra" for given in node.keywords)
+        ]
+        if len(calls) != 1:  # which one it was, nobody knows
             return
+        (call,) = calls
+        before = _METHODS[call.func.attr if isinstance(call.func, ast.Attribute) else ""]
+        template, *arguments = call.args[before:]
+        if any(isinstance(given, ast.Starred) for given in (template, *arguments)):
+            return
+        if isinstance(template, ast.Constant) and isinstance(template.value, str):
+            self._template = template.value
+        if arguments or isinstance(template, (ast.Constant, ast.Name, ast.Attribute)):
+            self._has_arguments = bool(arguments)
 
     def may_have_as_template(self, text: str) -> bool:
         """Whether a text that it has logged may be the template: as long as nothing speaks against.

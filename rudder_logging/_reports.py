@@ -44,8 +44,9 @@ _LONGEST_NAME_TOLD = 64
 _SECONDS_BETWEEN_LINES = 10.0
 _OUTAGE = "an outage, of whatever"
 _CURE_OF_A_FULL_QUEUE = (
-    '; overflow="block" has a job wait for room, max_queue_size makes more of it, '
-    'and queue="file:///directory" puts it on the disk'
+    '; overflow="block" has a job wait for room, block_timeout says how long, max_queue_size and '
+    "max_queue_bytes (a durable queue's max_bytes) make more of it, and "
+    'queue="file:///directory" puts it on the disk'
 )
 _EXPECTED = frozenset({"before_send", "captured", "send_off", "shutdown"})
 """Drops that the app asked for, or that have a line of their own."""

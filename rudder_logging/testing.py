@@ -11,6 +11,7 @@ import contextlib
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, overload
 
 from ._clock import wait_until
@@ -269,8 +270,7 @@ class CapturedEvents(Events):
                 raise TimeoutError(f"waited {timeout:g} s for {count} events: {self!r}")
             return self.all
 
-    @contextlib.contextmanager
-    def expect_invalid(self, match: str | None = None) -> Iterator[None]:
+    def expect_invalid(self, match: str | None = None) -> _ExpectInvalid:
         """Expect that the block's events are refused at the call: one at least.
 
         Calls of the package raise what is wrong; here that ends the block, and goes no further.
@@ -281,21 +281,7 @@ class CapturedEvents(Events):
         Raises:
             AssertionError: None was refused, or for another reason.
         """
-        __tracebackhide__ = True
-        refusals = self._recorder.refusals
-        before = len(refusals)
-        try:
-            yield
-        except InvalidEventError:
-            if len(refusals) == before:
-                raise  # no event's
-        expected = refusals[before:]
-        del refusals[before:]
-        if not expected:
-            raise AssertionError("no event was refused, and one was expected to be")
-        others = [str(one) for one in expected if match and not re.search(match, one.reason)]
-        if others:
-            raise AssertionError(f"refused, but not for {match!r}:{listed(others)}")
+        return _ExpectInvalid(self._recorder.refusals, match)
 
     def _refusals(self) -> str:
         refused = self.refused
@@ -332,8 +318,54 @@ class CapturedEvents(Events):
             raise AssertionError(complaint)
 
 
-@contextlib.contextmanager
-def capture_events() -> Iterator[CapturedEvents]:
+class _ExpectInvalid:
+    """A class, as `_Capturing` is: contextlib's frames can't be hidden in a failure."""
+
+    def __init__(self, refusals: list[Refusal], match: str | None) -> None:
+        self._refusals = refusals
+        self._match = match
+        self._before = 0
+
+    def __enter__(self) -> None:
+        self._before = len(self._refusals)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: object
+    ) -> bool:
+        __tracebackhide__ = True
+        expected = self._refusals[self._before :]
+        if error is not None and not (isinstance(error, InvalidEventError) and expected):
+            return False  # no event's
+        del self._refusals[self._before :]
+        if not expected:
+            raise AssertionError("no event was refused, and one was expected to be")
+        match = self._match
+        others = [str(one) for one in expected if match and not re.search(match, one.reason)]
+        if others:
+            raise AssertionError(f"refused, but not for {match!r}:{listed(others)}")
+        return True
+
+
+class _Capturing(contextlib.ContextDecorator):
+    def __enter__(self) -> CapturedEvents:
+        self._events = CapturedEvents()
+        self._recording = self._events.recording()
+        self._recording.__enter__()
+        return self._events
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        __tracebackhide__ = True
+        self._recording.__exit__(kind, error, trace)
+        if error is None:
+            self._events.check()
+
+
+def capture_events() -> _Capturing:
     """Record what would be sent, and send nothing.
 
     Levels, `propagate`, `disabled`, `logging.disable` and a `dictConfig` in the block hide no event
@@ -346,8 +378,4 @@ def capture_events() -> Iterator[CapturedEvents]:
 
     .. versionadded:: 0.1.0
     """
-    __tracebackhide__ = True
-    events = CapturedEvents()
-    with events.recording():
-        yield events
-    events.check()
+    return _Capturing()

@@ -526,7 +526,8 @@ def test_drops_are_told_in_one_line(
     lines = [r.getMessage() for r in caplog.records if r.name == "rudder_logging"]
     first, last = lines
     assert first.startswith("dropped 1 events (queue_full: 1); ")
-    assert all(cure in first for cure in ('overflow="block"', "max_queue_size", "file://"))
+    cures = ('overflow="block"', "block_timeout", "max_queue_size", "max_queue_bytes", "file://")
+    assert all(cure in first for cure in (*cures, "max_bytes"))
     assert last == "dropped 999 events (queue_full: 999)"
 
 

@@ -256,9 +256,13 @@ def test_functions_that_log_a_name_given_to_them_lose_none(
     for name in names * 2:
         tell(name)
     logger.info("Step 2 of 3 Done", extra={"rudder": {"user_id": "u1"}})
+    # fmt: off
+    for won in (1, 0):
+        logger.info("Won %s", 7, extra={"rudder": {"user_id": "u1"}}) if won else logger.info("Lost", extra={"rudder": {"user_id": "u1"}})  # noqa: E501
+    # fmt: on
     settled(logger, handler)
-    assert [event["event"] for event in plane.events] == [*names * 2, "Step 2 of 3 Done"]
-    assert handler.stats().invalid == 0
+    assert [event["event"] for event in plane.events] == [*(*names * 2, "Step 2 of 3 Done", "Lost")]
+    assert handler.stats().invalid == 1
 
 
 def test_a_place_without_source_names_few_events(

@@ -927,9 +927,23 @@ def test_a_queue_between_processes_makes_no_second_event(
     logger = wire(wrapper)
     listener.start()
     for number in range(3):
-        logger.info("e", extra={"rudder": {"user_id": "u", "properties": {"n": number}}})
+        fields = {"n": number, "ratio": float("nan")}  # which equals no copy of itself
+        logger.info("e", extra={"rudder": {"user_id": "u", "properties": fields}})
     listener.stop()
     messages.close()
     messages.join_thread()
     assert [event["properties"]["n"] for event in rudder_events] == [0, 1, 2]
     rudder_events.would_leave()
+
+
+def test_blocks_that_fail_show_no_way_inside() -> None:
+    """A failure points to the app's test: pytest leaves out frames with `__tracebackhide__`."""
+    with pytest.raises(AssertionError) as unmet, CapturedEvents().expect_invalid():
+        pass
+    with pytest.raises(AssertionError) as refused, capture_events():
+        logging.getLogger("shop").error("e", extra={"rudder": {"user_id": " "}})
+    for failure in (unmet, refused):
+        ours, *inside = failure.traceback
+        assert str(ours.path) == __file__
+        assert inside
+        assert all(entry.ishidden(failure) for entry in inside)
