@@ -12,7 +12,6 @@ import contextlib
 import errno
 import os
 import re
-import secrets
 import stat
 
 __all__ = [
@@ -176,7 +175,7 @@ def make_temporary(path: str, *, in_spool: bool = False) -> tuple[int, str]:
         OSError: It can't be made.
     """
     directory, name = os.path.split(path)
-    temporary = os.path.join(directory, f".{name}.{secrets.token_hex(8)}.new")  # noqa: PTH118
+    temporary = os.path.join(directory, f".{name}.{os.urandom(8).hex()}.new")  # noqa: PTH118
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
     return open_file(temporary, flags, in_spool=in_spool), temporary
 

@@ -187,7 +187,7 @@ def test_records_without_event_never_leave(
         pytest.param({"user_id": "1", "usr": 1}, id="unknown field"),
         pytest.param("text", id="not a mapping"),
         pytest.param({"user_id": "1", "properties": "x" * 40_000}, id="not a mapping either"),
-        pytest.param({"user_id": "1", "properties": {"x": "x" * 40_000}}, id="too large"),
+        pytest.param({"user_id": "1", "properties": {"x": "x" * 5_000_000}}, id="too large"),
     ],
 )
 def test_bad_event_is_counted_and_told_and_harms_nothing(

@@ -409,9 +409,9 @@ def test_certificates_through_the_entry_point(
 def test_passwords_of_proxies_are_not_shown(plane: LocalDataPlane, tmp_path: Path) -> None:
     """Neither in lines nor as JSON (`doctor` looks for it)."""
     proxy = plane.url.replace("http://", "http://user:hidden@")
-    config = write(tmp_path, settings(plane))
+    config = write(tmp_path, settings(plane, proxies={"http": proxy}))
     for words in ([], ["--json"]):
-        _, out, _ = doctor("--config", config, *words, at=tmp_path, http_proxy=proxy, no_proxy="")
+        _, out, _ = doctor("--config", config, *words, at=tmp_path)
         assert "***@127.0.0.1" in out
 
 

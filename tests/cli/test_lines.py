@@ -20,9 +20,9 @@ from ..conftest import examples
 NOON = 1_769_860_800.0  # 2026-01-31T12:00:00Z
 
 
-def lines_of(path: str, offset: int = 0, number: int = 0) -> list[Line]:
+def lines_of(path: str, offset: int = 0, number: int = 0, *, is_segment: bool = True) -> list[Line]:
     """What a source gives, from there on."""
-    source = Source(path, is_segment=True)
+    source = Source(path, is_segment=is_segment)
     try:
         source.skip_to(offset, number)
         return [line for line in source.lines() if line is not None]
@@ -52,7 +52,7 @@ def test_lines_are_those_of_the_file(
             os.mkfifo(path)
             writer = threading.Thread(target=lambda: Path(path).write_bytes(whole))
             writer.start()
-            found = lines_of(path)
+            found = lines_of(path, is_segment=False)
             writer.join()
         else:
             Path(path).write_bytes(whole)

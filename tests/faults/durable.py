@@ -47,9 +47,9 @@ def killed_while_sending(stage: Stage) -> None:
     """SIGKILL while an upload is stored whose answer nobody will read."""
     stage.plane.cut(accepted=True, times=None)
     process = stage.start_script(
-        "log(range(500))\nsignal.pause()", upload_interval=60, upload_size=500
+        "log(range(100))\nsignal.pause()", upload_interval=60, upload_size=100
     )
-    stage.plane.wait_for(500)
+    stage.plane.wait_for(100)  # in one upload, which may be sent again, in smaller ones, by now
     process.signal(signal.SIGKILL)
     process.wait(-signal.SIGKILL)
     stage.plane.heal()

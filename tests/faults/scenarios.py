@@ -453,8 +453,8 @@ SCENARIOS = (
     _durable(
         name="`kill -9` between upload and answer",
         run=durable.killed_while_sending,
-        accepted=500,
-        duplicates=range(500, 501),
+        accepted=100,
+        duplicates=range(100, 201),
     ),
     _durable(name="the server is down at the end", run=durable.server_down, accepted=500),
     _durable(
