@@ -82,11 +82,11 @@ class Scope:
 
     @property
     def is_over(self) -> bool:
-        """Whether it has ended, for whomever."""
+        """It has ended, for whomever."""
         return self.has_ended or self.is_kept
 
     def fields(self) -> Mapping[str, Any]:
-        """What is bound, by wire key: its own over the outer ones'. Merged when first asked for."""
+        """All that is bound, by wire key: its own over the outer ones'. Merged when first asked."""
         as_of = _last_end  # read first: what ends from now on is seen next time
         if self.as_of is as_of:
             return self.merged
@@ -283,6 +283,6 @@ def _tell_of_bad_value(error: InvalidEventError) -> None:
 
 
 def bound_fields() -> Mapping[str, Any]:
-    """What is bound here and now, by wire key."""
+    """All that is bound here and now, by wire key."""
     scope = innermost()
     return _NOTHING if scope is None else scope.fields()

@@ -140,7 +140,7 @@ def _made(
 
 
 def _has_hooks(logger: logging.Logger, *, besides_agents: bool) -> bool:
-    """Whether the way from a logger to its handlers is not logging's own.
+    """Say if the way from a logger to its handlers is not logging's own.
 
     Args:
         logger: Where an event is logged.
@@ -156,12 +156,12 @@ def _has_hooks(logger: logging.Logger, *, besides_agents: bool) -> bool:
 
 
 def _is_usual(function: Any, of_logging: object) -> bool:
-    """Whether it is logging's own, or this package's for tests."""
+    """Say if it is logging's own, or this package's for tests."""
     return function is of_logging or function.__module__.startswith("rudder_logging")
 
 
 class _LastHandler:
-    """What a stand-in for a logger hands records to: all handlers on the logger's path.
+    """The one handler of a logger's stand-in: it passes records to all on the logger's path.
 
     To RudderHandlers whatever the levels are, to others as they say.
     """
@@ -220,7 +220,7 @@ def _fixed(name: str, value: Callable[[Any], object]) -> property:
 
 
 def is_stand_in(logger: logging.Logger) -> bool:
-    """Whether it stands for another while that one takes a direct call."""
+    """Say if it stands for another while that one takes a direct call."""
     return type(logger) in _stand_ins.values()
 
 

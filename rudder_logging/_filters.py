@@ -22,7 +22,7 @@ class EventsOnly(logging.Filter):
         super().__init__()
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether it carries one."""
+        """Let it pass if it carries one."""
         return record.__dict__.get("rudder") is not None
 
 
@@ -35,5 +35,5 @@ class NoEvents(EventsOnly):
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether it carries none."""
+        """Let it pass if it carries none."""
         return not super().filter(record)

@@ -87,9 +87,9 @@ class RudderFormatter(OrjsonFormatter):
     """
 
     shares_records = True
-    """Whether records that it formats may be sent by a handler, too, under the same id then."""
+    """Records that it formats may be sent by a handler, too, under the same id then."""
     is_hooked = False
-    """Whether the class or the instance has a `format` of its own, which a handler has to ask."""
+    """The class or the instance has a `format` of its own, which a handler has to ask."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Look once whether the class has one."""

@@ -94,7 +94,7 @@ class RudderHandler(logging.Handler):
     """
 
     _is_hooked = False
-    """Whether the class or the instance has hooks of its own: each event then goes by all."""
+    """The class or the instance has hooks of its own: each event then goes by all."""
 
     def __init__(
         self,
@@ -327,7 +327,7 @@ class RudderHandler(logging.Handler):
 
     @property
     def looks_at_records(self) -> bool:
-        """Whether anything of the app's sees records: if not, `accept` does what `deliver` does."""
+        """Something of the app's sees records: if not, `accept` does what `deliver` does."""
         return bool(self.filters) or self._is_hooked or self._formatter.is_hooked
 
     def _accept(self, record: logging.LogRecord) -> None:
@@ -476,7 +476,7 @@ class RudderHandler(logging.Handler):
             raise
 
     def _was_last(self, record: logging.LogRecord) -> bool:
-        """Whether this very record has just been here: it is known until the next."""
+        """Say if this very record has just been here: it is known until the next."""
         last, self._last = self._last, weakref.ref(record)
         return last is not None and last() is record
 

@@ -55,7 +55,7 @@ Parser = Callable[[Any], Any]
 
 
 def resolved(value: Any) -> Any:
-    """What `dictConfig` hands over, as plain containers with what `ext://` and `cfg://` stand for.
+    """Plain containers of `dictConfig`'s, with the values that `ext://` and `cfg://` stand for.
 
     Its own containers resolve them only where a value is looked up one by one.
     """

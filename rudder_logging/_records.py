@@ -1,4 +1,4 @@
-"""What belongs to a record, whoever makes its message: one id, and the template that names it.
+"""A record's one id and the template that names it, whoever makes its message.
 
 A record is not written to, so both are found by what its copies share.
 """
@@ -38,7 +38,7 @@ class _RecordIds:
     """
 
     wanted = False
-    """Whether anything but a handler makes messages. If nothing does, none of this is done."""
+    """Something else than a handler makes messages, too. If nothing does, none of this is done."""
 
     def __init__(self) -> None:
         self._young: dict[int, tuple[float, object, bytes]] = {}
@@ -84,7 +84,7 @@ class FormattedNameError(InvalidValueError):
     def __init__(self, message: str, *, is_new: bool) -> None:
         super().__init__(message)
         self.is_new = is_new
-        """Whether it was not told before."""
+        """It was not told before."""
 
 
 _calls: dict[tuple[str, int], _LogCall] = {}
@@ -109,7 +109,7 @@ def _is_name(given: object) -> bool:
 
 
 def template_of(record: logging.LogRecord, fields: Any) -> object:
-    """What may name the event of a record that a QueueHandler has been at.
+    """Return the text that may name the event of a record that a QueueHandler has been at.
 
     It has put the formatted text, with a traceback, in the place of template and arguments.
 
@@ -171,7 +171,7 @@ class _LogCall:
             self._has_arguments = bool(arguments)
 
     def may_have_as_template(self, text: str) -> bool:
-        """Whether a text that it has logged may be the template: as long as nothing speaks against.
+        """Say if a text that it has logged may be the template: unless something speaks against.
 
         Where the source does not tell, a place may have twenty texts, so that few formatted ones
         become names, and functions of the app's that log a name given to them lose none.

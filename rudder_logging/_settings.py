@@ -78,7 +78,7 @@ class Settings:
         self._deleted.add(name)
 
     def __contains__(self, name: str) -> bool:
-        """Whether there is such a setting: it may be None, but was not deleted."""
+        """There is such a setting: it may be None, but was not deleted."""
         return canonical_name(name) not in self._deleted
 
     @property

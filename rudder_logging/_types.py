@@ -16,7 +16,7 @@ MergeProperties = Sequence[Mapping[str, Id]] | None
 
 
 class Event(TypedDict, total=False):
-    """What `extra["rudder"]` takes: names in snake_case or as on the wire, each once.
+    """An event, as `extra["rudder"]` takes it: names in snake_case or as on the wire, each once.
 
     Which of them an event type has, the table in the README says.
 
@@ -47,7 +47,7 @@ class Event(TypedDict, total=False):
 
 
 class BoundFields(TypedDict, total=False):
-    """What `bind()` and `EventLogger` take.
+    """The fields that `bind()` and `EventLogger` take.
 
     .. versionadded:: 0.1.0
     """
