@@ -150,7 +150,7 @@ class Delivery:
             delay = self._wait_for(result, attempt, parts[-1], remaining)
             if delay is None:
                 failures = attempt = 0
-                if not self._give_up(parts.pop(), result.error):
+                if not self._give_up(parts.pop(), result):
                     return False
                 continue
             due = monotonic() + delay
@@ -426,10 +426,11 @@ class Delivery:
             middle = self._limit.refused([len(message) + MESSAGE_OVERHEAD for message in part])
         return [part[:middle], part[middle:]]
 
-    def _give_up(self, part: Sequence[bytes], error: DeliveryError) -> bool:
+    def _give_up(self, part: Sequence[bytes], result: Result) -> bool:
         reason = "retries_exhausted"
         exhausted = RetriesExhaustedError(f"gave up after {self._policy.max_retries} retries")
-        exhausted.__cause__ = error
+        exhausted.__cause__ = error = result.error
+        self._reports.given_up = f"{error}; {cure_of_outage(error, result.answer)}"
         self._reports.dropped(part, reason)
         self._reports.failed(exhausted, part)
         settled = self._ledger.settle_dropped(self._queue, len(part), reason)

@@ -190,6 +190,8 @@ class Reports:
         self._reported: dict[str, int] = {}
         self._told_of_room = False
         self._last_drop_line = float("-inf")
+        self.given_up = ""
+        """Why an upload was given up, the last time."""
         self.trouble = Trouble()
         """For how long nothing could be delivered."""
         self._told: str | None = None  # what is wrong
@@ -464,6 +466,8 @@ class Reports:
             if "queue_full" in news and not self._told_of_room:
                 self._told_of_room = True
                 cure = _CURE_OF_A_FULL_QUEUE
+            if "retries_exhausted" in news and self.given_up:
+                cure += f"; given up for: {self.given_up}"
             _log.warning("dropped %d events (%s)%s", sum(news.values()), reasons, cure)
 
 

@@ -856,8 +856,12 @@ def test_empty_batch_is_not_retried_for_ever(
     assert len(plane.requests) == 1
 
 
-def test_max_retries_gives_up(make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane) -> None:
-    """After max_retries the batch is dropped, counted and reported, and the next one is tried."""
+def test_max_retries_gives_up(
+    make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane, caplog: pytest.LogCaptureFixture
+) -> None:
+    """After max_retries the batch is dropped, counted and reported, and the next one is tried. The
+    line that tells of it names the fault and its cure: no other line does, as nothing waits.
+    """
     errors: list[tuple[Exception, int]] = []
     dropped: list[str] = []
     handler = make_handler(
@@ -878,6 +882,12 @@ def test_max_retries_gives_up(make_handler: MakeHandler, wire: Wire, plane: Loca
     log_events(wire, handler, 1)
     assert handler.flush()
     assert numbers(plane.events) == [0]
+    handler.close()
+    (line,) = (text for text in caplog.messages if text.startswith("dropped"))
+    assert line == (
+        "dropped 4 events (retries_exhausted: 4); given up for: 503 'Service Unavailable'; "
+        "see to the data plane, or to what stands before it"
+    )
 
 
 def test_flushes_do_not_use_up_max_retries(
