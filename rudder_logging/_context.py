@@ -124,6 +124,13 @@ def _without_ends(scope: Scope | None) -> Scope | None:
     return None if scope is None else scope.folded()
 
 
+def _frame_of_the_caller() -> int:
+    try:
+        return id(sys._getframe(2))  # noqa: SLF001 - as logging itself does
+    except ValueError:  # it is called from C
+        return 0
+
+
 class _Binding:
     """Fields that are bound while it is entered; or while a function runs that it decorates.
 
@@ -132,25 +139,37 @@ class _Binding:
 
     def __init__(self, fields: Mapping[str, Any]) -> None:
         self._fields = fields
-        self._open: dict[Scope, None] = {}
+        self._open: dict[Scope, int] = {}
+        """With who began them: a `with` block is begun and ended by the same frame."""
 
     def __enter__(self) -> None:
         scope = Scope(self._fields, self)
-        self._open[scope] = None
+        self._open[scope] = _frame_of_the_caller()
         scope.__enter__()
 
     def __exit__(self, *_: object) -> None:
-        scope = innermost()
-        while scope is not None and (scope.owner is not self or scope.is_over):
-            scope = scope.outer
+        scope = self._begun_by(_frame_of_the_caller())
         try:
-            if scope is None:  # it was entered in another context
-                scope, _none = self._open.popitem()
+            if scope is None:  # it was entered by somebody else, in another context
+                scope, _frame = self._open.popitem()
             else:
                 del self._open[scope]
         except KeyError:  # it is ended more often than it was begun
             return
         scope.__exit__()
+
+    def _begun_by(self, frame: int) -> Scope | None:
+        """The scope that the block of that frame began; or else the innermost one here."""
+        begun = self._open.get
+        here = innermost()
+        while here is not None and (here.owner is not self or here.is_over):
+            here = here.outer
+        if here is not None and begun(here) == frame:
+            return here
+        for scope, beginner in reversed(self._open.copy().items()):
+            if beginner == frame:
+                return scope
+        return here
 
     def __call__(self, func: _F) -> _F:
         """Have the fields bound while a function's body runs, of whatever kind it is."""

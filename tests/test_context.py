@@ -564,3 +564,27 @@ def test_a_cancelled_task_ends_its_scope() -> None:
         assert not bound_fields()
 
     asyncio.run(main())
+
+
+def test_a_block_that_ends_elsewhere_ends_no_other() -> None:
+    """One object may serve all requests: each block ends its own scope, in whatever context."""
+    shared = bind(user_id="shared")
+
+    def block() -> Iterator[None]:
+        with shared:
+            yield
+
+    moved = block()
+    contextvars.copy_context().run(next, moved)
+    with shared:
+        contextvars.copy_context().run(next, moved, None)
+        assert bound_fields() == {"userId": "shared"}
+        other = block()
+        contextvars.copy_context().run(next, other)
+        moved = block()
+        contextvars.copy_context().run(next, moved)
+        next(other, None)
+        assert bound_fields() == {"userId": "shared"}
+    assert bound_fields() == {}
+    next(moved, None)
+    assert not shared._open
