@@ -13,7 +13,7 @@ import sys
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Mapping
 from contextvars import ContextVar, Token
 from functools import partial
-from types import MappingProxyType
+from types import FrameType, MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ._events import bind_fields, merge
@@ -124,11 +124,11 @@ def _without_ends(scope: Scope | None) -> Scope | None:
     return None if scope is None else scope.folded()
 
 
-def _frame_of_the_caller() -> int:
+def _frame_of_the_caller() -> FrameType | None:
     try:
-        return id(sys._getframe(2))  # noqa: SLF001 - as logging itself does
+        return sys._getframe(2)  # noqa: SLF001 - as logging itself does
     except ValueError:  # it is called from C
-        return 0
+        return None
 
 
 class _Binding:
@@ -139,8 +139,9 @@ class _Binding:
 
     def __init__(self, fields: Mapping[str, Any]) -> None:
         self._fields = fields
-        self._open: dict[Scope, int] = {}
-        """With who began them: a `with` block is begun and ended by the same frame."""
+        self._open: dict[Scope, FrameType | None] = {}
+        """With who began them: a `with` block is begun and ended by the same frame. (An `ExitStack`
+        is not; so it is the frame itself, whose address nobody else gets meanwhile.)"""
 
     def __enter__(self) -> None:
         scope = Scope(self._fields, self)
@@ -158,16 +159,16 @@ class _Binding:
             return
         scope.__exit__()
 
-    def _begun_by(self, frame: int) -> Scope | None:
+    def _begun_by(self, frame: FrameType | None) -> Scope | None:
         """The scope that the block of that frame began; or else the innermost one here."""
         begun = self._open.get
         here = innermost()
         while here is not None and (here.owner is not self or here.is_over):
             here = here.outer
-        if here is not None and begun(here) == frame:
+        if frame is None or (here is not None and begun(here) is frame):
             return here
         for scope, beginner in reversed(self._open.copy().items()):
-            if beginner == frame:
+            if beginner is frame:
                 return scope
         return here
 

@@ -588,3 +588,27 @@ def test_a_block_that_ends_elsewhere_ends_no_other() -> None:
     assert bound_fields() == {}
     next(moved, None)
     assert not shared._open
+
+
+def test_an_exit_stack_ends_its_own_scope() -> None:
+    """It begins and ends blocks from frames of its own, which take each other's place."""
+    shared = bind(user_id="shared")
+
+    async def request(begun: asyncio.Event, go: asyncio.Event) -> None:
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(shared)
+            begun.set()
+            await go.wait()
+            assert bound_fields() == {"userId": "shared"}
+        assert bound_fields() == {}
+
+    async def requests() -> None:
+        turns = [(asyncio.Event(), asyncio.Event()) for _ in range(20)]
+        tasks = [asyncio.create_task(request(*turn)) for turn in turns]
+        for (begun, go), task in zip(turns, tasks, strict=True):
+            await begun.wait()
+            go.set()
+            await task
+
+    asyncio.run(requests())
+    assert not shared._open
