@@ -104,8 +104,8 @@ class Ledger:
         self._lost_answers = _Tally()
         self._adopted, self._spool_errors = _Tally(), _Tally()
         self._dropped: dict[str, _Tally] = {"queue_full": _Tally()}
-        # The queue in memory counts what it drops as it drops it: a signal handler that raises in
-        # between, or before this has the list of them, would leave them uncounted.
+        # Our queues count what they drop as they drop it: a signal handler that raises in between,
+        # or before this has the list of them, would leave them uncounted.
         self._counts_evicted: dict[str, Any] = {}
         self._is_settling = False  # some are no longer pending, and not counted elsewhere yet
         self.holding: str | None = None

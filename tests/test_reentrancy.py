@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +17,12 @@ from typing import Any
 import pytest
 
 from rudder_logging.dataplane import LocalDataPlane
+from rudder_logging.queues import _backlog, file
+from rudder_logging.queues._backlog import Backlog
+from rudder_logging.queues._segments import Claim
 from rudder_logging.queues._settled import Settled
+from rudder_logging.queues._store import Store
+from rudder_logging.queues._window import Window
 
 from .conftest import MakeHandler, Wire
 
@@ -138,12 +144,17 @@ def test_a_signal_that_raises_amid_an_eviction(
     make_handler: MakeHandler, wire: Wire, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What had gone from the queue by then is counted: the ledger balances."""
-    handler = make_handler(
-        overflow="drop_old", max_queue_size=10, upload_size=1_000, upload_interval=60
+    handler = make_handler(  # a bound in bytes: at one in events, an upload would begin
+        overflow="drop_old",
+        max_event_bytes=2_000,
+        max_queue_bytes=4_000,
+        upload_size=1_000,
+        upload_interval=60,
     )
     logger = wire(handler)
-    for _ in range(10):
+    while not handler.stats().dropped:
         logger.info("e", extra={"rudder": {"user_id": "u"}})
+    dropped = handler.stats().dropped["queue_full"]
 
     def interrupted(*_arguments: object) -> None:
         raise KeyboardInterrupt
@@ -154,4 +165,77 @@ def test_a_signal_that_raises_amid_an_eviction(
             logger.info("e", extra={"rudder": {"user_id": "u"}})
     stats = handler.stats()
     assert stats.balanced
-    assert stats.dropped == {"queue_full": 1, "interrupted": 1}
+    assert stats.dropped == {"queue_full": dropped + 1, "interrupted": 1}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there is no durable queue")
+@pytest.mark.parametrize(
+    ("owner", "name"),
+    [(Claim, "take_out"), (Store, "take_out"), (Window, "take_out"), (Backlog, "make_room")],
+)
+def test_a_signal_that_raises_amid_an_eviction_on_the_disk(
+    make_handler: MakeHandler,
+    wire: Wire,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    owner: type,
+    name: str,
+) -> None:
+    """What had gone from the spool by then is counted: the ledger balances."""
+    queue = f"file://{tmp_path}/spool?max_bytes=20000"
+    handler = make_handler(queue=queue, overflow="drop_old", upload_size=1_000, upload_interval=60)
+    logger = wire(handler)
+    event = {"user_id": "u", "properties": {"text": "x" * 300}}
+    while not handler.stats().dropped:
+        logger.info("e", extra={"rudder": event})
+    dropped = handler.stats().dropped["queue_full"]
+    original = getattr(owner, name)
+    gone: list[object] = []
+
+    def interrupted(*arguments: object) -> object:
+        result = original(*arguments)
+        if result:
+            gone.append(result)
+            raise KeyboardInterrupt
+        return result
+
+    def fill() -> None:
+        while not gone:
+            logger.info("e", extra={"rudder": event})
+
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, name, interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            fill()
+    stats = handler.stats()
+    assert stats.balanced, stats
+    assert stats.dropped["queue_full"] > dropped
+    assert stats.dropped["interrupted"] == 1
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there is no durable queue")
+def test_a_signal_that_raises_while_old_events_expire(
+    make_handler: MakeHandler, wire: Wire, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What had gone from the spool by then is counted: the ledger balances."""
+    queue = f"file://{tmp_path}/spool?max_age=1"
+    handler = make_handler(queue=queue, upload_size=1_000, upload_interval=60)
+    logger = wire(handler)
+    for _ in range(3):
+        logger.info("e", extra={"rudder": {"user_id": "u"}})
+
+    original = Store.drop
+
+    def interrupted(*arguments: Any) -> object:
+        original(*arguments)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "drop", interrupted)
+        patch.setattr(_backlog, "time", lambda: time.time() + 60)
+        patch.setattr(file, "monotonic", lambda: time.monotonic() + 60)
+        with pytest.raises(KeyboardInterrupt):
+            logger.info("e", extra={"rudder": {"user_id": "u"}})
+    stats = handler.stats()
+    assert stats.balanced, stats
+    assert stats.dropped["expired"] == 1

@@ -73,10 +73,9 @@ def read_stored(text: bytes) -> Stored | None:
         raise UnsendableError(_DAMAGED, as_text(text)) from None
     if found.keys() == _DEAD_LETTER:
         found = found["message"]
-        try:
-            text = orjson.dumps(found)
-        except TypeError:  # orjson reads more levels than it writes
-            raise UnsendableError("the event is nested too deeply", text) from None
+        if (written := _written(found)) is None:
+            raise UnsendableError("the event is nested too deeply", text)
+        text = written
         if type(found) is not dict:
             raise UnsendableError("a dead letter without an event: it was damaged before", text)
     elif not _is_event(found):
@@ -120,9 +119,17 @@ def _is_event(found: Mapping[str, Any]) -> bool:
     return "messageId" in found and ("type" in found or "originalTimestamp" in found)
 
 
+def _written(found: object) -> bytes | None:
+    """What was read, as JSON; None: it is nested deeper than orjson writes, though it reads it."""
+    try:
+        return orjson.dumps(found)
+    except TypeError:
+        return None
+
+
 def _repeats_keys(event: dict[str, Any], text: bytes) -> bool:
     """Whether an object has a key twice: the last one is judged here, the first is stored there."""
-    if orjson.dumps(event) == text:  # as our own lines are
+    if _written(event) == text:  # as our own lines are
         return False
 
     def look(pairs: list[tuple[str, Any]]) -> None:

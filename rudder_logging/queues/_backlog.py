@@ -53,6 +53,8 @@ class Backlog:
         """Those that are still to be stored."""
         self.expires = False
         """There is more that is too old, perhaps: to look at all at once would take long."""
+        self.evicted = 0
+        """How many were dropped for others to have room."""
 
     @property
     def handed_out(self) -> int:
@@ -155,12 +157,29 @@ class Backlog:
         """
         if self._store.has_room(size):
             return []
-        if self._store.goes_to_memory:
-            evicted = self._evict_from_memory(size)
-        else:
-            evicted = self._evict_from_disk(size)
+        try:
+            if self._store.goes_to_memory:
+                evicted = self._evict_from_memory(size)
+            else:
+                evicted = self._evict_from_disk(size)
+        except BaseException:  # a signal handler's, at any moment
+            self.evicted += self._missing()
+            raise
         self.read_ahead()
         return evicted
+
+    def _missing(self) -> int:
+        """Count again, after an interruption. Returns how many were dropped and not counted."""
+        known = self.pending
+        self.recount()
+        return known - self.pending
+
+    def _count_out(self, messages: list[bytes]) -> None:
+        """Count what was evicted, in statements without a call: no signal handler divides them."""
+        number, size = len(messages), sum(map(len, messages))
+        self.pending -= number
+        self.pending_bytes -= size
+        self.evicted += number
 
     def _evict_from_memory(self, size: int) -> list[bytes] | None:
         found = self._store.evict_from_memory(size, self._window.give_back_memory())
@@ -168,8 +187,7 @@ class Backlog:
             return None
         evicted, behind = found
         self._drop_own(len(evicted), behind)
-        for message in evicted:
-            self._forget(len(message))
+        self._count_out(evicted)
         return evicted
 
     def _evict_from_disk(self, size: int) -> list[bytes] | None:
@@ -196,8 +214,7 @@ class Backlog:
             self._drop_own(lines + len(unread), behind)
         self._store.give_up(claim, lines)
         dropped = [entry.message for entry in (*read, *unread) if entry.message is not None]
-        for message in dropped:
-            self._forget(len(message))
+        self._count_out(dropped)
         self._count_lost()
         return dropped
 
@@ -214,22 +231,32 @@ class Backlog:
         oldest = utc_milliseconds(time() - self._max_age)
         expired: list[bytes] = []
         touched: dict[tuple[Claim | None, int], None] = {}
-        size = 0
-        while (entry := self._first_waiting()) is not None and "" < entry.stamp < oldest:
-            if size >= _READ_AHEAD:
-                self.expires = True
-                break
-            message = self._store.drop(entry)
-            expired.append(message)
-            size += len(message)
-            self._forget(len(message))
-            touched[entry.claim, entry.end[0]] = None
-            self._window.pass_by()
-        if expired:
-            self.settle(0)
-            self._remove_passed(touched)
-            self.observer.count_dropped(len(expired), "expired")
-            self._notes.append(partial(self.observer.tell_dropped, expired, "expired"))
+        size = number = 0
+        try:
+            while (entry := self._first_waiting()) is not None and "" < entry.stamp < oldest:
+                if size >= _READ_AHEAD:
+                    self.expires = True
+                    break
+                message = self._store.drop(entry)
+                expired.append(message)
+                length = len(message)
+                # As in `_count_out`.
+                self.pending -= 1
+                self.pending_bytes -= length
+                size += length
+                number += 1
+                touched[entry.claim, entry.end[0]] = None
+                self._window.pass_by()
+            if expired:
+                self.settle(0)
+                self._remove_passed(touched)
+        except BaseException:  # as in `make_room`
+            number += self._missing()
+            raise
+        finally:
+            if number:
+                self.observer.count_dropped(number, "expired")
+                self._notes.append(partial(self.observer.tell_dropped, expired, "expired"))
 
     def _first_waiting(self) -> Entry | None:
         """The oldest message that is not handed out."""

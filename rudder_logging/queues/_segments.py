@@ -399,8 +399,12 @@ class Claim:
         freed = 0
         for number in numbers:
             self._writing = None if self._writing == number else self._writing
-            self._unread_lines.pop(number, None)
-            freed += self._sizes.pop(number)
+            freed += self._sizes[number]
+            # Without a call in between, where a signal handler may raise: lines without a size
+            # would be pending for ever.
+            del self._sizes[number]
+            if number in self._unread_lines:
+                del self._unread_lines[number]
             self._close(number)
             self._unlink(name_of_segment(self.owner, number))
         return freed

@@ -183,6 +183,11 @@ class FileQueue:
         # Nothing is told before the `put` that follows: until then, the ledger does not balance.
         return evicted
 
+    @property
+    def evicted(self) -> int:
+        """How many it has dropped so far; the queue in memory tells it, too."""
+        return self._backlog.evicted
+
     def wait_for_room(self, size: int, timeout: float) -> bool:
         """See `EventQueue.wait_for_room`."""
         return self._wait(lambda: self._store.has_room(size), timeout)

@@ -634,6 +634,15 @@ def test_a_line_without_equal_keys_is_sent_as_it_is() -> None:
     assert stored.queued + b"}" == line.encode()
 
 
+def test_a_deeply_nested_line_is_sent_as_it_is() -> None:
+    """Deeper than orjson writes, though it reads it."""
+    deep = '{"a":' + "[" * 400 + "]" * 400 + "}"
+    line = json.dumps(message(1, properties={})).replace("{}", deep)
+    stored = read_stored(line.encode())
+    assert stored is not None
+    assert stored.queued + b"}" == line.encode()
+
+
 def test_an_event_as_large_as_a_request_is_replayed(plane: LocalDataPlane, tmp_path: Path) -> None:
     """What a handler takes by default, a line of a spool or a log may have."""
     log = written(tmp_path / "a.log", [message(0, properties={"html": "x" * 3_900_000})])
