@@ -422,3 +422,14 @@ def test_a_file_gets_what_the_formatter_makes(logger: logging.Logger, call: Call
     call(logger, "Open", email="a@b.c")
     assert orjson.loads(lines[0])["properties"] == {"email": "masked"}
     events_only.close()
+
+
+def test_emit_that_is_replaced_for_all_handlers(
+    make_handler: MakeHandler, wire: Callable[..., logging.Logger], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A test that patches `RudderHandler.emit` sees what is logged."""
+    logger = wire(make_handler())
+    seen: list[str] = []
+    monkeypatch.setattr(RudderHandler, "emit", lambda _, record: seen.append(record.msg))
+    _by_log_call(logger, "Order Completed")
+    assert seen == ["Order Completed"]
