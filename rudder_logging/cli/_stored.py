@@ -120,7 +120,7 @@ def _is_event(found: Mapping[str, Any]) -> bool:
 
 
 def _written(found: object) -> bytes | None:
-    """What was read, as JSON; None: it is nested deeper than orjson writes, though it reads it."""
+    """The JSON of a value; None: it is nested deeper than orjson writes, though it reads it."""
     try:
         return orjson.dumps(found)
     except TypeError:
