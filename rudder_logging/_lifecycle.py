@@ -385,10 +385,14 @@ def _deliver_then_end(number: int, frame: FrameType | None) -> None:
 
 
 def _interrupts_us(frame: FrameType | None) -> bool:
-    """Whether the thread is inside a call of ours, and so may hold what the listener waits for."""
-    inside = ("rudder_logging._handler", "rudder_logging._lifecycle")
+    """Whether the thread is inside a call of ours or of logging's, with locks that delivery needs.
+
+    Logging holds its own while it makes a logger, and a handler's while that writes a line.
+    """
+    inside = ("rudder_logging._handler", "rudder_logging._lifecycle", "logging")
     while frame is not None:
-        if frame.f_globals.get("__name__") in inside:
+        name = str(frame.f_globals.get("__name__"))
+        if name in inside or name.startswith("logging."):
             return True
         frame = frame.f_back
     return False

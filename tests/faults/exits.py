@@ -226,6 +226,27 @@ def end(message):
     assert process.stderr == ""
 
 
+def terminate_amid_logging(stage: Stage) -> None:
+    """The signal comes while the main thread makes a logger, and holds logging's own lock."""
+    process = stage.start_script(
+        """
+        import os, signal
+        class Ending(logging.Logger):
+            def __init__(self, name):
+                super().__init__(name)
+                os.kill(os.getpid(), signal.SIGTERM)
+        log(range(21))
+        logging.setLoggerClass(Ending)
+        logging.getLogger("made")
+        until("never")
+        """,
+        upload_interval=60,
+        drain_on_sigterm=True,
+    )
+    process.wait(-signal.SIGTERM)
+    assert process.stderr == ""
+
+
 def terminate_child(stage: Stage) -> None:
     """A forked child has the parent's signal handler, and a queue of its own."""
     stage.run(

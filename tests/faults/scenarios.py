@@ -90,6 +90,11 @@ SCENARIOS = (
         accepted=21,
     ),
     Scenario(
+        name="SIGTERM while a logger is made, `drain_on_sigterm`",
+        run=exits.terminate_amid_logging,
+        accepted=21,
+    ),
+    Scenario(
         name="SIGTERM to a forked child, `drain_on_sigterm`",
         run=exits.terminate_child,
         accepted=30,
