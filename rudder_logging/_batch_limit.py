@@ -84,7 +84,7 @@ _FEW_EVENTS, _FEW_BYTES = 100, 64_000
 _GROWTH = 32.0
 """From one upload to the next, at the most: a few small ones lead to the largest."""
 _FADING = 0.9
-"""What is left, after an upload, of how large one might have been."""
+"""The part of the largest size that is left after an upload which did not use it."""
 _WAITED = 1.0
 """Seconds. A connection that is cut earlier was not cut because the upload took too long."""
 _ANSWERS_BEFORE_MORE, _MOST_ANSWERS_BEFORE_MORE = 8, 128
@@ -118,16 +118,16 @@ class TimeLimit:
 
     @property
     def seconds(self) -> float:
-        """How long an upload is meant to take."""
+        """Seconds that an upload is meant to take."""
         return _SHARE * self._patience
 
     @property
     def size(self) -> int:
-        """What a body may weigh before compression."""
+        """Bytes that a body may have before compression."""
         return int(self._bytes / self._compression)
 
     def count(self, messages: Sequence[bytes], time_left: float | None = None) -> int:
-        """How many of these messages, at least one, are to be sent next.
+        """Number of these messages that are to be sent next, at least one.
 
         Args:
             messages: In order.

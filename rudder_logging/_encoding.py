@@ -96,14 +96,14 @@ def dumps(message: dict[str, Any]) -> bytes:
 _NATIVE = frozenset({str, int, float, bool, type(None)})
 _CONTAINERS = frozenset({dict, list, tuple})
 _PLAIN = _NATIVE | _CONTAINERS
-"""What orjson writes by itself. It does so with a UUID, too, and crashes over one that is half
-made; a date has a `tzinfo` of the app's, which is Python code."""
+"""Types that orjson writes by itself. It does so with a UUID, too, and crashes over one that is
+half made; a date has a `tzinfo` of the app's, which is Python code."""
 
 _are_dicts = frozenset({dict}).issuperset
 _values_of = dict.values
 
 are_native = _NATIVE.issuperset
-"""Whether types are all of values that orjson takes without a look inside."""
+"""Tells if all of some types are of values that orjson takes without a look inside."""
 
 
 def _private(container: Any, depth: int, room: list[int]) -> Any:
@@ -224,7 +224,7 @@ def jsonable(value: Any) -> object:
 
 
 def stands_in(value: object) -> bool:
-    """Whether a value passes for one of another type, or for text.
+    """Tell if a value passes for one of another type, or for text.
 
     Django's SimpleLazyObject, werkzeug's LocalProxy and wrapt's ObjectProxy give the other's
     `__class__`, so `isinstance` is true of them; what is written in C goes by their own type.
@@ -233,7 +233,7 @@ def stands_in(value: object) -> bool:
 
 
 def actual(value: Any) -> Any:
-    """What a value stands for, if it stands in for another; else the value itself."""
+    """Return the object that a value stands in for; else the value itself."""
     return jsonable(value) if type(value) not in _PLAIN and stands_in(value) else value
 
 
@@ -446,7 +446,7 @@ def _comes_from(module: str, cls: type) -> bool:
 _OF_NO_USE = re.compile(r" at 0x[0-9A-Fa-f]{6,}>|^<\w+: not evaluated>$")
 
 is_of_no_use = _OF_NO_USE.search
-"""Whether a value is a bare object's text: its address differs each time, and tells nothing."""
+"""Tells if a text is a bare object's: its address differs each time, and tells nothing."""
 
 
 def _tell_of_type(cls: type) -> None:

@@ -65,7 +65,7 @@ class Stats:
     holding: str | None = None
     """Why events are held at present: the configuration fault, or None."""
     outage: str | None = None
-    """What the last attempt failed of, if nothing was delivered for ten seconds or more though
+    """The last attempt's fault, if nothing was delivered for ten seconds or more though
     events wait; None: all is well, or `holding` says what is not."""
 
     @property

@@ -385,7 +385,7 @@ def _deliver_then_end(number: int, frame: FrameType | None) -> None:
 
 
 def _interrupts_us(frame: FrameType | None) -> bool:
-    """Whether the thread is inside a call of ours or of logging's, with locks that delivery needs.
+    """Tell if the thread is inside a call of ours or of logging's, with locks delivery needs.
 
     Logging holds its own while it makes a logger, and a handler's while that writes a line.
     """

@@ -9,7 +9,7 @@ __all__ = ["EndingLock", "OrphanedError"]
 
 
 class OrphanedError(RuntimeError):
-    """What a lock protects can't be used: the thread that held it was ended amid a change."""
+    """A lock can't be taken: the thread that held it was ended amid a change."""
 
 
 class EndingLock:
@@ -32,7 +32,7 @@ class EndingLock:
 
     @property
     def is_orphaned(self) -> bool:
-        """Whether the thread that held it was ended: what it protects may be amid a change."""
+        """The thread that held it was ended: what it protects may be amid a change."""
         return self._without > 0
 
     def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:

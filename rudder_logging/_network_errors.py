@@ -28,12 +28,12 @@ _Kinds = type[BaseException] | tuple[type[BaseException], ...]
 
 @dataclass(frozen=True)
 class Attempt:
-    """What is known of an upload that failed."""
+    """The facts of an upload that failed."""
 
     sent: bool
     """Some of the request had left."""
     seconds: float
-    """How long it waited for a connection, and for an answer."""
+    """Seconds that it waited for a connection, and for an answer."""
     kept_alive: bool = False
     """Its connection had served before."""
     proxy: str | None = None
@@ -41,7 +41,7 @@ class Attempt:
     is_through_proxy: bool = False
     """It had connected us to the server."""
     file_fault: str | None = None
-    """What is wrong with a file that it needs."""
+    """The fault of a file that it needs, if any."""
 
 
 _OF_TLS = (requests.exceptions.SSLError, urllib3.exceptions.SSLError)

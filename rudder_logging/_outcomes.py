@@ -50,7 +50,7 @@ _INVALID = "invalid json"
 _UNREADABLE = "failed to read body from request"
 DISABLED = "source is disabled"
 SPOILT = frozenset({_INVALID, _UNREADABLE})
-"""What the gateway says of a body that something on the way has altered."""
+"""The gateway's words for a body that something on the way has altered."""
 _BAD_EVENT = frozenset(
     {
         "event is not a valid rudder event",
@@ -86,7 +86,7 @@ def said(answer: Answer) -> str | None:
 
 
 def is_about_event(answer: Answer) -> bool:
-    """Whether it says that an event itself is bad."""
+    """Tell if it says that an event itself is bad."""
     return said(answer) in _BAD_EVENT
 
 
@@ -122,7 +122,7 @@ _CURES_OF_OUTAGES = {
 
 
 def cure_of_outage(error: DeliveryError, answer: Answer | None) -> str:
-    """What mends a fault that should have passed by itself."""
+    """Name the cure of a fault that should have passed by itself."""
     if answer is not None and answer.status == 429:  # noqa: PLR2004
         return "raise the data plane's rate limit, or log less"
     cures = (cure for kind, cure in _CURES_OF_OUTAGES.items() if isinstance(error, kind))

@@ -150,7 +150,7 @@ def _heir(directory: os.stat_result) -> int:
 
 
 def is_anybodys(directory: str) -> bool:
-    """Whether it is not ours, and anybody could have made it: below `/tmp`, say.
+    """Tell if it is not ours, and anybody could have made it: below `/tmp`, say.
 
     Raises:
         OSError: It can't be looked at.

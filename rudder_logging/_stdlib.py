@@ -79,7 +79,7 @@ def holds_logging_lock() -> bool:
 
 
 def is_main_thread() -> bool:
-    """Whether this is the thread in which Python lets signals be handled."""
+    """Tell if this is the thread in which Python lets signals be handled."""
     return threading.current_thread() is threading.main_thread()
 
 

@@ -97,7 +97,7 @@ def check_files(config: Config) -> None:
 
 
 def _fault_of_file(name: str, path: str) -> str | None:
-    """What is wrong with a file that has to be read; None: nothing is known."""
+    """Name the fault of a file that has to be read; None: nothing is known."""
     if not os.path.exists(path):  # noqa: PTH110
         return f"{name} names a file that does not exist: {path}"
     if not os.access(path, os.R_OK):
@@ -106,7 +106,7 @@ def _fault_of_file(name: str, path: str) -> str | None:
 
 
 def _fault_of_key_log() -> str | None:
-    """What is wrong with the file that the environment has TLS write its keys to."""
+    """Name the fault of the file that the environment has TLS write its keys to."""
     path = os.environ.get("SSLKEYLOGFILE")
     if not path or (os.path.isfile(path) and os.access(path, os.W_OK)):  # noqa: PTH113
         return None  # a missing one would have been made
@@ -221,12 +221,12 @@ class HttpTransport:
 
     @property
     def seconds(self) -> float:
-        """How long the last upload took, from its first byte to the end of its answer."""
+        """Seconds that the last upload took, from its first byte to the end of its answer."""
         sent_at = self._passage.sent_at
         return 0.0 if sent_at is None else self._used_at - sent_at
 
     def _file_fault(self) -> str | None:
-        """What is wrong with a file that TLS needs."""
+        """Name the fault of a file that TLS needs."""
         if not self._url.startswith("https:"):
             return None
         faults = [_fault_of_key_log()]
@@ -291,7 +291,7 @@ class _Session(requests.Session):
 
 
 class _Passage:
-    """How far the upload under way has come."""
+    """The progress of the upload under way."""
 
     def __init__(self) -> None:
         self.begin()

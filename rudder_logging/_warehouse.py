@@ -225,7 +225,7 @@ def _flattened(values: object, path: str, prefix: str) -> Iterator[tuple[str, st
 
 
 def _texts_of(message: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Where each text stands, those in lists too."""
+    """Each text with its place, those in lists too."""
     waiting: list[tuple[str, Any]] = [
         (place, message[place]) for place in ("context", *_PLACES) if place in message
     ]
@@ -263,7 +263,7 @@ def _renamed(name: str, becomes: str) -> str | None:
 
 
 OF_SQL = ": it is a word of their SQL"
-"""What findings have that say of a name that it gets an underscore."""
+"""The part of a finding that says of a name that it gets an underscore."""
 
 
 def _shortened(name: str) -> str:

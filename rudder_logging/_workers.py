@@ -73,7 +73,7 @@ class _Keeper:
             logger.addHandler(_ByName(self))
 
     def leads_to_ours(self, handler: object) -> bool:
-        """Whether it is a RudderHandler, or hands records on to one."""
+        """Tell if it is a RudderHandler, or hands records on to one."""
         ours = list(self._ours())
         behind = [handler, getattr(handler, "target", None)]
         behind += getattr(getattr(handler, "listener", None), "handlers", ())
@@ -139,7 +139,7 @@ def deliver_before_rq_exits(deliver: Callable[[], None]) -> None:
 
 
 def _is_work_horse(kind: type) -> bool:
-    """Whether the main thread performs a job; another one may have logged the first event."""
+    """Tell if the main thread performs a job; another one may have logged the first event."""
     main = threading.main_thread().ident
     frame = sys._current_frames().get(main or 0)  # noqa: SLF001 - it has no other name
     while frame is not None:

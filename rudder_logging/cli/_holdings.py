@@ -177,7 +177,7 @@ def holdings(spool: str) -> list[Holding]:
 
 
 def left_here(spool: str) -> list[Left]:
-    """What a spool has under write keys that no process uses, nor RUDDER_WRITE_KEY is."""
+    """Find events of a spool under write keys that no process uses, nor RUDDER_WRITE_KEY is."""
     key, url = (os.environ.get(f"RUDDER_{name}") for name in ("WRITE_KEY", "DATA_PLANE_URL"))
     own = os.path.join(spool, hash_of(f"{key} {url}"))  # noqa: PTH118
     return left_by_others(spool, [own], hash_of(key) if key else None)

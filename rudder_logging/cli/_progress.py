@@ -97,7 +97,7 @@ class Mark:
 
 @dataclass(frozen=True, kw_only=True)
 class _Contents:
-    """What an input had before a mark: its beginning alone may be the banner of each log."""
+    """An input's bytes before a mark: its beginning alone may be the banner of each log."""
 
     head_bytes: int
     head: str
@@ -125,7 +125,7 @@ class _Contents:
         )
 
     def is_in(self, source: Source, offset: int) -> bool:
-        """Whether an input that was read up to there has it."""
+        """Tell if an input that was read up to there has it."""
         size = source.size
         return (
             (size is None or size >= offset)

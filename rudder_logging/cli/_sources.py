@@ -117,7 +117,7 @@ class Source:
         return self._head[:length]
 
     def before(self, offset: int, length: int) -> bytes:
-        """What stands right before an offset that was read: as far as it is kept, of a pipe."""
+        """The bytes right before an offset that was read: as far as they are kept, of a pipe."""
         start = max(0, offset - length)
         if self.is_file:
             return self._read_at(start, offset - start)

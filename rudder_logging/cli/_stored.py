@@ -128,7 +128,7 @@ def _written(found: object) -> bytes | None:
 
 
 def _repeats_keys(event: dict[str, Any], text: bytes) -> bool:
-    """Whether an object has a key twice: the last one is judged here, the first is stored there."""
+    """Tell if an object has a key twice: the last is judged here, the first is stored there."""
     if _written(event) == text:  # as our own lines are
         return False
 

@@ -22,7 +22,7 @@ _MOST_LEVELS = 200_000
 
 
 def parse(body: bytes, infinite: list[str] | None = None) -> Any:
-    """What stands in a body; a number too large for the gateway is an infinity.
+    """Read a body; a number too large for the gateway is an infinity.
 
     Args:
         body: UTF-8, more or less.
@@ -48,7 +48,7 @@ def parse(body: bytes, infinite: list[str] | None = None) -> Any:
 
 
 def overflows(document: Any) -> bool:
-    """Whether there is a number in it that the gateway can't write again."""
+    """Tell if there is a number in it that the gateway can't write again."""
     rest = [document]
     while rest:
         value = rest.pop()
@@ -81,7 +81,7 @@ def _refuse(constant: str) -> None:
 
 
 def _numbers(infinite: list[str]) -> tuple[_Number, _Number]:
-    """How numbers are read: with a point or an exponent, and without."""
+    """Readers of numbers: with a point or an exponent, and without."""
 
     def number(text: str) -> float:
         value = float(text)

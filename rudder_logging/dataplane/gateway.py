@@ -76,7 +76,7 @@ TOO_LARGE = Verdict(413, "request size exceeds max limit")
 
 
 def check_key(key: str, write_key: str | None, *, enabled: bool) -> Verdict | None:
-    """What the key of a request earns; None: go on. Without `write_key`, any will do."""
+    """Judge the key of a request; None: go on. Without `write_key`, any will do."""
     if write_key is not None and key != write_key:
         return Verdict(401, "invalid write key")
     if not enabled:
@@ -169,7 +169,7 @@ def _check_events(
 
 
 def check_import(body: bytes, max_request_bytes: int, say: Callable[[Verdict], Verdict]) -> Verdict:
-    """What a body of `/v1/import` earns: a verdict for each user, whose texts are made one.
+    """Judge a body of `/v1/import`: a verdict for each user, whose texts are made one.
 
     Args:
         body: Decompressed.
@@ -231,7 +231,7 @@ def pixel_event(path: str, query: str, now: str) -> bytes:
 
 
 def events_in(path: str, body: bytes) -> list[Any]:
-    """What stands in a body where events have to, whether the gateway takes it or not.
+    """Take from a body what stands where events have to, if the gateway takes it or not.
 
     Raises:
         ValueError: It is not JSON.
@@ -248,7 +248,7 @@ def _batch_of(document: Any) -> list[Any]:
 
 
 def _has_id(event: Mapping[str, Any]) -> bool:
-    """Whether an id is left of it without invisible characters; what is no text is one."""
+    """Tell if an id is left of it without invisible characters; what is no text is one."""
     ids = (event.get(key) for key in ("userId", "anonymousId"))
     return any(visible(each) if isinstance(each, str) else each is not None for each in ids)
 

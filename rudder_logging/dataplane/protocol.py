@@ -67,7 +67,7 @@ class Request:
 
     @property
     def is_plausible(self) -> bool:
-        """Whether its target is one that Go can read."""
+        """Tell if its target is one that Go can read."""
         is_path = self.path.startswith("/") or self.path == "*"
         return is_path and not _BAD_ESCAPE.search(self.path)
 
@@ -215,7 +215,7 @@ class _Connection(asyncio.Protocol):
 
     @property
     def waits_for_continue(self) -> bool:
-        """Whether the client sends no body before it is told to."""
+        """The client sends no body before it is told to."""
         return self._http is not None and self._http.they_are_waiting_for_100_continue
 
     async def chunks(self) -> AsyncIterator[bytes]:
@@ -333,7 +333,7 @@ def _phrase(status: int) -> str:
 
 
 class Server:
-    """What listens, in a thread of its own, until it is told to end.
+    """The listener, in a thread of its own, until it is told to end.
 
     Args:
         app: What answers.

@@ -54,7 +54,7 @@ class Backlog:
         self.expires = False
         """There is more that is too old, perhaps: to look at all at once would take long."""
         self.evicted = 0
-        """How many were dropped for others to have room."""
+        """Number of messages that were dropped for others to have room."""
 
     @property
     def handed_out(self) -> int:

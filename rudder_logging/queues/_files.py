@@ -1,4 +1,4 @@
-"""What a spool's files are called, whose they are, and what the note of progress says."""
+"""A spool's files: their names, their owners, and the note of progress."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def hash_of(source: str) -> str:
 
 
 def is_source(name: str) -> bool:
-    """Whether a directory of that name in a spool is a source's."""
+    """Tell if a directory of that name in a spool is a source's."""
     return re.fullmatch(r"[0-9a-f]{32}", name) is not None
 
 
@@ -90,7 +90,7 @@ class Origin(NamedTuple):
 
 
 def first_note(origin: Origin) -> bytes:
-    """What stands in a file of progress at first; later notes leave the second line.
+    """Text of a file of progress at first; later notes leave the second line.
 
     It is at its full length, so that later notes need no room on a disk that is full.
     """
@@ -98,7 +98,7 @@ def first_note(origin: Origin) -> bytes:
 
 
 class Note(NamedTuple):
-    """What a file of progress says."""
+    """The content of a file of progress."""
 
     settled: Position
     origin: Origin | None
@@ -106,7 +106,7 @@ class Note(NamedTuple):
 
 
 def read_note(path: str) -> Note:
-    """What a file of progress says; if there is none, nothing is settled.
+    """Read a file of progress; if there is none, nothing is settled.
 
     Raises:
         OSError: It can't be read.
@@ -125,7 +125,7 @@ def read_note(path: str) -> Note:
 
 
 def is_locked(path: str) -> bool:
-    """Whether a process holds a lock on a file. The look itself lasts microseconds.
+    """Tell if a process holds a lock on a file. The look itself lasts microseconds.
 
     Raises:
         OSError: It can't be opened.

@@ -1,4 +1,4 @@
-"""What a spool holds of sources that no living process uses: under a wrong write key, say."""
+"""Events in a spool of sources that no living process uses: under a wrong write key, say."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Left:
 
     @property
     def text(self) -> str:
-        """What there is, in words."""
+        """The events, their age and their destination, in words."""
         key = "another write key, which" if self.is_anothers else "a write key that"
         least = "" if self.is_all else "at least "
         return (
@@ -59,7 +59,7 @@ class Left:
 
     @property
     def cure(self) -> str:
-        """What sends them."""
+        """The command that sends them."""
         directory = shlex.quote(self.directory)
         return (
             "an app that has that key sends them; to send them with the one in RUDDER_WRITE_KEY: "
@@ -74,7 +74,7 @@ class Unused:
 
     directory: str
     notes: dict[str, Note]
-    """What its files of progress say, by owner; the oldest first."""
+    """The contents of its files of progress, by owner; the oldest first."""
 
     @property
     def origin(self) -> Origin | None:
@@ -120,7 +120,7 @@ def _notes_in(directory: str) -> dict[str, Note]:
 
 
 def left_by_others(spool: str, own: Collection[str], key: str | None) -> list[Left]:
-    """What there is of such sources, the oldest first.
+    """List such sources, the oldest first.
 
     Args:
         spool: The directory.

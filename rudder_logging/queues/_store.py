@@ -140,7 +140,7 @@ class Store:
             self._report(None)
 
     def look_at_others(self) -> list[Left]:
-        """What sources have left in the spool of which no process lives."""
+        """List what sources have left in the spool of which no process lives."""
         return left_by_others(self._url.path, self._spool.paths, self._spool.key)
 
     def read(self, size: int) -> list[Entry]:

@@ -185,7 +185,7 @@ class FileQueue:
 
     @property
     def evicted(self) -> int:
-        """How many it has dropped so far; the queue in memory tells it, too."""
+        """Number that it has dropped so far; the queue in memory tells it, too."""
         return self._backlog.evicted
 
     def wait_for_room(self, size: int, timeout: float) -> bool:

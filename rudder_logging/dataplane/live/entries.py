@@ -49,7 +49,7 @@ class Entry:
 
 
 def is_probe(request: ReceivedRequest) -> bool:
-    """Whether a client of ours only asked what an upload would earn."""
+    """Tell if a client of ours only asked what an upload would earn."""
     is_ours = request.headers.get("user-agent", "").startswith("rudder-logging/")
     return is_ours and request.body == WITHOUT_EVENTS
 
