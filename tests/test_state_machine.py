@@ -394,7 +394,7 @@ def run(machine: type[Faults], plane: LocalDataPlane, share: float, steps: int) 
     )
 
 
-@pytest.mark.timeout(2 * examples(1.0))
+@pytest.mark.timeout(5 * examples(1.0))
 @pytest.mark.usefixtures("quiet")
 @pytest.mark.parametrize("machine", [HandlerMachine, DurableHandlerMachine, CrampedHandlerMachine])
 def test_whatever_happens_every_event_is_accounted_for(
@@ -406,7 +406,7 @@ def test_whatever_happens_every_event_is_accounted_for(
     run(machine, plane, 1.0 if machine is HandlerMachine else 0.5, 40)
 
 
-@pytest.mark.timeout(2 * examples(1.0))
+@pytest.mark.timeout(5 * examples(1.0))
 @pytest.mark.parametrize("machine", [DriverMachine, DurableDriverMachine])
 def test_whatever_happens_to_the_process_every_event_is_accounted_for(
     plane: LocalDataPlane, machine: type[DriverMachine]
