@@ -405,22 +405,22 @@ def test_flush_and_shutdown_speak_for_all_handlers(
     other = make_handler(upload_interval=60, shutdown_timeout=0.1)
     logger = wire(other)
     plane.fail(503, times=None)
+    rudder_logging.shutdown_timeout = 0.1
     rudder_logging.track("u", "by a call")
     logger.info("by a logger", extra={"rudder": {"user_id": "u"}})
     if call == "shutdown":
-        rudder_logging.shutdown_timeout = 0.1
         rudder_logging.shutdown()
         assert other.stats().pending == 1
         plane.heal()
-        rudder_logging.flush()
+        assert rudder_logging.flush(30)
     elif call == "flush":
         assert not rudder_logging.flush(0.1)
         plane.heal()
-        assert rudder_logging.flush()
+        assert rudder_logging.flush(30)
     else:
         assert not asyncio.run(rudder_logging.aflush(0.1))
         plane.heal()
-        assert asyncio.run(rudder_logging.aflush())
+        assert asyncio.run(rudder_logging.aflush(30))
     assert {event["event"] for event in plane.events} == {"by a call", "by a logger"}
     assert configured is plane
 
