@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import count, islice
 from typing import TYPE_CHECKING, Any
@@ -98,7 +98,8 @@ class Ledger:
     """Counts of what was accepted and what became of it."""
 
     def __init__(self) -> None:
-        self._accepted, self._delivered, self._refused = _Tally(), _Tally(), _Tally()
+        self._accepted = _Tally()
+        self._settled: dict[str, int] = {"delivered": 0, "refused": 0}  # and reasons for a drop
         self._invalid, self._requests, self._retries = _Tally(), _Tally(), _Tally()
         self._callback_errors, self._restarts = _Tally(), _Tally()
         self._lost_answers = _Tally()
@@ -135,22 +136,32 @@ class Ledger:
 
     def settle_delivered(self, queue: EventQueue, number: int) -> int:
         """The queue's oldest events are stored by the data plane; how many of them it still had."""
-        return self._settle(queue, number, self._delivered.add)
+        return self._settle(queue, number, "delivered")
 
     def settle_refused(self, queue: EventQueue, number: int) -> int:
         """The queue's oldest events are refused for good; how many of them it still had."""
-        return self._settle(queue, number, self._refused.add)
+        return self._settle(queue, number, "refused")
 
     def settle_dropped(self, queue: EventQueue, number: int, reason: str) -> int:
         """The queue's oldest events are given up; how many of them it still had."""
-        return self._settle(queue, number, lambda settled: self.drop(settled, reason))
+        self._dropped.setdefault(reason, _Tally())
+        return self._settle(queue, number, reason)
 
-    def _settle(self, queue: EventQueue, number: int, count: Callable[[int], None]) -> int:
-        self._is_settling = True  # by one thread at a time: the one that delivers
+    def _settle(self, queue: EventQueue, number: int, outcome: str) -> int:
+        # By one thread at a time, the one that delivers. Our queues count what they forget, so that
+        # it is known though a signal handler raises within, as it may where calls deliver.
+        counts = self._settled
+        counts.setdefault(outcome, 0)
+        knows = hasattr(queue, "acked")
+        settled = 0
+        self._is_settling = True
+        before = queue.acked if knows else 0  # type: ignore[attr-defined]
         try:
             settled = queue.ack(number)
-            count(settled)
         finally:
+            if knows:
+                settled = queue.acked - before  # type: ignore[attr-defined]
+            counts[outcome] += settled
             self._is_settling = False
         return settled
 
@@ -197,7 +208,12 @@ class Ledger:
         """Events dropped so far, by reason."""
         counts = self._counts_evicted
         numbers = [
-            (reason, tally.value() + (counts[reason].evicted if reason in counts else 0))
+            (
+                reason,
+                tally.value()
+                + self._settled.get(reason, 0)
+                + (counts[reason].evicted if reason in counts else 0),
+            )
             for reason, tally in list(self._dropped.items())
         ]
         return {reason: number for reason, number in numbers if number}
@@ -218,8 +234,8 @@ class Ledger:
         pending, pending_bytes = queue.pending()
         return Stats(
             accepted=self._accepted.value(),
-            delivered=self._delivered.value(),
-            refused=self._refused.value(),
+            delivered=self._settled["delivered"],
+            refused=self._settled["refused"],
             dropped=self.dropped(),
             pending=pending,
             pending_bytes=pending_bytes,

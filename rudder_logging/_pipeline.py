@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Container
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
 
 from . import _lifecycle
@@ -19,6 +19,7 @@ from ._retry import RetryPolicy
 from .config import Config
 from .exceptions import QueueFullError
 from .queues import EventQueue, open_queue
+from .queues._settled import Kept
 
 if TYPE_CHECKING:  # it imports requests, which importing the package must not
     from ._transport import Transport
@@ -49,6 +50,7 @@ class Pipeline:
     is_synchronous: bool
     """Events leave in the calls that log them, because nothing else can be relied on, or by
     `sync_mode`."""
+    _kept: Kept = field(default_factory=Kept)
 
     @classmethod
     def open(
@@ -118,11 +120,17 @@ class Pipeline:
         """Put a message into a full queue as `overflow` says; None: there is no room."""
         self.listener.end_rest()
         evicted: list[bytes] = []
+        waiting: int | None = None
         try:
-            while self._make_room(len(message), evicted):
+            while waiting is None and self._make_room(len(message), evicted):
                 with contextlib.suppress(QueueFullError):
-                    return self.queue.put(message)
-            return None
+                    waiting = self.queue.put(message)
+        except BaseException:
+            if waiting is not None:
+                self._kept.add(message)
+            raise
+        else:
+            return waiting
         finally:
             if evicted:  # told after the put, or `stats()` in `on_drop` would not balance
                 self.reports.tell_dropped(evicted, "queue_full")
@@ -148,7 +156,9 @@ class Pipeline:
         """
         if isinstance(error, OrphanedError):
             self.drop(message, "shutdown")
-        elif isinstance(self.queue, Container) and message in self.queue:
+        elif self._kept.take(message) or (
+            isinstance(self.queue, Container) and message in self.queue
+        ):
             self.listener.wake()
         elif isinstance(error, Exception) and not isinstance(self.config.queue, str):
             self.drop(message, "queue_failed")

@@ -12,6 +12,7 @@ import io
 import math
 import os
 import platform
+import queue
 import re
 import socket
 import ssl
@@ -325,10 +326,33 @@ class _Adapter(requests.adapters.HTTPAdapter):
     def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
         """The hook that sees each pool, of whatever kind of proxy, before it is used."""
         super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]
+        if not isinstance(conn.pool, _Resting):
+            conn.pool = _Resting()
         cls = conn.ConnectionCls
         if not issubclass(cls, _Connection):
             ours = {"passage": self._passage}
             conn.ConnectionCls = type(cls.__name__, (_Connection, cls), ours)
+
+
+class _Resting:
+    """A pool's connections that are not in use, kept without a lock.
+
+    Where calls deliver, a signal handler may raise amid them. The standard library's queue then
+    keeps its lock for ever, and the next upload waits for it.
+    """
+
+    def __init__(self) -> None:
+        self._connections: list[Any] = []
+
+    def get(self, *, block: bool = False, timeout: float | None = None) -> Any:  # noqa: ARG002
+        """The last one that was put."""
+        if not self._connections:
+            raise queue.Empty
+        return self._connections.pop()
+
+    def put(self, connection: Any, *, block: bool = False) -> None:  # noqa: ARG002
+        """Keep one."""
+        self._connections.append(connection)
 
 
 class _PunctualResponse(http.client.HTTPResponse):

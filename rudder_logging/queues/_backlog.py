@@ -81,6 +81,12 @@ class Backlog:
         self.pending -= 1
         self.pending_bytes -= size
 
+    def mend(self) -> None:
+        """After an interruption: what was on its way to the window is still to be read."""
+        self._window.recount()
+        self._store.rewind(self._window)
+        self.recount()
+
     def recount(self) -> None:
         """Count again what is there: an interruption, or who removes files, may change that."""
         unread, size = self._store.unread()
@@ -89,7 +95,7 @@ class Backlog:
         self.pending_bytes = size + sum(map(len, read)) + sum(map(len, self.aside))
         own = sum(entry.lines for entry in self._window if entry.is_own)
         left = unread + own + len(self.aside)
-        self.settled.settle(self.put - left - self.settled.total)
+        self.settled.in_turn += self.put - left - self.settled.total
 
     # From the disk to the listener.
 
@@ -144,7 +150,7 @@ class Backlog:
         for entry in settled:
             if entry.message is not None:
                 self._forget(len(entry.message))
-        self.settled.settle(sum(entry.lines for entry in settled if entry.is_own))
+        self.settled.in_turn += sum(entry.lines for entry in settled if entry.is_own)
         self._store.settle(settled)
 
     # Without delivery.

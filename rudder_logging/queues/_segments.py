@@ -261,6 +261,24 @@ class Claim:
                 self._close(number)
         return []
 
+    def rewind(self, end: Position, outstanding: int) -> None:
+        """After an interruption: what was read behind that place is in nobody's hands.
+
+        Args:
+            end: Of the last line that is in the reader's; or else where all was settled.
+            outstanding: How many lines are in the reader's hands.
+        """
+        end = max(end, self._settled)
+        if end < self._read_to:
+            for number in [number for number in self._unread_lines if number >= end[0]]:
+                start = end[1] if number == end[0] else 0
+                stop = self._read_to[1] if number == self._read_to[0] else self._sizes[number]
+                if number <= self._read_to[0]:
+                    lines = self._chunk(number, start, max(0, stop - start)).count(b"\n")
+                    self._unread_lines[number] += lines
+            self._read_to = end
+        self.outstanding = outstanding
+
     def segments(self) -> list[tuple[int, int]]:
         """Those that are left, the oldest first, with their sizes."""
         self._measure()

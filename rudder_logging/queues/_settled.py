@@ -1,8 +1,8 @@
-"""How far a queue has settled what was put, counted from the first message."""
+"""How far a queue has settled what was put, and what an interrupted `put` has kept."""
 
 from __future__ import annotations
 
-__all__ = ["Settled"]
+__all__ = ["Kept", "Settled"]
 
 
 class Settled:
@@ -13,39 +13,57 @@ class Settled:
     """
 
     def __init__(self) -> None:
-        self._in_turn = 0
-        self._ahead: dict[int, int] = {}  # how many are dropped; by `_in_turn` when they count
-        self._dropped = 0  # of those, what counts
+        self.in_turn = 0
+        """How many of the oldest were settled. A plain number: whoever raises it does so in a
+        statement without a call, where CPython lets in no signal handler."""
+        self._ahead: dict[int, int] = {}  # how many are dropped; by `in_turn` when they count
 
     @property
     def count(self) -> int:
         """So many that were put first are settled."""
-        return self._in_turn + self._dropped
+        in_turn = self.in_turn
+        return in_turn + sum(number for at, number in self._ahead.items() if at <= in_turn)
 
     @property
     def total(self) -> int:
         """So many are settled or dropped, wherever they stood."""
-        return self.count + sum(self._ahead.values())
-
-    def settle(self, number: int) -> None:
-        """So many of the oldest are settled."""
-        self._in_turn += number
-        if self._ahead:
-            self._catch_up()
+        return self.in_turn + sum(self._ahead.values())
 
     def drop(self, number: int, before: int) -> None:
         """So many are dropped, before which so many are neither settled nor dropped."""
         if not number:
             return
-        at = self._in_turn + before
+        at = self.in_turn + before
         ahead = {at: number}
         for other, count in self._ahead.items():
-            # They need not wait for these any more. Some of these may be behind them.
-            others_turn = max(at, other - number) if other > at else other
+            if other <= self.in_turn:  # these count already
+                others_turn = 0
+            elif other > at:  # they need not wait for these any more, but perhaps are behind them
+                others_turn = max(at, other - number)
+            else:
+                others_turn = other
             ahead[others_turn] = ahead.get(others_turn, 0) + count
         self._ahead = ahead
-        self._catch_up()
 
-    def _catch_up(self) -> None:
-        for at in [at for at in self._ahead if at <= self._in_turn]:
-            self._dropped += self._ahead.pop(at)
+
+class Kept:
+    """Messages whose `put` was interrupted after it had kept them.
+
+    The caller has to learn that from here: until it asks, the message may have been delivered and
+    have left the queue.
+    """
+
+    def __init__(self) -> None:
+        self._messages: list[bytes] = []
+
+    def add(self, message: bytes) -> None:
+        """Its `put` kept it, and is about to raise."""
+        self._messages.append(message)
+
+    def take(self, message: bytes) -> bool:
+        """Whether this very message was kept. Once: it is forgotten."""
+        for position, kept in enumerate(self._messages):
+            if kept is message:
+                del self._messages[position]
+                return True
+        return False

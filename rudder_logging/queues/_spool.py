@@ -10,7 +10,7 @@ import contextlib
 import errno
 import os
 import stat
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Mapping
 
 from .._private_files import make_directories, mend_directory
 from ..exceptions import ConfigError
@@ -265,6 +265,12 @@ class Spool:
                 self._dismiss(claim)
             if not ended:
                 return None
+
+    def rewind(self, in_hand: Mapping[Claim | None, tuple[Position, int]]) -> None:
+        """After an interruption: see `Claim.rewind`."""
+        for claim in (*self._adopted, *self._own):
+            end, lines = in_hand.get(claim, ((0, 0), 0))
+            claim.rewind(end, lines)
 
     def _read_from(self, claim: Claim, size: int) -> list[Line]:
         if claim.owner in self._tried:

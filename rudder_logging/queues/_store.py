@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections import deque
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from itertools import islice
 
 import orjson
@@ -164,6 +164,16 @@ class Store:
                 break
         self._memory_read += len(entries)
         return entries
+
+    def rewind(self, entries: Iterable[Entry]) -> None:
+        """After an interruption: whatever else was read is in nobody's hands, and comes again."""
+        in_hand: dict[Claim | None, tuple[Position, int]] = {}
+        self._memory_read = 0
+        for entry in entries:
+            _, lines = in_hand.get(entry.claim, (None, 0))
+            in_hand[entry.claim] = entry.end, lines + entry.lines
+            self._memory_read += entry.claim is None and entry.message is not None
+        self._spool.rewind(in_hand)
 
     def _entry(self, line: Line, claim: Claim) -> Entry:
         try:

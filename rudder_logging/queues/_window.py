@@ -44,8 +44,9 @@ class Window:
     def hand_back(self) -> int:
         """Have all wait. Returns how many entries did not."""
         number = len(self._flying)
-        self._waiting.extendleft(reversed(self._flying))
-        self._flying.clear()
+        waiting, flying = deque((*self._flying, *self._waiting)), deque[Entry]()
+        # In statements without a call, where CPython lets in no signal handler that raises.
+        self._waiting, self._flying = waiting, flying
         self.handed_out = 0
         self._held.clear()
         return number
@@ -74,10 +75,12 @@ class Window:
                 if max_bytes < 0 and batch:
                     return None
                 batch.append(message)
-                entry = waiting.popleft()
-                self._flying.append(entry)
-                self.handed_out += 1
+                entry = waiting[0]
                 self._held.add((entry.claim, entry.end[0]))
+                self._flying.append(entry)
+                # Statements without a call, where CPython lets in no signal handler that raises.
+                del waiting[0]
+                self.handed_out += 1
             most = None if most is None else most - 1
         return max_bytes if most is None else None
 
@@ -89,13 +92,14 @@ class Window:
 
     def pass_by(self) -> None:
         """The oldest that waits has no message any more: it is to be settled in its turn."""
-        entry = self._waiting.popleft()
+        entry = self._waiting[0]
         last = self._flying[-1] if self._flying else None
         if last is not None and last.message is None and last.claim is entry.claim:
             last.end = entry.end
             last.lines += entry.lines
         else:
             self._flying.append(entry)
+        del self._waiting[0]
 
     def settle(self, count: int) -> list[Entry]:
         """Take out the oldest messages, and what has none among and right behind them."""
@@ -140,5 +144,7 @@ class Window:
         return number
 
     def recount(self) -> None:
-        """Count those that are handed out: some were dropped all the same."""
+        """Count those that are handed out: an interruption, or a drop, may have changed that."""
+        if self._flying and self._waiting and self._flying[-1] is self._waiting[0]:
+            del self._waiting[0]  # it was on its way
         self.handed_out = sum(entry.message is not None for entry in self._flying)

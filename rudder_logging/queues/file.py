@@ -17,6 +17,7 @@ from .._clock import monotonic, wait_until
 from .._locks import EndingLock, OrphanedError
 from ..exceptions import QueueFullError
 from ._backlog import Backlog
+from ._settled import Kept
 from ._store import Store, sync
 from ._urls import SpoolUrl
 from .base import Observer
@@ -71,6 +72,9 @@ class FileQueue:
         self._settled = threading.Condition(self._lock)
         self._is_busy = False
         self._aside = self._backlog.aside
+        self._kept = Kept()
+        self.acked = 0
+        """Number of messages that `ack` has forgotten. A plain number, read without a call."""
 
     # The protocol's methods.
 
@@ -103,45 +107,62 @@ class FileQueue:
 
     def put(self, message: bytes) -> int:
         """See `EventQueue.put`. On the disk, or in memory while the disk fails."""
-        with self._lock:
-            if self._is_busy:
-                if getattr(self._lock, "is_orphaned", False):  # nobody will write what is aside
-                    raise OrphanedError("a thread was ended while it used the queue")
-                waiting = self._backlog.count_in(message)
-                self._aside.append(message)
-                return waiting
-            self._is_busy = True
-            try:
-                try:
-                    if monotonic() >= self._look_at:
-                        self._look_around()
-                    elif self._backlog.expires:
-                        self._drop_expired()
-                    if self._has_max_age and not self._store.has_room(len(message)):
-                        self._backlog.expire_for(len(message))
-                        self._settled.notify_all()
+        is_kept = False
+        try:
+            with self._lock:
+                if self._is_busy:
+                    self._refuse_if_orphaned()
                     waiting = self._backlog.count_in(message)
-                    self._store.append(message)
+                    is_kept = True  # before the call, after which a signal handler comes in
+                    self._aside.append(message)
+                    return waiting
+                self._is_busy = True
+                try:
+                    waiting = self._put_alone(message)
+                    is_kept = True
+                except QueueFullError:
+                    raise
+                except BaseException:  # a signal handler's, at any moment
+                    is_kept = self._store.holds(message)
+                    self._mend()
+                    raise
                 finally:
-                    if self._aside:
-                        self._leave()
-            except QueueFullError:
-                raise
-            except BaseException:  # a signal handler's, at any moment
-                self._recount()
-                raise
-            finally:
-                self._is_busy = False
-        if self._notes:
-            self._tell()
-        if self._syncs_later and self._timer is None:
-            self._sync_soon()
-        return waiting
+                    self._is_busy = False
+            if self._notes:
+                self._tell()
+            if self._syncs_later and self._timer is None:
+                self._sync_soon()
+        except BaseException:
+            if is_kept:
+                self._kept.add(message)
+            raise
+        else:
+            return waiting
+
+    def _refuse_if_orphaned(self) -> None:
+        if getattr(self._lock, "is_orphaned", False):  # nobody will write what is aside
+            raise OrphanedError("a thread was ended while it used the queue")
+
+    def _put_alone(self, message: bytes) -> int:
+        try:
+            if monotonic() >= self._look_at:
+                self._look_around()
+            elif self._backlog.expires:
+                self._drop_expired()
+            if self._has_max_age and not self._store.has_room(len(message)):
+                self._backlog.expire_for(len(message))
+                self._settled.notify_all()
+            waiting = self._backlog.count_in(message)
+            self._store.append(message)
+            return waiting
+        finally:
+            if self._aside:
+                self._leave()
 
     def __contains__(self, message: bytes) -> bool:
         """Whether `put`, which did not return, has kept the message."""
         with self._lock:
-            return message in self._aside or self._store.holds(message)
+            return self._kept.take(message) or message in self._aside or self._store.holds(message)
 
     def get(self, max_bytes: int, overhead: int = 0) -> list[bytes]:
         """See `EventQueue.get`."""
@@ -167,7 +188,14 @@ class FileQueue:
             if not alone:
                 return 0
             count = min(count, self._backlog.handed_out)
-            self._backlog.settle(count)
+            before = self._backlog.pending
+            try:
+                self._backlog.settle(count)
+            except BaseException:  # as in `put`
+                self._mend()
+                raise
+            finally:
+                self.acked += before - self._backlog.pending
             self._backlog.read_ahead()
             self._settled.notify_all()
         self._tell()
@@ -247,7 +275,7 @@ class FileQueue:
                 finally:
                     self._leave()
             except BaseException:  # as in `put`
-                self._recount()
+                self._mend()
                 raise
             finally:
                 self._is_busy = False
@@ -283,8 +311,8 @@ class FileQueue:
     def _note_remark(self, text: str) -> None:
         self._notes.append(lambda: self._observer.remark(text))
 
-    def _recount(self) -> None:
-        self._backlog.recount()
+    def _mend(self) -> None:
+        self._backlog.mend()
         self._settled.notify_all()
 
     # From time to time.

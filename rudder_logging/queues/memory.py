@@ -7,14 +7,14 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Iterator
-from itertools import accumulate, islice, takewhile
+from itertools import accumulate, islice, repeat, starmap, takewhile
 from typing import Any
 
 from .._clock import wait_until
 from .._locks import EndingLock
 from ..exceptions import QueueFullError
 from ._eviction import oldest_to_go
-from ._settled import Settled
+from ._settled import Kept, Settled
 from .base import Observer
 
 __all__ = ["MemoryQueue"]
@@ -52,8 +52,9 @@ class MemoryQueue:
         self._messages: deque[bytes] = deque()
         self._bytes = 0
         self._handed_out = 0
-        self.evicted = 0
+        self.acked = self.evicted = 0
         self._done = Settled()
+        self._kept = Kept()
         # Looked up here, not at import: gevent may have patched it by now.
         self._lock: Any = threading.RLock()
         self._settled = threading.Condition(self._lock)
@@ -71,24 +72,35 @@ class MemoryQueue:
         messages = self._messages
         if len(messages) < self._ample_events and self._bytes < self._ample_bytes:
             size = len(message)  # not in the next statement, which must be without a call
-            self._bytes += size
-            messages.append(message)
-            return len(messages) - self._handed_out
+            try:
+                self._bytes += size
+                messages.append(message)
+                return len(messages) - self._handed_out
+            except BaseException:  # a signal handler's, which comes in after a call
+                self._kept.add(message)
+                raise
         return self._put_within_bounds(message)
 
     def _put_within_bounds(self, message: bytes) -> int:
         size = len(message)
-        with self._lock:
-            if len(self._messages) >= self._max_events or self._bytes + size > self._max_bytes:
-                raise QueueFullError("the queue is full")
-            self._bytes += size
-            self._messages.append(message)
-            return len(self._messages) - self._handed_out
+        is_kept = False
+        try:
+            with self._lock:
+                if not self._has_room(size):
+                    raise QueueFullError("the queue is full")  # noqa: TRY301
+                self._bytes += size
+                is_kept = True  # before the call, after which a signal handler comes in
+                self._messages.append(message)
+                return len(self._messages) - self._handed_out
+        except BaseException:
+            if is_kept:
+                self._kept.add(message)
+            raise
 
     def __contains__(self, message: bytes) -> bool:
         """Whether `put`, which did not return, has kept the message."""
         with self._lock:
-            return message in self._messages
+            return self._kept.take(message) or message in self._messages
 
     def get(self, max_bytes: int, overhead: int = 0) -> list[bytes]:
         """See `EventQueue.get`."""
@@ -121,18 +133,27 @@ class MemoryQueue:
         """See `EventQueue.ack`."""
         with self._lock:
             count = min(count, self._handed_out)
-            self._pop(count)
-            self._handed_out -= count
+            self._forget(count, count)
             self._settled.notify_all()
             return count
 
-    def _pop(self, count: int) -> list[bytes]:
-        # One by one, because `put` may append meanwhile.
-        popped = [self._messages.popleft() for _ in range(count)]
-        size = sum(map(len, popped))
-        self._bytes -= size
-        self._done.settle(count)
-        return popped
+    def _forget(self, count: int, handed_out: int) -> list[bytes]:
+        """Take out the oldest, of which so many were handed out."""
+        size, left = 0, count
+        while left:
+            some = self._some_from(count - left)[:left]
+            size += sum(map(len, some))
+            left -= len(some)
+        forgotten: list[bytes] = []
+        popped = starmap(self._messages.popleft, repeat((), count))  # `put` may append meanwhile
+        try:
+            forgotten.extend(popped)  # in one step, behind which a signal handler may come in
+        finally:  # statements without a call, where none comes in
+            self._bytes -= size
+            self._handed_out -= handed_out
+            self._done.in_turn += count
+            self.acked += handed_out
+        return forgotten
 
     def evict(self, size: int) -> list[bytes] | None:
         """See `EventQueue.evict`."""
@@ -163,13 +184,10 @@ class MemoryQueue:
     def wait_for_room(self, size: int, timeout: float) -> bool:
         """See `EventQueue.wait_for_room`."""
         with self._lock:
-            return wait_until(
-                lambda: (
-                    len(self._messages) < self._max_events and self._bytes + size <= self._max_bytes
-                ),
-                self._settled,
-                timeout,
-            )
+            return wait_until(lambda: self._has_room(size), self._settled, timeout)
+
+    def _has_room(self, size: int) -> bool:
+        return len(self._messages) < self._max_events and self._bytes + size <= self._max_bytes
 
     def mark(self) -> int:
         """See `EventQueue.mark`."""
@@ -196,7 +214,7 @@ class MemoryQueue:
     def abandon(self) -> list[bytes]:
         """See `EventQueue.abandon`."""
         with self._lock:
-            left = self._pop(len(self._messages))
+            left = self._forget(len(self._messages), 0)
             self._handed_out = 0
             self._settled.notify_all()
             return left

@@ -23,7 +23,7 @@ def test_what_is_dropped_counts_once_all_before_it_is_settled(
             settled.drop(len(left[before : before + number]), before)
             del left[before : before + number]
         else:
-            settled.settle(len(left[:number]))
+            settled.in_turn += len(left[:number])
             del left[:number]
         assert settled.count == (left[0] if left else 100)
         assert settled.total == 100 - len(left)
