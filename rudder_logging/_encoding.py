@@ -27,7 +27,6 @@ from collections.abc import Set as AbstractSet
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from enum import Enum
-from itertools import chain
 from operator import methodcaller
 from os import PathLike
 from typing import Any
@@ -100,7 +99,6 @@ _PLAIN = _NATIVE | _CONTAINERS
 half made; a date has a `tzinfo` of the app's, which is Python code."""
 
 _are_dicts = frozenset({dict}).issuperset
-_values_of = dict.values
 
 are_native = _NATIVE.issuperset
 """Tells if all of some types are of values that orjson takes without a look inside."""
@@ -125,11 +123,14 @@ def _private(container: Any, depth: int, room: list[int]) -> Any:
         copy = [*container]
         count = len(copy)
         if count and type(copy[0]) is dict and _are_dicts(map(type, copy)):
-            # An order's lines, say: at once, not one by one.
-            copy = [*map(dict, copy)]
-            if not are_native(map(type, chain.from_iterable(map(_values_of, copy)))):
+            # An order's lines, say: all values at once, not line by line.
+            copy = [{**line} for line in copy]
+            values: list[Any] = []
+            for line in copy:
+                values += line.values()
+            if not are_native(map(type, values)):
                 return convert(copy, depth, room)
-            count += sum(map(len, copy))
+            count += len(values)
             depth += 1
         elif not are_native(map(type, copy)):
             return convert(copy, depth, room)

@@ -88,13 +88,13 @@ class RudderFormatter(OrjsonFormatter):
 
     shares_records = True
     """Records that it formats may be sent by a handler, too, under the same id then."""
-    is_hooked = False
-    """The class or the instance has a `format` of its own, which a handler has to ask."""
+    _has_hook = False
+    """The class has a `format` of its own."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Look once whether the class has one."""
         super().__init_subclass__(**kwargs)
-        cls.is_hooked = cls.format is not RudderFormatter.format
+        cls._has_hook = cls.format is not RudderFormatter.format
 
     def __setattr__(self, name: str, value: object) -> None:
         """Notice one that is set on the instance."""
@@ -106,7 +106,7 @@ class RudderFormatter(OrjsonFormatter):
         """Notice that it is gone."""
         super().__delattr__(name)
         if name == "format":
-            self.__dict__.pop("is_hooked", None)
+            self.is_hooked = self._has_hook
 
     def __init__(
         self,
@@ -115,6 +115,8 @@ class RudderFormatter(OrjsonFormatter):
         integrations: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
+        self.is_hooked = self._has_hook
+        """The class or the instance has a `format` of its own, which a handler has to ask."""
         super().__init__(*map(resolved, args), **{k: resolved(v) for k, v in kwargs.items()})
         RECORD_IDS.wanted |= self.shares_records
         context, integrations = resolved(context), resolved(integrations)

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from .exceptions import InvalidEventError
 
 __all__ = [
+    "OTHER_LOGGERS",
     "OWN_LOGGERS",
     "NoLock",
     "complaint",
@@ -26,6 +27,9 @@ _log = logging.getLogger("rudder_logging")
 _T = TypeVar("_T")
 
 OWN_LOGGERS = ("rudder_logging", "urllib3", "requests", "charset_normalizer")
+_MOST_NAMES = 1_000
+OTHER_LOGGERS: set[str] = set()
+"""Names of loggers that are known not to be among them, or below: most are asked often."""
 """What the sender itself may log. From its own thread, nothing of this is ever shipped."""
 
 
@@ -69,7 +73,11 @@ def filtered(record: logging.LogRecord, passed: object) -> logging.LogRecord:
 def is_feedback(record: logging.LogRecord, is_sender: Callable[[], bool]) -> bool:
     """Whether a filter of the app's has made an event of what the sender itself logs."""
     package = str(record.name).partition(".")[0]
-    return package in OWN_LOGGERS and (package == "rudder_logging" or is_sender())
+    if package not in OWN_LOGGERS:
+        if type(record.name) is str and len(OTHER_LOGGERS) < _MOST_NAMES:
+            OTHER_LOGGERS.add(record.name)
+        return False
+    return package == "rudder_logging" or is_sender()
 
 
 def holds_logging_lock() -> bool:
