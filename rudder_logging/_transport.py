@@ -17,6 +17,7 @@ import re
 import socket
 import ssl
 import sys
+import weakref
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
@@ -326,8 +327,9 @@ class _Adapter(requests.adapters.HTTPAdapter):
     def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
         """The hook that sees each pool, of whatever kind of proxy, before it is used."""
         super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]
-        if not isinstance(conn.pool, _Resting):
-            conn.pool = _Resting()
+        if isinstance(conn.pool, queue.Queue):  # None: it was closed meanwhile
+            conn.pool = resting = _Resting()
+            weakref.finalize(conn, resting.close)
         cls = conn.ConnectionCls
         if not issubclass(cls, _Connection):
             ours = {"passage": self._passage}
@@ -353,6 +355,13 @@ class _Resting:
     def put(self, connection: Any, *, block: bool = False) -> None:  # noqa: ARG002
         """Keep one."""
         self._connections.append(connection)
+
+    def close(self) -> None:
+        """Close all: the pool is gone."""
+        while self._connections:
+            connection = self._connections.pop()
+            if connection is not None:
+                connection.close()
 
 
 class _PunctualResponse(http.client.HTTPResponse):

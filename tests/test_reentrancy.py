@@ -121,7 +121,19 @@ print(json.dumps({**asdict(stats), "balanced": stats.balanced, "settled": settle
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no interval timers on this system")
 @pytest.mark.parametrize(
-    ("error", "pause"), [("TooLateError", 0), ("TimeoutError", 0), ("TooLateError", 0.03)]
+    ("error", "pause"),
+    [
+        ("TooLateError", 0),
+        ("TimeoutError", 0),
+        pytest.param(
+            "TooLateError",
+            0.03,
+            marks=pytest.mark.skipif(
+                sys.version_info < (3, 11),
+                reason="signal handlers come in between a call's return and the use of its result",
+            ),
+        ),
+    ],
 )
 @pytest.mark.parametrize("queue", ["memory://", "file://{folder}"])
 def test_signal_handlers_that_raise_anywhere_leave_counts_right(
