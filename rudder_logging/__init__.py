@@ -2,40 +2,24 @@
 
     logger.info("Article Read", extra={"rudder": {"user_id": "123456"}})
 
-The files, in the order in which an event meets them:
+The rooms, in the order in which one event passes through them:
 
-- `analytics.py`: the seven calls, `EventLogger`; `_dispatch.py`: from them to the handlers;
-  `_settings.py`: the default handler's settings
-- `_serverless.py`: `flushing`, for functions whose process is frozen when they return
-- `_handler.py`: `RudderHandler`, from record to queue; `_pipeline.py`: what stands behind it;
-  `_lifecycle.py`: exits and forks; `_workers.py`: what Celery and RQ do; `_stdlib.py`: what
-  logging itself asks of it
-- `_context.py`: what `bind()` has bound
-- `_filters.py`: `EventsOnly` and `NoEvents`, for the app's other handlers
-- `_formatter.py`: `RudderFormatter`, from record to message; `_before_send.py`: the app's hook
-- `_records.py`: what belongs to a record, whoever makes its message
-- `_events.py`: the seven event types in one table; `build` and `validate`
-- `_types.py`: the same table for type checkers
-- `_compiled.py`: the same, faster, for events as most calls log them
-- `_fields.py`: the rules of their fields; `_ids.py`: message ids
-- `_encoding.py`: values of every type a Python app has, as JSON; `_lines.py`: other log lines
-- `queues/`: where messages wait: `base.py` is the protocol, `memory.py` and `file.py` keep it
-- `_listener.py`: `BatchListener`, from queue to batches
-- `_delivery.py`: from a batch to its outcome; `_outcomes.py`: the table; `_retry.py`: when again;
-  `_batch_limit.py`: how much at once; `_body.py`: as what
-- `_transport.py`: one upload over HTTP; `_gzip.py`: compressed; `_guard.py`: not from tests
-- `_network_errors.py`: what it means that one failed
-- `_clock.py`: clocks that an app's tests can't freeze; `_locks.py`: locks for the end
-- `_private_files.py`: files that are ours alone; `_printable.py`: text that steers no terminal
-- `_ledger.py`: what became of each event; `_reports.py`: who is told
-- `config.py`: every option; `_parsers.py`: how they are read; `exceptions.py`: every error
-- `_warehouse.py`: what a warehouse would drop or rename, for the tools below; `_keywords.py`: words
-  of its SQL
-- `_plan.py`: a tracking plan, which says what events have to look like; `_schemas.py`: and how
-- `testing.py`: what an app's tests see; `_diversion.py`, `_layers.py`: how; `_recorder.py`: of
-  what; `_matching.py`: what differs; `pytest_plugin.py`: as fixtures; `_watch.py`: their checks
-- `__main__.py`, `cli/`: the command `rudder-logging`
+- `analytics.py`: the seven calls, `EventLogger`, `flush` and `shutdown`
+- `handler/`: `RudderHandler`, from a record to the queue
+- `events/`: from a call's fields to one message in JSON: types, fields, values, ids
+- `queues/`: where messages wait: in memory, or in files
+- `delivery/`: from the queue to batches, attempts, retries and the ledger
+- `sinks/`: one upload to the gateway over HTTP, and the meaning of its answer
+
+Beside its way:
+
+- `process/`: forks, exits and signals, and the workers of Celery and RQ
+- `config/`: every option, and how it is read; `exceptions.py`: every error
+- `common/`: small helpers for all rooms; `_version.py`: the version
+- `checks/`: what a warehouse would drop or rename, and tracking plans
+- `testing/`: captured events for an app's tests; `pytest_plugin.py`: the same as fixtures
 - `dataplane/`: a data plane for tests and local work, also with a live page
+- `__main__.py`, `cli/`: the command `rudder-logging`
 """
 
 from __future__ import annotations
@@ -44,15 +28,6 @@ import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from ._context import bind
-from ._events import EVENT_TYPES
-from ._filters import EventsOnly, NoEvents
-from ._formatter import RudderFormatter
-from ._handler import RudderHandler
-from ._ledger import Stats
-from ._serverless import flushing
-from ._settings import settings
-from ._types import BoundFields, Event
 from ._version import __version__
 from .analytics import (
     EventLogger,
@@ -68,6 +43,12 @@ from .analytics import (
     track,
 )
 from .config import ALIASES, OPTIONS, Config
+from .delivery.ledger import Stats
+from .events.context import bind
+from .events.filters import EventsOnly, NoEvents
+from .events.formatter import RudderFormatter
+from .events.table import EVENT_TYPES
+from .events.types import BoundFields, Event
 from .exceptions import (
     CertificateError,
     ConfigError,
@@ -90,6 +71,9 @@ from .exceptions import (
     UnknownOptionError,
     WarehouseWarning,
 )
+from .handler.flushing import flushing
+from .handler.handler import RudderHandler
+from .handler.settings import settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -11,17 +11,17 @@ import logging
 from collections.abc import Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any
 
-from ._dispatch import dispatch
-from ._events import MESSAGE_ID, bind_fields, merge_bound
-from ._handler import close_all, flush_all
-from ._ids import new_message_id
-from ._settings import settings
-from ._stdlib import to_thread
+from .events.ids import new_message_id
+from .events.table import MESSAGE_ID, bind_fields, merge_bound
+from .handler.dispatch import dispatch
+from .handler.handler import close_all, flush_all
+from .handler.settings import settings
+from .handler.stdlib import to_thread
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from ._types import BoundFields, Id, MergeProperties, Time, Values
+    from .events.types import BoundFields, Id, MergeProperties, Time, Values
 
     _LoggerAdapter = logging.LoggerAdapter[logging.Logger]
 else:

@@ -29,7 +29,7 @@ _MARKERS = (
 
 
 class Network:
-    """Which events may leave, and what did not: see `_guard`, which asks and tells."""
+    """Which events may leave, and what did not: see `sinks.gateway.guard`, which asks and tells."""
 
     _VARIABLE = "_RUDDER_LOGGING_KEEPS_EVENTS"
 
@@ -132,8 +132,8 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
 
 def _settle(*, for_good: bool = False) -> None:
     """Have kept back what waits for other hosts, if there can be any."""
-    if "rudder_logging._handler" in sys.modules:
-        from rudder_logging._watch import settle  # noqa: PLC0415
+    if "rudder_logging.handler.handler" in sys.modules:
+        from rudder_logging.testing.watch import settle  # noqa: PLC0415
 
         settle(for_good=for_good)
 
@@ -205,8 +205,8 @@ def rudder_data_plane(
     still have for it. Then the test fails if an event was refused, at the call or by the data
     plane, or is not accounted for, unless it is marked with `rudder_unchecked`.
     """
-    from rudder_logging._watch import Watch, told  # noqa: PLC0415
     from rudder_logging.dataplane.dialects import NEWEST  # noqa: PLC0415
+    from rudder_logging.testing.watch import Watch, told  # noqa: PLC0415
 
     _rudder_data_plane.clear()
     _rudder_data_plane.dialect = getattr(request, "param", NEWEST)

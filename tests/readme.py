@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rudder_logging._events import EVENT_TYPES
 from rudder_logging.config import OPTIONS
+from rudder_logging.events.table import EVENT_TYPES
 
 from .benchmarks.report import RESULTS, Report
 from .benchmarks.table import markdown as benchmarks

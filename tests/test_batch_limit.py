@@ -17,8 +17,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from rudder_logging._batch_limit import TimeLimit, Trip
-from rudder_logging._body import FRAME, MESSAGE_OVERHEAD
+from rudder_logging.delivery.batch_limit import TimeLimit, Trip
+from rudder_logging.sinks.gateway.body import FRAME, MESSAGE_OVERHEAD
 
 from .conftest import examples
 

@@ -16,7 +16,7 @@ import pytest
 from freezegun import freeze_time
 
 import rudder_logging
-from rudder_logging import _clock
+from rudder_logging.common import clock
 from rudder_logging.dataplane import LocalDataPlane
 
 from .conftest import WRITE_KEY
@@ -173,7 +173,7 @@ def test_the_package_may_be_imported_while_the_clock_is_frozen(
 
 def test_a_date_to_retry_after_is_no_date_of_a_frozen_clock() -> None:
     """A server means its own time: else the next attempt would be years away."""
-    from rudder_logging._transport import _retry_after
+    from rudder_logging.sinks.gateway.transport import _retry_after
 
     with freeze_time("2020-02-02"):
         assert _retry_after("Wed, 01 Jan 2025 00:00:00 GMT") == 0
@@ -184,8 +184,8 @@ def test_a_condition_is_waited_for_until_it_is_so_or_the_time_is_over() -> None:
     changed = threading.Condition()
     with freeze_time("2020-02-02"), changed:
         assert time.monotonic() == time.monotonic()
-        assert _clock.wait_until(lambda: True, changed, 0)
-        assert not _clock.wait_until(lambda: False, changed, 0.05)
+        assert clock.wait_until(lambda: True, changed, 0)
+        assert not clock.wait_until(lambda: False, changed, 0.05)
 
 
 def clocks_in(path: Path) -> list[str]:
@@ -211,5 +211,5 @@ def clocks_in(path: Path) -> list[str]:
 
 def test_all_waits_are_on_the_one_clock() -> None:
     """No module asks another for durations, and none joins a thread without a bound."""
-    assert [clock for path in PACKAGE.rglob("*.py") for clock in clocks_in(path)] == []
+    assert [found for path in PACKAGE.rglob("*.py") for found in clocks_in(path)] == []
     assert clocks_in(Path(__file__))

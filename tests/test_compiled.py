@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rudder_logging import _compiled, _formatter
-from rudder_logging._compiled import ENCODERS
-from rudder_logging._events import EVENT_TYPES, build
-from rudder_logging._formatter import RudderFormatter
+from rudder_logging.events import compiled, formatter
+from rudder_logging.events.compiled import ENCODERS
+from rudder_logging.events.formatter import RudderFormatter
+from rudder_logging.events.table import EVENT_TYPES, build
 from rudder_logging.exceptions import InvalidEventError
 
 from .test_fuzz import Case, fuzz, spoilt_events
@@ -30,10 +30,10 @@ class Name(str, Enum):
 
 def encoded(fields: object, template: object) -> bytes | InvalidEventError:
     """What a formatter makes of an event, or what it says of it."""
-    formatter = RudderFormatter()
+    ours = RudderFormatter()
     given: Any = fields
     try:
-        return formatter.encode(given, template, 1_700_000_000.5, formatter.event_defaults)
+        return ours.encode(given, template, 1_700_000_000.5, ours.event_defaults)
     except InvalidEventError as error:
         return error
 
@@ -42,7 +42,7 @@ def compare(fields: dict[str, Any], template: object) -> None:
     """Encode with and without compiled encoders."""
     fast = encoded(fields, template)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_formatter, "ENCODERS", defaultdict(lambda: None))
+        patch.setattr(formatter, "ENCODERS", defaultdict(lambda: None))
         slow = encoded(fields, template)
     if isinstance(slow, InvalidEventError):
         assert (type(fast), str(fast)) == (type(slow), str(slow))
@@ -101,7 +101,7 @@ def test_ordinary_events_take_the_short_way(monkeypatch: pytest.MonkeyPatch) -> 
         long_way.append(fields)
         return build(fields, **options)
 
-    monkeypatch.setattr(_formatter, "build", build_and_note)
+    monkeypatch.setattr(formatter, "build", build_and_note)
     for fields in (
         {"user_id": "u1", "properties": {"n": 1, "tags": ["a", "b"]}},
         {"type": "track", "anonymous_id": "a-1", "event": "Read"},
@@ -130,7 +130,7 @@ def test_more_shapes_than_are_compiled_are_sent_all_the_same(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Fields may come in any order, of which there are many."""
-    monkeypatch.setattr(_compiled, "_MOST_SHAPES", len(ENCODERS))
+    monkeypatch.setattr(compiled, "_MOST_SHAPES", len(ENCODERS))
     message = encoded({"timestamp": "2026-01-31T12:00:00Z", "userId": "u", "event": "Read"}, None)
     assert isinstance(message, bytes)
     assert orjson.loads(message + b"}")["timestamp"] == "2026-01-31T12:00:00Z"
@@ -151,8 +151,8 @@ def test_field_names_may_be_members_of_an_enum(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """They are the text that they equal, whether or not that text's shape is known yet."""
-    monkeypatch.setattr(_compiled, "ENCODERS", {})
-    monkeypatch.setattr(_formatter, "ENCODERS", _compiled.ENCODERS)
+    monkeypatch.setattr(compiled, "ENCODERS", {})
+    monkeypatch.setattr(formatter, "ENCODERS", compiled.ENCODERS)
     by_member = {Key.TYPE: "track", Key.USER: "u1", Key.EVENT: "Read"}
     by_text = {"type": "track", "user_id": "u1", "event": "Read"}
     for fields in (by_member, by_text, by_member):

@@ -16,10 +16,10 @@ from typing import Any
 
 import pytest
 
-from rudder_logging import _gzip, _transport
-from rudder_logging._records import RECORD_IDS
 from rudder_logging.dataplane import LocalDataPlane
+from rudder_logging.events.records import RECORD_IDS
 from rudder_logging.queues import MemoryQueue
+from rudder_logging.sinks.gateway import compression, transport
 
 from .conftest import MakeHandler, Wire
 
@@ -109,13 +109,13 @@ def test_a_body_is_compressed_once_an_attempt(
 ) -> None:
     """Whatever becomes of it."""
     bodies: list[bytes] = []
-    compress = _gzip.compress
+    compress = compression.compress
 
     def counted(body: bytes) -> bytes:
         bodies.append(body)
         return compress(body)
 
-    monkeypatch.setattr(_transport, "compress", counted)
+    monkeypatch.setattr(transport, "compress", counted)
     plane.fail(503, times=2)
     handler = make_handler()
     log(wire(handler))

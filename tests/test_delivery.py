@@ -27,14 +27,14 @@ from rudder_logging import (
     RudderHandler,
     StaleConnectionError,
 )
-from rudder_logging._body import FRAME, MESSAGE_OVERHEAD, body_of
-from rudder_logging._outcomes import Verdict, judge
-from rudder_logging._retry import RetryPolicy, Trouble
-from rudder_logging._transport import Answer
 from rudder_logging.dataplane import LocalDataPlane
 from rudder_logging.dataplane.dialects import DIALECTS, spoken
 from rudder_logging.dataplane.faults import Fault
 from rudder_logging.dataplane.gateway import Verdict as Said
+from rudder_logging.delivery.retry import RetryPolicy, Trouble
+from rudder_logging.sinks.gateway.body import FRAME, MESSAGE_OVERHEAD, body_of
+from rudder_logging.sinks.gateway.outcomes import Verdict, judge
+from rudder_logging.sinks.gateway.transport import Answer
 
 from .conftest import WRITE_KEY, MakeHandler, Wire
 
@@ -172,7 +172,7 @@ def test_upload_that_was_cut_late_is_no_stale_connection(
     make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A kept-alive connection that breaks after a while was cut: the next upload is smaller."""
-    monkeypatch.setattr("rudder_logging._delivery._STALE_WITHIN", -1.0)
+    monkeypatch.setattr("rudder_logging.delivery.sender._STALE_WITHIN", -1.0)
     handler = make_handler(upload_interval=60, upload_size=10_000)
     log_events(wire, handler, 1)
     assert handler.flush()
@@ -438,8 +438,8 @@ def test_disabled_source_and_wrong_key_heal_by_themselves(
 @pytest.fixture
 def soon_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """An outage is told after a moment."""
-    monkeypatch.setattr("rudder_logging._retry.Trouble.SECONDS_BEFORE_TOLD", 0.3)
-    monkeypatch.setattr("rudder_logging._reports._SECONDS_BETWEEN_LINES", 0.0)
+    monkeypatch.setattr("rudder_logging.delivery.retry.Trouble.SECONDS_BEFORE_TOLD", 0.3)
+    monkeypatch.setattr("rudder_logging.delivery.reports._SECONDS_BETWEEN_LINES", 0.0)
 
 
 def lines(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
@@ -563,7 +563,7 @@ def test_source_that_is_toggled_all_the_time_gives_few_lines(
     later if it still holds, at the latest when the handler is closed.
     """
     seconds = 1_000.0
-    monkeypatch.setattr("rudder_logging._reports.monotonic", lambda: seconds)
+    monkeypatch.setattr("rudder_logging.delivery.reports.monotonic", lambda: seconds)
     errors: list[Exception] = []
     handler = make_handler(
         upload_interval=0, shutdown_timeout=0, on_error=lambda error, events: errors.append(error)
@@ -714,7 +714,7 @@ def test_dead_letters_stay_where_they_were_when_the_app_goes_elsewhere(
 
 FULL_DISK = """
 import resource, sys
-from rudder_logging._reports import DeadLetters
+from rudder_logging.delivery.reports import DeadLetters
 
 letters = DeadLetters(sys.argv[1])
 letters.append(b'{"n":1}', 400, "x")
@@ -756,7 +756,7 @@ def test_dead_letters_are_the_owner_s_only_whoever_made_the_file(
 OTHER_S_FILE = """
 import os
 from rudder_logging import Config
-from rudder_logging._transport import check_files
+from rudder_logging.sinks.gateway.transport import check_files
 
 if os.geteuid() == 0:
     os.seteuid(65534)
@@ -812,7 +812,7 @@ def test_larger_uploads_are_tried_again_in_the_end(
     """What had a limit may have none any more: after some uploads there are larger ones, as large
     as the option says, and never larger.
     """
-    monkeypatch.setattr("rudder_logging._batch_limit._UPLOADS_BEFORE_MORE", 10)
+    monkeypatch.setattr("rudder_logging.delivery.batch_limit._UPLOADS_BEFORE_MORE", 10)
     handler = make_handler(
         upload_interval=60, upload_size=10_000, max_batch_bytes=40_000, max_event_bytes=1_000
     )
@@ -1002,7 +1002,9 @@ def test_server_that_fails_at_random_loses_no_healthy_event(
     arrives once; a bad one is found all the same.
     """
     # Each event is a suspect at its first failure: as if very many more had been sent.
-    monkeypatch.setattr("rudder_logging._outcomes._ATTEMPTS_BEFORE_SUSPICION", {500: 0})
+    monkeypatch.setattr(
+        "rudder_logging.sinks.gateway.outcomes._ATTEMPTS_BEFORE_SUSPICION", {500: 0}
+    )
     dice = random.Random(seed)
     fault = Fault("answer", 500, "pq: deadlock detected")
     monkeypatch.setattr(plane._faults, "next", lambda: fault if dice.random() < share else None)

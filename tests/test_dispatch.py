@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from rudder_logging import EventLogger, RudderHandler
-from rudder_logging._dispatch import want_records
 from rudder_logging.dataplane import LocalDataPlane
+from rudder_logging.handler.dispatch import want_records
 
 from .conftest import MakeHandler, Wire
 

@@ -41,7 +41,7 @@ from django.utils.translation import gettext_lazy  # type: ignore[import-untyped
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rudder_logging._encoding import MAX_DEPTH, dumps, isoformat, utc_milliseconds
+from rudder_logging.events.encoding import MAX_DEPTH, dumps, isoformat, utc_milliseconds
 from rudder_logging.exceptions import InvalidValueError
 
 if not django_settings.configured:
@@ -408,7 +408,7 @@ VALUES: list[tuple[Any, str]] = [
 @pytest.fixture(autouse=True)
 def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     """The warning about naive datetimes was said."""
-    monkeypatch.setattr("rudder_logging._encoding._warned_about_naive_datetime", True)
+    monkeypatch.setattr("rudder_logging.events.encoding._warned_about_naive_datetime", True)
 
 
 def strictly(raw: bytes) -> Any:
@@ -713,7 +713,7 @@ def test_nothing_ends_the_process(code: str, result: str) -> None:
 import os
 from collections import UserDict, namedtuple
 from dataclasses import dataclass, field
-from rudder_logging._encoding import dumps
+from rudder_logging.events.encoding import dumps
 from rudder_logging.exceptions import InvalidValueError
 {textwrap.dedent(code)}
 try:
@@ -833,7 +833,7 @@ def test_a_bare_object_is_told_once_a_type(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Its address differs each time, and tells nothing; an object with a text tells no address."""
-    monkeypatch.setattr("rudder_logging._encoding._told_types", set())
+    monkeypatch.setattr("rudder_logging.events.encoding._told_types", set())
     with caplog.at_level(logging.WARNING, logger="rudder_logging"):
         for value in (Bare(), Bare(), lambda: 1, Plain(), [Bare()]):
             dumps({"v": value})
@@ -866,7 +866,7 @@ def test_a_naive_datetime_warns_once(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It is taken for UTC, and the package's own logger says so, once in a process."""
-    monkeypatch.setattr("rudder_logging._encoding._warned_about_naive_datetime", False)
+    monkeypatch.setattr("rudder_logging.events.encoding._warned_about_naive_datetime", False)
     aware, naive = NOON, NOON.replace(tzinfo=None)
     with caplog.at_level(logging.WARNING):
         dumps({"v": aware, "d": date(2026, 1, 31), "t": time(12)})

@@ -19,7 +19,8 @@ import orjson
 import pytest
 
 from rudder_logging import BoundFields, Event, RudderFormatter
-from rudder_logging._events import (
+from rudder_logging.events.formatter import Defaults
+from rudder_logging.events.table import (
     BINDABLE_FIELDS,
     EVENT_TYPES,
     bind_fields,
@@ -28,7 +29,6 @@ from rudder_logging._events import (
     merge_bound,
     validate,
 )
-from rudder_logging._formatter import Defaults
 from rudder_logging.exceptions import InvalidEventError, InvalidTypeError, InvalidValueError
 
 SECRET = "s3cret-payload"
@@ -705,7 +705,7 @@ def test_a_number_is_no_timestamp(value: Any) -> None:
 
 def test_a_naive_datetime_means_utc(monkeypatch: pytest.MonkeyPatch) -> None:
     """A time without a zone is taken for UTC, as the server takes it."""
-    monkeypatch.setattr("rudder_logging._encoding._warned_about_naive_datetime", True)
+    monkeypatch.setattr("rudder_logging.events.encoding._warned_about_naive_datetime", True)
     naive = UTC_NOON.replace(tzinfo=None)
     sent = build({"event": "Read", "user_id": "u1", "timestamp": naive})["timestamp"]
     assert sent == "2026-01-31T12:00:00+00:00"
@@ -733,8 +733,8 @@ def test_integrations_that_differ_by_case_alone_warn_once(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A destination has one name, case included: by any other, nothing is reached or kept back."""
-    monkeypatch.setattr("rudder_logging._fields._integrations_named", {"All"})
-    monkeypatch.setattr("rudder_logging._fields._by_folded_name", {"all": "All"})
+    monkeypatch.setattr("rudder_logging.events.fields._integrations_named", {"All"})
+    monkeypatch.setattr("rudder_logging.events.fields._by_folded_name", {"all": "All"})
     for name in ("Webhook", "Slack", "Webhook", "WEBHOOK", "WEBHOOK", "all"):
         build({"event": "Read", "user_id": "u1", "integrations": {name: False}})
     first, second = (record.getMessage() for record in caplog.records)
@@ -745,8 +745,8 @@ def test_integrations_that_differ_by_case_alone_warn_once(
 def test_no_long_name_of_an_integration_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     """Names that an app makes of its data, whatever their size, cost no memory."""
     kept: set[str] = {"All"}
-    monkeypatch.setattr("rudder_logging._fields._integrations_named", kept)
-    monkeypatch.setattr("rudder_logging._fields._by_folded_name", {"all": "All"})
+    monkeypatch.setattr("rudder_logging.events.fields._integrations_named", kept)
+    monkeypatch.setattr("rudder_logging.events.fields._by_folded_name", {"all": "All"})
     build({"event": "Read", "user_id": "u1", "integrations": {"x" * 1_000_000: 1, "Slack": 1}})
     assert kept == {"All", "Slack"}
 

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from rudder_logging import KeptBackError, RudderHandler, _guard
+from rudder_logging import KeptBackError, RudderHandler
 from rudder_logging.dataplane import LocalDataPlane
+from rudder_logging.sinks.gateway import guard
 
 from .conftest import MakeHandler, Wire
 
@@ -23,7 +24,7 @@ from .conftest import MakeHandler, Wire
 )
 def test_loopback_may_be_reached(host: str) -> None:
     """By any of its names."""
-    _guard.check_url(f"http://{host}/v1/batch")
+    guard.check_url(f"http://{host}/v1/batch")
 
 
 @pytest.mark.parametrize(
@@ -43,13 +44,13 @@ def test_loopback_may_be_reached(host: str) -> None:
 def test_nothing_else_may(url: str) -> None:
     """Nor what only looks like it."""
     with pytest.raises(KeptBackError, match="rudder_network"):
-        _guard.check_url(url)
+        guard.check_url(url)
 
 
 @pytest.mark.rudder_network
 def test_marked_test_may_reach_any_host() -> None:
     """It says so itself."""
-    _guard.check_url("https://hosted.example.com")
+    guard.check_url("https://hosted.example.com")
 
 
 def test_without_pytest_nothing_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -57,11 +58,11 @@ def test_without_pytest_nothing_is_kept(monkeypatch: pytest.MonkeyPatch) -> None
     for name in ("_rudder_logging_pytest", "rudder_logging.pytest_plugin"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.delenv("_RUDDER_LOGGING_KEEPS_EVENTS")
-    _guard.check_url("https://hosted.example.com")
-    _guard.kept_back("hosted.example.com", 1)
+    guard.check_url("https://hosted.example.com")
+    guard.kept_back("hosted.example.com", 1)
     import rudder_logging.pytest_plugin  # noqa: F401
 
-    _guard.check_url("https://hosted.example.com")
+    guard.check_url("https://hosted.example.com")
 
 
 @pytest.mark.filterwarnings("ignore::rudder_logging.KeptBackWarning")
@@ -161,7 +162,7 @@ def test_durable_queue_delivers_once_it_may(
     assert (stats.pending, stats.dropped) == (1, {})
     assert (stats.holding or "").startswith("pytest keeps events from hosted.example.com")
     assert plane.requests == []
-    monkeypatch.setattr(_guard._network(), "keeps_events", False)
+    monkeypatch.setattr(guard._network(), "keeps_events", False)
     assert handler.flush(10)
     assert handler.stats().delivered == 1
     assert handler.stats().holding is None

@@ -9,13 +9,15 @@ from collections.abc import Callable
 
 import pytest
 
-from rudder_logging import _gzip
+from rudder_logging.sinks.gateway import compression
 
 BODIES = [b"", b"{}", b'{"batch":[' + b'{"userId":"u"},' * 300_000 + b"]}"]
 
 
 @pytest.mark.parametrize("body", BODIES, ids=len)
-@pytest.mark.parametrize("compress", [_gzip.by_zlib, _gzip.compress], ids=["zlib", "fastest"])
+@pytest.mark.parametrize(
+    "compress", [compression.by_zlib, compression.compress], ids=["zlib", "fastest"]
+)
 def test_what_is_compressed_is_gzip(compress: Callable[[bytes], bytes], body: bytes) -> None:
     """As the header Content-Encoding says."""
     assert gzip.decompress(compress(body)) == body
@@ -29,8 +31,8 @@ def test_isal_is_used_where_it_is_installed(*, is_there: bool) -> None:
 import sys
 if not {is_there}:
     sys.modules["isal"] = None
-from rudder_logging import _gzip
-print(_gzip.compress is _gzip.by_zlib)
+from rudder_logging.sinks.gateway import compression
+print(compression.compress is compression.by_zlib)
 """
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True

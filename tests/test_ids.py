@@ -8,7 +8,7 @@ import uuid
 
 import pytest
 
-from rudder_logging._ids import MOMENTS, new_message_id
+from rudder_logging.events.ids import MOMENTS, new_message_id
 
 
 def test_they_have_the_form_of_a_random_uuid() -> None:

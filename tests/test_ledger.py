@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from rudder_logging._ledger import Ledger
+from rudder_logging.delivery.ledger import Ledger
 from rudder_logging.queues.memory import MemoryQueue
 
 _SECONDS_AT_MOST = 10.0

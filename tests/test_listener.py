@@ -10,9 +10,8 @@ from typing import Any
 
 import pytest
 
-from rudder_logging import _listener
-from rudder_logging._listener import BatchListener
 from rudder_logging.dataplane import LocalDataPlane
+from rudder_logging.delivery.listener import BatchListener
 from rudder_logging.queues import MemoryQueue
 
 from .conftest import MakeHandler, Wire
@@ -216,7 +215,7 @@ def test_a_small_queue_gets_no_rest(
     make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The pause after an upload must not let a queue run over while the server is well."""
-    monkeypatch.setattr(_listener, "_REST", 3_600.0)
+    monkeypatch.setattr("rudder_logging.delivery.listener._REST", 3_600.0)
     logger = wire(make_handler(max_queue_size=100, upload_size=50, upload_interval=3_600))
     for uploads in range(1, 4):
         for _ in range(50):
@@ -228,7 +227,7 @@ def test_a_full_queue_ends_the_rest(
     make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever it is full of: here it is a few large events."""
-    monkeypatch.setattr(_listener, "_REST", 3_600.0)
+    monkeypatch.setattr("rudder_logging.delivery.listener._REST", 3_600.0)
     handler = make_handler(max_queue_bytes=2_000, max_event_bytes=500, upload_interval=0)
     logger = wire(handler)
     logger.info("e", extra=EVENT)

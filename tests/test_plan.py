@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from rudder_logging import ConfigError
-from rudder_logging._plan import TrackingPlan
+from rudder_logging.checks.plan import TrackingPlan
 
 PLAN = {
     "events": [
@@ -441,7 +441,7 @@ def test_missing_extra_says_what_to_install() -> None:
     """Without jsonschema, the error has the command that mends it."""
     code = (
         "import sys; sys.modules['jsonschema'] = None\n"
-        "from rudder_logging._plan import TrackingPlan\n"
+        "from rudder_logging.checks.plan import TrackingPlan\n"
         "TrackingPlan({'events': []})"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -7,9 +7,9 @@ import logging
 import orjson
 import pytest
 
-from rudder_logging._ledger import Ledger
-from rudder_logging._printable import printable, printable_json
-from rudder_logging._reports import Reports
+from rudder_logging.common.printable import printable, printable_json
+from rudder_logging.delivery.ledger import Ledger
+from rudder_logging.delivery.reports import Reports
 from rudder_logging.exceptions import RefusedError
 
 STEERING = "a\nERROR forged\r\x1b[2J\x9b31m\u202eb\u2066\x7f\U000e0041"

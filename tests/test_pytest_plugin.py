@@ -13,10 +13,7 @@ from pathlib import Path
 import pytest
 import requests  # noqa: F401 - or a run in this process would import it a second time
 
-from rudder_logging import (
-    pytest_plugin,
-    testing,  # noqa: F401 - likewise
-)
+from rudder_logging import pytest_plugin
 from rudder_logging.dataplane import LocalDataPlane
 
 from .conftest import WRITE_KEY

@@ -17,8 +17,8 @@ import orjson
 import pytest
 
 from rudder_logging import RudderFormatter, RudderHandler
-from rudder_logging._records import RECORD_IDS
 from rudder_logging.dataplane import LocalDataPlane
+from rudder_logging.events.records import RECORD_IDS
 from rudder_logging.testing import capture_events
 
 from .conftest import MakeHandler, Wire
@@ -29,8 +29,8 @@ FIELDS = {"user_id": "u1", "event": "Article Read"}
 @pytest.fixture(autouse=True)
 def nothing_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """No place has logged anything yet."""
-    monkeypatch.setattr("rudder_logging._records._calls", {})
-    monkeypatch.setattr("rudder_logging._records._told", set())
+    monkeypatch.setattr("rudder_logging.events.records._calls", {})
+    monkeypatch.setattr("rudder_logging.events.records._told", set())
 
 
 @pytest.fixture

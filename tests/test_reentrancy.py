@@ -17,12 +17,13 @@ from typing import Any
 import pytest
 
 from rudder_logging.dataplane import LocalDataPlane
-from rudder_logging.queues import _backlog, file
-from rudder_logging.queues._backlog import Backlog
-from rudder_logging.queues._segments import Claim
-from rudder_logging.queues._settled import Settled
-from rudder_logging.queues._store import Store
-from rudder_logging.queues._window import Window
+from rudder_logging.queues import file
+from rudder_logging.queues.file import backlog
+from rudder_logging.queues.file.backlog import Backlog
+from rudder_logging.queues.file.segments import Claim
+from rudder_logging.queues.file.store import Store
+from rudder_logging.queues.file.window import Window
+from rudder_logging.queues.settled import Settled
 
 from .conftest import MakeHandler, Wire
 
@@ -89,7 +90,7 @@ RAISING = """
 import contextlib, json, random, signal, sys, time
 from dataclasses import asdict
 from rudder_logging import RudderHandler
-from rudder_logging._pipeline import Pipeline
+from rudder_logging.handler.pipeline import Pipeline
 
 url, queue, error, pause = sys.argv[1:]
 if float(pause):  # as on a machine that gives this thread no turn
@@ -300,7 +301,7 @@ def test_a_signal_that_raises_while_old_events_expire(
 
     with monkeypatch.context() as patch:
         patch.setattr(Store, "drop", interrupted)
-        patch.setattr(_backlog, "time", lambda: time.time() + 60)
+        patch.setattr(backlog, "time", lambda: time.time() + 60)
         patch.setattr(file, "monotonic", lambda: time.monotonic() + 60)
         with pytest.raises(KeyboardInterrupt):
             logger.info("e", extra={"rudder": {"user_id": "u"}})

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from rudder_logging._retry import RetryPolicy
+from rudder_logging.delivery.retry import RetryPolicy
 
 POLICY = RetryPolicy(base=1.0, cap=60.0, retry_after_cap=300.0, probe_base=5.0, probe_cap=60.0)
 

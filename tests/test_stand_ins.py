@@ -17,8 +17,8 @@ from django.utils.functional import SimpleLazyObject  # type: ignore[import-unty
 from werkzeug.local import LocalProxy
 
 from rudder_logging import RudderFormatter, bind
-from rudder_logging._encoding import dumps
-from rudder_logging._events import build, validate
+from rudder_logging.events.encoding import dumps
+from rudder_logging.events.table import build, validate
 from rudder_logging.exceptions import InvalidTypeError, InvalidValueError
 
 STAND_INS: list[Callable[[Any], Any]] = [

@@ -26,8 +26,8 @@ from hypothesis.stateful import (
 )
 
 from rudder_logging import RudderHandler
-from rudder_logging._retry import RetryPolicy
 from rudder_logging.dataplane import LocalDataPlane
+from rudder_logging.delivery.retry import RetryPolicy
 
 from .accounts import Account, Arrivals, check_nothing_new
 from .conftest import WRITE_KEY, examples

@@ -29,15 +29,14 @@ from rudder_logging import (
     InvalidValueError,
     RudderHandler,
     WarehouseWarning,
-    _diversion,
-    _lifecycle,
     analytics,
     bind,
 )
-from rudder_logging._recorder import Recorder
-from rudder_logging._watch import Watch
 from rudder_logging.dataplane import LocalDataPlane
-from rudder_logging.testing import CapturedEvents, Events, capture_events
+from rudder_logging.process import lifecycle
+from rudder_logging.testing import CapturedEvents, Events, capture_events, diversion
+from rudder_logging.testing.recorder import Recorder
+from rudder_logging.testing.watch import Watch
 
 from .conftest import MakeHandler, Wire
 
@@ -54,7 +53,7 @@ OWN: dict[str, dict[str, Any]] = {
 
 def methods() -> list[Any]:
     """What `capture_events` replaces."""
-    return [cls.__dict__[name] for cls, name, _method in _diversion._METHODS]
+    return [cls.__dict__[name] for cls, name, _method in diversion._METHODS]
 
 
 def event(logger: logging.Logger, name: str = "Order Completed", **fields: Any) -> None:
@@ -209,7 +208,7 @@ def test_events_at_the_end_of_the_process_are_recorded(
 ) -> None:
     """When no thread can be relied on any more, none is needed."""
     logger = wire(make_handler())
-    monkeypatch.setattr(_lifecycle, "ending_since", 0.0)
+    monkeypatch.setattr(lifecycle, "ending_since", 0.0)
     with capture_events() as events:
         event(logger)
     assert len(events) == 1
@@ -357,7 +356,7 @@ def test_everything_is_restored(make_handler: MakeHandler, wire: Wire) -> None:
     assert [one["event"] for one in inner] == ["Both", "Called"]
     assert handler.stats().dropped == {"captured": 3}
     assert handler.stats().balanced
-    assert _diversion._stand_in._handler is None
+    assert diversion._stand_in._handler is None
     event(logger)
     assert handler.flush()
     assert handler.stats().delivered == 1

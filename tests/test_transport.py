@@ -35,9 +35,9 @@ from rudder_logging import (
     HeldError,
     OutcomeUnknownError,
 )
-from rudder_logging._network_errors import Attempt, meaning
-from rudder_logging._transport import Answer, HttpTransport, check_files
 from rudder_logging.dataplane import LocalDataPlane
+from rudder_logging.sinks.gateway.network_errors import Attempt, meaning
+from rudder_logging.sinks.gateway.transport import Answer, HttpTransport, check_files
 
 from .conftest import WRITE_KEY, MakeHandler, Wire
 
@@ -123,7 +123,7 @@ def test_connection_that_was_idle_for_long_is_not_used_again(
     with server(answer) as url, transport_to(url, timeout=2.0) as transport:
         transport.send(b"{}")
         transport.send(b"{}")
-        monkeypatch.setattr("rudder_logging._transport.LONGEST_IDLE", -1.0)
+        monkeypatch.setattr("rudder_logging.sinks.gateway.transport.LONGEST_IDLE", -1.0)
         with contextlib.suppress(OutcomeUnknownError):  # nobody answers a second connection
             transport.send(b"{}")
     assert came == [b""]
@@ -455,7 +455,7 @@ def test_whatever_is_raised_is_an_outcome(
         ("_beginning", OutcomeUnknownError),
     ):
         with transport_to(plane.url) as transport, monkeypatch.context() as patch:
-            patch.setattr(f"rudder_logging._transport.{place}", fail)
+            patch.setattr(f"rudder_logging.sinks.gateway.transport.{place}", fail)
             with pytest.raises(expected) as caught:
                 transport.send(BODY)
             with pytest.raises(expected):

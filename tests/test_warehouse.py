@@ -16,10 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rudder_logging import EVENT_TYPES, WarehouseWarning
-from rudder_logging._encoding import dumps
-from rudder_logging._events import build
-from rudder_logging._keywords import WAREHOUSES, keyword_in
-from rudder_logging._warehouse import EventNames, column_of, findings
+from rudder_logging.checks.keywords import WAREHOUSES, keyword_in
+from rudder_logging.checks.warehouse import EventNames, column_of, findings
+from rudder_logging.events.encoding import dumps
+from rudder_logging.events.table import build
 from rudder_logging.testing import capture_events
 
 

@@ -11,10 +11,9 @@ import click
 import orjson
 from click.shell_completion import CompletionItem
 
-from .. import _parsers as parsers
-from .._events import nearest
-from .._printable import printable, printable_json
-from ..config import OPTIONS, Config
+from ..common.printable import printable, printable_json
+from ..config import OPTIONS, Config, parsers
+from ..events.table import nearest
 from ..exceptions import ConfigError
 
 if TYPE_CHECKING:
@@ -161,7 +160,7 @@ def load_config(**given: Any) -> Config:
     try:
         config = Config.load(**given)
         if config.ca_bundle or config.client_cert:
-            from .._transport import check_files  # noqa: PLC0415 - it imports requests
+            from ..sinks.gateway.transport import check_files  # noqa: PLC0415 - it imports requests
 
             check_files(config)
     except ConfigError as error:

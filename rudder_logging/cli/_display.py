@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from .._printable import printable
+from ..common.printable import printable
 from ._common import tell
 
 if TYPE_CHECKING:

@@ -19,13 +19,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar
 
-from .. import _pipeline
-from .._pipeline import Pipeline
-from .._transport import Answer, Transport
 from ..config import Config
 from ..exceptions import RudderError
+from ..handler import pipeline
+from ..handler.pipeline import Pipeline
 from ..queues import EventQueue
 from ..queues.memory import MemoryQueue
+from ..sinks.gateway.transport import Answer, Transport
 from ._common import BadInputError
 
 __all__ = ["Applied", "apply", "disarmed"]
@@ -72,13 +72,13 @@ def disarmed() -> Iterator[list[Config]]:
     One with a durable queue would deliver what processes that have ended left behind. The value
     is what they are made of.
     """
-    _pipeline.Pipeline = _Disarmed  # type: ignore[misc]
+    pipeline.Pipeline = _Disarmed  # type: ignore[misc]
     made: list[Config] = []
     _Disarmed.made = made
     try:
         yield made
     finally:
-        _pipeline.Pipeline = Pipeline  # type: ignore[misc]
+        pipeline.Pipeline = Pipeline  # type: ignore[misc]
 
 
 class _Disarmed(Pipeline):

@@ -9,10 +9,10 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from .._private_files import is_anybodys
+from ..common.private_files import is_anybodys
 from ..config import Config
 from ..exceptions import ConfigError
-from ..queues._urls import SpoolUrl, parse_queue_url
+from ..queues.urls import SpoolUrl, parse_queue_url
 from ._doctor_findings import Finding, Severity
 
 __all__ = ["examine"]
@@ -40,8 +40,8 @@ _Result = tuple[Severity, str, str]
 
 
 def _of_spool(url: SpoolUrl, config: Config) -> Iterator[_Result]:
-    from ..queues._left import left_by_others  # noqa: PLC0415 - POSIX only
-    from ..queues._spool import Spool, check_directory  # noqa: PLC0415 - POSIX only
+    from ..queues.file.left import left_by_others  # noqa: PLC0415 - POSIX only
+    from ..queues.file.spool import Spool, check_directory  # noqa: PLC0415 - POSIX only
 
     spool = Spool(url, f"{config.write_key} {config.data_plane_url}", lambda _error: None)
     modes = {}

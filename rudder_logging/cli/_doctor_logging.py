@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from logging.handlers import MemoryHandler, QueueHandler, QueueListener
 
-from .._formatter import RudderFormatter
+from ..events.formatter import RudderFormatter
 from ._doctor_findings import Finding, Severity, a_stop
 from ._doctor_probes import Probes
 from ._doctor_remarks import of_adapters, remarks

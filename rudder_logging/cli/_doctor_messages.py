@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .._warehouse import EventNames, findings
+from ..checks.warehouse import EventNames, findings
 from ._doctor_findings import Finding, Severity
 from ._sources import Line, Source
 from ._stored import UnsendableError, read_stored

@@ -13,10 +13,7 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from .._body import WITHOUT_EVENTS
-from .._clock import monotonic, wall_time
-from .._outcomes import CURES, DISABLED, SETTLING, SPOILT, Verdict, judge, said, shown
-from .._transport import Answer, HttpTransport, Look, check_files
+from ..common.clock import monotonic, wall_time
 from ..config import Config
 from ..exceptions import (
     CertificateError,
@@ -25,6 +22,9 @@ from ..exceptions import (
     OutcomeUnknownError,
     TransportError,
 )
+from ..sinks.gateway.body import WITHOUT_EVENTS
+from ..sinks.gateway.outcomes import CURES, DISABLED, SETTLING, SPOILT, Verdict, judge, said, shown
+from ..sinks.gateway.transport import Answer, HttpTransport, Look, check_files
 from ._doctor_findings import Finding, Severity
 
 __all__ = ["examine", "masked"]

@@ -8,8 +8,8 @@ from collections.abc import Collection, Iterator
 from logging.handlers import MemoryHandler, QueueHandler
 from typing import Any
 
-from .._formatter import RudderFormatter
-from .._handler import RudderHandler
+from ..events.formatter import RudderFormatter
+from ..handler.handler import RudderHandler
 from ._doctor_findings import Finding, Severity, a_warning
 from ._doctor_tree import Reached, adapters, describe, listener_of, named, way
 

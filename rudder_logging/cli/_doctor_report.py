@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from .._printable import printable
+from ..common.printable import printable
 from ._doctor_findings import Finding, Severity
 from ._doctor_logging import Passage
 

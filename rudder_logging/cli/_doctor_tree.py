@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from logging.handlers import MemoryHandler, QueueHandler, QueueListener
 from typing import Any
 
-from .._handler import RudderHandler
+from ..handler.handler import RudderHandler
 
 __all__ = [
     "Reached",

@@ -7,11 +7,11 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from .. import _lifecycle
-from .._handler import RudderHandler
-from .._settings import settings
 from ..config import OPTIONS, Config
 from ..exceptions import ConfigError
+from ..handler.handler import RudderHandler
+from ..handler.settings import settings
+from ..process import lifecycle
 from . import _doctor_disk, _doctor_network
 from ._doctor_celery import of_celery
 from ._doctor_findings import Finding, Severity, a_warning
@@ -253,7 +253,7 @@ def _everywhere() -> list[Reached]:
 
 
 def _of_process() -> Iterator[Finding]:
-    if not _lifecycle.threads_run():
+    if not lifecycle.threads_run():
         yield a_warning(
             "this process",
             "uWSGI runs without threads: events are sent by the calls that log them, which have to "

@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .._before_send import before_send
-from .._body import FRAME, MESSAGE_OVERHEAD
-from .._clock import monotonic
-from .._plan import TrackingPlan
-from .._reports import DeadLetters
+from ..checks.plan import TrackingPlan
+from ..common.clock import monotonic
+from ..delivery.reports import DeadLetters
 from ..exceptions import ConfigError, InvalidEventError
+from ..handler.before_send import before_send
+from ..sinks.gateway.body import FRAME, MESSAGE_OVERHEAD
 from ._common import BadInputError, FailedError
 from ._display import Display
 from ._progress import Mark, Progress, Tally

@@ -16,9 +16,9 @@ from collections.abc import Callable, Collection
 
 import orjson
 
-from .._private_files import make_temporary, open_file, original_of, write_all
-from ..queues._files import is_locked, name_of_progress, parse_name
-from ..queues._segments import Claim
+from ..common.private_files import make_temporary, open_file, original_of, write_all
+from ..queues.file.files import is_locked, name_of_progress, parse_name
+from ..queues.file.segments import Claim
 from ._holdings import Holding, look_at
 from ._sources import REPLAYED, Source
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from ..queues._files import (
+from ..queues.file.files import (
     Origin,
     Position,
     hash_of,
@@ -23,8 +23,8 @@ from ..queues._files import (
     parse_name,
     read_note,
 )
-from ..queues._left import Left, left_by_others
-from ..queues._urls import parse_queue_url
+from ..queues.file.left import Left, left_by_others
+from ..queues.urls import parse_queue_url
 from ._common import BadInputError
 from ._sources import Line, Source
 

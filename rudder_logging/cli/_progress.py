@@ -11,8 +11,8 @@ from typing import Any
 
 import orjson
 
-from .._clock import monotonic
-from .._private_files import make_temporary, open_file, sweep_temporaries, write_all
+from ..common.clock import monotonic
+from ..common.private_files import make_temporary, open_file, sweep_temporaries, write_all
 from ..config import Config
 from ._common import BadInputError, events
 from ._sources import LONGEST_TAIL, Source

@@ -9,8 +9,8 @@ from time import time
 
 import click
 
-from .._plan import TrackingPlan
-from .._private_files import open_file
+from ..checks.plan import TrackingPlan
+from ..common.private_files import open_file
 from ..config import OPTIONS, Config
 from ..exceptions import ConfigError
 from ._common import (

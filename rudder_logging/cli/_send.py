@@ -13,17 +13,17 @@ from typing import Any
 import click
 import orjson
 
-from .._events import EVENT_TYPES, EventType, Field, check_size
-from .._fields import (
+from ..common.printable import printable
+from ..config import Config
+from ..events.fields import (
     normalise_integrations,
     normalise_mapping,
     normalise_merge_properties,
     normalise_timestamp,
 )
-from .._formatter import Defaults, RudderFormatter
-from .._ids import new_message_id
-from .._printable import printable
-from ..config import Config
+from ..events.formatter import Defaults, RudderFormatter
+from ..events.ids import new_message_id
+from ..events.table import EVENT_TYPES, EventType, Field, check_size
 from ..exceptions import InvalidEventError
 from ._common import (
     CONNECTION,

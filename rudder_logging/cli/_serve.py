@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .. import _parsers
-from .._printable import printable_json
+from ..common.printable import printable_json
+from ..config import parsers
 from ..exceptions import ConfigError
 from ._common import BadInputError
 
 if TYPE_CHECKING:
-    from .._plan import TrackingPlan
+    from ..checks.plan import TrackingPlan
     from ..dataplane.live import LivePlane
 
 __all__ = ["serve"]
@@ -105,7 +105,7 @@ Examples:
 @click.option(
     "--write-key",
     metavar="KEY",
-    callback=partial(_read, _parsers.write_key),
+    callback=partial(_read, parsers.write_key),
     help="The only key to accept. Left out, any will do.",
 )
 @click.option(
@@ -198,7 +198,7 @@ def serve(
 def _plan(path: str | None) -> TrackingPlan | None:
     if path is None:
         return None
-    from .._plan import TrackingPlan  # noqa: PLC0415 - needs another extra
+    from ..checks.plan import TrackingPlan  # noqa: PLC0415 - needs another extra
 
     try:
         return TrackingPlan.load(path)

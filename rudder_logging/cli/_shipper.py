@@ -11,17 +11,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from .._body import FRAME, MESSAGE_OVERHEAD
-from .._clock import monotonic
-from .._delivery import Delivery
-from .._ledger import Ledger
-from .._outcomes import shown
-from .._reports import Reports
-from .._retry import RetryPolicy
-from .._transport import Answer, HttpTransport
+from ..common.clock import monotonic
 from ..config import Config
+from ..delivery.ledger import Ledger
+from ..delivery.reports import Reports
+from ..delivery.retry import RetryPolicy
+from ..delivery.sender import Delivery
 from ..exceptions import DeliveryError, OutcomeUnknownError, RefusedError
 from ..queues import MemoryQueue
+from ..sinks.gateway.body import FRAME, MESSAGE_OVERHEAD
+from ..sinks.gateway.outcomes import shown
+from ..sinks.gateway.transport import Answer, HttpTransport
 from ._common import BadInputError, quiet
 
 __all__ = ["Shipper"]

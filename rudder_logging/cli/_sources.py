@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from .._private_files import open_file
+from ..common.private_files import open_file
 from ._common import BadInputError
 
 __all__ = ["LONGEST_LINE", "LONGEST_TAIL", "REPLAYED", "Line", "Source"]

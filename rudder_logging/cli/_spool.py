@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import click
 import orjson
 
-from .._printable import printable_json
+from ..common.printable import printable_json
 from ._common import (
     BadInputError,
     ExitCode,

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from .._encoding import dumps, utc_milliseconds
-from .._events import EVENT_TYPES, validate
+from ..events.encoding import dumps, utc_milliseconds
+from ..events.table import EVENT_TYPES, validate
 from ..exceptions import InvalidEventError
 from ._moments import moment_of
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs
 
-from .._events import EVENT_TYPES, visible
+from ..events.table import EVENT_TYPES, visible
 from .documents import json_text, overflows, parse
 
 __all__ = [

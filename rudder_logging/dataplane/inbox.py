@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .._clock import wait_until
-from .._events import validate
+from ..common.clock import wait_until
+from ..events.table import validate
 from ..exceptions import InvalidEventError
 from . import gateway
 

@@ -19,7 +19,7 @@ from http import HTTPStatus
 
 import h11
 
-from .._clock import monotonic
+from ..common.clock import monotonic
 from .responses import Response
 
 __all__ = ["App", "BrokenBodyError", "Request", "Server"]

@@ -143,7 +143,7 @@ def open_queue(
     """Make the queue that the option `queue` names; a queue object is returned as it is.
 
     Args:
-        option: A URL (see `_urls`), or a queue.
+        option: A URL (see `urls`), or a queue.
         source: The write key, which tells this handler's events from those of others; behind a
             blank, the data plane's URL.
         max_events: How many events may be in memory.
@@ -154,7 +154,7 @@ def open_queue(
     """
     if not isinstance(option, str):
         return option
-    from ._urls import parse_queue_url  # noqa: PLC0415 - the protocol does not need it
+    from .urls import parse_queue_url  # noqa: PLC0415 - the protocol does not need it
 
     url = parse_queue_url(option)
     if url is None:

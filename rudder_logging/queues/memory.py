@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from itertools import accumulate, islice, repeat, starmap, takewhile
 from typing import Any
 
-from .._clock import wait_until
-from .._locks import EndingLock
+from ..common.clock import wait_until
+from ..common.locks import EndingLock
 from ..exceptions import QueueFullError
-from ._eviction import oldest_to_go
-from ._settled import Kept, Settled
 from .base import Observer
+from .eviction import oldest_to_go
+from .settled import Kept, Settled
 
 __all__ = ["MemoryQueue"]
 

@@ -13,8 +13,8 @@ import pytest
 from rudder_logging import Config, RudderHandler
 from rudder_logging.cli._doctor_disk import examine
 from rudder_logging.cli._doctor_findings import Finding, Severity
-from rudder_logging.queues._spool import Spool
-from rudder_logging.queues._urls import parse_queue_url
+from rudder_logging.queues.file.spool import Spool
+from rudder_logging.queues.urls import parse_queue_url
 
 SOURCE = {"write_key": "k", "data_plane_url": "https://example.com"}
 

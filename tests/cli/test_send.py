@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from rudder_logging._events import EVENT_TYPES
 from rudder_logging.cli._common import ExitCode
 from rudder_logging.dataplane import LocalDataPlane
+from rudder_logging.events.table import EVENT_TYPES
 
 from ..conftest import WRITE_KEY
 from .command import complaint, ids, run

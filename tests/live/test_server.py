@@ -13,7 +13,7 @@ import pytest
 import requests
 
 import rudder_logging
-from rudder_logging._plan import TrackingPlan
+from rudder_logging.checks.plan import TrackingPlan
 from rudder_logging.cli import _serve
 from rudder_logging.dataplane import LocalDataPlane
 from rudder_logging.dataplane.faults import DEFAULT_TEXTS

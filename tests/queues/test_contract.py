@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from rudder_logging._ledger import Ledger
-from rudder_logging._reports import Reports
+from rudder_logging.delivery.ledger import Ledger
+from rudder_logging.delivery.reports import Reports
 from rudder_logging.exceptions import QueueFullError
 from rudder_logging.queues import EventQueue, MemoryQueue, open_queue
-from rudder_logging.queues._spool import Spool
 from rudder_logging.queues.base import VERBS
+from rudder_logging.queues.file.spool import Spool
 
 Open = Callable[..., EventQueue]
 

@@ -24,14 +24,14 @@ from typing import Any
 import pytest
 
 from rudder_logging import RudderHandler
-from rudder_logging._ledger import Ledger
-from rudder_logging._reports import Reports
 from rudder_logging.dataplane import LocalDataPlane
+from rudder_logging.delivery.ledger import Ledger
+from rudder_logging.delivery.reports import Reports
 from rudder_logging.exceptions import ConfigError, QueueFullError
-from rudder_logging.queues import _backlog, file, open_queue
-from rudder_logging.queues._spool import Spool
-from rudder_logging.queues._store import Store
-from rudder_logging.queues.file import FileQueue
+from rudder_logging.queues import file, open_queue
+from rudder_logging.queues.file import FileQueue, backlog
+from rudder_logging.queues.file.spool import Spool
+from rudder_logging.queues.file.store import Store
 
 from ..conftest import WRITE_KEY, MakeHandler, heal_for_the_living
 
@@ -739,7 +739,7 @@ def test_what_is_too_old_is_not_handed_out_when_there_is_very_much_of_it(
 def age(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
     """What was logged until now becomes so much older."""
     now = time.time()
-    monkeypatch.setattr(_backlog, "time", lambda: now + seconds)
+    monkeypatch.setattr(backlog, "time", lambda: now + seconds)
 
 
 def test_what_is_being_delivered_does_not_expire_meanwhile(

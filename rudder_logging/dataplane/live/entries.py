@@ -9,8 +9,8 @@ from typing import Any
 
 import orjson
 
-from ..._body import WITHOUT_EVENTS
-from ..._events import EVENT_TYPES
+from ...events.table import EVENT_TYPES
+from ...sinks.gateway.body import WITHOUT_EVENTS
 from .. import gateway
 from ..inbox import ReceivedRequest, problem
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..._plan import TrackingPlan
-from ..._warehouse import EventNames, findings
+from ...checks.plan import TrackingPlan
+from ...checks.warehouse import EventNames, findings
 from ...exceptions import ConfigError
 from .entries import Judge
 

@@ -18,7 +18,7 @@ from .routes import Routes
 from .stream import Stream
 
 if TYPE_CHECKING:
-    from ..._plan import TrackingPlan
+    from ...checks.plan import TrackingPlan
 
 __all__ = ["DEFAULT_KEY", "LivePlane"]
 

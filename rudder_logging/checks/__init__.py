@@ -1,0 +1,1 @@
+"""Checks of events beyond what the server refuses, for tools and tests."""

@@ -1,0 +1,334 @@
+"""Every option, once: name, type, default, unit and meaning.
+
+The handler's keywords, the package's settings, the `RUDDER_<NAME>` environment variables and the
+README's table all follow from the fields of `Config`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, get_args
+
+from ..events.table import nearest
+from ..exceptions import ConfigError, UnknownOptionError
+from . import parsers
+
+if TYPE_CHECKING:  # the queues, which importing the package need not
+    from ..queues import EventQueue
+
+__all__ = ["ALIASES", "OPTIONS", "Config", "Options", "canonical_name", "parse_option"]
+
+ALIASES: Mapping[str, str] = {"dataPlaneUrl": "data_plane_url", "host": "data_plane_url"}
+"""Names that the official SDK uses for the same options."""
+
+_GATEWAY_BODY_LIMIT = 4_096_000  # bytes, decompressed (rudder-server: Gateway.maxReqSizeInKB)
+
+_FRAME_OF_AN_EVENT = 100  # bytes at the most around one event in an upload, and its `sentAt`
+_REQUIRED: Any = dataclasses.MISSING
+
+
+Overflow = Literal["drop_new", "drop_old", "block"]
+
+
+def _option(
+    default: Any, parse: parsers.Parser, doc: str, *, unit: str = "", secret: bool = False
+) -> Any:
+    metadata = {"parse": parse, "doc": doc, "unit": unit, "default": default}
+    if isinstance(default, Mapping):  # dataclasses take it for mutable, which a proxy is not
+        return dataclasses.field(
+            default_factory=lambda: default, metadata=metadata, repr=not secret
+        )
+    return dataclasses.field(default=default, metadata=metadata, repr=not secret)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config:
+    """All options, checked. Durations are seconds, sizes bytes.
+
+    Make one with `Config.load`, which also reads the environment. Its repr hides secrets.
+
+    Raises:
+        ConfigError: An option is malformed or out of range; the message names it and the cure.
+
+    .. versionadded:: 0.1.0
+    """
+
+    write_key: str = _option(_REQUIRED, parsers.write_key, "The source's write key.", secret=True)
+    data_plane_url: str = _option(_REQUIRED, parsers.data_plane_url, "The data plane's base URL.")
+    upload_size: int = _option(
+        100, parsers.integer(1), "Events waiting that start an upload at once.", unit="events"
+    )
+    upload_interval: float = _option(
+        0.5, parsers.seconds, "How long an event may wait for others to join it.", unit="s"
+    )
+    max_batch_bytes: int = _option(
+        4_000_000,
+        parsers.integer(1_000, _GATEWAY_BODY_LIMIT),
+        "An upload's size before compression; the gateway's limit is 4,096,000.",
+        unit="bytes",
+    )
+    max_event_bytes: int = _option(
+        4_000_000 - _FRAME_OF_AN_EVENT,
+        parsers.integer(500),
+        "An event's size as JSON; a larger one is refused at the call. Left out, it is what fits "
+        "into `max_batch_bytes` and `max_queue_bytes`.",
+        unit="bytes",
+    )
+    queue: str | EventQueue = _option(
+        "memory://",
+        parsers.queue,
+        "Where events wait: `memory://`, `file:///directory` (durable), or a queue object.",
+    )
+    max_queue_size: int = _option(
+        10_000, parsers.integer(1), "Events in memory, those being sent included.", unit="events"
+    )
+    max_queue_bytes: int = _option(
+        64 * 1024 * 1024,
+        parsers.integer(1_000),
+        "Their size in memory, those being sent included.",
+        unit="bytes",
+    )
+    overflow: Overflow = _option(
+        "drop_new",
+        parsers.choice(*get_args(Overflow)),
+        "What a full queue does: `drop_new`, `drop_old` (the oldest not being sent or retried), "
+        "or `block` the caller.",
+    )
+    block_timeout: float = _option(
+        1.0,
+        parsers.seconds,
+        "How long `block` waits for room before the event is dropped.",
+        unit="s",
+    )
+    timeout: float = _option(
+        15.0,
+        parsers.positive_seconds,
+        "Wait for a connection, and for an answer; under 10 s makes duplicates.",
+        unit="s",
+    )
+    max_retries: int | None = _option(
+        None,
+        parsers.optional(parsers.integer(0)),
+        "Further attempts before a batch is dropped; `none`: keep trying.",
+    )
+    shutdown_timeout: float = _option(
+        10.0,
+        parsers.seconds,
+        "How long `close()` and the process's end wait for delivery.",
+        unit="s",
+    )
+    drain_on_sigterm: bool = _option(
+        False,
+        parsers.flag,
+        "Deliver before SIGTERM ends the process, where nothing else handles it.",
+    )
+    gzip: bool = _option(True, parsers.flag, "Compress uploads.")
+    proxies: Mapping[str, str] | None = _option(
+        None,
+        parsers.proxies,
+        "Proxy URL by scheme, as in requests; none: the environment's, but for loopback.",
+        secret=True,
+    )
+    ca_bundle: str | None = _option(
+        None, parsers.path, "File of the CA certificates to trust; none: the usual ones."
+    )
+    client_cert: str | tuple[str, str] | None = _option(
+        None,
+        parsers.client_cert,
+        "Client certificate: a PEM file, or a pair of certificate and key (as text: a JSON array).",
+    )
+    on_error: Callable[[Exception, list[dict[str, Any]]], object] | None = _option(
+        None,
+        parsers.callback,
+        "Called as `on_error(error, events)` when events are refused, held, or long in an outage.",
+    )
+    on_drop: Callable[[dict[str, Any], str], object] | None = _option(
+        None,
+        parsers.callback,
+        "Called as `on_drop(event, reason)` for each event dropped or refused.",
+    )
+    before_send: Callable[[dict[str, Any]], dict[str, Any] | None] | None = _option(
+        None,
+        parsers.callback,
+        "Called as `before_send(message)`; returns the message to send, or None to drop it.",
+    )
+    dead_letter: str | None = _option(
+        None, parsers.path_from_here, "JSON Lines file for events that the server refuses for good."
+    )
+    context: Mapping[str, Any] = _option(
+        MappingProxyType({}), parsers.mapping, "Merged under every event's `context`."
+    )
+    integrations: Mapping[str, Any] = _option(
+        MappingProxyType({"All": True}),
+        parsers.integrations,
+        "Merged under every event's `integrations`.",
+    )
+    send: bool = _option(True, parsers.flag, "Off: events are checked and counted, and go nowhere.")
+    sync_mode: bool = _option(
+        False, parsers.flag, "Deliver in the calling thread, before the call ends."
+    )
+    debug: bool = _option(
+        False, parsers.flag, "Show the package's own DEBUG lines: ids and sizes only."
+    )
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if value is not field.metadata["default"]:
+                object.__setattr__(self, field.name, _parse(field, value, field.name))
+        for larger in ("max_batch_bytes", "max_queue_bytes"):
+            room = getattr(self, larger) - _FRAME_OF_AN_EVENT
+            if self.max_event_bytes <= room:
+                continue
+            if self.max_event_bytes != OPTIONS["max_event_bytes"].metadata["default"]:
+                raise ConfigError(
+                    f"max_event_bytes ({self.max_event_bytes}) must be at least "
+                    f"{_FRAME_OF_AN_EVENT} bytes below {larger} ({getattr(self, larger)}); "
+                    "lower the one or raise the other"
+                )
+            object.__setattr__(self, "max_event_bytes", room)
+
+    def __hash__(self) -> int:
+        """Equal ones have equal ones; mappings among the options have none."""
+        return hash((self.write_key, self.data_plane_url))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copied and pickled by its options, with plain dicts for read-only mappings."""
+        values = {name: getattr(self, name) for name in OPTIONS}
+        plain = {
+            name: dict(value) if isinstance(value, Mapping) else value
+            for name, value in values.items()
+        }
+        return _remade, (plain,)
+
+    @property
+    def upload_size_within_queue(self) -> int:
+        """Events waiting that start an upload: a queue need not hold more than it can."""
+        return min(self.upload_size, self.max_queue_size)
+
+    @property
+    def is_in_clear(self) -> bool:
+        """Whether events leave this machine without TLS."""
+        from urllib.parse import urlsplit  # noqa: PLC0415 - costly
+
+        parts = urlsplit(self.data_plane_url)
+        host = parts.hostname or ""
+        local = host in ("localhost", "::1") or host.startswith("127.")
+        return parts.scheme == "http" and not local
+
+    @classmethod
+    def load(cls, environ: Mapping[str, str] | None = None, /, **explicit: Any) -> Config:
+        """Put a configuration together.
+
+        Arguments win over the environment (`RUDDER_<NAME>`), the environment over defaults.
+        An argument that is None counts as not given.
+
+        Args:
+            environ: Instead of `os.environ`.
+            **explicit: Options by name; the official SDK's other names work, too.
+
+        Raises:
+            UnknownOptionError: No option has that name; the message names the nearest.
+            ConfigError: An option is missing, malformed or out of range.
+        """
+        environ = os.environ if environ is None else environ
+        given: dict[str, Any] = {}
+        for name, value in explicit.items():
+            canonical = canonical_name(name)
+            if value is None:
+                continue
+            if canonical in given:
+                raise ConfigError(f"{canonical} was given twice, also as {name}; give one")
+            given[canonical] = value
+        for name, field in OPTIONS.items():
+            variable = f"RUDDER_{name.upper()}"
+            if name not in given and environ.get(variable):
+                given[name] = _parse(field, environ[variable], variable)
+        for name in ("write_key", "data_plane_url"):
+            if name not in given:
+                raise ConfigError(
+                    f"{name} is missing; give it as an option, "
+                    f"or set the environment variable RUDDER_{name.upper()}"
+                )
+        return cls(**given)
+
+
+def _remade(values: dict[str, Any]) -> Config:
+    return Config(**values)
+
+
+class Options(TypedDict, total=False):
+    """The options besides `write_key` and `data_plane_url`, as keywords that editors know.
+
+    A test holds it to the fields of `Config`. Text is taken for each of them, too.
+    """
+
+    upload_size: int
+    upload_interval: float
+    max_batch_bytes: int
+    max_event_bytes: int
+    queue: str | EventQueue
+    max_queue_size: int
+    max_queue_bytes: int
+    overflow: Overflow
+    block_timeout: float
+    timeout: float
+    max_retries: int | None
+    shutdown_timeout: float
+    drain_on_sigterm: bool
+    gzip: bool
+    proxies: Mapping[str, str] | None
+    ca_bundle: str | None
+    client_cert: str | tuple[str, str] | None
+    on_error: Callable[[Exception, list[dict[str, Any]]], object] | None
+    on_drop: Callable[[dict[str, Any], str], object] | None
+    before_send: Callable[[dict[str, Any]], dict[str, Any] | None] | None
+    dead_letter: str | None
+    context: Mapping[str, Any]
+    integrations: Mapping[str, Any]
+    send: bool
+    sync_mode: bool
+    debug: bool
+    dataPlaneUrl: str
+    host: str
+
+
+OPTIONS: Mapping[str, dataclasses.Field[Any]] = {
+    field.name: field for field in dataclasses.fields(Config)
+}
+"""Each option's field by name. `metadata` has `doc`, `unit` and `parse`."""
+
+
+def canonical_name(name: str) -> str:
+    """The option's own name.
+
+    Raises:
+        UnknownOptionError: No option has that name.
+    """
+    if name in OPTIONS:
+        return name
+    if name in ALIASES:
+        return ALIASES[name]
+    raise UnknownOptionError(f"no option is named {name!r}{nearest(name, {**OPTIONS, **ALIASES})}")
+
+
+def parse_option(name: str, value: Any) -> Any:
+    """The checked value of one option, by its own name.
+
+    Raises:
+        ConfigError: It is malformed or out of range.
+    """
+    return _parse(OPTIONS[name], value, name)
+
+
+def _parse(field: dataclasses.Field[Any], value: Any, called: str) -> Any:
+    try:
+        return field.metadata["parse"](parsers.resolved(value))
+    except ValueError as error:
+        raise ConfigError(f"{called} {error}") from None
+    except Exception as error:  # noqa: BLE001
+        # A value's own __str__ or __iter__. Not the exception's text: it may quote a secret.
+        raise ConfigError(f"{called} can't be read: that raised {type(error).__name__}") from None

@@ -1,0 +1,1 @@
+"""Delivery: from waiting messages to their outcome."""

@@ -1,0 +1,1 @@
+"""Events: from a call's fields to the bytes of one message."""

@@ -1,0 +1,209 @@
+"""RudderFormatter: a record that carries an event becomes its message, as JSON."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from pythonjsonlogger.orjson import OrjsonFormatter
+
+from .._version import __version__
+from ..config.parsers import resolved
+from .compiled import ENCODERS, compile_encoder
+from .context import innermost
+from .encoding import dumps
+from .ids import MOMENTS
+from .lines import line_of, writable
+from .records import RECORD_IDS, template_of
+from .table import CONTEXT, INTEGRATIONS, build, merge
+
+__all__ = ["Defaults", "RudderFormatter", "event_of"]
+
+_LIBRARY = MappingProxyType({"library": {"name": "rudder-logging", "version": __version__}})
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """What every message has below its own `context` and `integrations`."""
+
+    context: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    integrations: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+
+    ending: bytes = field(init=False, repr=False)
+    """What a message ends with that has neither of them: short of the brace, made once.
+
+    To serialise them for each event cost 4 % of a call.
+    """
+
+    before_context: bytes = field(init=False, repr=False)
+    after_context: bytes = field(init=False, repr=False)
+    """The same around what a message has in its own `context`, if that has no names of theirs."""
+
+    def __post_init__(self) -> None:
+        """Raises: InvalidValueError: They can't be sent; see `dumps`."""
+        context = dumps({"context": self.context})[1:-2] + (b"," if self.context else b"")
+        after = b"," + dumps({"integrations": self.integrations})[1:-1]
+        whole = dumps({"context": self.context, "integrations": self.integrations})
+        object.__setattr__(self, "ending", b"," + whole[1:-1])
+        object.__setattr__(self, "before_context", b"," + context)
+        object.__setattr__(self, "after_context", after)
+
+    def under(self, over: Defaults) -> Defaults:
+        """These defaults, and others that win over them."""
+        return Defaults(
+            merge(self.context, over.context), merge(self.integrations, over.integrations)
+        )
+
+
+_in_force: ContextVar[Defaults | None] = ContextVar("rudder_logging_defaults", default=None)
+
+
+def event_of(record: logging.LogRecord) -> Mapping[str, Any] | None:
+    """What the app gave as `extra["rudder"]`; None: the record carries no event."""
+    return record.__dict__.get("rudder")
+
+
+class RudderFormatter(OrjsonFormatter):
+    """Formats records that carry an event as one line of RudderStack JSON.
+
+    Any other record becomes python-json-logger's usual JSON line, to which all further arguments
+    apply. No such line is lost over a value that JSON lacks. What a handler's stream can't encode
+    is escaped. It works on any handler, so an app can write events to a file or to stdout and ship
+    them later. The record is not changed.
+
+    Args:
+        context: Merged under the `context` of every event.
+        integrations: Merged under the `integrations` of every event; by default `{"All": True}`.
+
+    Raises:
+        InvalidEventError: From `format`, where stdlib handlers pass it to `handleError`.
+
+    .. versionadded:: 0.1.0
+    """
+
+    shares_records = True
+    """Records that it formats may be sent by a handler, too, under the same id then."""
+    _has_hook = False
+    """The class has a `format` of its own."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Look once whether the class has one."""
+        super().__init_subclass__(**kwargs)
+        cls._has_hook = cls.format is not RudderFormatter.format
+
+    def __setattr__(self, name: str, value: object) -> None:
+        """Notice one that is set on the instance."""
+        super().__setattr__(name, value)
+        if name == "format":
+            self.is_hooked = True
+
+    def __delattr__(self, name: str) -> None:
+        """Notice that it is gone."""
+        super().__delattr__(name)
+        if name == "format":
+            self.is_hooked = self._has_hook
+
+    def __init__(
+        self,
+        *args: Any,
+        context: Mapping[str, Any] | None = None,
+        integrations: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        self.is_hooked = self._has_hook
+        """The class or the instance has a `format` of its own, which a handler has to ask."""
+        super().__init__(*map(resolved, args), **{k: resolved(v) for k, v in kwargs.items()})
+        RECORD_IDS.wanted |= self.shares_records
+        context, integrations = resolved(context), resolved(integrations)
+        given = Defaults(
+            CONTEXT.normalise("RudderFormatter: 'context'", {} if context is None else context),
+            INTEGRATIONS.normalise(
+                "RudderFormatter: 'integrations'", {} if integrations is None else integrations
+            ),
+        )
+        self.event_defaults = Defaults(_LIBRARY, {"All": True}).under(given)
+        """The defaults in force, the library's own included."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record's line, without a line end."""
+        fields = event_of(record)
+        if fields is None:
+            return writable(super().format(record), self)
+        message = self.message_of(record, fields, _in_force.get() or self.event_defaults)
+        return writable((message + b"}").decode(), self)
+
+    def jsonify_log_record(self, log_data: dict[str, Any]) -> str:
+        """A record's values as JSON, each repaired if it can't be written as it is."""
+        return line_of(log_data, self.json_default, indent=self.json_indent)
+
+    def message_of(
+        self, record: logging.LogRecord, fields: Mapping[str, Any], defaults: Defaults
+    ) -> bytes:
+        """As `encode`, with the id that the record's other messages have.
+
+        Raises:
+            InvalidEventError: See `encode`; or a text that is no template would name the event.
+        """
+        template = record.msg if record.args is not None else template_of(record, fields)
+        message = self.encode(fields, template, record.created, defaults)
+        return RECORD_IDS.one_for_all(message, record) if RECORD_IDS.wanted else message
+
+    @staticmethod
+    @contextlib.contextmanager
+    def with_defaults(defaults: Defaults) -> Iterator[None]:
+        """Have `format` use others than the formatter's own, for a while."""
+        token = _in_force.set(defaults)
+        try:
+            yield
+        finally:
+            _in_force.reset(token)
+
+    def encode(
+        self, fields: Mapping[str, Any], template: object, created: float, defaults: Defaults
+    ) -> bytes:
+        """The message of an event, as UTF-8 JSON.
+
+        Args:
+            fields: What the app gave, for example as `extra["rudder"]`. It is not changed.
+            template: The log line's, `record.msg`.
+            created: When it was logged, in seconds since the epoch.
+            defaults: The formatter's own, or others instead.
+
+        Returns:
+            It lacks the closing brace, like all that is queued: `sentAt` is still to come.
+
+        Raises:
+            InvalidEventError: The data plane would refuse the event, or lose it.
+        """
+        scope = innermost()
+        bound = None if scope is None else scope.fields()
+        if type(fields) is dict and not bound:
+            shape = (fields["type"], *fields) if "type" in fields else (*fields,)
+            try:
+                encoder = ENCODERS[shape]
+            except KeyError:
+                encoder = compile_encoder(shape)
+            except TypeError:  # a type that has no hash
+                encoder = None
+            if encoder is not None:
+                try:
+                    queued = encoder(fields, template, created, defaults)
+                except KeyError:  # another thread took a field away
+                    queued = None
+                if queued is not None:
+                    return queued
+        message = build(fields, template=template, bound=bound, now=created)
+        message["originalTimestamp"] = MOMENTS.at(created)[2]
+        context = message.pop("context", None)
+        integrations = message.pop("integrations", None)
+        if context is None and integrations is None:
+            return dumps(message)[:-1] + defaults.ending
+        # In the order in which the compiled encoders have them.
+        message["context"] = merge(defaults.context, context or {})
+        message["integrations"] = merge(defaults.integrations, integrations or {})
+        return dumps(message)[:-1]

@@ -1,0 +1,70 @@
+"""Message ids and times as text: unique over threads, processes, forks and snapshots, and cheap."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import time
+import uuid
+from collections.abc import Callable
+
+from .encoding import first_of_millisecond, utc_milliseconds
+
+__all__ = ["MOMENTS", "Moment", "new_message_id"]
+
+_FIRST = 10**11  # of a range of numbers with twelve digits, like the last group of a UUID
+_SECONDS_OF_A_PREFIX = 1.0
+
+Moment = tuple[float, float, str, str, Callable[[], int]]
+"""A millisecond: when it begins and ends, its text, how ids begin in it, and how they go on."""
+
+
+class _Moments:
+    """What all events of a millisecond share: made once, which saves a call 5 %."""
+
+    current: Moment
+    """The last one."""
+
+    def __init__(self) -> None:
+        self.begin_anew()
+
+    def begin_anew(self) -> None:
+        """Make ids from now on that no other process makes: called in a forked child."""
+        self._source: tuple[float, float, str, Callable[[], int]] = (1.0, 0.0, "", int)
+        self.current = (1.0, 0.0, "", "", int)  # they hold no time, so others are made
+
+    def at(self, now: float) -> Moment:
+        """The one that a time is in, in seconds since the epoch."""
+        moment = self.current
+        if moment[0] <= now < moment[1]:
+            return moment
+        since, until, prefix, number = self._source
+        # A second is also what bounds the harm where no hook is run: a fork that Python does not
+        # know of, or a snapshot of a process (AWS Lambda SnapStart) that is restored many times.
+        # Nor may a time from before it go on with it: a clock is set back, a record came late.
+        if not since <= now < until:
+            prefix = str(uuid.uuid4())[: -len(str(_FIRST))]
+            # Not by way of `secrets`, whose import takes as long as the rest of the package's.
+            first = _FIRST + int.from_bytes(os.urandom(8), "big") % (8 * _FIRST)
+            number = itertools.count(first).__next__
+            self._source = now, now + _SECONDS_OF_A_PREFIX, prefix, number
+        begins = first_of_millisecond(now)
+        self.current = moment = begins, begins + 0.001, utc_milliseconds(now), prefix, number
+        return moment
+
+
+MOMENTS = _Moments()
+
+
+def new_message_id(now: float | None = None) -> str:
+    """A globally unique id. The server's removal of duplicates knows no other scope.
+
+    It has the form of a random UUID: 74 bits are random, anew in each second and in each forked
+    child, and the last twelve digits count up from a random number. A uuid4 asks the system for
+    random bytes each time, and costs 1.6 us more, a fifth of a call.
+
+    Args:
+        now: Seconds since the epoch, if the caller knows.
+    """
+    _begins, _ends, _text, prefix, number = MOMENTS.at(time.time() if now is None else now)
+    return prefix + str(number())

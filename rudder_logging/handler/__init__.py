@@ -1,0 +1,1 @@
+"""The logging handler: it takes events from records and queues them."""

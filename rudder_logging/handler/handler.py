@@ -1,0 +1,539 @@
+"""RudderHandler: takes records that carry an event, and looks after what delivers them.
+
+Its life: nothing runs before the first event; `close` delivers what waits, and the next event
+opens it again; a forked child starts anew with an empty queue; the end of the process waits for
+delivery, within `shutdown_timeout`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+import sys
+import weakref
+from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from ..common.clock import monotonic
+from ..config import Config
+from ..config.parsers import LONGEST_WAIT
+from ..delivery.ledger import Ledger, Stats
+from ..delivery.reports import to_stderr
+from ..events.formatter import Defaults, RudderFormatter
+from ..events.records import RECORD_IDS, FormattedNameError
+from ..events.table import DOCUMENTED_EVENT_BYTES, check_size
+from ..exceptions import QueueFullError
+from ..process import lifecycle
+from .before_send import before_send, edited_line
+from .stdlib import (
+    OTHER_LOGGERS,
+    NoLock,
+    complaint,
+    filtered,
+    holds_logging_lock,
+    is_feedback,
+    is_main_thread,
+    tell_of_setup,
+    to_thread,
+)
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from ..config import Options
+    from ..delivery.listener import BatchListener
+
+__all__ = ["RudderHandler", "close_all", "errors_of_a_call", "flush_all"]
+
+_log = logging.getLogger("rudder_logging")
+
+_HOOKS = ("handle", "filter", "emit", "format")
+"""Methods that a subclass or an instance may replace, to see all that leaves."""
+_errors: ContextVar[list[Exception] | None] = ContextVar("rudder_logging_errors", default=None)
+
+
+@contextlib.contextmanager
+def errors_of_a_call() -> Iterator[list[Exception]]:
+    """Collect what is wrong with an event, for a call that raises it, instead of telling it."""
+    errors: list[Exception] = []
+    token = _errors.set(errors)
+    try:
+        yield errors
+    finally:
+        _errors.reset(token)
+
+
+class _OwnFormatter(RudderFormatter):
+    """A handler's own: no line of a file is made by it."""
+
+    shares_records = False
+
+
+class RudderHandler(logging.Handler):
+    """Sends records that carry `extra={"rudder": {...}}` to a RudderStack data plane.
+
+    Logging an event serialises it in the calling thread and puts it into a bounded queue. It
+    never blocks (short of `overflow="block"`), does no network I/O (short of `sync_mode`), and
+    never raises: what is wrong with an event goes to `handleError` and is counted. Records
+    without `rudder` are ignored. Nothing is started before the first event.
+
+    Args:
+        write_key: The source's write key, or the environment's `RUDDER_WRITE_KEY`.
+        data_plane_url: The data plane's base URL, or the environment's `RUDDER_DATA_PLANE_URL`.
+        **options: The other options; the table in the README has them all. Strings
+            and numbers do for each, so JSON and YAML can configure it.
+
+    Raises:
+        UnknownOptionError: No option has that name; the message names the nearest.
+        ConfigError: An option is missing, malformed or out of range.
+
+    .. versionadded:: 0.1.0
+    """
+
+    _has_hooks = False
+    """The class has hooks of its own."""
+
+    def __init__(
+        self,
+        write_key: str | None = None,
+        data_plane_url: str | None = None,
+        **options: Unpack[Options],
+    ) -> None:
+        # The class or the instance has hooks of its own: each event then goes by all. Of the
+        # instance, because a look at the class costs 0.05 us, and there are three.
+        self._is_hooked = self._has_hooks
+        self.config = Config.load(write_key=write_key, data_plane_url=data_plane_url, **options)
+        # Not with the package, to keep that cheap. And in the app's thread: were it imported by
+        # the listener, a fork meanwhile would leave the child waiting for the import for ever.
+        from ..sinks.gateway.transport import HttpTransport, check_files  # noqa: PLC0415
+        from .pipeline import Pipeline  # noqa: PLC0415
+
+        check_files(self.config)
+        self._size_to_look_at = min(self.config.max_event_bytes, DOCUMENTED_EVENT_BYTES)
+        self._pipeline = Pipeline.open(self.config, HttpTransport)
+        self._wind_up_when_forgotten()
+        # Only now does logging know the handler: one that could not be made must not stay in
+        # logging's list, where the next dictConfig would try to close it.
+        super().__init__()
+        self.setFormatter(None)
+        # Records alive that have been here: one may come twice, by a child logger and by root.
+        # The references leave by themselves, so an address used again is not mistaken.
+        self._seen: set[weakref.ref[logging.LogRecord]] = set()
+        self._forget = self._seen.discard
+        self._last: weakref.ref[logging.LogRecord] | None = None
+        tell_of_setup(
+            debug=self.config.debug,
+            without_threads=not self.config.sync_mode and not lifecycle.threads_run(),
+            without_sigterm=self.config.drain_on_sigterm and not is_main_thread(),
+            in_clear_to=self.config.data_plane_url if self.config.is_in_clear else None,
+        )
+        self._close_by = math.inf
+        lifecycle.add_forkable(self)
+        queue = self._pipeline.queue
+        queue.recover()
+        if queue.pending()[0] and not self._pipeline.is_synchronous:
+            self._listener.ensure_running()  # processes that have ended left events behind
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Look once whether the class has hooks of its own."""
+        super().__init_subclass__(**kwargs)
+        cls._has_hooks = any(
+            getattr(cls, name) is not getattr(RudderHandler, name) for name in _HOOKS
+        )
+
+    def __setattr__(self, name: str, value: object) -> None:
+        """Notice a hook that is set on the instance."""
+        super().__setattr__(name, value)
+        if name in _HOOKS:
+            self._is_hooked = True
+
+    def __delattr__(self, name: str) -> None:
+        """Notice that one is gone."""
+        super().__delattr__(name)
+        if name in _HOOKS and self.__dict__.keys().isdisjoint(_HOOKS):
+            self._is_hooked = self._has_hooks
+
+    # logging.Handler's own methods, in the order in which logging calls them.
+
+    def createLock(self) -> None:  # noqa: N802 - logging's name
+        """Have none that holds: nothing here needs it, and `logging.shutdown` takes it to flush."""
+        self.lock = NoLock()  # type: ignore[assignment]  # a lock to whoever asks
+
+    def setFormatter(self, fmt: logging.Formatter | None) -> None:  # noqa: N802 - logging's name
+        """Use another RudderFormatter, which may bring its own `context` and `integrations`.
+
+        Any other formatter can't make messages: it is left aside with a warning, because a loop
+        over all handlers must not stop the events.
+        """
+        if fmt is None:
+            fmt = _OwnFormatter()
+        if not isinstance(fmt, RudderFormatter):
+            _log.warning(
+                "RudderHandler keeps its RudderFormatter: %s can't make messages; "
+                "leave `formatter` out, or use rudder_logging.RudderFormatter",
+                type(fmt).__name__,
+            )
+            return
+        super().setFormatter(fmt)
+        self._formatter = fmt
+        own = Defaults(self.config.context, self.config.integrations)
+        self._defaults = fmt.event_defaults.under(own)
+
+    def handle(self, record: logging.LogRecord) -> bool | logging.LogRecord:  # type: ignore[override]
+        """Filter and emit a record, unless it has been here before.
+
+        Without filters, a record that carries no event is left alone at once. A filter may make an
+        event of it, or return another record (from Python 3.12).
+
+        Never raises: what a filter raises goes to `handleError`, and counts in `Stats.invalid`.
+        """
+        is_plain = not (self.filters or self._is_hooked)
+        if is_plain and record.__dict__.get("rudder") is None:
+            return False
+        # `_was_last` is for a class of the app's that has no hash.
+        try:
+            reference = weakref.ref(record, self._forget)
+            if reference in self._seen:
+                return False
+            self._seen.add(reference)
+        except TypeError:
+            if self._was_last(record):
+                return False
+        if is_plain:
+            self.emit(record)
+            return True
+        try:
+            passed = self._filter(record)
+        except Exception as error:  # noqa: BLE001 - a filter of the app's may raise anything
+            self._tell(record, error)
+            return False
+        if passed:
+            self.emit(filtered(record, passed))
+        return passed
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Queue a record's event, if it has one. Never raises."""
+        try:
+            self._accept(record)
+        except Exception as error:  # noqa: BLE001 - a value's conversion may raise anything
+            self._tell(record, error)
+
+    def format(self, record: logging.LogRecord) -> str:
+        """A record's event as a line of JSON, with what the handler adds to each.
+
+        A subclass may return another: it is what is sent.
+        """
+        with self._formatter.with_defaults(self._defaults):
+            return self._formatter.format(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        """Tell on stderr that a record was not accepted, unless `logging.raiseExceptions` is off.
+
+        Unlike the standard library's, the text has neither message nor arguments of the record.
+        """
+        error = sys.exc_info()[1]
+        was_told = isinstance(error, FormattedNameError) and not error.is_new
+        if was_told or not logging.raiseExceptions:
+            return
+        with contextlib.suppress(Exception):
+            to_stderr(complaint(record, error))
+
+    def flush(self, timeout: float | None = None) -> bool:  # type: ignore[override]
+        """Have every event that was accepted before this call settled.
+
+        Uploads start at once, waits for a next attempt end.
+
+        Args:
+            timeout: Seconds to wait at the most; by default the option `shutdown_timeout`.
+                Called with the logging module's lock held (as `dictConfig` does), or from
+                `on_error` and `on_drop`, it does not wait.
+
+        Returns:
+            Whether all of them are settled: delivered, refused, or dropped and counted. False, too,
+            if the durable queue has events of a process that has ended which can't be read, or if a
+            queue of the app's raises.
+        """
+        if self._is_unused():
+            return True
+        if timeout is None:
+            timeout = self.config.shutdown_timeout
+        timeout = min(timeout, LONGEST_WAIT)
+        with self._listener.telling_of_bugs():
+            return self._flush(timeout)
+        return False
+
+    def _flush(self, timeout: float) -> bool:
+        queue = self._pipeline.queue
+        mark = queue.mark()
+        if queue.wait_until_settled(mark, 0):
+            return True
+        if self._pipeline.delivers_itself or not self._listener.ensure_running():
+            with lifecycle.keeping_the_process():
+                self._listener.drain(self._pipeline.deadline(timeout))
+            return queue.wait_until_settled(mark, 0)
+        self._listener.hurry()
+        return queue.wait_until_settled(mark, self._patience(timeout))
+
+    def close(self) -> None:
+        """Deliver what waits, let go of thread and connections. The next event opens it again.
+
+        Waits for `shutdown_timeout` at the most. Whatever is left then, or if the wait is
+        impossible (see `flush`), goes on being delivered in the background.
+        """
+        super().close()
+        if not self._is_unused():
+            with self._listener.telling_of_bugs():
+                self._close()
+
+    def _close(self) -> None:
+        seconds = min(self.config.shutdown_timeout, max(0.0, self._close_by - monotonic()))
+        patience = self._patience(seconds)
+        if lifecycle.ending_since is not None:
+            self._listener.awaits_close = False
+            self._pipeline.finish()
+            if self._listener.retired:
+                self._listener.release()
+        elif self._pipeline.is_synchronous:
+            self._listener.drain(self._pipeline.deadline(patience))
+            self._listener.release()
+        elif not self._listener.retired:
+            self._listener.stop(patience)
+        self._pipeline.reports.final_lines()
+
+    async def aflush(self, timeout: float | None = None) -> bool:
+        """Do as `flush`, without blocking the event loop."""
+        return await to_thread(self.flush, timeout)
+
+    async def aclose(self) -> None:
+        """Do as `close`, without blocking the event loop."""
+        await to_thread(self.close)
+
+    # What is ours.
+
+    def deliver(self, record: logging.LogRecord) -> None:
+        """Do as `handle`, whatever the level, but raise what is wrong with the event.
+
+        Raises:
+            InvalidEventError: It can't be sent as it is; counted in `Stats.invalid`.
+            Exception: Whatever a filter raises; counted there, too.
+        """
+        with errors_of_a_call() as errors:
+            self.handle(record)
+        if errors:
+            raise errors.pop()
+
+    @property
+    def looks_at_records(self) -> bool:
+        """Something of the app's sees records: if not, `accept` does what `deliver` does."""
+        return bool(self.filters) or self._is_hooked or self._formatter.is_hooked
+
+    def _accept(self, record: logging.LogRecord) -> None:
+        fields = record.__dict__.get("rudder")
+        if fields is None:
+            return
+        if record.name not in OTHER_LOGGERS and is_feedback(record, self._listener.is_deliverer):
+            return
+        # Of arguments, no log call leaves None behind: a queue of logging's own does.
+        if record.args is None or RECORD_IDS.wanted or self._formatter.is_hooked or self._is_hooked:
+            self.accept(fields, record.msg, record.created, record)
+        else:
+            self.accept(fields, record.msg, record.created)
+
+    def _message_of(self, record: logging.LogRecord, fields: Mapping[str, Any]) -> bytes:
+        if self._formatter.is_hooked or self._is_hooked:
+            return edited_line(self.format(record))
+        return self._formatter.message_of(record, fields, self._defaults)
+
+    def _tell(self, record: logging.LogRecord, error: Exception) -> None:
+        """To whoever made the call, or else on stderr."""
+        errors = _errors.get()
+        if errors is None:
+            self.handleError(record)
+        else:
+            errors.append(error)
+
+    def accept(
+        self,
+        fields: Mapping[str, Any],
+        template: object,
+        created: float,
+        record: logging.LogRecord | None = None,
+    ) -> None:
+        """Queue an event, whether a record carries it or not.
+
+        Args:
+            fields: As in `extra["rudder"]`.
+            template: The log line's, which names the event if the fields don't.
+            created: When it was logged, in seconds since the epoch.
+            record: That carries it, if more matters than what the others say.
+
+        Raises:
+            InvalidEventError: It can't be sent as it is; counted in `Stats.invalid`.
+        """
+        try:
+            if record is None:
+                message = self._formatter.encode(fields, template, created, self._defaults)
+            else:
+                message = self._message_of(record, fields)
+            if self.config.before_send is not None:
+                edited = self._edited(message)
+                if edited is None:
+                    return
+                message = edited
+            if len(message) >= self._size_to_look_at:  # it lacks a byte
+                self._look_at_size(message)
+        except Exception:
+            self._ledger.invalid()
+            raise
+        # Before the `try`, which accounts for an event that was accepted: in a forked child, this
+        # makes the pipeline, and may be interrupted.
+        ledger = self._pipeline.ledger
+        pipeline = self._pipeline
+        if not self.config.send:
+            ledger.accept()
+            pipeline.drop(message, "send_off")
+            return
+        waiting: int | None
+        try:
+            try:
+                ledger.accept()  # in here, or a signal handler might raise in between
+                waiting = pipeline.queue.put(message)
+            except QueueFullError:
+                waiting = pipeline.put_by_force(message)
+        except BaseException as error:
+            pipeline.after_failed_put(message, error)
+            raise
+        if waiting is None:
+            ledger.overflow()
+            pipeline.reports.tell_dropped([message], "queue_full")
+            waiting = 0
+        listener = pipeline.listener
+        if listener.retired or pipeline.is_synchronous or lifecycle.ending_since is not None:
+            pipeline.see_to_delivery()
+        elif waiting >= listener.wake_at:
+            listener.wake()
+
+    def _look_at_size(self, message: bytes) -> None:
+        check_size(len(message) + 1, self.config.max_event_bytes)
+        if len(message) >= DOCUMENTED_EVENT_BYTES:
+            self._pipeline.reports.large(message)
+
+    def await_close(self) -> None:
+        """Called when the process ends, and logging will close this: until then, events gather."""
+        if not self._is_unused():
+            self._listener.awaits_close = True
+
+    def close_by(self, deadline: float) -> None:
+        """Do as `close`, and wait until the monotonic `deadline` at the most."""
+        self._close_by = deadline
+        try:
+            self.close()
+        finally:
+            self._close_by = math.inf
+
+    def retire(self) -> None:
+        """Close without waiting: what is queued is delivered in the background."""
+        if not self._is_unused() and not self._listener.retired:
+            self._listener.enqueue_sentinel()
+
+    def _wind_up_when_forgotten(self) -> None:
+        """Have what is queued delivered even if the handler is forgotten."""
+        self._finalizer = weakref.finalize(self, lifecycle.wind_up, self._pipeline.listener)
+        self._finalizer.atexit = False
+
+    def stats(self) -> Stats:
+        """What became of all events so far, and what is going on."""
+        return self._listener.stats()
+
+    def __repr__(self) -> str:
+        level = logging.getLevelName(self.level)
+        return f"<RudderHandler to {self.config.data_plane_url} ({level})>"
+
+    @property
+    def _listener(self) -> BatchListener:
+        return self._pipeline.listener
+
+    @property
+    def _ledger(self) -> Ledger:
+        return self._pipeline.ledger
+
+    def _is_unused(self) -> bool:
+        """Whether no event was logged since the fork that this process began with."""
+        return self._pipeline.is_renewal
+
+    def _filter(self, record: logging.LogRecord) -> bool | logging.LogRecord:
+        try:
+            return self.filter(record)
+        except Exception:
+            if record.__dict__.get("rudder") is not None:
+                self._ledger.invalid()
+            raise
+
+    def _was_last(self, record: logging.LogRecord) -> bool:
+        """Say if this very record has just been here: it is known until the next."""
+        last, self._last = self._last, weakref.ref(record)
+        return last is not None and last() is record
+
+    def _edited(self, message: bytes) -> bytes | None:
+        """What `before_send` makes of a message; None: it is dropped, and counted."""
+        hook = self.config.before_send
+        reports = self._pipeline.reports
+        if hook is None or reports.is_inside(hook):
+            return message
+        edited = before_send(message, partial(reports.call, hook))
+        if isinstance(edited, bytes):
+            return edited
+        self._ledger.accept()
+        self._pipeline.drop(message, edited)
+        return None
+
+    def _patience(self, timeout: float) -> float:
+        """The time-out, or 0 where waiting for the listener would be waiting for ourselves."""
+        if self._listener.is_deliverer() or holds_logging_lock():
+            return 0.0
+        return timeout
+
+    def begin_anew(self) -> None:
+        """In a forked child: the parent's events, locks, thread and connections are its own."""
+        if not self._is_unused():
+            self._finalizer.detach()  # it keeps the parent's backlog in memory
+        self._pipeline = self._pipeline.after_fork(self)
+
+
+def _all_handlers() -> list[RudderHandler]:
+    """All of this process, wherever they are in use."""
+    return [one for one in lifecycle.forkables() if isinstance(one, RudderHandler)]
+
+
+def flush_all(timeout: float | None = None) -> list[RudderHandler]:
+    """Flush all handlers, together: their events leave at the same time.
+
+    Args:
+        timeout: Seconds to wait at the most; by default each handler's `shutdown_timeout`.
+
+    Returns:
+        Those with events that are not settled.
+    """
+    begun = monotonic()
+    handlers = _all_handlers()
+    for handler in handlers:
+        handler.flush(0)
+    unsettled = []
+    for handler in handlers:
+        patience = handler.config.shutdown_timeout if timeout is None else timeout
+        if not handler.flush(max(0.0, begun + patience - monotonic())):
+            unsettled.append(handler)
+    return unsettled
+
+
+def close_all() -> None:
+    """Close all handlers, together; the next event opens each again."""
+    begun = monotonic()
+    handlers = _all_handlers()
+    for handler in handlers:
+        handler.retire()
+    for handler in handlers:
+        handler.close_by(begun + handler.config.shutdown_timeout)

@@ -1,0 +1,262 @@
+"""What stands behind a handler: queue, ledger, reports, delivery and listener, put together."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Container
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
+
+from ..common.clock import monotonic
+from ..common.locks import EndingLock, OrphanedError
+from ..config import Config
+from ..delivery.ledger import Ledger
+from ..delivery.listener import BatchListener
+from ..delivery.reports import Reports
+from ..delivery.retry import RetryPolicy
+from ..delivery.sender import Delivery
+from ..exceptions import QueueFullError
+from ..process import lifecycle
+from ..queues import EventQueue, open_queue
+from ..queues.settled import Kept
+
+if TYPE_CHECKING:  # it imports requests, which importing the package must not
+    from ..sinks.gateway.transport import Transport
+
+__all__ = ["Pipeline"]
+
+
+class Owner(Protocol):
+    """A handler, as far as its pipeline knows it."""
+
+    _pipeline: Pipeline
+
+    def _wind_up_when_forgotten(self) -> None:
+        """Called when the pipeline is another."""
+        ...
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """Everything of a handler that can't be shared with a forked child."""
+
+    config: Config
+    make_transport: Callable[[Config], Transport]
+    queue: EventQueue
+    ledger: Ledger
+    reports: Reports
+    listener: BatchListener
+    is_synchronous: bool
+    """Events leave in the calls that log them, because nothing else can be relied on, or by
+    `sync_mode`."""
+    _kept: Kept = field(default_factory=Kept)
+
+    @classmethod
+    def open(
+        cls,
+        config: Config,
+        make_transport: Callable[[Config], Transport],
+        queue: EventQueue | None = None,
+    ) -> Pipeline:
+        """Put one together. Nothing runs yet.
+
+        Args:
+            config: The handler's options.
+            make_transport: Makes what takes the uploads.
+            queue: One that is there already.
+
+        Raises:
+            ConfigError: The option `queue` names a place where events would not be safe.
+        """
+        if queue is None:
+            queue = open_queue(
+                config.queue,
+                source=f"{config.write_key} {config.data_plane_url}",
+                max_events=config.max_queue_size,
+                max_bytes=config.max_queue_bytes,
+            )
+        if isinstance(config.queue, str):
+            lifecycle.add_forkable(queue)  # it may outlive the handler, and hold locks of files
+        ledger = Ledger()
+        reports = Reports(
+            ledger,
+            on_error=config.on_error,
+            on_drop=config.on_drop,
+            dead_letter=config.dead_letter,
+        )
+        queue.attach(reports)
+        delivery = Delivery(
+            queue,
+            make_transport(config),
+            ledger=ledger,
+            reports=reports,
+            policy=RetryPolicy(max_retries=config.max_retries),
+            max_batch_bytes=config.max_batch_bytes,
+            timeout=config.timeout,
+        )
+        listener = BatchListener(
+            queue,
+            delivery,
+            ledger,
+            reports,
+            upload_size=config.upload_size_within_queue,
+            upload_interval=config.upload_interval,
+            max_queue_size=config.max_queue_size,
+            shutdown_timeout=config.shutdown_timeout,
+        )
+        lifecycle.add_listener(listener)
+        if config.drain_on_sigterm:
+            lifecycle.drain_on_sigterm()  # again in a forked child: its server has handlers anew
+        is_synchronous = config.sync_mode or not lifecycle.thread_delivers()
+        return cls(config, make_transport, queue, ledger, reports, listener, is_synchronous)
+
+    @property
+    def delivers_itself(self) -> bool:
+        """Whether events leave from the thread that logs them."""
+        return self.is_synchronous or lifecycle.ending_since is not None
+
+    def put_by_force(self, message: bytes) -> int | None:
+        """Put a message into a full queue as `overflow` says; None: there is no room."""
+        self.listener.end_rest()
+        evicted: list[bytes] = []
+        waiting: int | None = None
+        try:
+            while waiting is None and self._make_room(len(message), evicted):
+                with contextlib.suppress(QueueFullError):
+                    waiting = self.queue.put(message)
+        except BaseException:
+            if waiting is not None:
+                self._kept.add(message)
+            raise
+        else:
+            return waiting
+        finally:
+            if evicted:  # told after the put, or `stats()` in `on_drop` would not balance
+                self.reports.tell_dropped(evicted, "queue_full")
+
+    def _make_room(self, size: int, evicted: list[bytes]) -> bool:
+        policy = self.config.overflow
+        if policy == "drop_old":
+            oldest = self.ledger.evict(self.queue, size, "queue_full")
+            evicted += oldest or ()
+            return oldest is not None
+        if policy == "block" and not self.listener.is_deliverer():
+            if self.delivers_itself or not self.listener.ensure_running():
+                return self.listener.drain(self.deadline(self.config.block_timeout))
+            self.listener.wake()
+            return self.queue.wait_for_room(size, self.config.block_timeout)
+        return False
+
+    def after_failed_put(self, message: bytes, error: BaseException) -> None:
+        """Account for an accepted message whose `put` did not return.
+
+        A queue of the app's raised; or a signal handler did, and our queues know how far it got;
+        or the interpreter is ending, and has ended a thread that was inside the queue.
+        """
+        if isinstance(error, OrphanedError):
+            self.drop(message, "shutdown")
+        elif self._kept.take(message) or (
+            isinstance(self.queue, Container) and message in self.queue
+        ):
+            self.listener.wake()
+        elif isinstance(error, Exception) and not isinstance(self.config.queue, str):
+            self.drop(message, "queue_failed")
+        else:
+            self.drop(message, "interrupted")
+
+    def drop(self, message: bytes, reason: str) -> None:
+        """Count and tell an accepted message that is in no queue, and won't be sent."""
+        self.ledger.drop(1, reason)
+        self.reports.tell_dropped([message], reason)
+
+    def see_to_delivery(self) -> None:
+        """Where no thread looks after the queue, or none can be relied on: see to it."""
+        if lifecycle.ending_since is not None:
+            few = self.queue.waiting() < self.config.max_queue_size // 2
+            if not (self.listener.awaits_close and few):
+                self.finish()
+        elif self.is_synchronous:
+            self.listener.drain(self.deadline(self.config.timeout))
+        else:
+            # No wake-up: a thread that starts looks at the queue by itself.
+            lifecycle.finish_with_worker()
+            self.listener.ensure_running()  # if that fails, the next event or the exit tries again
+
+    def deadline(self, timeout: float) -> float:
+        """When so many seconds from now will have passed.
+
+        At the end of the process, all that is waited for shares `shutdown_timeout`. What the app
+        does meanwhile takes none of it.
+        """
+        if lifecycle.ending_since is not None:
+            timeout = min(timeout, max(0.0, self.config.shutdown_timeout - lifecycle.seconds_kept))
+        return monotonic() + timeout
+
+    def finish(self) -> None:
+        """At the end of the process: deliver what waits, or count it."""
+        with lifecycle.keeping_the_process():
+            self.listener.finish(self.deadline(self.config.shutdown_timeout))
+
+    is_renewal: ClassVar[bool] = False
+    """Whether this only stands for one, which its first use makes."""
+
+    def after_fork(self, handler: Owner) -> Pipeline:
+        """Let go, in a forked child, of what is the parent's. Returns what stands for the child's.
+
+        Args:
+            handler: The one whose pipeline this is.
+        """
+        self._let_go()
+        return cast("Pipeline", _Renewal(handler, self))
+
+    def _let_go(self) -> None:
+        with contextlib.suppress(Exception):  # a queue object of the app's may raise anything
+            self.queue.begin_anew()
+
+    def renewed(self, lock_type: type) -> Pipeline:
+        """One for a forked child, with the queue that was let go.
+
+        Args:
+            lock_type: Of an RLock made when it was. If another is made by now, gevent has patched
+                what locks are made of meanwhile.
+        """
+        if type(threading.RLock()) is not lock_type:
+            self._let_go()
+        return Pipeline.open(self.config, self.make_transport, self.queue)
+
+
+class _Renewal:
+    """A handler's pipeline in a forked child: makes the child's own when it is first used.
+
+    Not in the fork: a gevent worker of gunicorn patches after that, and a lock from before would
+    stop all its greenlets. It is the pipeline that is exchanged, because a `__getattr__` of the
+    handler's own makes each of its attributes slower: a log call took 4 % longer.
+    """
+
+    is_renewal = True
+
+    def __init__(self, handler: Owner, earlier: Pipeline) -> None:
+        self._handler = handler
+        self._earlier = earlier
+        self._lock_type = type(threading.RLock())
+        self._opening = EndingLock(threading.RLock())
+
+    def after_fork(self, handler: Owner) -> Pipeline:
+        """See `Pipeline.after_fork`: nothing was used, and the child has forked."""
+        return self._earlier.after_fork(handler)
+
+    def __getattr__(self, name: str) -> Any:
+        handler = self._handler
+        this = cast("Pipeline", self)
+        with self._opening:
+            if handler._pipeline is this:  # noqa: SLF001
+                pipeline = self._earlier.renewed(self._lock_type)
+                # In statements without a call, where CPython lets in no signal handler that logs:
+                # it would have been here itself.
+                if handler._pipeline is this:  # noqa: SLF001
+                    handler._pipeline = pipeline  # noqa: SLF001
+                    handler._wind_up_when_forgotten()  # noqa: SLF001
+                else:  # the queue is to tell the one that is used
+                    handler._pipeline.queue.attach(handler._pipeline.reports)  # noqa: SLF001
+        return getattr(handler._pipeline, name)  # noqa: SLF001

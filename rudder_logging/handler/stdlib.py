@@ -1,0 +1,138 @@
+"""What the standard library's logging asks of a handler, beside the handler's own business."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import traceback
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from ..exceptions import InvalidEventError
+
+__all__ = [
+    "OTHER_LOGGERS",
+    "OWN_LOGGERS",
+    "NoLock",
+    "complaint",
+    "filtered",
+    "holds_logging_lock",
+    "is_feedback",
+    "is_main_thread",
+    "tell_of_setup",
+    "to_thread",
+]
+
+_log = logging.getLogger("rudder_logging")
+_T = TypeVar("_T")
+
+OWN_LOGGERS = ("rudder_logging", "urllib3", "requests", "charset_normalizer")
+_MOST_NAMES = 1_000
+OTHER_LOGGERS: set[str] = set()
+"""Names of loggers that are known not to be among them, or below: most are asked often."""
+"""What the sender itself may log. From its own thread, nothing of this is ever shipped."""
+
+
+class NoLock:
+    """A handler's `lock` for those who take it, as `with handler.lock:`: it is always free.
+
+    A real one that is held while a process forks, or ends, would have to be waited for.
+    """
+
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:  # noqa: ARG002
+        """Return at once."""
+        return True
+
+    def release(self) -> None:
+        """Do nothing."""
+
+    def __enter__(self) -> bool:
+        return True
+
+    def __exit__(self, *exc_info: object) -> None:
+        pass
+
+    def _at_fork_reinit(self) -> None:
+        """Called by `Handler._at_fork_reinit`."""
+
+
+def complaint(record: logging.LogRecord, error: BaseException | None) -> str:
+    """What to print of a record that was not accepted: neither its message nor its arguments."""
+    where = f"{record.pathname}:{record.lineno}"
+    if isinstance(error, InvalidEventError):
+        return f"rudder_logging: event refused at {where}: {error}\n"
+    frames = "".join(traceback.format_tb(error.__traceback__ if error else None))
+    return f"rudder_logging: {type(error).__name__} for the event at {where}\n{frames}"
+
+
+def filtered(record: logging.LogRecord, passed: object) -> logging.LogRecord:
+    """The record to go on with: from Python 3.12, filters may replace it."""
+    return passed if isinstance(passed, logging.LogRecord) else record
+
+
+def is_feedback(record: logging.LogRecord, is_sender: Callable[[], bool]) -> bool:
+    """Whether a filter of the app's has made an event of what the sender itself logs."""
+    package = str(record.name).partition(".")[0]
+    if package not in OWN_LOGGERS:
+        if type(record.name) is str and len(OTHER_LOGGERS) < _MOST_NAMES:
+            OTHER_LOGGERS.add(record.name)
+        return False
+    return package == "rudder_logging" or is_sender()
+
+
+def holds_logging_lock() -> bool:
+    """Whether this thread holds the logging module's lock, as it does inside `dictConfig`."""
+    is_owned = getattr(getattr(logging, "_lock", None), "_is_owned", None)
+    return bool(is_owned and is_owned())
+
+
+def is_main_thread() -> bool:
+    """Tell if this is the thread in which Python lets signals be handled."""
+    return threading.current_thread() is threading.main_thread()
+
+
+def _show_debug_lines() -> None:
+    _log.setLevel(logging.DEBUG)
+    if not _log.hasHandlers():
+        _log.addHandler(logging.StreamHandler())
+
+
+_told_in_clear: set[str] = set()
+
+
+def tell_of_setup(
+    *, debug: bool, without_threads: bool, without_sigterm: bool, in_clear_to: str | None
+) -> None:
+    """Tell of what works, but not as the app's operators would want it; at DEBUG, of more.
+
+    Args:
+        debug: Show DEBUG lines.
+        without_threads: None may be started.
+        without_sigterm: It is to be taken over, and only the main thread could.
+        in_clear_to: Where events go without TLS; told once for all handlers that send there.
+    """
+    if debug:
+        _show_debug_lines()
+    if without_threads:
+        _log.warning(
+            "uWSGI runs without threads: events are sent by the calls that log them, which have "
+            "to wait; give uWSGI the option enable-threads"
+        )
+    if without_sigterm:
+        _log.warning(
+            "drain_on_sigterm does nothing for a handler that is made outside the main thread, "
+            "where Python lets nobody handle signals; make it in the main thread"
+        )
+    if in_clear_to is not None and in_clear_to not in _told_in_clear:
+        _told_in_clear.add(in_clear_to)
+        _log.warning(
+            "events and write key go over the network unencrypted: data_plane_url is http://; "
+            "use https://"
+        )
+
+
+async def to_thread(call: Callable[..., _T], *args: Any) -> _T:
+    """Make a call that may block, without blocking the event loop."""
+    import asyncio  # noqa: PLC0415 - costly, and loaded in such an app anyway
+
+    return await asyncio.to_thread(call, *args)

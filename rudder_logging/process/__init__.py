@@ -1,0 +1,1 @@
+"""The life of the process: forks, exits, signals and workers."""

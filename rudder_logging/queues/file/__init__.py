@@ -1,0 +1,351 @@
+"""The durable queue: a spool of JSON Lines, in which each line is a message as it will be sent.
+
+`put` returns after one `write` to a file, so what was logged survives the process. Delivery reads
+from the file: memory holds what is handed out, and little more. What a process leaves behind, the
+next one of the same source delivers. While the disk fails, messages wait in memory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from ...common.clock import monotonic, wait_until
+from ...common.locks import EndingLock, OrphanedError
+from ...exceptions import QueueFullError
+from ..base import Observer
+from ..settled import Kept
+from ..urls import SpoolUrl
+from .backlog import Backlog
+from .store import Store, sync
+
+__all__ = ["FileQueue"]
+
+_SECONDS_BETWEEN_LOOKS = 1.0
+_SECONDS_BETWEEN_SYNCS = 1.0
+_LONGEST_SEARCH = 0.5  # seconds in `get`, which the end of a process may wait for
+
+
+class FileQueue:
+    """An `EventQueue` in files. See there for what the methods promise.
+
+    Args:
+        url: Where, and within which bounds.
+        source: The write key, which tells this source from others, whose events never mix; behind
+            a blank, the data plane's URL.
+        max_events: How many may wait in memory while the disk fails.
+        max_bytes: Their size.
+
+    Raises:
+        ConfigError: The directory is not one that only this user can write to.
+    """
+
+    _observer: Observer
+
+    def __init__(self, url: SpoolUrl, source: str, *, max_events: int, max_bytes: int) -> None:
+        self._has_max_age = url.max_age is not None
+        self._syncs_later = url.fsync == "interval"
+        self._told: str | None = None  # the disk's fault that was reported
+        self._notes: deque[Callable[[], object]] = deque()  # to be told once the lock is free
+        self._store = Store(
+            url,
+            source,
+            max_events=max_events,
+            max_bytes=max_bytes,
+            report=self._note_fault,
+            remark=self._note_remark,
+        )
+        self._has_looked_at_others = False
+        self._backlog = Backlog(self._store, url.max_age, self._notes)
+        self._begin()
+
+    def _begin(self) -> None:
+        self._look_at = 0.0
+        self._timer: threading.Timer | None = None
+        # Looked up here, not at import: gevent may have patched it by now. Re-entrant, because a
+        # signal handler or a `__del__` may log an event while its thread is in here. What comes
+        # that way is set aside until whatever was interrupted has finished.
+        self._lock: Any = threading.RLock()
+        self._settled = threading.Condition(self._lock)
+        self._is_busy = False
+        self._aside = self._backlog.aside
+        self._kept = Kept()
+        self.acked = 0
+        """Number of messages that `ack` has forgotten. A plain number, read without a call."""
+
+    # The protocol's methods.
+
+    def attach(self, observer: Observer) -> None:
+        """See `EventQueue.attach`."""
+        self._observer = self._backlog.observer = observer
+
+    def begin_anew(self) -> None:
+        """See `EventQueue.begin_anew`."""
+        self._told = None
+        self._notes.clear()
+        self._backlog.begin_anew()
+        self._begin()
+        self._store.begin_anew()
+
+    def outlive_threads(self) -> None:
+        """The process begins to end: wait for no thread that is ended while it holds the lock."""
+        self._lock = EndingLock(self._lock)
+        self._settled = threading.Condition(self._lock)
+
+    def recover(self) -> None:
+        """See `EventQueue.recover`."""
+        with self._alone() as alone:
+            if alone:
+                self._look_around()
+                self._store.adopt()
+                self._backlog.read_ahead()
+                self._look_at_others()
+        self._tell()
+
+    def put(self, message: bytes) -> int:
+        """See `EventQueue.put`. On the disk, or in memory while the disk fails."""
+        is_kept = False
+        try:
+            with self._lock:
+                if self._is_busy:
+                    self._refuse_if_orphaned()
+                    waiting = self._backlog.count_in(message)
+                    is_kept = True  # before the call, after which a signal handler comes in
+                    self._aside.append(message)
+                    return waiting
+                self._is_busy = True
+                try:
+                    waiting = self._put_alone(message)
+                    is_kept = True
+                except QueueFullError:
+                    raise
+                except BaseException:  # a signal handler's, at any moment
+                    is_kept = self._store.holds(message)
+                    self._mend()
+                    raise
+                finally:
+                    self._is_busy = False
+            if self._notes:
+                self._tell()
+            if self._syncs_later and self._timer is None:
+                self._sync_soon()
+        except BaseException:
+            if is_kept:
+                self._kept.add(message)
+            raise
+        else:
+            return waiting
+
+    def _refuse_if_orphaned(self) -> None:
+        if getattr(self._lock, "is_orphaned", False):  # nobody will write what is aside
+            raise OrphanedError("a thread was ended while it used the queue")
+
+    def _put_alone(self, message: bytes) -> int:
+        try:
+            if monotonic() >= self._look_at:
+                self._look_around()
+            elif self._backlog.expires:
+                self._drop_expired()
+            if self._has_max_age and not self._store.has_room(len(message)):
+                self._backlog.expire_for(len(message))
+                self._settled.notify_all()
+            waiting = self._backlog.count_in(message)
+            self._store.append(message)
+            return waiting
+        finally:
+            if self._aside:
+                self._leave()
+
+    def __contains__(self, message: bytes) -> bool:
+        """Whether `put`, which did not return, has kept the message."""
+        with self._lock:
+            return self._kept.take(message) or message in self._aside or self._store.holds(message)
+
+    def get(self, max_bytes: int, overhead: int = 0) -> list[bytes]:
+        """See `EventQueue.get`."""
+        batch: list[bytes] = []
+        deadline = monotonic() + _LONGEST_SEARCH
+        goes_on = True
+        while goes_on:
+            goes_on = False
+            with self._alone() as alone:
+                if alone:
+                    if monotonic() >= self._look_at:
+                        self._look_around()
+                    self._drop_expired()  # but nothing handed out: this may be amid its delivery
+                    goes_on = self._backlog.expires and monotonic() < deadline
+                    if not goes_on:
+                        batch = self._backlog.hand_out(max_bytes, overhead)
+            self._tell()
+        return batch
+
+    def ack(self, count: int) -> int:
+        """See `EventQueue.ack`."""
+        with self._alone() as alone:
+            if not alone:
+                return 0
+            count = min(count, self._backlog.handed_out)
+            before = self._backlog.pending
+            try:
+                self._backlog.settle(count)
+            except BaseException:  # as in `put`
+                self._mend()
+                raise
+            finally:
+                self.acked += before - self._backlog.pending
+            self._backlog.read_ahead()
+            self._settled.notify_all()
+        self._tell()
+        return count
+
+    def evict(self, size: int) -> list[bytes] | None:
+        """See `EventQueue.evict`."""
+        evicted = None
+        with self._alone() as alone:
+            if alone:
+                evicted = self._backlog.make_room(size)
+                self._settled.notify_all()
+        # Nothing is told before the `put` that follows: until then, the ledger does not balance.
+        return evicted
+
+    @property
+    def evicted(self) -> int:
+        """Number that it has dropped so far; the queue in memory tells it, too."""
+        return self._backlog.evicted
+
+    def wait_for_room(self, size: int, timeout: float) -> bool:
+        """See `EventQueue.wait_for_room`."""
+        return self._wait(lambda: self._store.has_room(size), timeout)
+
+    def mark(self) -> int:
+        """See `EventQueue.mark`. What can be taken over by now is before it, too."""
+        self.recover()
+        return self._backlog.put
+
+    def wait_until_settled(self, mark: int, timeout: float) -> bool:
+        """See `EventQueue.wait_until_settled`."""
+        store, settled = self._store, self._backlog.settled
+        done = self._wait(lambda: settled.count >= mark and not store.has_adopted, timeout)
+        return done and not store.has_unread  # for which it makes no sense to wait
+
+    def waiting(self) -> int:
+        """See `EventQueue.waiting`."""
+        return self._backlog.pending - self._backlog.handed_out
+
+    def pending(self) -> tuple[int, int]:
+        """See `EventQueue.pending`."""
+        with self._lock:
+            return self._backlog.pending, self._backlog.pending_bytes
+
+    def close(self) -> None:
+        """See `EventQueue.close`."""
+        with self._alone() as alone:
+            if alone and not self._backlog.pending:
+                self._store.remove()
+        self._tell()
+
+    def abandon(self) -> list[bytes]:
+        """See `EventQueue.abandon`. What is on the disk stays there, for the next process."""
+        left: list[bytes] = []
+        with self._alone() as alone:
+            if alone:
+                left = self._backlog.leave()
+                if not self._backlog.pending:
+                    self._store.remove()
+                self._settled.notify_all()
+        self._tell()
+        return left
+
+    # One at a time.
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[bool]:
+        """Hold the lock; False: this very thread was interrupted while it held it."""
+        with self._lock:
+            if self._is_busy:
+                yield False
+                return
+            self._is_busy = True
+            try:
+                try:
+                    yield True
+                finally:
+                    self._leave()
+            except BaseException:  # as in `put`
+                self._mend()
+                raise
+            finally:
+                self._is_busy = False
+
+    def _leave(self) -> None:
+        while self._aside:
+            message = self._aside[0]
+            try:
+                self._store.append(message)
+                self._aside.popleft()
+            except BaseException:  # as in `put`
+                if message in self._aside and self._store.holds(message):
+                    self._aside.popleft()
+                raise
+
+    def _tell(self) -> None:
+        """Report what happened. No lock is held: callbacks may take any of the app's."""
+        with contextlib.suppress(IndexError):
+            while True:
+                self._notes.popleft()()
+
+    def _wait(self, condition: Callable[[], bool], timeout: float) -> bool:
+        with self._settled:
+            # If busy, this thread was interrupted in here: what it waits for goes on later.
+            wait_until(lambda: self._is_busy or condition(), self._settled, timeout)
+            return not self._is_busy and condition()
+
+    def _note_fault(self, fault: str | None) -> None:
+        """The disk fails, or is well again (None): until then, only the first fault is told."""
+        is_new, self._told = self._told is None, fault
+        self._notes.append(lambda: self._observer.storage_fault(fault, is_new=is_new))
+
+    def _note_remark(self, text: str) -> None:
+        self._notes.append(lambda: self._observer.remark(text))
+
+    def _mend(self) -> None:
+        self._backlog.mend()
+        self._settled.notify_all()
+
+    # From time to time.
+
+    def _look_around(self) -> None:
+        self._look_at = monotonic() + _SECONDS_BETWEEN_LOOKS
+        self._store.look()
+        self._drop_expired()
+
+    def _look_at_others(self) -> None:
+        """Once: whoever has mended a write key has events under the wrong one."""
+        if not self._has_looked_at_others:
+            self._has_looked_at_others = True
+            for left in self._store.look_at_others():
+                self._note_remark(f"{left.text}: {left.cure}")
+
+    def _drop_expired(self) -> None:
+        self._backlog.drop_expired()
+        self._settled.notify_all()
+
+    def _sync_soon(self) -> None:
+        """Not in the calling thread, which would have to wait for the disk."""
+        self._timer = threading.Timer(_SECONDS_BETWEEN_SYNCS, self._sync)
+        self._timer.daemon = True
+        try:
+            self._timer.start()
+        except RuntimeError:  # the interpreter is ending
+            self._sync()
+
+    def _sync(self) -> None:
+        self._timer = None
+        with self._alone() as alone:
+            file = self._store.file_to_sync() if alone else None
+        if (fault := sync(file)) is not None:
+            self._note_fault(fault.strerror)
+        self._tell()

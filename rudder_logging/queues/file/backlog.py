@@ -1,0 +1,295 @@
+"""What is pending in the durable queue: counted, read on, settled and dropped, without locks."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from functools import partial
+from time import time
+
+from ...events.encoding import utc_milliseconds
+from ...exceptions import QueueFullError
+from ..base import Observer
+from ..settled import Settled
+from .segments import Claim
+from .store import Entry, Store
+from .window import Window
+
+__all__ = ["Backlog"]
+
+_READ_AHEAD = 64 * 1024
+
+
+class Backlog:
+    """Messages in a store, and how far they got. Nothing here is safe for threads.
+
+    Args:
+        store: Where they are.
+        max_age: Seconds after which one is dropped that is not handed out; None: never.
+        notes: Takes what is to be told once the queue's lock is free.
+    """
+
+    observer: Observer
+    """Who hears of it at once."""
+
+    def __init__(
+        self, store: Store, max_age: float | None, notes: deque[Callable[[], object]]
+    ) -> None:
+        self._store = store
+        self._max_age = max_age
+        self._notes = notes
+        self.begin_anew()
+
+    def begin_anew(self) -> None:
+        """In a forked child: all of it is the parent's."""
+        self._window = Window()
+        self.put = 0
+        """How many of this process's own messages were put."""
+        self.settled = Settled()
+        """How many of these are settled."""
+        self.pending = self.pending_bytes = 0
+        """Messages that are known and not settled, and their size."""
+        self.aside: deque[bytes] = deque()
+        """Those that are still to be stored."""
+        self.expires = False
+        """There is more that is too old, perhaps: to look at all at once would take long."""
+        self.evicted = 0
+        """Number of messages that were dropped for others to have room."""
+
+    @property
+    def handed_out(self) -> int:
+        """How many are."""
+        return self._window.handed_out
+
+    # Counts.
+
+    def count_in(self, message: bytes) -> int:
+        """A message is to be stored. Returns how many wait then.
+
+        Raises:
+            QueueFullError: There is no room.
+        """
+        size = len(message)
+        if not self._store.has_room(size):
+            raise QueueFullError("the queue is full")
+        self.put += 1
+        self.pending += 1
+        self.pending_bytes += size
+        return self.pending - self._window.handed_out
+
+    def _forget(self, size: int) -> None:
+        self.pending -= 1
+        self.pending_bytes -= size
+
+    def mend(self) -> None:
+        """After an interruption: what was on its way to the window is still to be read."""
+        self._window.recount()
+        self._store.rewind(self._window)
+        self.recount()
+
+    def recount(self) -> None:
+        """Count again what is there: an interruption, or who removes files, may change that."""
+        unread, size = self._store.unread()
+        read = [entry.message for entry in self._window if entry.message is not None]
+        self.pending = unread + len(read) + len(self.aside)
+        self.pending_bytes = size + sum(map(len, read)) + sum(map(len, self.aside))
+        own = sum(entry.lines for entry in self._window if entry.is_own)
+        left = unread + own + len(self.aside)
+        self.settled.in_turn += self.put - left - self.settled.total
+
+    # From the disk to the listener.
+
+    def hand_out(self, max_bytes: int, overhead: int) -> list[bytes]:
+        """See `EventQueue.get`. While more `expires`, what has not been handed out yet is not."""
+        batch: list[bytes] = []
+        earlier = self._window.hand_back()
+        most = earlier if self.expires else None
+        left: int | None = max_bytes
+        while left is not None:
+            left = self._window.hand_out(batch, left, overhead, most)
+            if left is not None and not self._read_on(max(left, _READ_AHEAD)):
+                break
+        self.settle(0)
+        return batch
+
+    def _read_on(self, size: int) -> bool:
+        """Read messages of about so many bytes. False: there are none."""
+        entries = self._store.read(size)
+        self._take_in(entries)
+        self._window.append(entries)
+        self._count_lost()
+        return bool(entries)
+
+    def _take_in(self, entries: list[Entry]) -> None:
+        """Count what was read, and take from it what can't be sent."""
+        for entry in entries:
+            message = entry.message
+            if not entry.is_own:
+                self.pending += 1
+                self.pending_bytes += len(message or b"")
+                self.observer.count_adopted(1)
+            if entry.reason and message is not None:
+                entry.message = None
+                self._forget(len(message))
+                self.observer.count_dropped(1, entry.reason)
+                self._notes.append(partial(self.observer.unreadable, message, entry.reason))
+
+    def _count_lost(self) -> None:
+        if lost := self._store.take_lost():
+            self.observer.count_dropped(lost, "spool_lost")
+            self.recount()
+
+    def read_ahead(self) -> None:
+        """Have something pending as long as there is anything on the disk."""
+        while not self.pending and self._read_on(_READ_AHEAD):
+            self.settle(0)
+
+    def settle(self, count: int) -> None:
+        """Settle the oldest messages, and what is dropped among and right behind them."""
+        settled = self._window.settle(count)
+        for entry in settled:
+            if entry.message is not None:
+                self._forget(len(entry.message))
+        self.settled.in_turn += sum(entry.lines for entry in settled if entry.is_own)
+        self._store.settle(settled)
+
+    # Without delivery.
+
+    def make_room(self, size: int) -> list[bytes] | None:
+        """See `EventQueue.evict`.
+
+        Room on the disk comes by removing a segment, with all that is in it. What waits in one of
+        which something is handed out stays: to drop it would make no room.
+        """
+        if self._store.has_room(size):
+            return []
+        try:
+            if self._store.goes_to_memory:
+                evicted = self._evict_from_memory(size)
+            else:
+                evicted = self._evict_from_disk(size)
+        except BaseException:  # a signal handler's, at any moment
+            self.evicted += self._missing()
+            raise
+        self.read_ahead()
+        return evicted
+
+    def _missing(self) -> int:
+        """Count again, after an interruption. Returns how many were dropped and not counted."""
+        known = self.pending
+        self.recount()
+        return known - self.pending
+
+    def _count_out(self, messages: list[bytes]) -> None:
+        """Count what was evicted, in statements without a call: no signal handler divides them."""
+        number, size = len(messages), sum(map(len, messages))
+        self.pending -= number
+        self.pending_bytes -= size
+        self.evicted += number
+
+    def _evict_from_memory(self, size: int) -> list[bytes] | None:
+        found = self._store.evict_from_memory(size, self._window.give_back_memory())
+        if found is None:
+            return None
+        evicted, behind = found
+        self._drop_own(len(evicted), behind)
+        self._count_out(evicted)
+        return evicted
+
+    def _evict_from_disk(self, size: int) -> list[bytes] | None:
+        evicted: list[bytes] = []
+        has_made_some = False
+        for claim, number in self._store.removable(size, self._window.held):
+            messages = self._take_out(claim, number)
+            if messages is None:
+                break
+            has_made_some = True
+            evicted += messages
+        return evicted if has_made_some else None
+
+    def _take_out(self, claim: Claim, number: int) -> list[bytes] | None:
+        """Drop all of a segment, of which nothing is handed out. None: that can't be, now."""
+        unread = self._store.take_out(claim, number)
+        if unread is None:
+            return None
+        self._take_in(unread)
+        read, behind = self._window.take_out(claim, number)
+        lines = sum(entry.lines for entry in read)
+        if claim.is_own:
+            behind += self._store.unread_behind(claim, number)
+            self._drop_own(lines + len(unread), behind)
+        self._store.give_up(claim, lines)
+        dropped = [entry.message for entry in (*read, *unread) if entry.message is not None]
+        self._count_out(dropped)
+        self._count_lost()
+        return dropped
+
+    def _drop_own(self, number: int, behind: int) -> None:
+        """So many of our own are dropped, behind which so many are left, and what is aside."""
+        left = self.put - self.settled.total
+        self.settled.drop(number, left - number - behind - len(self.aside))
+
+    def drop_expired(self) -> None:
+        """Drop some of what waits and is too old."""
+        self.expires = False
+        if self._max_age is None:
+            return
+        oldest = utc_milliseconds(time() - self._max_age)
+        expired: list[bytes] = []
+        touched: dict[tuple[Claim | None, int], None] = {}
+        size = number = 0
+        try:
+            while (entry := self._first_waiting()) is not None and "" < entry.stamp < oldest:
+                if size >= _READ_AHEAD:
+                    self.expires = True
+                    break
+                message = self._store.drop(entry)
+                expired.append(message)
+                length = len(message)
+                # As in `_count_out`.
+                self.pending -= 1
+                self.pending_bytes -= length
+                size += length
+                number += 1
+                touched[entry.claim, entry.end[0]] = None
+                self._window.pass_by()
+            if expired:
+                self.settle(0)
+                self._remove_passed(touched)
+        except BaseException:  # as in `make_room`
+            number += self._missing()
+            raise
+        finally:
+            if number:
+                self.observer.count_dropped(number, "expired")
+                self._notes.append(partial(self.observer.tell_dropped, expired, "expired"))
+
+    def _first_waiting(self) -> Entry | None:
+        """The oldest message that is not handed out."""
+        while (entry := self._window.first()) is None and self._read_on(_READ_AHEAD):
+            pass
+        return entry
+
+    def _remove_passed(self, segments: Iterable[tuple[Claim | None, int]]) -> None:
+        """Remove those of which nothing is left, though something older is handed out."""
+        waiting = self._window.first()
+        for claim, number in segments:
+            is_needed = waiting is not None and (waiting.claim, waiting.end[0]) == (claim, number)
+            if claim is not None and not is_needed and (claim, number) not in self._window.held:
+                self._store.remove_dropped(claim, number)
+
+    def expire_for(self, size: int) -> None:
+        """Before a fresh message is refused, see whether what is too old can make room for it."""
+        self.drop_expired()
+        while self.expires and not self._store.has_room(size):
+            self.drop_expired()
+
+    def leave(self) -> list[bytes]:
+        """The process ends: leave everything on the disk; what could not get there is returned."""
+        left, unread = self._store.leave()
+        for message in left:
+            self._forget(len(message))
+        self._drop_own(unread, 0)
+        self._window.recount()
+        self.settle(0)
+        return left

@@ -1,0 +1,152 @@
+"""A spool's files: their names, their owners, and the note of progress."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import re
+from typing import NamedTuple
+
+from ...common.private_files import open_file
+
+__all__ = [
+    "Note",
+    "Origin",
+    "Position",
+    "first_note",
+    "hash_of",
+    "is_locked",
+    "is_source",
+    "locks",
+    "name_of_progress",
+    "name_of_segment",
+    "note_of",
+    "parse_name",
+    "read_note",
+    "settled_in",
+    "sizes_of",
+]
+
+Position = tuple[int, int]
+"""A segment's number, and an offset in it."""
+
+
+def hash_of(source: str) -> str:
+    """The name of a source's directory, which gives nothing away."""
+    return hashlib.sha256(source.encode()).hexdigest()[:32]
+
+
+def is_source(name: str) -> bool:
+    """Tell if a directory of that name in a spool is a source's."""
+    return re.fullmatch(r"[0-9a-f]{32}", name) is not None
+
+
+def name_of_segment(owner: str, number: int) -> str:
+    """The file's name."""
+    return f"{owner}.{number:08d}.jsonl"
+
+
+def name_of_progress(owner: str) -> str:
+    """The name of the file that says how far an owner's segments are settled, and is locked."""
+    return f"{owner}.progress"
+
+
+def parse_name(name: str) -> tuple[str, int | None] | None:
+    """The owner, and the segment's number if it is one; None: the file is not the spool's."""
+    found = re.fullmatch(r"(\d{20}-\d+-[0-9a-f]{8})\.(?:(\d{8,})\.jsonl|progress)", name)
+    return None if found is None else (found[1], int(found[2]) if found[2] else None)
+
+
+def sizes_of(directory: str, owner: str) -> dict[int, int]:
+    """The sizes of an owner's segments, by number."""
+    sizes = {}
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            parsed = parse_name(entry.name)
+            if parsed is not None and parsed[0] == owner and parsed[1] is not None:
+                sizes[parsed[1]] = entry.stat(follow_symlinks=False).st_size
+    return sizes
+
+
+def note_of(settled: Position) -> bytes:
+    """What says in the file of progress that all before a position is settled."""
+    return b"%08d %020d\n" % settled
+
+
+def settled_in(note: bytes) -> Position:
+    """The position that a note names; the first one, if it is none."""
+    found = re.match(rb"(\d{8,}) (\d{20})\n", note)
+    return (int(found[1]), int(found[2])) if found else (0, 0)
+
+
+class Origin(NamedTuple):
+    """Whose events they are, for those who come later; it gives no secret away."""
+
+    key: str
+    """A hash of the write key."""
+    destination: str
+    """Scheme and host of the data plane."""
+
+
+def first_note(origin: Origin) -> bytes:
+    """Text of a file of progress at first; later notes leave the second line.
+
+    It is at its full length, so that later notes need no room on a disk that is full.
+    """
+    return note_of((0, 0)) + " ".join(origin).encode() + b"\n"
+
+
+class Note(NamedTuple):
+    """The content of a file of progress."""
+
+    settled: Position
+    origin: Origin | None
+    """None: it does not say that, being of an earlier version, or made by who took over."""
+
+
+def read_note(path: str) -> Note:
+    """Read a file of progress; if there is none, nothing is settled.
+
+    Raises:
+        OSError: It can't be read.
+    """
+    try:
+        file = open_file(path, os.O_RDONLY, mends=False)
+    except FileNotFoundError:
+        return Note((0, 0), None)
+    try:
+        text = os.pread(file, 1_000, 0)
+    finally:
+        os.close(file)
+    _, _, rest = text.partition(b"\n")
+    found = re.match(r"([0-9a-f]{32}) (https?://[\w.:\[\]%-]+|)\n", rest.decode("ascii", "replace"))
+    return Note(settled_in(text), None if found is None else Origin(found[1], found[2]))
+
+
+def is_locked(path: str) -> bool:
+    """Tell if a process holds a lock on a file. The look itself lasts microseconds.
+
+    Raises:
+        OSError: It can't be opened.
+    """
+    try:
+        file = open_file(path, os.O_RDONLY, mends=False)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(file)
+    return False
+
+
+def locks(file: int) -> bool:
+    """Whether the file is ours now, and still has its name."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return os.fstat(file).st_nlink > 0

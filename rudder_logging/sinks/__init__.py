@@ -1,0 +1,1 @@
+"""Sinks: they take batches of messages over the network."""

@@ -1,0 +1,1 @@
+"""RudderStack's gateway over HTTP."""
