@@ -22,7 +22,8 @@ from rudder_logging.config import (
     parse_option,
 )
 from rudder_logging.exceptions import ConfigError, UnknownOptionError
-from rudder_logging.queues.base import VERBS, open_queue
+from rudder_logging.queues import open_queue
+from rudder_logging.queues.base import VERBS
 
 KEY = "s3cret-write-key"
 URL = "https://example.dataplane.rudderstack.com"

@@ -33,8 +33,7 @@ from rudder_logging.dataplane.faults import Fault
 from rudder_logging.dataplane.gateway import Verdict as Said
 from rudder_logging.delivery.retry import RetryPolicy, Trouble
 from rudder_logging.sinks.gateway.body import FRAME, MESSAGE_OVERHEAD, body_of
-from rudder_logging.sinks.gateway.outcomes import Verdict, judge
-from rudder_logging.sinks.gateway.transport import Answer
+from rudder_logging.sinks.gateway.outcomes import Answer, Verdict, judge
 
 from .conftest import WRITE_KEY, MakeHandler, Wire
 
@@ -714,7 +713,7 @@ def test_dead_letters_stay_where_they_were_when_the_app_goes_elsewhere(
 
 FULL_DISK = """
 import resource, sys
-from rudder_logging.delivery.reports import DeadLetters
+from rudder_logging.delivery.dead_letters import DeadLetters
 
 letters = DeadLetters(sys.argv[1])
 letters.append(b'{"n":1}', 400, "x")
@@ -756,7 +755,7 @@ def test_dead_letters_are_the_owner_s_only_whoever_made_the_file(
 OTHER_S_FILE = """
 import os
 from rudder_logging import Config
-from rudder_logging.sinks.gateway.transport import check_files
+from rudder_logging.handler.files import check_files
 
 if os.geteuid() == 0:
     os.seteuid(65534)

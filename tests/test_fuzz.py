@@ -30,7 +30,7 @@ from rudder_logging import (
 from rudder_logging.config import ALIASES, OPTIONS
 from rudder_logging.dataplane import LocalDataPlane, gateway
 from rudder_logging.events.table import validate
-from rudder_logging.sinks.gateway.transport import Answer
+from rudder_logging.sinks.gateway.outcomes import Answer
 
 from .conftest import WRITE_KEY, MakeHandler, Wire, examples
 from .test_encoding import (

@@ -22,7 +22,7 @@ from rudder_logging import RudderHandler
 from rudder_logging.cli._common import ExitCode
 from rudder_logging.common.private_files import make_directories, make_temporary, open_file
 from rudder_logging.dataplane import LocalDataPlane
-from rudder_logging.delivery.reports import DeadLetters
+from rudder_logging.delivery.dead_letters import DeadLetters
 from rudder_logging.exceptions import ConfigError
 
 from .cli.command import run as run_command

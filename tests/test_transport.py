@@ -36,8 +36,10 @@ from rudder_logging import (
     OutcomeUnknownError,
 )
 from rudder_logging.dataplane import LocalDataPlane
+from rudder_logging.handler.files import check_files
 from rudder_logging.sinks.gateway.network_errors import Attempt, meaning
-from rudder_logging.sinks.gateway.transport import Answer, HttpTransport, check_files
+from rudder_logging.sinks.gateway.outcomes import Answer
+from rudder_logging.sinks.gateway.transport import HttpTransport
 
 from .conftest import WRITE_KEY, MakeHandler, Wire
 

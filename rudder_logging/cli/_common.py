@@ -15,6 +15,7 @@ from ..common.printable import printable, printable_json
 from ..config import OPTIONS, Config, parsers
 from ..events.table import nearest
 from ..exceptions import ConfigError
+from ..handler.files import check_files
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -160,8 +161,6 @@ def load_config(**given: Any) -> Config:
     try:
         config = Config.load(**given)
         if config.ca_bundle or config.client_cert:
-            from ..sinks.gateway.transport import check_files  # noqa: PLC0415 - it imports requests
-
             check_files(config)
     except ConfigError as error:
         raise BadInputError(str(error)) from None

@@ -25,7 +25,8 @@ from ..handler import pipeline
 from ..handler.pipeline import Pipeline
 from ..queues import EventQueue
 from ..queues.memory import MemoryQueue
-from ..sinks.gateway.transport import Answer, Transport
+from ..sinks.gateway.outcomes import Answer
+from ..sinks.gateway.transport import Transport
 from ._common import BadInputError
 
 __all__ = ["Applied", "apply", "disarmed"]

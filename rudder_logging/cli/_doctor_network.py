@@ -22,9 +22,20 @@ from ..exceptions import (
     OutcomeUnknownError,
     TransportError,
 )
+from ..handler.files import check_files
 from ..sinks.gateway.body import WITHOUT_EVENTS
-from ..sinks.gateway.outcomes import CURES, DISABLED, SETTLING, SPOILT, Verdict, judge, said, shown
-from ..sinks.gateway.transport import Answer, HttpTransport, Look, check_files
+from ..sinks.gateway.outcomes import (
+    CURES,
+    DISABLED,
+    SETTLING,
+    SPOILT,
+    Answer,
+    Verdict,
+    judge,
+    said,
+    shown,
+)
+from ..sinks.gateway.transport import HttpTransport, Look
 from ._doctor_findings import Finding, Severity
 
 __all__ = ["examine", "masked"]

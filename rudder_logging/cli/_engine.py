@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..checks.plan import TrackingPlan
 from ..common.clock import monotonic
-from ..delivery.reports import DeadLetters
+from ..delivery.dead_letters import DeadLetters
 from ..exceptions import ConfigError, InvalidEventError
 from ..handler.before_send import before_send
 from ..sinks.gateway.body import FRAME, MESSAGE_OVERHEAD

@@ -20,8 +20,8 @@ from ..delivery.sender import Delivery
 from ..exceptions import DeliveryError, OutcomeUnknownError, RefusedError
 from ..queues import MemoryQueue
 from ..sinks.gateway.body import FRAME, MESSAGE_OVERHEAD
-from ..sinks.gateway.outcomes import shown
-from ..sinks.gateway.transport import Answer, HttpTransport
+from ..sinks.gateway.outcomes import Answer, shown
+from ..sinks.gateway.transport import HttpTransport
 from ._common import BadInputError, quiet
 
 __all__ = ["Shipper"]

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, get_args
 
+from ..common.dictconfig import resolved
 from ..events.table import nearest
 from ..exceptions import ConfigError, UnknownOptionError
 from . import parsers
@@ -326,7 +327,7 @@ def parse_option(name: str, value: Any) -> Any:
 
 def _parse(field: dataclasses.Field[Any], value: Any, called: str) -> Any:
     try:
-        return field.metadata["parse"](parsers.resolved(value))
+        return field.metadata["parse"](resolved(value))
     except ValueError as error:
         raise ConfigError(f"{called} {error}") from None
     except Exception as error:  # noqa: BLE001

@@ -10,7 +10,6 @@ import importlib
 import json
 import math
 import os
-import sys
 import threading
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -39,7 +38,6 @@ __all__ = [
     "positive_seconds",
     "proxies",
     "queue",
-    "resolved",
     "seconds",
     "write_key",
 ]
@@ -52,22 +50,6 @@ _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
 
 Parser = Callable[[Any], Any]
-
-
-def resolved(value: Any) -> Any:
-    """Plain containers of `dictConfig`'s, with the values that `ext://` and `cfg://` stand for.
-
-    Its own containers resolve them only where a value is looked up one by one.
-    """
-    config = sys.modules.get("logging.config")
-    if config is None:
-        return value
-    if isinstance(value, config.ConvertingDict):
-        return {key: resolved(value[key]) for key in list(value)}
-    if isinstance(value, (config.ConvertingList, config.ConvertingTuple)):
-        items = [resolved(value[index]) for index in range(len(value))]
-        return items if isinstance(value, list) else tuple(items)
-    return value
 
 
 def optional(parse: Parser) -> Parser:

@@ -17,10 +17,11 @@ from typing import Any
 
 from ..common.clock import monotonic
 from ..common.locks import EndingLock
+from ..common.stderr import tell_undelivered
 from ..queues.base import EventQueue
 from ..sinks.gateway.body import FRAME, MESSAGE_OVERHEAD
 from .ledger import Ledger, Stats
-from .reports import Reports, tell_undelivered
+from .reports import Reports
 from .retry import RetryPolicy
 from .sender import Delivery
 

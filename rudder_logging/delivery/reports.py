@@ -6,35 +6,26 @@ called with a lock held, because logging and callbacks may take any lock of the 
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import os
-import stat
-import sys
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from time import time
 from typing import Any
 
 import orjson
 
 from ..common.clock import monotonic
 from ..common.printable import printable
-from ..common.private_files import open_file, refusal
-from ..events.encoding import utc_milliseconds
+from ..common.stderr import tell_undelivered, undelivered
 from ..events.table import DOCUMENTED_EVENT_BYTES
-from ..exceptions import ConfigError, DeliveryError, RefusedError, ShutdownError
+from ..exceptions import DeliveryError, RefusedError
+from .dead_letters import DeadLetters
 from .ledger import Ledger
 from .retry import Trouble
 
 __all__ = [
-    "DeadLetters",
     "Reports",
-    "check_dead_letters",
     "decode",
     "message_id",
-    "tell_undelivered",
-    "to_stderr",
 ]
 
 _log = logging.getLogger("rudder_logging")
@@ -61,114 +52,6 @@ def decode(message: bytes) -> dict[str, Any]:
 def message_id(message: bytes) -> str:
     """The id of a queued message, for a log line."""
     return printable(str(decode(message).get("messageId")))
-
-
-def to_stderr(text: str) -> None:
-    """Write to stderr, if there is one: logging may be gone, or be what is complained of.
-
-    A process may have closed it, and have opened a file that was given its number. Python's files
-    are not inherited by other programs; a stderr always is.
-    """
-    stream = sys.stderr
-    with contextlib.suppress(Exception):
-        if stream is None or (_is_stderr_by_number(stream) and not os.get_inheritable(_STDERR)):
-            return
-        stream.write(text)
-        stream.flush()
-
-
-_STDERR = 2
-
-
-def _is_stderr_by_number(stream: Any) -> bool:
-    try:
-        return os.name == "posix" and stream.fileno() == _STDERR
-    except (AttributeError, OSError, ValueError):  # no file
-        return False
-
-
-def tell_undelivered(number: int, holding: str | None) -> None:
-    """Say in one line that the process ends with so many events undelivered, and why."""
-    to_stderr(f"rudder_logging: {_undelivered(number, holding)}\n")
-
-
-def _undelivered(number: int, holding: str | None) -> ShutdownError:
-    return ShutdownError(
-        f"{number} events were not delivered before the process ended"
-        + (f"; they were held: {holding}" if holding else "")
-    )
-
-
-class DeadLetters:
-    """A JSON Lines file of `{message, status, reason, refusedAt}`, readable by its owner only.
-
-    Each line is one write in append mode under a lock of the operating system, so several
-    processes may share the file.
-    """
-
-    def __init__(self, path: str) -> None:
-        self._path = path
-
-    def append(self, message: bytes, status: int, reason: str) -> None:
-        """Add one event.
-
-        Args:
-            message: As JSON.
-            status: What the server answered; 0: it was not asked.
-            reason: In the server's words, or ours.
-
-        Raises:
-            OSError: It can't be written, or not without others being able to read it.
-        """
-        tail = {"status": status, "reason": reason, "refusedAt": utc_milliseconds(time())}
-        line = b'{"message":' + message + b"," + orjson.dumps(tail)[1:] + b"\n"
-        # Whoever made it, a tool that rotates logs perhaps: others can't read it from then on.
-        descriptor = open_file(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-        try:
-            _lock_file(descriptor)
-            _append_all(descriptor, line, os.fstat(descriptor).st_size)
-        finally:
-            os.close(descriptor)
-
-
-def check_dead_letters(path: str) -> None:
-    """Raises: ConfigError: It is a file of another user, or a link, which might lead to one."""
-    words = refusal(path)
-    if words is None:
-        return
-    found = os.lstat(path)
-    if not stat.S_ISLNK(found.st_mode) and os.geteuid() not in (0, found.st_uid):
-        others = " that others can read" if found.st_mode & 0o077 else ""
-        raise ConfigError(
-            f"dead_letter names a file of another user{others}: {path}; "
-            "have it made yours, with permissions for nobody else (0600)"
-        )
-    if not stat.S_ISFIFO(found.st_mode):  # which is told when it is needed: it may be a file then
-        raise ConfigError(f"dead_letter names {path}, but {words}; name a file of your own")
-
-
-def _append_all(descriptor: int, line: bytes, size: int) -> None:
-    """Write a line to a locked file of that size; if the disk ends in it, take it back."""
-    written = 0
-    try:
-        while written < len(line):
-            written += os.write(descriptor, line[written:])
-    except BaseException:
-        # Else the next line would be glued to it. Without a lock, somebody's may stand behind it.
-        if written and os.fstat(descriptor).st_size == size + written:
-            with contextlib.suppress(OSError):
-                os.ftruncate(descriptor, size)
-        raise
-
-
-def _lock_file(descriptor: int) -> None:
-    """Exclude other processes until the descriptor is closed; without a way to, go on."""
-    try:
-        import fcntl  # noqa: PLC0415 - POSIX only
-    except ImportError:  # pragma: no cover - Windows
-        return
-    with contextlib.suppress(OSError):  # a file system without locks
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
 
 
 class Reports:
@@ -316,7 +199,7 @@ class Reports:
             holding: Why they were held, if they were.
             tell: Says so for this handler, or for several.
         """
-        error = _undelivered(len(messages), holding)
+        error = undelivered(len(messages), holding)
         tell(len(messages), holding)
         if self._on_drop is not None:
             for message in messages:

@@ -6,11 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Protocol
 
-__all__ = ["LONGEST_IDLE", "Patience", "RetryPolicy", "Trouble"]
-
-LONGEST_IDLE = 60.0
-"""Seconds for which a connection is idle, and is used again all the same. What stands before a data
-plane forgets one after 4 to 15 minutes without a word, and its next upload gets no answer."""
+__all__ = ["Patience", "RetryPolicy", "Trouble"]
 
 
 @dataclass(frozen=True)

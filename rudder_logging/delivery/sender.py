@@ -27,7 +27,9 @@ from ..sinks.gateway.body import FRAME, MESSAGE_OVERHEAD, WITHOUT_EVENTS, body_o
 from ..sinks.gateway.guard import kept_back
 from ..sinks.gateway.outcomes import (
     CURES,
+    LONGEST_IDLE,
     SETTLING,
+    Answer,
     PathDoubt,
     Result,
     Verdict,
@@ -40,10 +42,10 @@ from ..sinks.gateway.outcomes import (
 from .batch_limit import BatchLimit, TimeLimit, Trip
 from .ledger import Ledger
 from .reports import Reports
-from .retry import LONGEST_IDLE, Patience, RetryPolicy
+from .retry import Patience, RetryPolicy
 
 if TYPE_CHECKING:  # it imports requests, which importing the package must not
-    from ..sinks.gateway.transport import Answer, Transport
+    from ..sinks.gateway.transport import Transport
 
 __all__ = ["Delivery"]
 

@@ -13,7 +13,7 @@ from typing import Any
 from pythonjsonlogger.orjson import OrjsonFormatter
 
 from .._version import __version__
-from ..config.parsers import resolved
+from ..common.dictconfig import resolved
 from .compiled import ENCODERS, compile_encoder
 from .context import innermost
 from .encoding import dumps

@@ -18,16 +18,17 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..common.clock import monotonic
+from ..common.stderr import to_stderr
 from ..config import Config
 from ..config.parsers import LONGEST_WAIT
 from ..delivery.ledger import Ledger, Stats
-from ..delivery.reports import to_stderr
 from ..events.formatter import Defaults, RudderFormatter
 from ..events.records import RECORD_IDS, FormattedNameError
 from ..events.table import DOCUMENTED_EVENT_BYTES, check_size
 from ..exceptions import QueueFullError
 from ..process import lifecycle
 from .before_send import before_send, edited_line
+from .files import check_files
 from .stdlib import (
     OTHER_LOGGERS,
     NoLock,
@@ -108,7 +109,7 @@ class RudderHandler(logging.Handler):
         self.config = Config.load(write_key=write_key, data_plane_url=data_plane_url, **options)
         # Not with the package, to keep that cheap. And in the app's thread: were it imported by
         # the listener, a fork meanwhile would leave the child waiting for the import for ever.
-        from ..sinks.gateway.transport import HttpTransport, check_files  # noqa: PLC0415
+        from ..sinks.gateway.transport import HttpTransport  # noqa: PLC0415
         from .pipeline import Pipeline  # noqa: PLC0415
 
         check_files(self.config)

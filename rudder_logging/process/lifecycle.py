@@ -13,18 +13,15 @@ import os
 import sys
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from time import sleep
 from types import FrameType, ModuleType
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import Any, Protocol, cast
 
 from ..common.clock import monotonic
-from ..delivery.reports import tell_undelivered
+from ..common.stderr import tell_undelivered
 from ..events.ids import MOMENTS
 from .workers import deliver_before_rq_exits, keep_in_celery
-
-if TYPE_CHECKING:  # it imports logging.handlers, which importing the package need not
-    from ..delivery.listener import BatchListener
 
 __all__ = [
     "add_forkable",
@@ -50,6 +47,55 @@ class Forkable(Protocol):
         ...
 
 
+class _Queue(Protocol):
+    def pending(self) -> tuple[int, int]:
+        """How many events are not settled, and their bytes."""
+        ...
+
+
+class Listener(Protocol):
+    """Whoever delivers what a handler has queued."""
+
+    @property
+    def queue(self) -> _Queue:
+        """The handler's."""
+        ...
+
+    @property
+    def retired(self) -> bool:
+        """It takes no more events."""
+        ...
+
+    @property
+    def shutdown_timeout(self) -> float:
+        """Seconds that it has at the end of the process."""
+        ...
+
+    def ensure_running(self) -> bool:
+        """Start its thread, unless it runs."""
+        ...
+
+    def enqueue_sentinel(self) -> None:
+        """Have it end when the queue is empty."""
+        ...
+
+    def outlive_threads(self) -> None:
+        """Called at the end of the process, before its thread is waited for."""
+        ...
+
+    def telling_of_bugs(self) -> contextlib.AbstractContextManager[None]:
+        """What the block raises is told, and goes no further."""
+        ...
+
+    def finish(self, deadline: float, tell: Callable[[int, str | None], object] = ...) -> object:
+        """Deliver what is queued until that moment, or count it."""
+        ...
+
+    def disown(self) -> None:
+        """Called in a forked child."""
+        ...
+
+
 class Closable(Protocol):
     """A handler of ours."""
 
@@ -59,7 +105,7 @@ class Closable(Protocol):
 
 
 _forkables: weakref.WeakSet[Forkable] = weakref.WeakSet()
-_listeners: weakref.WeakSet[BatchListener] = weakref.WeakSet()
+_listeners: weakref.WeakSet[Listener] = weakref.WeakSet()
 ending_since: float | None = None
 """The monotonic time at which the process began to end: no thread can be relied on then."""
 seconds_kept = 0.0
@@ -74,7 +120,7 @@ _ended_since: float | None = None
 _drains_for_sigterm = False
 
 
-def add_listener(listener: BatchListener) -> None:
+def add_listener(listener: Listener) -> None:
     """At the end of the process, wait for it."""
     _listeners.add(listener)
 
@@ -121,7 +167,7 @@ def forkables() -> list[Forkable]:
     return list(_forkables)
 
 
-def listeners() -> list[BatchListener]:
+def listeners() -> list[Listener]:
     """All of them that are alive."""
     return list(_listeners)
 
@@ -178,7 +224,7 @@ def _text(value: object) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
 
 
-def wind_up(listener: BatchListener) -> None:
+def wind_up(listener: Listener) -> None:
     """Its handler was forgotten without being closed: still deliver, then end."""
     if ending_since is not None:
         listener.finish(ending_since)  # no thread can be started, nor waited for

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from .base import EventQueue, open_queue
+from .base import EventQueue
 from .memory import MemoryQueue
+from .opening import open_queue
 
 __all__ = ["EventQueue", "MemoryQueue", "open_queue"]

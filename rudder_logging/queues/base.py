@@ -1,10 +1,10 @@
-"""The queue protocol, and `open_queue`, which turns the option into a queue."""
+"""The queue protocol, and what a queue tells."""
 
 from __future__ import annotations
 
 from typing import Protocol
 
-__all__ = ["VERBS", "EventQueue", "Observer", "open_queue"]
+__all__ = ["VERBS", "EventQueue", "Observer"]
 
 
 class Observer(Protocol):
@@ -135,32 +135,3 @@ class EventQueue(Protocol):
 
 VERBS = tuple(name for name in vars(EventQueue) if not name.startswith("_"))
 """What a queue object must have."""
-
-
-def open_queue(
-    option: str | EventQueue, *, source: str, max_events: int, max_bytes: int
-) -> EventQueue:
-    """Make the queue that the option `queue` names; a queue object is returned as it is.
-
-    Args:
-        option: A URL (see `urls`), or a queue.
-        source: The write key, which tells this handler's events from those of others; behind a
-            blank, the data plane's URL.
-        max_events: How many events may be in memory.
-        max_bytes: Their size.
-
-    Raises:
-        ConfigError: Events would not be safe where the URL says.
-    """
-    if not isinstance(option, str):
-        return option
-    from .urls import parse_queue_url  # noqa: PLC0415 - the protocol does not need it
-
-    url = parse_queue_url(option)
-    if url is None:
-        from .memory import MemoryQueue  # noqa: PLC0415 - the protocol does not need its makers
-
-        return MemoryQueue(max_events=max_events, max_bytes=max_bytes)
-    from .file import FileQueue  # noqa: PLC0415 - only where there are POSIX locks
-
-    return FileQueue(url, source, max_events=max_events, max_bytes=max_bytes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 from ..common.clock import monotonic
@@ -169,7 +169,7 @@ def settle(*, for_good: bool = False) -> None:
 def _waiting() -> list[BatchListener]:
     """Those with events that may not leave at present."""
     found = []
-    for listener in lifecycle.listeners():
+    for listener in cast("list[BatchListener]", lifecycle.listeners()):
         with contextlib.suppress(Exception):  # a queue object of the app's may raise anything
             if listener.queue.pending()[0] and listener.is_kept_back:
                 found.append(listener)

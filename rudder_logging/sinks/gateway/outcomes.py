@@ -9,18 +9,16 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from ...exceptions import ConnectionFailedError, DeliveryError, OutcomeUnknownError
-
-if TYPE_CHECKING:  # it imports requests, which importing the package must not
-    from .transport import Answer
 
 __all__ = [
     "CURES",
     "DISABLED",
+    "LONGEST_IDLE",
     "SETTLING",
     "SPOILT",
+    "Answer",
     "PathDoubt",
     "Result",
     "Verdict",
@@ -30,6 +28,19 @@ __all__ = [
     "said",
     "shown",
 ]
+
+LONGEST_IDLE = 60.0
+"""Seconds for which a connection is idle, and is used again all the same. What stands before a data
+plane forgets one after 4 to 15 minutes without a word, and its next upload gets no answer."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back: status, the body's beginning, and Retry-After in seconds."""
+
+    status: int
+    text: str = ""
+    retry_after: float | None = None
 
 
 class Verdict(enum.Enum):

@@ -29,30 +29,21 @@ import urllib3.exceptions
 
 from ..._version import __version__
 from ...common.clock import monotonic, wall_time
+from ...common.given_files import fault_of_file
 from ...config import Config
-from ...delivery.reports import check_dead_letters
-from ...delivery.retry import LONGEST_IDLE
-from ...exceptions import ConfigError, HeldError, KeptBackError, TransportError
+from ...exceptions import HeldError, KeptBackError, TransportError
 from .compression import compress
 from .guard import check_url, is_loopback
 from .network_errors import Attempt, meaning
+from .outcomes import LONGEST_IDLE, Answer
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
-__all__ = ["Answer", "HttpTransport", "Look", "Transport", "check_files"]
+__all__ = ["HttpTransport", "Look", "Transport"]
 
 _WORDS = 200  # characters of a server's answer that are kept, for reports
 _LONGEST_ANSWER = 4096  # bytes; the gateway's are under 100, only a stranger's page has more
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What came back: status, the body's beginning, and Retry-After in seconds."""
-
-    status: int
-    text: str = ""
-    retry_after: float | None = None
 
 
 @dataclass(frozen=True)
@@ -84,27 +75,6 @@ class Transport(Protocol):
             HeldError: It can't be sent as things are configured.
         """
         ...
-
-
-def check_files(config: Config) -> None:
-    """Raises: ConfigError: A certificate file is not there; others can read the dead letters."""
-    for option in ("ca_bundle", "client_cert"):
-        given = getattr(config, option)
-        for path in given if isinstance(given, tuple) else (given,):
-            fault = path and _fault_of_file(option, path)
-            if fault:
-                raise ConfigError(fault)
-    if config.dead_letter:
-        check_dead_letters(config.dead_letter)
-
-
-def _fault_of_file(name: str, path: str) -> str | None:
-    """Name the fault of a file that has to be read; None: nothing is known."""
-    if not os.path.exists(path):  # noqa: PTH110
-        return f"{name} names a file that does not exist: {path}"
-    if not os.access(path, os.R_OK):
-        return f"{name} names a file that can't be read: {path}"
-    return None
 
 
 def _fault_of_key_log() -> str | None:
@@ -237,9 +207,9 @@ class HttpTransport:
             names = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
             variable = next((name for name in names if os.environ.get(name)), names[0])
             option = "ca_bundle" if self._verify == verified_by else variable
-            faults.append(_fault_of_file(option, verified_by))
+            faults.append(fault_of_file(option, verified_by))
         certificate = self._cert if isinstance(self._cert, tuple) else (self._cert,)
-        faults += (_fault_of_file("client_cert", path) for path in certificate if path)
+        faults += (fault_of_file("client_cert", path) for path in certificate if path)
         return next(filter(None, faults), None)
 
     def _settings(self, timeout: float | None) -> dict[str, Any]:
