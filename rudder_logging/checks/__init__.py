@@ -1,1 +1,9 @@
-"""Checks of events beyond what the server refuses, for tools and tests."""
+"""Checks beyond those of a data plane, for tools and tests: no event is delivered by way of them.
+
+In comes a message; out go sentences about it. They name fields and columns, never values.
+
+- `plan.py`: a tracking plan: the events that an app may send
+- `schemas.py`: the JSON Schemas in it
+- `warehouse.py`: columns and tables that a warehouse would drop or rename
+- `keywords.py`: words of its SQL
+"""

@@ -7,9 +7,10 @@
   `_stored.py`, from lines to messages; `_progress.py`, how far; `_display.py`, the bar
 - `_shipper.py`: messages that are ready, to the data plane; `_moments.py`: when they happened
 - behind `_doctor.py`: `_doctor_config.py`, the app's configuration in force; `_doctor_visit.py`,
-  the round; `_doctor_logging.py`, `_doctor_remarks.py` and `_doctor_tree.py`, an event's way
-  through the logging tree; `_doctor_network.py`, `_doctor_disk.py` and `_doctor_messages.py`, the
-  other places; `_doctor_findings.py` and `_doctor_report.py`, what comes of it
+  the round; `_doctor_logging.py`, `_doctor_remarks.py`, `_doctor_probes.py` and `_doctor_tree.py`,
+  an event's way through the logging tree; `_doctor_network.py`, `_doctor_disk.py`,
+  `_doctor_messages.py`, `_doctor_celery.py` and `_doctor_sigterm.py`, the other places;
+  `_doctor_findings.py` and `_doctor_report.py`, what comes of it
 - behind `_spool.py`: `_holdings.py`, who holds what; `_erasure.py`, and how it goes
 """
 

@@ -1,1 +1,8 @@
-"""Small helpers that every room may import."""
+"""Small helpers that every room may import; they know nothing of events or of other rooms.
+
+- `dictconfig.py`: containers as `dictConfig` hands them over
+- `clock.py`: clocks that an app's tests can't freeze
+- `locks.py`: locks for the end of the process
+- `private_files.py`: files that are ours alone; `given_files.py`: files that options name
+- `printable.py`: text that steers no terminal; `stderr.py`: lines for when logging is gone
+"""

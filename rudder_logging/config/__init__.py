@@ -2,6 +2,8 @@
 
 The handler's keywords, the package's settings, the `RUDDER_<NAME>` environment variables and the
 README's table all follow from the fields of `Config`.
+
+- `parsers.py`: from text, numbers and objects to checked values
 """
 
 from __future__ import annotations

@@ -4,7 +4,15 @@
         ...  # log events to plane.url
         events = plane.wait_for(3)
 
-Needs the extra `dataplane`.
+Requests come in over loopback; out go the gateway's answers, and the inbox keeps the events. Needs
+the extra `dataplane`.
+
+- `server.py`: `LocalDataPlane`; `protocol.py`: HTTP/1.1
+- `faults.py`: faults on command
+- `gateway.py`: the gateway's rules; `documents.py`: JSON as it reads it
+- `dialects.py`: the words of servers by version; `responses.py`: the answers
+- `inbox.py`: the events that arrived
+- `live/`: the same with a page that shows what arrives
 """
 
 from __future__ import annotations

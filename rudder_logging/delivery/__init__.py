@@ -1,1 +1,12 @@
-"""Delivery: from waiting messages to their outcome."""
+"""Delivery: it brings what waits in a queue to its end, and says so.
+
+In come batches of messages from a queue; out goes each of them to a sink until it is delivered,
+refused or dropped. Every outcome is in the ledger, and is told by callback or log line.
+
+- `listener.py`: `BatchListener`, the thread that takes batches and has them delivered
+- `sender.py`: from a batch to the outcome of each of its events
+- `batch_limit.py`: the size of the next upload
+- `retry.py`: the waits between attempts, and the moment to tell of an outage
+- `ledger.py`: the counts of all that was accepted
+- `reports.py`: callbacks and log lines; `dead_letters.py`: the file of refused events
+"""

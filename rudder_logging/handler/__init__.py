@@ -1,1 +1,14 @@
-"""The logging handler: it takes events from records and queues them."""
+"""The handler: it takes events out of an app's logging.
+
+In comes a log record, or one of the seven calls; out goes a message into a queue, or a complaint to
+`handleError`. A handler also owns its queue and its delivery, from the first event to the end.
+
+- `dispatch.py`: from a direct call to the handlers on its logger's path
+- `settings.py`: the package's settings, and the handler that is made of them
+- `handler.py`: `RudderHandler`
+- `stdlib.py`: the demands of the standard library's logging on a handler
+- `before_send.py`: messages that the app edits
+- `pipeline.py`: queue, ledger, reports, delivery and listener, put together
+- `files.py`: files that options name, looked at when a handler is made
+- `flushing.py`: `flushing()`, for functions whose process is frozen when they return
+"""

@@ -1,8 +1,15 @@
-"""What an app's tests see of its events: `capture_events`, which the fixture `rudder_events` uses.
+"""An app's tests see its events here: `capture_events`, which the fixture `rudder_events` uses.
 
-with capture_events() as events:
-    complete_order("123")
-events.one(type="track", event="Order Completed", user_id="123")
+    with capture_events() as events:
+        complete_order("123")
+    events.one(type="track", event="Order Completed", user_id="123")
+
+Events come in where a handler would queue them; out come records of them, to be compared. None is
+queued or sent meanwhile.
+
+- `diversion.py`: takes events from the handlers; `layers.py`: methods replaced for a while
+- `recorder.py`: keeps them; `matching.py`: compares them with what a test expects
+- `watch.py`: the checks of the pytest plugin: no event was lost
 """
 
 from __future__ import annotations

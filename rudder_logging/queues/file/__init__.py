@@ -3,6 +3,12 @@
 `put` returns after one `write` to a file, so what was logged survives the process. Delivery reads
 from the file: memory holds what is handed out, and little more. What a process leaves behind, the
 next one of the same source delivers. While the disk fails, messages wait in memory.
+
+- `store.py`: messages on the disk, or in memory while the disk fails
+- `spool.py`: the directory: what this process writes, and what it has taken over
+- `segments.py`: one process's part of it; `files.py`: names, owners and the note of progress
+- `backlog.py`: all that is pending; `window.py`: the part of it that was read
+- `left.py`: events of sources that no living process uses
 """
 
 from __future__ import annotations
