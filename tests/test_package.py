@@ -6,6 +6,9 @@ import ast
 import importlib
 import pkgutil
 import re
+from collections.abc import Iterable
+from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -15,182 +18,132 @@ from rudder_logging import exceptions
 
 PACKAGE = Path(rudder_logging.__file__).parent
 
-# Who may import whom: a module imports only what stands further down.
-ORDER = [
+# The package's rooms, its files and folders, from top to bottom: a module imports from its own room
+# and from those below.
+ROOMS = [
     "__main__",
-    "cli.__init__",
-    "cli._group",
-    "cli._serve",
-    "cli._send",
-    "cli._replay",
-    "cli._engine",
-    "cli._shipper",
-    "cli._display",
-    "cli._progress",
-    "cli._spool",
-    "cli._erasure",
-    "cli._holdings",
-    "cli._doctor",
-    "cli._doctor_visit",
-    "cli._doctor_report",
-    "cli._doctor_celery",
-    "cli._doctor_config",
-    "cli._doctor_messages",
-    "cli._doctor_network",
-    "cli._doctor_disk",
-    "cli._doctor_logging",
-    "cli._doctor_probes",
-    "cli._doctor_remarks",
-    "cli._doctor_sigterm",
-    "cli._doctor_tree",
-    "cli._doctor_findings",
-    "cli._sources",
-    "cli._stored",
-    "cli._moments",
-    "cli._common",
-    "__init__",
+    "cli",
     "pytest_plugin",
-    "testing.watch",
-    "testing.__init__",
-    "testing.diversion",
-    "testing.layers",
-    "testing.recorder",
-    "testing.matching",
-    "dataplane.live.__init__",
-    "dataplane.live.plane",
-    "dataplane.live.routes",
-    "dataplane.live.guards",
-    "dataplane.live.stream",
-    "dataplane.live.feed",
-    "dataplane.live.judges",
-    "dataplane.live.entries",
-    "dataplane.__init__",
-    "dataplane.server",
-    "dataplane.inbox",
-    "dataplane.protocol",
-    "dataplane.responses",
-    "dataplane.faults",
-    "dataplane.dialects",
-    "dataplane.gateway",
-    "dataplane.documents",
+    "testing",
+    "dataplane",
+    "__init__",
     "analytics",
-    "handler.dispatch",
-    "handler.flushing",
-    "handler.settings",
-    "handler.handler",
-    "handler.files",
-    "handler.stdlib",
-    "handler.before_send",
-    "events.filters",
-    "events.formatter",
-    "events.records",
-    "events.compiled",
-    "events.context",
-    "handler.pipeline",
-    "process.lifecycle",
-    "process.workers",
-    "delivery.listener",
-    "delivery.sender",
-    "delivery.batch_limit",
-    "sinks.gateway.body",
-    "sinks.gateway.transport",
-    "sinks.gateway.guard",
-    "sinks.gateway.compression",
-    "sinks.gateway.network_errors",
-    "sinks.gateway.outcomes",
-    "events.types",
-    "config.__init__",
-    "config.parsers",
-    "delivery.reports",
-    "delivery.dead_letters",
-    "delivery.ledger",
-    "delivery.retry",
-    "queues.__init__",
-    "queues.opening",
-    "queues.memory",
-    "queues.file.__init__",
-    "queues.file.backlog",
-    "queues.file.window",
-    "queues.settled",
-    "queues.file.store",
-    "queues.eviction",
-    "queues.file.spool",
-    "queues.file.left",
-    "queues.file.segments",
-    "queues.file.files",
-    "queues.base",
-    "queues.urls",
-    "common.private_files",
-    "common.stderr",
-    "common.given_files",
-    "common.dictconfig",
-    "common.printable",
-    "checks.warehouse",
-    "checks.keywords",
-    "checks.plan",
-    "checks.schemas",
-    "common.locks",
-    "common.clock",
-    "events.table",
-    "events.fields",
-    "events.ids",
-    "events.lines",
-    "events.encoding",
+    "handler",
+    "delivery",
+    "sinks",
+    "config",
+    "queues",
+    "process",
+    "checks",
+    "events",
+    "common",
     "exceptions",
     "_version",
-    "events.__init__",
-    "handler.__init__",
-    "process.__init__",
-    "delivery.__init__",
-    "sinks.__init__",
-    "sinks.gateway.__init__",
-    "checks.__init__",
-    "common.__init__",
 ]
+MOST_ROOMS = 24
+MOST_FLOORS = 12
+MOST_LINES = 600
 
 
-def modules() -> list[str]:
-    """All modules, as `ORDER` names them."""
-    return [
-        ".".join(path.relative_to(PACKAGE).with_suffix("").parts) for path in PACKAGE.rglob("*.py")
-    ]
+def modules() -> dict[str, Path]:
+    """All modules: `__init__`, `analytics`, `queues.__init__`, `queues.memory` and so on."""
+    return {
+        ".".join(path.relative_to(PACKAGE).with_suffix("").parts): path
+        for path in PACKAGE.rglob("*.py")
+    }
 
 
-def imports_of(module: str) -> set[str]:
+def imports_of(module: str, known: Iterable[str]) -> set[str]:
     """The package's own modules that a module imports, functions and all."""
     path = PACKAGE / (module.replace(".", "/") + ".py")
-    package = module.split(".")[:-1]
+    package = [PACKAGE.name, *module.split(".")[:-1]]
     found = set()
     for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.level:
-            base = package[: len(package) - node.level + 1]
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
             target = ".".join([*base, *([node.module] if node.module else [])])
-            for alias in node.names:
-                inner = f"{target}.{alias.name}".lstrip(".")
-                name = inner if {inner, f"{inner}.__init__"} & set(ORDER) else target
-                found.add(name if name in ORDER else f"{name}.__init__".lstrip("."))
+            names = [f"{target}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        for name in names:
+            first, *parts = name.split(".")
+            if first == PACKAGE.name:
+                ways = (parts, [*parts, "__init__"], parts[:-1], [*parts[:-1], "__init__"])
+                found.add(next(way for way in map(".".join, ways) if way in known))
     return found
 
 
-def test_every_module_has_its_room() -> None:
-    """A new module is given its place in the order."""
-    assert sorted(modules()) == sorted(ORDER)
+@cache
+def graph() -> dict[str, set[str]]:
+    """Each module's imports."""
+    known = modules()
+    return {module: imports_of(module, known) for module in known}
 
 
-@pytest.mark.parametrize("module", ORDER)
-def test_arrows_point_down(module: str) -> None:
-    """No module imports one that stands above it."""
-    below = set(ORDER[ORDER.index(module) + 1 :])
-    assert imports_of(module) <= below
+def room_of(module: str) -> str:
+    """The room in which a module stands."""
+    return module.partition(".")[0]
 
 
-def test_docstring_lists_every_file() -> None:
-    """The package's docstring leads a reader through all files."""
+def test_every_module_is_in_a_room() -> None:
+    """A new file or folder of the package's first level is given its place among the rooms."""
+    assert sorted({room_of(module) for module in modules()}) == sorted(ROOMS)
+    assert len(ROOMS) <= MOST_ROOMS
+
+
+def test_imports_go_down() -> None:
+    """No module imports from a room that stands above its own."""
+    upwards = [
+        f"{module} imports {imported}"
+        for module, imports in graph().items()
+        for imported in imports
+        if ROOMS.index(room_of(imported)) < ROOMS.index(room_of(module))
+    ]
+    assert upwards == []
+
+
+def test_no_circle() -> None:
+    """No module imports itself by way of others, not even for its types."""
+    TopologicalSorter(graph()).prepare()  # raises CycleError, which names the modules
+
+
+def test_the_house_is_not_too_high() -> None:
+    """A chain of rooms that import each other stays short enough to be followed."""
+    below: dict[str, set[str]] = {room: set() for room in ROOMS}
+    for module, imports in graph().items():
+        below[room_of(module)] |= {room_of(imported) for imported in imports} - {room_of(module)}
+    floors: dict[str, int] = {}
+    for room in TopologicalSorter(below).static_order():
+        floors[room] = 1 + max((floors[other] for other in below[room]), default=0)
+    assert max(floors.values()) <= MOST_FLOORS, floors
+
+
+def test_modules_stay_small() -> None:
+    """A module that outgrows the limit does two things."""
+    sizes = {module: len(path.read_text().splitlines()) for module, path in modules().items()}
+    assert {module: size for module, size in sizes.items() if size > MOST_LINES} == {}
+
+
+def test_docstring_lists_every_room() -> None:
+    """The package's docstring leads a reader through all rooms."""
     text = rudder_logging.__doc__ or ""
-    for module in ORDER:
-        first = module.split(".")[0]
-        if first not in ("__init__", "_version"):
-            assert f"`{first}" in text, first
+    for room in ROOMS:
+        assert room == "__init__" or f"`{room}" in text, room
+
+
+@pytest.mark.parametrize(
+    "folder",
+    sorted({path.parent for path in PACKAGE.glob("*/**/*.py")}),
+    ids=lambda path: path.name,
+)
+def test_docstring_lists_every_file(folder: Path) -> None:
+    """A room's docstring leads a reader through its files and folders."""
+    text = ast.get_docstring(ast.parse((folder / "__init__.py").read_text())) or ""
+    files = {path.name for path in folder.glob("*.py")} - {"__init__.py"}
+    folders = {f"{path.parent.name}/" for path in folder.glob("*/__init__.py")}
+    assert {name for name in files | folders if f"`{name}`" not in text} == set()
 
 
 def test_all_names_are_there_and_documented() -> None:
@@ -214,12 +167,6 @@ def test_all_exceptions_are_exported_and_drawn() -> None:
     }
     assert drawn == set(exceptions.__all__)
     assert drawn <= set(rudder_logging.__all__)
-
-
-def test_modules_stay_small() -> None:
-    """A module that outgrows 600 lines holds two rooms."""
-    sizes = {path.name: len(path.read_text().splitlines()) for path in PACKAGE.rglob("*.py")}
-    assert {name: size for name, size in sizes.items() if size > 600} == {}
 
 
 def test_the_tests_that_hold_the_rules_exist() -> None:
