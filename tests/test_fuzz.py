@@ -33,7 +33,7 @@ from rudder_logging.events.table import validate
 from rudder_logging.sinks.gateway.outcomes import Answer
 
 from .conftest import WRITE_KEY, MakeHandler, Wire, examples
-from .test_encoding import (
+from .events.test_encoding import (
     Attrs,
     Box,
     Model,

@@ -22,7 +22,7 @@ from rudder_logging.dataplane.dialects import DIALECTS, NEWEST, spoken
 from rudder_logging.dataplane.gateway import Verdict
 
 from ..conftest import WRITE_KEY
-from ..test_transport import read_request, server
+from ..sinks.test_transport import read_request, server
 
 WORDS = "empty batch payload"
 HEALTHY = '{"server":"UP","acceptingEvents":"TRUE"}'

@@ -649,7 +649,7 @@ def test_text_that_the_server_ignores_is_refused(text: str) -> None:
         build({"event": "Read", "user_id": "u1", "timestamp": text})
 
 
-TEXT = (Path(__file__).parent / "contract" / "timestamps.jsonl").read_text("utf-8")
+TEXT = (Path(__file__).parent.parent / "contract" / "timestamps.jsonl").read_text("utf-8")
 FORMS: list[dict[str, Any]] = [json.loads(line) for line in TEXT.splitlines()]
 
 

@@ -25,8 +25,8 @@ from rudder_logging.dataplane import LocalDataPlane
 from rudder_logging.delivery.dead_letters import DeadLetters
 from rudder_logging.exceptions import ConfigError
 
-from .cli.command import run as run_command
-from .conftest import WRITE_KEY, MakeHandler, Wire
+from ..cli.command import run as run_command
+from ..conftest import WRITE_KEY, MakeHandler, Wire
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="files have no owners there")
 NOBODY = 65534

@@ -26,7 +26,7 @@ from rudder_logging import (
 )
 from rudder_logging.dataplane import LocalDataPlane
 
-from .conftest import WRITE_KEY, MakeHandler, Wire
+from ..conftest import WRITE_KEY, MakeHandler, Wire
 
 OWN_FIELDS: dict[str, dict[str, Any]] = {
     "identify": {"traits": {"plan": "pro"}},

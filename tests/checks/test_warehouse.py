@@ -189,7 +189,7 @@ def test_words_of_sql_are_no_warnings_in_tests() -> None:
     assert len(events) == 1
 
 
-CONTRACT = Path(__file__).parent / "contract"
+CONTRACT = Path(__file__).parent.parent / "contract"
 
 
 def test_words_of_sql_are_the_servers() -> None:

@@ -10,7 +10,7 @@ import pytest
 from rudder_logging.dataplane import LocalDataPlane
 from rudder_logging.process import lifecycle
 
-from .conftest import MakeHandler, Wire
+from ..conftest import MakeHandler, Wire
 
 
 @pytest.fixture

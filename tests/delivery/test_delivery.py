@@ -35,7 +35,7 @@ from rudder_logging.delivery.retry import RetryPolicy, Trouble
 from rudder_logging.sinks.gateway.body import FRAME, MESSAGE_OVERHEAD, body_of
 from rudder_logging.sinks.gateway.outcomes import Answer, Verdict, judge
 
-from .conftest import WRITE_KEY, MakeHandler, Wire
+from ..conftest import WRITE_KEY, MakeHandler, Wire
 
 pytestmark = pytest.mark.usefixtures("no_jitter")
 

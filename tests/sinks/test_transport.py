@@ -41,7 +41,7 @@ from rudder_logging.sinks.gateway.network_errors import Attempt, meaning
 from rudder_logging.sinks.gateway.outcomes import Answer
 from rudder_logging.sinks.gateway.transport import HttpTransport
 
-from .conftest import WRITE_KEY, MakeHandler, Wire
+from ..conftest import WRITE_KEY, MakeHandler, Wire
 
 BODY = b'{"batch":[{"userId":"1"}]}'
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"

@@ -38,7 +38,7 @@ from rudder_logging.testing import CapturedEvents, Events, capture_events, diver
 from rudder_logging.testing.recorder import Recorder
 from rudder_logging.testing.watch import Watch
 
-from .conftest import MakeHandler, Wire
+from ..conftest import MakeHandler, Wire
 
 OWN: dict[str, dict[str, Any]] = {
     "identify": {"traits": {"plan": "pro"}},

@@ -20,7 +20,7 @@ from hypothesis.stateful import (
 from rudder_logging.delivery.batch_limit import TimeLimit, Trip
 from rudder_logging.sinks.gateway.body import FRAME, MESSAGE_OVERHEAD
 
-from .conftest import examples
+from ..conftest import examples
 
 LARGEST_BODY = 4_000_000
 TIMEOUT = 15.0

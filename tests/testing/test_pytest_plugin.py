@@ -16,7 +16,7 @@ import requests  # noqa: F401 - or a run in this process would import it a secon
 from rudder_logging import pytest_plugin
 from rudder_logging.dataplane import LocalDataPlane
 
-from .conftest import WRITE_KEY
+from ..conftest import WRITE_KEY
 
 pytest_plugins = ["pytester"]
 

@@ -16,7 +16,7 @@ from rudder_logging import KeptBackError, RudderHandler
 from rudder_logging.dataplane import LocalDataPlane
 from rudder_logging.sinks.gateway import guard
 
-from .conftest import MakeHandler, Wire
+from ..conftest import MakeHandler, Wire
 
 
 @pytest.mark.parametrize(

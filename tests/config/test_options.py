@@ -23,7 +23,7 @@ from rudder_logging import Config, RudderHandler, UnknownOptionError
 from rudder_logging.dataplane import LocalDataPlane
 from rudder_logging.queues import MemoryQueue
 
-from .conftest import WRITE_KEY, MakeHandler, Wire
+from ..conftest import WRITE_KEY, MakeHandler, Wire
 
 pytestmark = pytest.mark.usefixtures("no_jitter")
 

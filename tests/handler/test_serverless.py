@@ -11,7 +11,7 @@ import pytest
 from rudder_logging import flushing
 from rudder_logging.dataplane import LocalDataPlane
 
-from .conftest import MakeHandler, Wire
+from ..conftest import MakeHandler, Wire
 
 
 class Context:

@@ -14,7 +14,7 @@ import pytest
 from rudder_logging import RudderHandler
 from rudder_logging.dataplane import LocalDataPlane
 
-from .conftest import WRITE_KEY
+from ..conftest import WRITE_KEY
 
 NAME = "dictconfigured"
 

@@ -14,7 +14,7 @@ from rudder_logging.dataplane import LocalDataPlane
 from rudder_logging.delivery.listener import BatchListener
 from rudder_logging.queues import MemoryQueue
 
-from .conftest import MakeHandler, Wire
+from ..conftest import MakeHandler, Wire
 
 EVENT = {"rudder": {"user_id": 1}}
 

@@ -19,8 +19,8 @@ import rudder_logging
 from rudder_logging.common import clock
 from rudder_logging.dataplane import LocalDataPlane
 
-from .conftest import WRITE_KEY
-from .test_pytest_plugin import OWN
+from ..conftest import WRITE_KEY
+from ..testing.test_pytest_plugin import OWN
 
 PACKAGE = Path(rudder_logging.__file__).parent
 

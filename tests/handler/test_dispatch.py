@@ -16,7 +16,7 @@ from rudder_logging import EventLogger, RudderHandler
 from rudder_logging.dataplane import LocalDataPlane
 from rudder_logging.handler.dispatch import want_records
 
-from .conftest import MakeHandler, Wire
+from ..conftest import MakeHandler, Wire
 
 
 class Records(logging.Handler):

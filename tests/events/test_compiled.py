@@ -19,7 +19,7 @@ from rudder_logging.events.formatter import RudderFormatter
 from rudder_logging.events.table import EVENT_TYPES, build
 from rudder_logging.exceptions import InvalidEventError
 
-from .test_fuzz import Case, fuzz, spoilt_events
+from ..test_fuzz import Case, fuzz, spoilt_events
 
 
 class Name(str, Enum):

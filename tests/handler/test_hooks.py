@@ -13,7 +13,7 @@ import pytest
 from rudder_logging import EventLogger, InvalidValueError, RudderFormatter, RudderHandler
 from rudder_logging.dataplane import LocalDataPlane
 
-from .conftest import WRITE_KEY, MakeHandler
+from ..conftest import WRITE_KEY, MakeHandler
 
 Call = Callable[..., object]
 

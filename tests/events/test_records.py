@@ -21,7 +21,7 @@ from rudder_logging.dataplane import LocalDataPlane
 from rudder_logging.events.records import RECORD_IDS
 from rudder_logging.testing import capture_events
 
-from .conftest import MakeHandler, Wire
+from ..conftest import MakeHandler, Wire
 
 FIELDS = {"user_id": "u1", "event": "Article Read"}
 
