@@ -31,6 +31,7 @@ from rudder_logging.config import ALIASES, OPTIONS
 from rudder_logging.dataplane import LocalDataPlane, gateway
 from rudder_logging.events.table import validate
 from rudder_logging.sinks.gateway.outcomes import Answer
+from rudder_logging.sinks.gateway.sink import GatewaySink
 
 from .conftest import WRITE_KEY, MakeHandler, Wire, examples
 from .events.test_encoding import (
@@ -203,6 +204,8 @@ def fingerprint(value: Any, seen: dict[int, int] | None = None) -> Any:
 class Gateway:
     """A transport that asks the gateway's rules, without a socket."""
 
+    sent, seconds = 1, 0.01
+
     def __init__(self) -> None:
         self.stored: list[dict[str, Any]] = []
 
@@ -211,6 +214,13 @@ class Gateway:
         verdict = gateway.check_body("/v1/batch", body)
         self.stored += verdict.events
         return Answer(verdict.status, verdict.text)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def is_kept_back(self) -> bool:
+        """It reaches nobody."""
+        return False
 
 
 @pytest.fixture
@@ -231,7 +241,7 @@ def errors(monkeypatch: pytest.MonkeyPatch) -> list[BaseException | None]:
 def direct(make_handler: MakeHandler) -> RudderHandler:
     """A handler that asks the gateway's rules in the calling thread."""
     handler = make_handler(sync_mode=True)
-    handler._listener._delivery._transport = Gateway()
+    handler._listener._delivery._sink = GatewaySink(handler.config, Gateway())
     return handler
 
 
@@ -256,7 +266,8 @@ def test_any_event_is_sent_as_the_gateway_wants_it_or_refused_at_the_call(
     """
     logger = wire(direct)
     logger.propagate = False
-    transport: Any = direct._listener._delivery._transport
+    sink: Any = direct._listener._delivery._sink
+    transport = sink._transport
 
     @fuzz(15.0)
     @given(any_events(), st.one_of(st.just("template"), surrogates_too, wild).map(Case))

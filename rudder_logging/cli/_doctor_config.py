@@ -12,7 +12,7 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
@@ -25,8 +25,7 @@ from ..handler import pipeline
 from ..handler.pipeline import Pipeline
 from ..queues import EventQueue
 from ..queues.memory import MemoryQueue
-from ..sinks.gateway.outcomes import Answer
-from ..sinks.gateway.transport import Transport
+from ..sinks.base import Outcome, Sink, Stored
 from ._common import BadInputError
 
 __all__ = ["Applied", "apply", "disarmed"]
@@ -91,7 +90,7 @@ class _Disarmed(Pipeline):
     def open(
         cls,
         config: Config,
-        make_transport: Callable[[Config], Transport],  # noqa: ARG003
+        make_sink: Callable[[Config], Sink],  # noqa: ARG003
         queue: EventQueue | None = None,
     ) -> Pipeline:
         cls.made.append(config)
@@ -103,8 +102,10 @@ class _Disarmed(Pipeline):
 class _Nowhere:
     """Takes what an app logs while it is loaded."""
 
-    def send(self, body: bytes, timeout: float | None = None, *, plain: bool = False) -> Answer:  # noqa: ARG002
-        return Answer(200, "ok")
+    max_bytes = 4_000_000
+
+    def send(self, messages: Sequence[bytes], deadline: float | None) -> Outcome:  # noqa: ARG002
+        return Stored()
 
     def close(self) -> None:
         pass

@@ -23,14 +23,14 @@ from ..exceptions import (
     TransportError,
 )
 from ..handler.files import check_files
+from ..sinks.base import Later
 from ..sinks.gateway.body import WITHOUT_EVENTS
 from ..sinks.gateway.outcomes import (
     CURES,
     DISABLED,
-    SETTLING,
     SPOILT,
     Answer,
-    Verdict,
+    is_of_gateway,
     judge,
     said,
     shown,
@@ -228,7 +228,7 @@ def _of_key(config: Config, transport: HttpTransport, timeout: float) -> Iterato
         answer = transport.send(WITHOUT_EVENTS, timeout)
         if said(answer) in SPOILT and config.gzip:
             plain = transport.send(WITHOUT_EVENTS, timeout, plain=True)
-            if judge(plain) is Verdict.REFUSED:
+            if is_of_gateway(plain):
                 yield _found(
                     Severity.WARNING,
                     "something on the way spoils compressed uploads; events go after failures",
@@ -244,12 +244,12 @@ def _of_key(config: Config, transport: HttpTransport, timeout: float) -> Iterato
 
 
 def _of_verdict(answer: Answer) -> Finding:
-    if judge(answer) in SETTLING:
+    if is_of_gateway(answer):
         return _found(Severity.WELL, "the write key is accepted (an empty batch was sent)")
     text = f"an empty batch was answered {shown(answer)}"
     if answer.status == 404 and said(answer) == DISABLED:  # noqa: PLR2004
         return _found(Severity.STOPS, text, "enable the source; events wait until then")
-    if judge(answer) is Verdict.RETRY:
+    if isinstance(judge(answer), Later):
         cure = "wait: events are kept, and sent again until it takes them"
         return _found(Severity.STOPS, text, cure)
     if 300 <= answer.status < 400:  # noqa: PLR2004

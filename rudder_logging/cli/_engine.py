@@ -15,7 +15,8 @@ from ..common.clock import monotonic
 from ..delivery.dead_letters import DeadLetters
 from ..exceptions import ConfigError, InvalidEventError
 from ..handler.before_send import before_send
-from ..sinks.gateway.body import FRAME, MESSAGE_OVERHEAD
+from ..sinks.base import MESSAGE_OVERHEAD
+from ..sinks.gateway.body import FRAME
 from ._common import BadInputError, FailedError
 from ._display import Display
 from ._progress import Mark, Progress, Tally

@@ -17,11 +17,10 @@ from ..delivery.ledger import Ledger
 from ..delivery.reports import Reports
 from ..delivery.retry import RetryPolicy
 from ..delivery.sender import Delivery
-from ..exceptions import DeliveryError, OutcomeUnknownError, RefusedError
+from ..exceptions import RefusedError
 from ..queues import MemoryQueue
-from ..sinks.gateway.body import FRAME, MESSAGE_OVERHEAD
-from ..sinks.gateway.outcomes import Answer, shown
-from ..sinks.gateway.transport import HttpTransport
+from ..sinks.base import MESSAGE_OVERHEAD, Failure, Outcome, Sink, Unknown
+from ..sinks.gateway.sink import GatewaySink
 from ._common import BadInputError, quiet
 
 __all__ = ["Shipper"]
@@ -53,7 +52,7 @@ class Shipper:
         self._patience = patience
         self._gives_up_at = 0.0
         self._stop = threading.Event()
-        self._transport = _Noting(HttpTransport(self._config))
+        self._sink = _Noting(GatewaySink(self._config))
         self._queue = MemoryQueue(max_events=2**31, max_bytes=2**62)
         self._ledger = Ledger()
         reports = Reports(
@@ -64,11 +63,10 @@ class Shipper:
         )
         self._delivery = Delivery(
             self._queue,
-            self._transport,
+            self._sink,
             ledger=self._ledger,
             reports=reports,
             policy=RetryPolicy(),
-            max_batch_bytes=config.max_batch_bytes,
             timeout=config.timeout,
         )
         self.refused: dict[str, str] = {}
@@ -86,7 +84,7 @@ class Shipper:
         before = self._dropped()
         for message in messages:
             self._queue.put(message)
-        while batch := self._queue.get(self._delivery.max_batch_bytes - FRAME, MESSAGE_OVERHEAD):
+        while batch := self._queue.get(self._delivery.max_bytes, MESSAGE_OVERHEAD):
             if not self._delivery.deliver(batch, self):
                 break
             self._gives_up_at = monotonic() + self._patience
@@ -97,12 +95,12 @@ class Shipper:
     @property
     def fault(self) -> str:
         """What is wrong with the way, in words that quote nothing."""
-        return self._ledger.holding or self._transport.fault or "there was no time"
+        return self._ledger.holding or self._sink.fault or "there was no time"
 
     @property
     def may_have_arrived(self) -> bool:
         """Whether the answer to the last attempt was lost."""
-        return self._transport.is_unknown
+        return self._sink.is_unknown
 
     def stop(self) -> None:
         """End waits, and begin no further one: from a signal handler, say."""
@@ -147,31 +145,21 @@ class Shipper:
 
 
 class _Noting:
-    """A transport that remembers what was wrong last."""
+    """A sink that remembers what was wrong last."""
 
-    def __init__(self, transport: HttpTransport) -> None:
-        self._transport = transport
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+        self.max_bytes = sink.max_bytes
         self.fault: str | None = None
         self.is_unknown = False
-        self.close = transport.close
 
-    @property
-    def sent(self) -> int:
-        """See `HttpTransport.sent`."""
-        return self._transport.sent
+    def send(self, messages: Sequence[bytes], deadline: float | None) -> Outcome:
+        """See `Sink.send`."""
+        outcome = self._sink.send(messages, deadline)
+        self.fault = str(outcome.error) if isinstance(outcome, Failure) else None
+        self.is_unknown = isinstance(outcome, Unknown)
+        return outcome
 
-    @property
-    def seconds(self) -> float:
-        """See `HttpTransport.seconds`."""
-        return self._transport.seconds
-
-    def send(self, body: bytes, timeout: float | None = None, *, plain: bool = False) -> Answer:
-        """See `Transport.send`."""
-        try:
-            answer = self._transport.send(body, timeout, plain=plain)
-        except DeliveryError as error:
-            self.fault = str(error)
-            self.is_unknown = isinstance(error, OutcomeUnknownError)
-            raise
-        self.fault, self.is_unknown = shown(answer), False
-        return answer
+    def close(self) -> None:
+        """See `Sink.close`."""
+        self._sink.close()

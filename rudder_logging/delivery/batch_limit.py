@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import accumulate
 
-from ..sinks.gateway.body import FRAME, MESSAGE_OVERHEAD
+from ..sinks.base import MESSAGE_OVERHEAD, Trip
 
-__all__ = ["BatchLimit", "TimeLimit", "Trip"]
+__all__ = ["BatchLimit", "TimeLimit"]
 
 _LEAST = 1_000  # bytes; room for some event
 _UPLOADS_BEFORE_MORE = 100
@@ -20,12 +19,12 @@ class BatchLimit:
     """Lowered when a 413 says so, and raised again, because what said so may be gone.
 
     Args:
-        most: Bytes of a body before compression, as the option says.
+        most: What the messages of an upload may weigh, as the sink says.
     """
 
     def __init__(self, most: int) -> None:
         self.bytes = most
-        """What a body may weigh."""
+        """What the messages of an upload may weigh."""
         self._most = self._before = most
         self._accepted = 0  # uploads since the limit was changed
 
@@ -59,19 +58,6 @@ class BatchLimit:
             if self._accepted >= _UPLOADS_BEFORE_MORE:
                 self.bytes = min(2 * self.bytes, self._most)
                 self._accepted = 0
-
-
-@dataclass(frozen=True)
-class Trip:
-    """An upload's way to its answer, or to where that was lost."""
-
-    events: int
-    size: int
-    """Bytes of the body before compression."""
-    sent: int
-    """Bytes of the body on the wire."""
-    seconds: float
-    """From the request to the answer, or to its loss; setting up a connection apart."""
 
 
 _PATIENCE = 10.0
@@ -123,7 +109,7 @@ class TimeLimit:
 
     @property
     def size(self) -> int:
-        """Bytes that a body may have before compression."""
+        """Bytes that an upload may have before compression."""
         return int(self._bytes / self._compression)
 
     def count(self, messages: Sequence[bytes], time_left: float | None = None) -> int:
@@ -135,7 +121,7 @@ class TimeLimit:
         """
         share = 1.0 if time_left is None else min(1.0, time_left / (2 * self.seconds))
         most = min(len(messages), max(1, int(self._events * share)))
-        room = self.size * share - FRAME
+        room = self.size * share
         if sum(map(len, messages)) + MESSAGE_OVERHEAD * len(messages) > room:
             ends = accumulate(len(message) + MESSAGE_OVERHEAD for message in messages[:most])
             most = max(1, bisect_right(list(ends), room))

@@ -19,7 +19,7 @@ from ..common.clock import monotonic
 from ..common.locks import EndingLock
 from ..common.stderr import tell_undelivered
 from ..queues.base import EventQueue
-from ..sinks.gateway.body import FRAME, MESSAGE_OVERHEAD
+from ..sinks.base import MESSAGE_OVERHEAD
 from .ledger import Ledger, Stats
 from .reports import Reports
 from .retry import RetryPolicy
@@ -398,7 +398,7 @@ class BatchListener(QueueListener):
         self._first_at = None
         self._drains_when_taken = self._drains
         hurry = self._roused = self._hurry
-        batch = self.queue.get(self._delivery.max_batch_bytes - FRAME, MESSAGE_OVERHEAD)
+        batch = self.queue.get(self._delivery.max_bytes, MESSAGE_OVERHEAD)
         if self.queue.waiting():
             self._first_at = float("-inf")  # they have waited long enough already
         else:

@@ -6,7 +6,7 @@ import contextlib
 import threading
 from collections.abc import Callable, Container
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
+from typing import Any, ClassVar, Protocol, cast
 
 from ..common.clock import monotonic
 from ..common.locks import EndingLock, OrphanedError
@@ -20,9 +20,7 @@ from ..exceptions import QueueFullError
 from ..process import lifecycle
 from ..queues import EventQueue, open_queue
 from ..queues.settled import Kept
-
-if TYPE_CHECKING:  # it imports requests, which importing the package must not
-    from ..sinks.gateway.transport import Transport
+from ..sinks.base import Sink
 
 __all__ = ["Pipeline"]
 
@@ -42,7 +40,7 @@ class Pipeline:
     """Everything of a handler that can't be shared with a forked child."""
 
     config: Config
-    make_transport: Callable[[Config], Transport]
+    make_sink: Callable[[Config], Sink]
     queue: EventQueue
     ledger: Ledger
     reports: Reports
@@ -56,14 +54,14 @@ class Pipeline:
     def open(
         cls,
         config: Config,
-        make_transport: Callable[[Config], Transport],
+        make_sink: Callable[[Config], Sink],
         queue: EventQueue | None = None,
     ) -> Pipeline:
         """Put one together. Nothing runs yet.
 
         Args:
             config: The handler's options.
-            make_transport: Makes what takes the uploads.
+            make_sink: Makes what sends the messages.
             queue: One that is there already.
 
         Raises:
@@ -88,11 +86,10 @@ class Pipeline:
         queue.attach(reports)
         delivery = Delivery(
             queue,
-            make_transport(config),
+            make_sink(config),
             ledger=ledger,
             reports=reports,
             policy=RetryPolicy(max_retries=config.max_retries),
-            max_batch_bytes=config.max_batch_bytes,
             timeout=config.timeout,
         )
         listener = BatchListener(
@@ -109,7 +106,7 @@ class Pipeline:
         if config.drain_on_sigterm:
             lifecycle.drain_on_sigterm()  # again in a forked child: its server has handlers anew
         is_synchronous = config.sync_mode or not lifecycle.thread_delivers()
-        return cls(config, make_transport, queue, ledger, reports, listener, is_synchronous)
+        return cls(config, make_sink, queue, ledger, reports, listener, is_synchronous)
 
     @property
     def delivers_itself(self) -> bool:
@@ -223,7 +220,7 @@ class Pipeline:
         """
         if type(threading.RLock()) is not lock_type:
             self._let_go()
-        return Pipeline.open(self.config, self.make_transport, self.queue)
+        return Pipeline.open(self.config, self.make_sink, self.queue)
 
 
 class _Renewal:

@@ -1,7 +1,8 @@
 """Sinks: the only rooms that open a connection.
 
-In comes a batch of messages; out goes one upload, and back comes its answer or an error. Waiting
-and trying again are delivery's business.
+In comes a batch of messages; out it goes over the network, and back comes an outcome. Waiting and
+trying again are delivery's business.
 
+- `base.py`: the protocol of all sinks, and the outcomes
 - `gateway/`: RudderStack's gateway, over HTTP
 """

@@ -17,8 +17,9 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from rudder_logging.delivery.batch_limit import TimeLimit, Trip
-from rudder_logging.sinks.gateway.body import FRAME, MESSAGE_OVERHEAD
+from rudder_logging.delivery.batch_limit import TimeLimit
+from rudder_logging.sinks.base import MESSAGE_OVERHEAD, Trip
+from rudder_logging.sinks.gateway.body import FRAME
 
 from ..conftest import examples
 

@@ -32,8 +32,19 @@ from rudder_logging.dataplane.dialects import DIALECTS, spoken
 from rudder_logging.dataplane.faults import Fault
 from rudder_logging.dataplane.gateway import Verdict as Said
 from rudder_logging.delivery.retry import RetryPolicy, Trouble
-from rudder_logging.sinks.gateway.body import FRAME, MESSAGE_OVERHEAD, body_of
-from rudder_logging.sinks.gateway.outcomes import Answer, Verdict, judge
+from rudder_logging.sinks.base import (
+    MESSAGE_OVERHEAD,
+    Hold,
+    Later,
+    Outcome,
+    Refused,
+    Stored,
+    TooLarge,
+    Unknown,
+)
+from rudder_logging.sinks.gateway.body import FRAME, body_of
+from rudder_logging.sinks.gateway.outcomes import Answer, judge
+from rudder_logging.sinks.gateway.sink import GatewaySink
 
 from ..conftest import WRITE_KEY, MakeHandler, Wire
 
@@ -61,46 +72,50 @@ def numbers(events: list[dict[str, Any]]) -> list[int]:
 
 @pytest.mark.parametrize("dialect", DIALECTS)
 @pytest.mark.parametrize(
-    ("status", "text", "verdict"),
+    ("status", "text", "kind", "which"),
     [
-        (200, "ok", Verdict.ACCEPTED),
-        (200, "<html>sign in</html>", Verdict.HOLD),
-        (201, "ok", Verdict.HOLD),
-        (204, "", Verdict.HOLD),
-        (301, "", Verdict.HOLD),
-        (307, "", Verdict.HOLD),
-        (400, "invalid json", Verdict.SPLIT),
-        (400, "event is not a valid rudder event", Verdict.SPLIT),
-        (400, "request neither has anonymousId nor userId", Verdict.SPLIT),
-        (400, "some proxy's words", Verdict.SPLIT),
-        (400, "empty batch payload", Verdict.REFUSED),
-        (400, "400 Bad Request", Verdict.HOLD),
-        (401, "failed to read writekey from header", Verdict.HOLD),
-        (401, "invalid write key", Verdict.HOLD),
-        (403, "", Verdict.HOLD),
-        (404, "source is disabled", Verdict.HOLD),
-        (404, "404 page not found", Verdict.HOLD),
-        (405, "", Verdict.HOLD),
-        (407, "", Verdict.HOLD),
-        (408, "", Verdict.RETRY),
-        (410, "", Verdict.HOLD),
-        (413, "request size exceeds max limit", Verdict.SPLIT_BYTES),
-        (425, "", Verdict.RETRY),
-        (429, "max requests limit reached", Verdict.RETRY),
-        (431, "", Verdict.HOLD),
-        (500, "failed to read body from request", Verdict.RETRY),
-        (500, "pq: deadlock detected", Verdict.RETRY),
-        (502, "", Verdict.RETRY),
-        (503, "Service Unavailable", Verdict.RETRY),
-        (504, "gateway timeout", Verdict.RETRY),
-        (599, "", Verdict.RETRY),
+        (200, "ok", Stored, None),
+        (200, "<html>sign in</html>", Hold, None),
+        (201, "ok", Hold, None),
+        (204, "", Hold, None),
+        (301, "", Hold, None),
+        (307, "", Hold, None),
+        (400, "invalid json", Refused, None),
+        (400, "event is not a valid rudder event", Refused, None),
+        (400, "request neither has anonymousId nor userId", Refused, None),
+        (400, "some proxy's words", Refused, None),
+        (400, "empty batch payload", Refused, range(3)),
+        (400, "400 Bad Request", Hold, None),
+        (401, "failed to read writekey from header", Hold, None),
+        (401, "invalid write key", Hold, None),
+        (403, "", Hold, None),
+        (404, "source is disabled", Hold, None),
+        (404, "404 page not found", Hold, None),
+        (405, "", Hold, None),
+        (407, "", Hold, None),
+        (408, "", Later, None),
+        (410, "", Hold, None),
+        (413, "request size exceeds max limit", TooLarge, None),
+        (425, "", Later, None),
+        (429, "max requests limit reached", Later, None),
+        (431, "", Hold, None),
+        (500, "failed to read body from request", Later, None),
+        (500, "pq: deadlock detected", Later, None),
+        (502, "", Later, None),
+        (503, "Service Unavailable", Later, None),
+        (504, "gateway timeout", Later, None),
+        (599, "", Later, None),
     ],
 )
-def test_verdicts(status: int, text: str, verdict: Verdict, dialect: str) -> None:
-    """Each status and text of the decision table has its verdict, in the words of any server."""
+def test_outcomes(
+    status: int, text: str, kind: type[Outcome], which: range | None, dialect: str
+) -> None:
+    """Each status and text of the decision table has its outcome, in the words of any server."""
     words = spoken(dialect, Said(status, text)).text
     for said in (words, words.upper(), f" {words}\r\n"):
-        assert judge(Answer(status, said)) is verdict
+        outcome = judge(Answer(status, said), 3)
+        assert type(outcome) is kind
+        assert getattr(outcome, "which", None) == which
 
 
 @pytest.mark.parametrize("status", [408, 425, 502, 503, 504])
@@ -171,7 +186,7 @@ def test_upload_that_was_cut_late_is_no_stale_connection(
     make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A kept-alive connection that breaks after a while was cut: the next upload is smaller."""
-    monkeypatch.setattr("rudder_logging.delivery.sender._STALE_WITHIN", -1.0)
+    monkeypatch.setattr("rudder_logging.sinks.gateway.sink._STALE_WITHIN", -1.0)
     handler = make_handler(upload_interval=60, upload_size=10_000)
     log_events(wire, handler, 1)
     assert handler.flush()
@@ -226,6 +241,13 @@ class FastLine:
             self.uploads.append(len(json.loads(body)["batch"]))
         return Answer(status, "ok" if status == 200 else "")
 
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def is_kept_back(self) -> bool:
+        """It reaches nobody."""
+        return False
+
 
 def test_uploads_begin_small_and_soon_take_all_that_waits(
     make_handler: MakeHandler, wire: Wire
@@ -233,7 +255,7 @@ def test_uploads_begin_small_and_soon_take_all_that_waits(
     """On a fast line the fourth upload has all that waits; after an outage it begins with few."""
     handler = make_handler(upload_interval=60, upload_size=100_000)
     line = FastLine()
-    handler._listener._delivery._transport = line
+    handler._listener._delivery._sink = GatewaySink(handler.config, line)
     for answers in [], [503]:
         line.answers = answers
         line.uploads.clear()
@@ -1001,9 +1023,7 @@ def test_server_that_fails_at_random_loses_no_healthy_event(
     arrives once; a bad one is found all the same.
     """
     # Each event is a suspect at its first failure: as if very many more had been sent.
-    monkeypatch.setattr(
-        "rudder_logging.sinks.gateway.outcomes._ATTEMPTS_BEFORE_SUSPICION", {500: 0}
-    )
+    monkeypatch.setattr("rudder_logging.delivery.sender._FAILURES_BEFORE_BLAME", 0)
     dice = random.Random(seed)
     fault = Fault("answer", 500, "pq: deadlock detected")
     monkeypatch.setattr(plane._faults, "next", lambda: fault if dice.random() < share else None)
@@ -1116,8 +1136,9 @@ def test_connection_that_breaks_late_is_not_tried_anew_beyond_the_time_that_is_l
         raise StaleConnectionError
 
     delivery = make_handler()._listener._delivery
-    monkeypatch.setattr(delivery._transport, "send", send)
-    assert delivery._send([b'{"a":1'], time_left, plain=False).verdict is Verdict.RETRY
+    assert isinstance(delivery._sink, GatewaySink)
+    monkeypatch.setattr(delivery._sink._transport, "send", send)
+    assert isinstance(delivery._send([b'{"a":1'], time_left), Unknown)
     assert len(given) == attempts
     if time_left == 60:
         assert given[1] is not None

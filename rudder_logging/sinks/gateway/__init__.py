@@ -1,9 +1,10 @@
 """RudderStack's gateway: all that is HTTP, and the gateway's words.
 
-In comes a batch of messages; out goes one POST to `/v1/batch`. Back comes a verdict on the answer,
-or an error that says what a failure means for the events.
+In comes a batch of messages; out goes one POST to `/v1/batch`. Its answer, or what kept it from
+coming, becomes an outcome.
 
-- `body.py`: the body of an upload, and its size
+- `sink.py`: the gateway's sink: from messages to an outcome
+- `body.py`: the body of an upload
 - `transport.py`: one upload over a kept-alive connection
 - `guard.py`: no upload to another host from an app's tests
 - `compression.py`: the body, compressed

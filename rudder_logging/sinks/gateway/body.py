@@ -1,4 +1,4 @@
-"""The body of an upload, and what it weighs."""
+"""The body of an upload."""
 
 from __future__ import annotations
 
@@ -6,15 +6,13 @@ from collections.abc import Sequence
 
 from ...events.encoding import utc_milliseconds
 
-__all__ = ["FRAME", "MESSAGE_OVERHEAD", "WITHOUT_EVENTS", "body_of"]
+__all__ = ["FRAME", "WITHOUT_EVENTS", "body_of"]
 
 _OPENING, _CLOSING = b'{"batch":[', b"]}"
 FRAME = len(_OPENING) + len(_CLOSING)
 """Bytes of a body besides its messages."""
 WITHOUT_EVENTS = _OPENING + _CLOSING
 """A body that the gateway refuses in words of its own, and that stores nothing."""
-MESSAGE_OVERHEAD = len(',"sentAt":"2026-01-31T12:00:00.000Z"},')
-"""Bytes that a queued message grows by in a body."""
 
 
 def body_of(messages: Sequence[bytes], now: float) -> bytes:

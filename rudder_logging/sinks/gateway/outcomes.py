@@ -7,31 +7,33 @@ known by `said` alone, whatever their case.
 
 from __future__ import annotations
 
-import enum
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeGuard
 
-from ...exceptions import ConnectionFailedError, DeliveryError, OutcomeUnknownError
+from ...exceptions import (
+    CertificateError,
+    ConnectionFailedError,
+    HeldError,
+    OutcomeUnknownError,
+    TransportError,
+)
+from ..base import Hold, Later, Outcome, Refused, Stored, TooLarge, Unknown
 
 __all__ = [
     "CURES",
     "DISABLED",
-    "LONGEST_IDLE",
-    "SETTLING",
     "SPOILT",
     "Answer",
     "PathDoubt",
-    "Result",
-    "Verdict",
-    "cure_of_outage",
-    "is_about_event",
+    "is_about_compression",
+    "is_foreign_refusal",
+    "is_of_gateway",
     "judge",
+    "judge_fault",
     "said",
     "shown",
 ]
-
-LONGEST_IDLE = 60.0
-"""Seconds for which a connection is idle, and is used again all the same. What stands before a data
-plane forgets one after 4 to 15 minutes without a word, and its next upload gets no answer."""
 
 
 @dataclass(frozen=True)
@@ -41,17 +43,6 @@ class Answer:
     status: int
     text: str = ""
     retry_after: float | None = None
-
-
-class Verdict(enum.Enum):
-    """What an answer means for the events that were sent."""
-
-    ACCEPTED = "stored"
-    RETRY = "a fault that may pass"
-    HOLD = "a configuration fault: keep everything, report, probe slowly"
-    SPLIT = "one of them is bad: halve to find it"
-    SPLIT_BYTES = "too large together: halve by size"
-    REFUSED = "all of them are bad"
 
 
 _STORED = "ok"
@@ -96,11 +87,6 @@ def said(answer: Answer) -> str | None:
     return _KNOWN.get(answer.text.strip().casefold())
 
 
-def is_about_event(answer: Answer) -> bool:
-    """Tell if it says that an event itself is bad."""
-    return said(answer) in _BAD_EVENT
-
-
 def shown(answer: Answer) -> str:
     """An answer as reports may show it: words that are not the gateway's might quote the event."""
     words = said(answer)
@@ -123,112 +109,100 @@ CURES = {
     407: "the proxy wants authentication: give user and password in its URL, by proxies",
     431: "a proxy adds too many headers, or write_key is far too long",
 }
+_CURE_OF_OUTAGE = "see to the data plane, or to what stands before it"
+_CURE_OF_CONNECTION = (
+    "see that the data plane runs and can be reached from here, or correct data_plane_url or "
+    "proxies"
+)
+_CURE_OF_RATE = "raise the data plane's rate limit, or log less"
 
 
-_CURES_OF_OUTAGES = {
-    OutcomeUnknownError: "see to the data plane, or to what stands before it",
-    ConnectionFailedError: "see that the data plane runs and can be reached from here, or correct "
-    "data_plane_url or proxies",
-}
-
-
-def cure_of_outage(error: DeliveryError, answer: Answer | None) -> str:
-    """Name the cure of a fault that should have passed by itself."""
-    if answer is not None and answer.status == 429:  # noqa: PLR2004
-        return "raise the data plane's rate limit, or log less"
-    cures = (cure for kind, cure in _CURES_OF_OUTAGES.items() if isinstance(error, kind))
-    return next(cures, _CURES_OF_OUTAGES[OutcomeUnknownError])
-
-
-def judge(answer: Answer) -> Verdict:  # noqa: PLR0911 - one return a row
-    """The verdict on one answer."""
+def judge(answer: Answer, events: int = 1) -> Outcome:
+    """What an answer to an upload of so many events means."""
     status, words = answer.status, said(answer)
+    text, reason = shown(answer), words or answer.text
     if status == 200 and words == _STORED:  # noqa: PLR2004
-        return Verdict.ACCEPTED
+        return Stored()
     if status == 413:  # noqa: PLR2004
-        return Verdict.SPLIT_BYTES
-    if status == 400:  # noqa: PLR2004
-        if words == _EMPTY:
-            return Verdict.REFUSED
-        if words == _MALFORMED:
-            return Verdict.HOLD
-        return Verdict.SPLIT
+        return TooLarge(reason, status=status, shown=text)
+    if status == 400 and words != _MALFORMED:  # noqa: PLR2004
+        which = range(events) if words == _EMPTY else None
+        return Refused(reason, which, status=status, shown=text)
     if status in (408, 425, 429) or status >= 500:  # noqa: PLR2004
-        return Verdict.RETRY
+        is_too_much = status == 429  # noqa: PLR2004
+        return Later(
+            text,
+            _CURE_OF_RATE if is_too_much else _CURE_OF_OUTAGE,
+            after=answer.retry_after,
+            is_too_much=is_too_much,
+            # It may be what the database can't take.
+            may_blame_event=status == 500 and words != _UNREADABLE,  # noqa: PLR2004
+            words=reason,
+            status=status,
+        )
     # 401, 403, 404, 405, 407, 431; and redirects, other 2xx and 4xx, which no gateway sends.
-    return Verdict.HOLD
+    return Hold(text, CURES.get(status, "correct data_plane_url"))
 
 
-SETTLING = (Verdict.ACCEPTED, Verdict.REFUSED)
-_ATTEMPTS_BEFORE_SUSPICION = {429: 1, 500: 3}
-"""Failures by status after which a batch is halved: the gateway always refuses one that costs more
-than its rate limit, and one event may be what its database can't take."""
+def judge_fault(error: TransportError | HeldError) -> Outcome:
+    """What it means that no answer came."""
+    text = str(error)
+    if isinstance(error, (HeldError, CertificateError)):
+        fault, _, cure = text.partition("; ")
+        return Hold(fault, cure, cause=error)
+    if isinstance(error, OutcomeUnknownError):
+        return Unknown(text, _CURE_OF_OUTAGE, cause=error)
+    is_unconnected = isinstance(error, ConnectionFailedError)
+    return Later(text, _CURE_OF_CONNECTION if is_unconnected else _CURE_OF_OUTAGE, cause=error)
 
 
-@dataclass(frozen=True)
-class Result:
-    """What came of one attempt."""
+def is_foreign_refusal(outcome: Outcome) -> TypeGuard[Refused]:
+    """Tell if it is a 400 in words that are not the gateway's own on a bad event."""
+    return (
+        isinstance(outcome, Refused) and outcome.which is None and outcome.words not in _BAD_EVENT
+    )
 
-    verdict: Verdict
-    error: DeliveryError
-    answer: Answer | None = None
 
-    @property
-    def splits(self) -> bool:
-        """Whether a batch is to be halved at once."""
-        return self.verdict in (Verdict.SPLIT, Verdict.SPLIT_BYTES)
+def is_of_gateway(answer: Answer) -> bool:
+    """Tell if the gateway itself answers so to a request without events."""
+    outcome = judge(answer)
+    return isinstance(outcome, Stored) or (
+        isinstance(outcome, Refused) and outcome.which is not None
+    )
 
-    @property
-    def is_foreign_refusal(self) -> bool:
-        """Whether it is a lone event's 400 that is held because no gateway has been heard yet."""
-        return (
-            self.verdict is Verdict.HOLD
-            and self.answer is not None
-            and judge(self.answer) is Verdict.SPLIT
-        )
 
-    @property
-    def blames_database(self) -> bool:
-        """Whether it is a 500 with the database's own words, which an event may have provoked."""
-        return (
-            self.answer is not None
-            and self.answer.status == 500  # noqa: PLR2004
-            and said(self.answer) != _UNREADABLE
-        )
-
-    def is_suspicious(self, failures: int) -> bool:
-        """Whether, after so many failures before this one, the events may be at fault."""
-        if self.verdict is not Verdict.RETRY or self.answer is None:
-            return False
-        enough = _ATTEMPTS_BEFORE_SUSPICION.get(self.answer.status)
-        return enough is not None and failures >= enough and said(self.answer) != _UNREADABLE
-
-    def blames_encoding(self, events: int, failures: int) -> bool:
-        """Whether something on the way may have taken off, or spoilt, the compression."""
-        if self.answer is None:
-            return False
-        if said(self.answer) == _UNREADABLE:
-            return failures > 0
-        return self.answer.status == 400 and said(self.answer) == _INVALID and events == 1  # noqa: PLR2004
+def is_about_compression(
+    outcome: Outcome, events: int, *, failed_before: bool
+) -> TypeGuard[Refused | Later]:
+    """Tell if something on the way may have taken off, or spoilt, the compression."""
+    if isinstance(outcome, Later):
+        return outcome.words == _UNREADABLE and failed_before
+    return isinstance(outcome, Refused) and outcome.words == _INVALID and events == 1
 
 
 class PathDoubt:
-    """Whether a 400 in words that are not the gateway's own on a bad event is about an event.
+    """Tells whether a foreign refusal is about an event, or about the path to the gateway.
 
-    Rather the path is broken, unless another event was accepted between such a refusal and the one
-    before it.
+    Rather the path is broken, unless another event was stored between such a refusal of the event
+    and the one before.
     """
 
     def __init__(self) -> None:
-        self._is_refused = self._is_accepted_since = False
+        self._refused: set[int] = set()  # hashes, to keep no messages in memory
+        self._is_stored_since = False
 
-    def accepted(self) -> None:
-        """Something was accepted."""
-        self._is_accepted_since = self._is_refused
+    def refused(self, messages: Sequence[bytes]) -> None:
+        """Some of these messages are bad, or the path is."""
+        if self._is_stored_since:
+            self._refused, self._is_stored_since = set(), False
+        self._refused.update(map(hash, messages))
 
-    def judge_refusal(self, events: int) -> Verdict:
-        """The verdict on the refusal of so many events."""
-        if self._is_accepted_since and events == 1:
-            return Verdict.REFUSED
-        self._is_refused, self._is_accepted_since = True, False
-        return Verdict.SPLIT if events > 1 else Verdict.HOLD
+    def stored(self, messages: Sequence[bytes]) -> None:
+        """These messages were stored."""
+        if self._refused:
+            self._refused.difference_update(map(hash, messages))
+            self._is_stored_since = True
+
+    def is_about(self, message: bytes) -> bool:
+        """Tell if the message itself is refused."""
+        return self._is_stored_since and hash(message) in self._refused

@@ -32,10 +32,11 @@ from ...common.clock import monotonic, wall_time
 from ...common.given_files import fault_of_file
 from ...config import Config
 from ...exceptions import HeldError, KeptBackError, TransportError
+from ..base import LONGEST_IDLE
 from .compression import compress
 from .guard import check_url, is_loopback
 from .network_errors import Attempt, meaning
-from .outcomes import LONGEST_IDLE, Answer
+from .outcomes import Answer
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -62,6 +63,14 @@ class Look:
 class Transport(Protocol):
     """Whatever takes uploads."""
 
+    sent: int
+    """Bytes on the wire of the last upload's body."""
+
+    @property
+    def seconds(self) -> float:
+        """Seconds that the last upload took, from its first byte to the end of its answer."""
+        ...
+
     def send(self, body: bytes, timeout: float | None = None, *, plain: bool = False) -> Answer:
         """Post one batch, as JSON, and return the answer.
 
@@ -74,6 +83,14 @@ class Transport(Protocol):
             TransportError: None came; the subclass says what that means for the events.
             HeldError: It can't be sent as things are configured.
         """
+        ...
+
+    def close(self) -> None:
+        """Close the connections; the next upload opens new ones."""
+        ...
+
+    def is_kept_back(self) -> bool:
+        """Whether, under pytest, nothing may leave for where this sends to, at present."""
         ...
 
 

@@ -1,0 +1,182 @@
+"""The seam to the network: a sink sends messages, and says what became of them.
+
+Delivery knows sinks and outcomes only. Whatever a protocol has besides (statuses, framing,
+connections, compression) stays below, in the sink's own room.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar, Protocol
+
+from ..events.encoding import utc_milliseconds
+from ..exceptions import DeliveryError, HeldError, OutcomeUnknownError, RefusedError
+
+__all__ = [
+    "LONGEST_IDLE",
+    "MESSAGE_OVERHEAD",
+    "Failure",
+    "Hold",
+    "Later",
+    "Outcome",
+    "Refused",
+    "Sink",
+    "Stored",
+    "TooLarge",
+    "Trip",
+    "Unknown",
+    "closed",
+]
+
+MESSAGE_OVERHEAD = len(',"sentAt":"2026-01-31T12:00:00.000Z"},')
+"""Bytes that count for each message besides its own: a sink adds `sentAt` to it."""
+
+LONGEST_IDLE = 60.0
+"""Seconds for which a connection is idle, and is used again all the same. What stands before a data
+plane forgets one after 4 to 15 minutes without a word, and its next upload gets no answer."""
+
+
+def closed(message: bytes, now: float) -> bytes:
+    """A message as the JSON that is sent.
+
+    Args:
+        message: As a sink gets it, short of its closing brace.
+        now: Seconds since the epoch. The server corrects the sender's clock by it, so it is the
+            time of this attempt.
+    """
+    return b'%s,"sentAt":"%s"}' % (message, utc_milliseconds(now).encode())
+
+
+@dataclass(frozen=True)
+class Trip:
+    """An upload's way to its answer, or to where that was lost.
+
+    It tells how large the next may be. If a sink leaves it out, delivery measures the call.
+    """
+
+    events: int
+    size: int
+    """Bytes of the upload before compression."""
+    sent: int
+    """Bytes on the wire."""
+    seconds: float
+    """From the first byte to the answer, or to its loss; setting up a connection apart."""
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    trip: Trip | None = field(default=None, kw_only=True)
+    requests: int = field(default=1, kw_only=True)
+    """Requests that the sink made of the messages."""
+    retries: int = field(default=0, kw_only=True)
+    """Those of them that repeated one because its connection was stale."""
+
+
+@dataclass(frozen=True)
+class Stored(_Outcome):
+    """All messages are stored."""
+
+
+@dataclass(frozen=True)
+class _Refusal(_Outcome):
+    words: str = ""
+    """The server's. They may quote an event, so they go to `on_drop` and dead letters only."""
+    status: int = field(default=0, kw_only=True)
+    shown: str | None = field(default=None, kw_only=True)
+    """The reason as log lines and errors may show it."""
+
+    @property
+    def error(self) -> RefusedError:
+        """What `on_error` receives."""
+        return RefusedError(self.status, self.words, self.shown)
+
+
+@dataclass(frozen=True)
+class Refused(_Refusal):
+    """Messages are refused for good."""
+
+    which: Sequence[int] | None = None
+    """Positions of those that are refused; all others are stored. None: some are bad, nobody knows
+    which, and none is stored. Delivery then finds them by halving."""
+
+
+@dataclass(frozen=True)
+class TooLarge(_Refusal):
+    """Together, the messages are too large. None is stored."""
+
+
+@dataclass(frozen=True)
+class Failure(_Outcome):
+    """No message is known to be stored, and none is refused."""
+
+    fault: str
+    """It quotes neither an event nor a secret."""
+    cure: str = "see to the server, and to the way there"
+    cause: DeliveryError | None = field(default=None, kw_only=True)
+    """Handed to `on_error` in place of an error of the usual class."""
+    may_blame_event: bool = field(default=False, kw_only=True)
+    """One of the messages may have provoked it. Delivery then compares it with others."""
+    words: str = field(default="", kw_only=True)
+    """The server's, for the dead letters, if an event is to blame."""
+    status: int = field(default=0, kw_only=True)
+    _kind: ClassVar[type[DeliveryError]] = DeliveryError
+
+    @property
+    def error(self) -> DeliveryError:
+        """What `on_error` receives."""
+        return self.cause or self._kind(self.fault)
+
+
+@dataclass(frozen=True)
+class Later(Failure):
+    """Nothing was stored, by a fault that may pass. The same messages are sent again."""
+
+    after: float | None = field(default=None, kw_only=True)
+    """Seconds that the server asks to wait."""
+    is_too_much: bool = field(default=False, kw_only=True)
+    """The server has a limit that these messages may always pass together."""
+
+
+@dataclass(frozen=True)
+class Hold(Failure):
+    """A configuration fault. Everything is kept, and tried again slowly until it is mended."""
+
+    @property
+    def error(self) -> DeliveryError:
+        """What `on_error` receives."""
+        return self.cause or HeldError(f"{self.fault}; {self.cure}")
+
+
+@dataclass(frozen=True)
+class Unknown(Failure):
+    """The messages were sent, and no answer came. They are sent again, in smaller uploads."""
+
+    _kind: ClassVar[type[DeliveryError]] = OutcomeUnknownError
+
+
+Outcome = Stored | Refused | TooLarge | Later | Hold | Unknown
+
+
+class Sink(Protocol):
+    """Whatever takes messages to where they are stored. One thread at a time uses it."""
+
+    max_bytes: int
+    """What the messages of one sending may weigh, with `MESSAGE_OVERHEAD` for each."""
+
+    def send(self, messages: Sequence[bytes], deadline: float | None) -> Outcome:
+        """Send messages, in order.
+
+        Args:
+            messages: At least one. Each is JSON short of its closing brace; `closed` adds that,
+                and `sentAt`. A lone message may weigh more than `max_bytes`.
+            deadline: When to give up, by `time.monotonic`: the process is about to end. None:
+                a time-out of the sink's own.
+
+        If this raises, that is a bug: it is told, and the messages are sent again after a while.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of connections. The next `send` opens new ones."""
+        ...
