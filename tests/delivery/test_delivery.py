@@ -776,6 +776,7 @@ def test_dead_letters_are_the_owner_s_only_whoever_made_the_file(
 
 OTHER_S_FILE = """
 import os
+import urllib.parse  # while it may be read
 from rudder_logging import Config
 from rudder_logging.handler.files import check_files
 
