@@ -79,7 +79,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from .config import Overflow
-    from .queues import EventQueue
+    from .queues import Buffer
 
     # The settings, for editors and type checkers; a test holds them to the option table.
     write_key: str | None
@@ -90,7 +90,7 @@ if TYPE_CHECKING:
     upload_interval: float | None
     max_batch_bytes: int | None
     max_event_bytes: int | None
-    queue: str | EventQueue | None
+    queue: str | Buffer | None
     max_queue_size: int | None
     max_queue_bytes: int | None
     overflow: Overflow | None

@@ -181,7 +181,7 @@ def test_taking_a_batch_does_not_copy_the_backlog() -> None:
         queue.put(b"message")
     tracemalloc.start()
     try:
-        assert queue.get(max_bytes=700) == [b"message"] * 100
+        assert queue.take(max_bytes=700) == [b"message"] * 100
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()

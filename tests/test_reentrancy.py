@@ -23,7 +23,7 @@ from rudder_logging.queues.file.backlog import Backlog
 from rudder_logging.queues.file.segments import Claim
 from rudder_logging.queues.file.store import Store
 from rudder_logging.queues.file.window import Window
-from rudder_logging.queues.settled import Settled
+from rudder_logging.queues.waiting import Settled
 
 from .conftest import MakeHandler, Wire
 

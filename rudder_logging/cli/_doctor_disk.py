@@ -12,7 +12,7 @@ from pathlib import Path
 from ..common.private_files import is_anybodys
 from ..config import Config
 from ..exceptions import ConfigError
-from ..queues.urls import SpoolUrl, parse_queue_url
+from ..queues.urls import SpoolUrl, is_spool_url, parse_spool_url
 from ._doctor_findings import Finding, Severity
 
 __all__ = ["examine"]
@@ -28,8 +28,9 @@ def examine(config: Config, subject: str) -> Iterator[Finding]:
         config: A handler's.
         subject: How findings call it.
     """
-    url = parse_queue_url(config.queue) if isinstance(config.queue, str) else None
-    found = [] if url is None else [*_of_spool(url, config)]
+    found: list[_Result] = []
+    if isinstance(config.queue, str) and is_spool_url(config.queue):
+        found += _of_spool(parse_spool_url(config.queue), config)
     if config.dead_letter:
         found.append(_of_dead_letters(Path(config.dead_letter)))
     for severity, text, cure in found:

@@ -24,7 +24,7 @@ from ..queues.file.files import (
     read_note,
 )
 from ..queues.file.left import Left, left_by_others
-from ..queues.urls import parse_queue_url
+from ..queues.urls import is_spool_url, parse_spool_url
 from ._common import BadInputError
 from ._sources import Line, Source
 
@@ -46,13 +46,12 @@ def spool_directory(given: str | None) -> str:
             raise BadInputError("name the spool's directory, or set RUDDER_QUEUE")
     path = given
     if "://" in given:
+        if not is_spool_url(given):
+            raise BadInputError(f"{called} is {given}: that queue has no files")
         try:
-            url = parse_queue_url(given)
+            path = parse_spool_url(given).path
         except ValueError as error:
             raise BadInputError(f"{called} {error}") from None
-        if url is None:
-            raise BadInputError(f"{called} is {given}: that queue has no files")
-        path = url.path
     if not os.path.isdir(path):  # noqa: PTH112 - a name of the user's
         raise BadInputError(f"{path} is no directory: there is no spool")
     return path

@@ -84,7 +84,7 @@ class Shipper:
         before = self._dropped()
         for message in messages:
             self._queue.put(message)
-        while batch := self._queue.get(self._delivery.max_bytes, MESSAGE_OVERHEAD):
+        while batch := self._queue.take(self._delivery.max_bytes, MESSAGE_OVERHEAD):
             if not self._delivery.deliver(batch, self):
                 break
             self._gives_up_at = monotonic() + self._patience

@@ -20,7 +20,7 @@ from ..exceptions import ConfigError, UnknownOptionError
 from . import parsers
 
 if TYPE_CHECKING:  # the queues, which importing the package need not
-    from ..queues import EventQueue
+    from ..queues import Buffer
 
 __all__ = ["ALIASES", "OPTIONS", "Config", "Options", "canonical_name", "parse_option"]
 
@@ -80,10 +80,10 @@ class Config:
         "into `max_batch_bytes` and `max_queue_bytes`.",
         unit="bytes",
     )
-    queue: str | EventQueue = _option(
+    queue: str | Buffer = _option(
         "memory://",
         parsers.queue,
-        "Where events wait: `memory://`, `file:///directory` (durable), or a queue object.",
+        "Where events wait: `memory://`, `file:///directory` (durable), or a `Buffer`.",
     )
     max_queue_size: int = _option(
         10_000, parsers.integer(1), "Events in memory, those being sent included.", unit="events"
@@ -273,7 +273,7 @@ class Options(TypedDict, total=False):
     upload_interval: float
     max_batch_bytes: int
     max_event_bytes: int
-    queue: str | EventQueue
+    queue: str | Buffer
     max_queue_size: int
     max_queue_bytes: int
     overflow: Overflow

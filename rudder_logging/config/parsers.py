@@ -19,7 +19,7 @@ from ..events.table import INTEGRATIONS
 from ..exceptions import InvalidEventError
 
 if TYPE_CHECKING:  # the queues, which importing the package need not
-    from ..queues import EventQueue
+    from ..queues import Buffer
 
 __all__ = [
     "LONGEST_WAIT",
@@ -235,16 +235,9 @@ def data_plane_url(value: Any) -> str:
     return text
 
 
-def queue(value: Any) -> str | EventQueue:
-    """A queue's URL, or a queue."""
-    if isinstance(value, str):
-        from ..queues.urls import parse_queue_url  # noqa: PLC0415 - only where a URL is given
+def queue(value: Any) -> str | Buffer:
+    """A queue's URL, or a buffer."""
+    from ..queues.registry import check_buffer, check_url  # noqa: PLC0415 - only where one is given
 
-        parse_queue_url(value)
-        return value
-    from ..queues.base import VERBS  # noqa: PLC0415 - only where a queue is given
-
-    missing = [verb for verb in VERBS if not callable(getattr(value, verb, None))]
-    if missing:
-        raise ValueError(f"must have the methods of EventQueue; lacking: {', '.join(missing)}")
+    (check_url if isinstance(value, str) else check_buffer)(value)
     return value  # type: ignore[no-any-return]

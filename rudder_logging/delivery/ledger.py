@@ -7,10 +7,10 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import count, islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ..queues.base import EventQueue
+    from ..queues import Batch, EventQueue
 
 __all__ = ["Ledger", "Stats"]
 
@@ -105,9 +105,9 @@ class Ledger:
         self._lost_answers = _Tally()
         self._adopted, self._spool_errors = _Tally(), _Tally()
         self._dropped: dict[str, _Tally] = {"queue_full": _Tally()}
-        # Our queues count what they drop as they drop it: a signal handler that raises in between,
+        # Queues count what they drop as they drop it: a signal handler that raises in between,
         # or before this has the list of them, would leave them uncounted.
-        self._counts_evicted: dict[str, Any] = {}
+        self._counts_evicted: dict[str, EventQueue] = {}
         self._is_settling = False  # some are no longer pending, and not counted elsewhere yet
         self.holding: str | None = None
         self.outage: str | None = None
@@ -134,33 +134,30 @@ class Ledger:
         if number:
             self._dropped.setdefault(reason, _Tally()).add(number)
 
-    def settle_delivered(self, queue: EventQueue, number: int) -> int:
+    def settle_delivered(self, queue: EventQueue, batch: Batch, number: int) -> int:
         """The queue's oldest events are stored by the data plane; how many of them it still had."""
-        return self._settle(queue, number, "delivered")
+        return self._settle(queue, batch, number, "delivered")
 
-    def settle_refused(self, queue: EventQueue, number: int) -> int:
+    def settle_refused(self, queue: EventQueue, batch: Batch, number: int) -> int:
         """The queue's oldest events are refused for good; how many of them it still had."""
-        return self._settle(queue, number, "refused")
+        return self._settle(queue, batch, number, "refused")
 
-    def settle_dropped(self, queue: EventQueue, number: int, reason: str) -> int:
+    def settle_dropped(self, queue: EventQueue, batch: Batch, number: int, reason: str) -> int:
         """The queue's oldest events are given up; how many of them it still had."""
         self._dropped.setdefault(reason, _Tally())
-        return self._settle(queue, number, reason)
+        return self._settle(queue, batch, number, reason)
 
-    def _settle(self, queue: EventQueue, number: int, outcome: str) -> int:
-        # By one thread at a time, the one that delivers. Our queues count what they forget, so that
-        # it is known though a signal handler raises within, as it may where calls deliver.
+    def _settle(self, queue: EventQueue, batch: Batch, number: int, outcome: str) -> int:
+        # By one thread at a time, the one that delivers. Queues count what they forget, so that it
+        # is known though a signal handler raises within, as it may where calls deliver.
         counts = self._settled
         counts.setdefault(outcome, 0)
-        knows = hasattr(queue, "acked")
-        settled = 0
         self._is_settling = True
-        before = queue.acked if knows else 0  # type: ignore[attr-defined]
+        before = queue.acked
         try:
-            settled = queue.ack(number)
+            queue.settle(batch, number)
         finally:
-            if knows:
-                settled = queue.acked - before  # type: ignore[attr-defined]
+            settled = queue.acked - before
             counts[outcome] += settled
             self._is_settling = False
         return settled
@@ -171,12 +168,8 @@ class Ledger:
         Returns:
             Them; None: that would not make room, and none is dropped.
         """
-        if hasattr(queue, "evicted"):
-            self._counts_evicted[reason] = queue
-            return queue.evict(size)
-        evicted = queue.evict(size)
-        self.drop(len(evicted or ()), reason)
-        return evicted
+        self._counts_evicted[reason] = queue
+        return queue.evict(size)
 
     def abandon(self, queue: EventQueue, reason: str) -> list[bytes]:
         """Drop all that the queue can't keep beyond this process, and return it."""
@@ -231,14 +224,14 @@ class Ledger:
         return stats
 
     def _look(self, queue: EventQueue) -> Stats:
-        pending, pending_bytes = queue.pending()
+        depth = queue.depth()
         return Stats(
             accepted=self._accepted.value(),
             delivered=self._settled["delivered"],
             refused=self._settled["refused"],
             dropped=self.dropped(),
-            pending=pending,
-            pending_bytes=pending_bytes,
+            pending=depth.events,
+            pending_bytes=depth.bytes,
             adopted=self._adopted.value(),
             spool_errors=self._spool_errors.value(),
             invalid=self._invalid.value(),

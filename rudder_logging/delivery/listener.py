@@ -11,14 +11,14 @@ import logging
 import queue as stdlib_queue
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from logging.handlers import QueueListener
 from typing import Any
 
 from ..common.clock import monotonic
 from ..common.locks import EndingLock
 from ..common.stderr import tell_undelivered
-from ..queues.base import EventQueue
+from ..queues import Batch, EventQueue
 from ..sinks.base import MESSAGE_OVERHEAD
 from .ledger import Ledger, Stats
 from .reports import Reports
@@ -211,14 +211,14 @@ class BatchListener(QueueListener):
         self._drains += 1
         try:
             while True:
-                waited = self.queue.waiting()
+                waited = self.queue.depth().waiting
                 batch = self._take()
                 if not batch:  # what waited and still does can't be read from the disk at present
-                    return not (waited and self.queue.waiting())
+                    return not (waited and self.queue.depth().waiting)
                 if not self._delivery.deliver(batch, self):
                     # Take back all but the first, or as long as it is handed out it could neither
                     # make room nor become too old.
-                    self.queue.get(0)
+                    self.queue.take(0)
                     return False
         except Exception as error:  # noqa: BLE001 - a bug, ours or of the app's queue
             self._tell_of_bug(error)
@@ -248,8 +248,7 @@ class BatchListener(QueueListener):
         if isinstance(self._life, EndingLock):
             return
         self._life, self._delivering = EndingLock(self._life), EndingLock(self._delivering)
-        if hasattr(self.queue, "outlive_threads"):
-            self.queue.outlive_threads()
+        self.queue.outlive_threads()
 
     def finish(
         self, deadline: float, tell: Callable[[int, str | None], object] = tell_undelivered
@@ -266,7 +265,7 @@ class BatchListener(QueueListener):
             self.stop(max(0.0, deadline - monotonic()))
         # Once the interpreter takes modules apart, nothing can be imported, and requests fails at
         # its first import inside a function: after the server has stored the events.
-        if self.queue.pending()[0] and sys.meta_path is not None:
+        if self.queue.depth().events and sys.meta_path is not None:
             self.drain(deadline)
         self._abandoned = True
         self.wake()
@@ -283,7 +282,7 @@ class BatchListener(QueueListener):
 
     # What the thread does.
 
-    def dequeue(self, block: bool) -> list[bytes] | None:  # type: ignore[override]  # noqa: ARG002
+    def dequeue(self, block: bool) -> Batch | None:  # type: ignore[override]  # noqa: ARG002
         """Wait for a batch that is due; None, the sentinel, when told to stop and none is left."""
         while True:
             try:
@@ -293,14 +292,14 @@ class BatchListener(QueueListener):
                     self.retired = True
                     return None
 
-    def _next(self) -> list[bytes] | None:
+    def _next(self) -> Batch | None:
         try:
             while True:
                 if not self._is_in_charge():
                     return None
                 # Read first: a flush that comes after it may concern an event not seen below.
                 hurry = self._hurry
-                pending, _bytes = self.queue.pending()
+                pending = self.queue.depth().events
                 if self._abandoned:
                     self.retired = True
                     self._delivery.close()
@@ -316,7 +315,7 @@ class BatchListener(QueueListener):
                     if self._stopping and self._retire():
                         return None
                 self.wake_at = wake_at
-                if self.queue.pending()[0] < wake_at:  # else they came before that was known
+                if self.queue.depth().events < wake_at:  # else they came before that was known
                     self._await_signal(sleep)
         except Exception:
             raise
@@ -349,7 +348,7 @@ class BatchListener(QueueListener):
             enough, sleep = self._upload_size_resting, max(sleep, self._rested_at - now)
         return (0.0 if pending >= enough else sleep), enough
 
-    def handle(self, record: Sequence[bytes]) -> None:  # type: ignore[override]
+    def handle(self, record: Batch) -> None:  # type: ignore[override]
         """Deliver a batch."""
         try:
             with self._delivering:
@@ -363,7 +362,7 @@ class BatchListener(QueueListener):
                     self._deliverer = None
                     self._rested_at = monotonic() + _REST
             self._bugs = 0
-            if not record and self.queue.waiting():  # as in `drain`
+            if not record and self.queue.depth().waiting:  # as in `drain`
                 self.pause(_SECONDS_UNTIL_IT_CAN_BE_READ)
         except Exception as error:  # noqa: BLE001 - a bug of ours must not end delivery
             self._pause_after_bug(error)  # the batch is still first in line
@@ -393,13 +392,13 @@ class BatchListener(QueueListener):
             with contextlib.suppress(Exception):  # out of memory, say, or of stack
                 _log.error("delivery failed with %s", type(error).__name__)
 
-    def _take(self) -> list[bytes]:
+    def _take(self) -> Batch:
         self.wake_at = _NEVER
         self._first_at = None
         self._drains_when_taken = self._drains
         hurry = self._roused = self._hurry
-        batch = self.queue.get(self._delivery.max_bytes, MESSAGE_OVERHEAD)
-        if self.queue.waiting():
+        batch = self.queue.take(self._delivery.max_bytes, MESSAGE_OVERHEAD) or Batch()
+        if self.queue.depth().waiting:
             self._first_at = float("-inf")  # they have waited long enough already
         else:
             self._hurried = hurry
@@ -410,7 +409,7 @@ class BatchListener(QueueListener):
         # In this order: whoever puts an event after the look sees the flag and restarts. And not
         # under the lock: an interrupted `put`, which holds the queue's, may want it.
         self.retired = True
-        pending, _bytes = self.queue.pending()
+        pending = self.queue.depth().events
         with self._life:
             if self._thread is not threading.current_thread():
                 return True  # another has been started meanwhile, and looks after the queue

@@ -9,7 +9,7 @@ from itertools import groupby, islice
 
 from ..common.clock import monotonic
 from ..exceptions import ConnectionFailedError, KeptBackError, RetriesExhaustedError
-from ..queues.base import EventQueue
+from ..queues import Batch, EventQueue
 from ..sinks.base import (
     LONGEST_IDLE,
     MESSAGE_OVERHEAD,
@@ -105,6 +105,7 @@ class Delivery:
         self._limit = BatchLimit(sink.max_bytes)
         self._time_limit = TimeLimit(timeout)
         self._last_at = 0.0  # an upload came to its end
+        self._batch = Batch()  # what is being delivered
         self._ahead: set[bytes] = set()  # accepted before their turn: not to be sent again
 
     @property
@@ -112,7 +113,7 @@ class Delivery:
         """What the messages of an upload may weigh, as far as is known."""
         return min(self._limit.bytes, self._time_limit.size)
 
-    def deliver(self, batch: Sequence[bytes], patience: Patience) -> bool:
+    def deliver(self, batch: Batch, patience: Patience) -> bool:
         """Settle all events of a batch.
 
         Args:
@@ -122,7 +123,8 @@ class Delivery:
         Returns:
             Whether all of them are settled.
         """
-        parts = [batch] if batch else []  # in order, the first one last
+        self._batch = batch
+        parts: list[Sequence[bytes]] = [batch] if batch else []  # in order, the first one last
         self._begin()
         failures = attempt = 0
         due = 0.0
@@ -186,7 +188,7 @@ class Delivery:
         if isinstance(failure, Hold):
             self._reports.holds(failure.error, part)
         else:
-            self._reports.failing(failure.error, failure.cure, part, self._queue.pending()[0])
+            self._reports.failing(failure.error, failure.cure, part, self._queue.depth().events)
 
     def _begin(self) -> None:
         self._limit.begin()
@@ -271,7 +273,7 @@ class Delivery:
             self._ahead.difference_update(part)
         if isinstance(outcome, Stored):
             self._limit.accepted()
-            return self._ledger.settle_delivered(self._queue, len(part)) == len(part)
+            return self._ledger.settle_delivered(self._queue, self._batch, len(part)) == len(part)
         if isinstance(outcome, TooLarge):
             self._limit.refused_alone()
         for is_refused, group in groupby(range(len(part)), refused.__contains__):
@@ -283,12 +285,12 @@ class Delivery:
         self, part: Sequence[bytes], outcome: Refused | TooLarge, *, is_refused: bool
     ) -> bool:
         if not is_refused:
-            return self._ledger.settle_delivered(self._queue, len(part)) == len(part)
+            return self._ledger.settle_delivered(self._queue, self._batch, len(part)) == len(part)
         # Told before it is forgotten: a flush returns when the dead letters are written.
         error = outcome.error
         for message in part:
             self._reports.refused(message, error)
-        return self._ledger.settle_refused(self._queue, len(part)) == len(part)
+        return self._ledger.settle_refused(self._queue, self._batch, len(part)) == len(part)
 
     def _second_opinion(
         self,
@@ -359,8 +361,9 @@ class Delivery:
 
     def _behind(self, suspect: bytes, parts: list[Sequence[bytes]]) -> list[bytes]:
         """Some of the next events behind the one that is first in line, to compare it with."""
-        if self._queue.waiting() and sum(map(len, parts)) < _NEIGHBOURS:
-            batch = self._queue.get(self._limit.bytes, MESSAGE_OVERHEAD)
+        if self._queue.depth().waiting and sum(map(len, parts)) < _NEIGHBOURS:
+            batch = self._queue.take(self._limit.bytes, MESSAGE_OVERHEAD) or Batch()
+            self._batch = batch
             if batch[:1] == [suspect] and len(batch) > 1:
                 parts[:] = [batch[1:]]
         behind = (message for part in reversed(parts) for message in part)
@@ -380,8 +383,8 @@ class Delivery:
         self._reports.given_up = f"{error}; {failure.cure}"
         self._reports.dropped(part, reason)
         self._reports.failed(exhausted, part)
-        settled = self._ledger.settle_dropped(self._queue, len(part), reason)
-        if not self._queue.pending()[0] and self._ledger.outage is None:
+        settled = self._ledger.settle_dropped(self._queue, self._batch, len(part), reason)
+        if not self._queue.depth().events and self._ledger.outage is None:
             self._reports.trouble.end()
         self._reports.drop_line()
         return settled == len(part)

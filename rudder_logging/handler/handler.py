@@ -135,7 +135,7 @@ class RudderHandler(logging.Handler):
         lifecycle.add_forkable(self)
         queue = self._pipeline.queue
         queue.recover()
-        if queue.pending()[0] and not self._pipeline.is_synchronous:
+        if queue.depth().events and not self._pipeline.is_synchronous:
             self._listener.ensure_running()  # processes that have ended left events behind
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -497,7 +497,7 @@ class RudderHandler(logging.Handler):
             return 0.0
         return timeout
 
-    def begin_anew(self) -> None:
+    def after_fork(self) -> None:
         """In a forked child: the parent's events, locks, thread and connections are its own."""
         if not self._is_unused():
             self._finalizer.detach()  # it keeps the parent's backlog in memory

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Container
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol, cast
 
@@ -16,10 +16,11 @@ from ..delivery.listener import BatchListener
 from ..delivery.reports import Reports
 from ..delivery.retry import RetryPolicy
 from ..delivery.sender import Delivery
-from ..exceptions import QueueFullError
+from ..exceptions import ConfigError, QueueFullError
 from ..process import lifecycle
 from ..queues import EventQueue, open_queue
-from ..queues.settled import Kept
+from ..queues.shared import SharedQueue
+from ..queues.waiting import Kept
 from ..sinks.base import Sink
 
 __all__ = ["Pipeline"]
@@ -74,6 +75,8 @@ class Pipeline:
                 max_events=config.max_queue_size,
                 max_bytes=config.max_queue_bytes,
             )
+        if config.overflow == "drop_old" and not queue.evicts:
+            raise ConfigError("overflow can't be drop_old: the queue's buffer has no evict()")
         if isinstance(config.queue, str):
             lifecycle.add_forkable(queue)  # it may outlive the handler, and hold locks of files
         ledger = Ledger()
@@ -153,14 +156,16 @@ class Pipeline:
         """
         if isinstance(error, OrphanedError):
             self.drop(message, "shutdown")
-        elif self._kept.take(message) or (
-            isinstance(self.queue, Container) and message in self.queue
-        ):
+        elif self._kept.take(message) or message in self.queue:
             self.listener.wake()
-        elif isinstance(error, Exception) and not isinstance(self.config.queue, str):
+        elif isinstance(error, Exception) and self._has_queue_of_the_app:
             self.drop(message, "queue_failed")
         else:
             self.drop(message, "interrupted")
+
+    @property
+    def _has_queue_of_the_app(self) -> bool:
+        return isinstance(self.queue, SharedQueue) or not isinstance(self.config.queue, str)
 
     def drop(self, message: bytes, reason: str) -> None:
         """Count and tell an accepted message that is in no queue, and won't be sent."""
@@ -170,7 +175,7 @@ class Pipeline:
     def see_to_delivery(self) -> None:
         """Where no thread looks after the queue, or none can be relied on: see to it."""
         if lifecycle.ending_since is not None:
-            few = self.queue.waiting() < self.config.max_queue_size // 2
+            few = self.queue.depth().waiting < self.config.max_queue_size // 2
             if not (self.listener.awaits_close and few):
                 self.finish()
         elif self.is_synchronous:
@@ -209,7 +214,7 @@ class Pipeline:
 
     def _let_go(self) -> None:
         with contextlib.suppress(Exception):  # a queue object of the app's may raise anything
-            self.queue.begin_anew()
+            self.queue.after_fork()
 
     def renewed(self, lock_type: type) -> Pipeline:
         """One for a forked child, with the queue that was let go.

@@ -29,7 +29,7 @@ class Settings:
         self._lock = EndingLock(threading.RLock())
         add_forkable(self)
 
-    def begin_anew(self) -> None:
+    def after_fork(self) -> None:
         """In a forked child: another thread of the parent may have held the lock."""
         self._lock = EndingLock(threading.RLock())
 

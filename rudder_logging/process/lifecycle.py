@@ -42,7 +42,7 @@ __all__ = [
 class Forkable(Protocol):
     """Whatever can't be shared with a forked child."""
 
-    def begin_anew(self) -> None:
+    def after_fork(self) -> None:
         """Called in the child."""
         ...
 
@@ -229,7 +229,7 @@ def wind_up(listener: Listener) -> None:
     if ending_since is not None:
         listener.finish(ending_since)  # no thread can be started, nor waited for
         return
-    if listener.queue.pending()[0]:
+    if listener.queue.depth().events:
         listener.ensure_running()
     if not listener.retired:
         listener.enqueue_sentinel()
@@ -485,7 +485,7 @@ def _after_fork_in_child() -> None:
     for forkable in list(_forkables):
         # Not logged: logging's locks may be held by a thread that this process does not have.
         with contextlib.suppress(Exception):
-            forkable.begin_anew()
+            forkable.after_fork()
 
 
 atexit.register(_at_exit)

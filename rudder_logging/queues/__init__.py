@@ -3,17 +3,18 @@
 In comes one message after the other, as bytes; out go batches, which stay until they are settled.
 A queue never uses the network. It may be asked by any number of threads.
 
-- `opening.py`: from the option `queue` to a queue; `urls.py`: the URLs that it takes
-- `base.py`: the protocol of all queues
-- `memory.py`: the queue in memory; `eviction.py`: how it makes room
-- `file/`: the durable queue
-- `settled.py`: how far a queue has settled what was put
+- `opening.py`: from the option `queue` to a queue; `urls.py`: the `file:` URLs that it takes
+- `base.py`: the seam, `Buffer`, which an app may have one of its own of
+- `waiting.py`: the part that all queues share: the lock, and whoever waits for room or a flush
+- `memory.py`: the queue in memory; `file/`: the durable queue
+- `shared.py`: a queue over a buffer of the app's
 """
 
 from __future__ import annotations
 
-from .base import EventQueue
+from .base import Batch, Buffer, Depth
 from .memory import MemoryQueue
-from .opening import open_queue
+from .opening import open_queue, register
+from .waiting import EventQueue
 
-__all__ = ["EventQueue", "MemoryQueue", "open_queue"]
+__all__ = ["Batch", "Buffer", "Depth", "EventQueue", "MemoryQueue", "open_queue", "register"]

@@ -1,10 +1,123 @@
-"""The queue protocol, and what a queue tells."""
+"""The seam of the queues: what a buffer is, and who hears of what it does by itself."""
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
-__all__ = ["VERBS", "EventQueue", "Observer"]
+__all__ = ["METHODS", "Batch", "Buffer", "Depth", "Durable", "Evicting", "Forkable", "Observer"]
+
+
+class Batch(list[bytes]):
+    """Messages that are handed out, the oldest first.
+
+    A buffer may derive a class of its own, for what it needs to settle them.
+    """
+
+
+class Depth(NamedTuple):
+    """How full a buffer is."""
+
+    events: int
+    """Number of messages that are not settled."""
+    bytes: int
+    """Their size."""
+    waiting: int
+    """Number of those that are not handed out."""
+
+
+class Buffer(Protocol):
+    """A first-in, first-out store of messages that keeps each until it is settled.
+
+    A message is its JSON as bytes, short of the closing brace (delivery adds `sentAt` and the
+    brace at each attempt). What is handed out stays first in line, and within the bounds, until it
+    is settled: so nothing is lost with the thread that was delivering it.
+
+    A buffer of the app's needs no lock: no two calls of its methods overlap, not even where a
+    signal handler logs amid a `put`.
+    """
+
+    def put(self, message: bytes) -> int:
+        """Append a message.
+
+        Returns:
+            Number of messages that wait now to be handed out, this one included.
+
+        Raises:
+            QueueFullError: A bound would be passed. Nothing was stored.
+
+        If it raises anything else, the message counts as dropped, unless there is one more then.
+        """
+        ...
+
+    def take(self, max_bytes: int) -> Batch | None:
+        """Hand out the oldest messages, the same again until they are settled; None: no more.
+
+        Args:
+            max_bytes: Their sizes add up to this at the most; the first is handed out anyway.
+        """
+        ...
+
+    def settle(self, batch: Batch, count: int) -> int:
+        """Forget messages of the batch that was handed out last: the oldest that are left of it.
+
+        Returns:
+            Number of messages that were forgotten.
+        """
+        ...
+
+    def depth(self) -> Depth:
+        """How full it is. It is asked often, and so has to be cheap."""
+        ...
+
+    def close(self) -> None:
+        """Let go of files and the like, unless something is pending. The next `put` reopens it."""
+        ...
+
+
+class Forkable(Protocol):
+    """What a buffer may be able to do, too: live on in a forked child.
+
+    Without it, a child's events wait in memory.
+    """
+
+    def after_fork(self) -> None:
+        """Begin empty, in a forked child: what waits is the parent's, and so are locks and files.
+
+        The parent's other threads do not exist here, and may have held any lock.
+        """
+        ...
+
+
+class Evicting(Protocol):
+    """What a buffer may be able to do, too: `overflow="drop_old"` needs it."""
+
+    def evict(self, size: int) -> list[bytes] | None:
+        """Make room for a message of that many bytes: drop the oldest that are not handed out.
+
+        Returns:
+            Those that were dropped, perhaps none; None: there would be no room even without all of
+            them, and none was dropped.
+        """
+        ...
+
+
+class Durable(Protocol):
+    """What a buffer may be able to do, too: keep messages beyond the process.
+
+    Without it, what can't be delivered before the process ends is dropped.
+    """
+
+    def recover(self) -> None:
+        """Look for what processes that have ended left behind; `depth` then tells of it."""
+        ...
+
+    def abandon(self) -> list[bytes]:
+        """Forget, and return, what can't outlive this process: called when it ends."""
+        ...
+
+
+METHODS = tuple(name for name in vars(Buffer) if not name.startswith("_"))
+"""What a buffer must have."""
 
 
 class Observer(Protocol):
@@ -36,102 +149,3 @@ class Observer(Protocol):
     def remark(self, text: str) -> None:
         """Something that an operator should know, and that stops nothing."""
         ...
-
-
-class EventQueue(Protocol):
-    """A first-in, first-out store of messages that keeps each until it is acknowledged.
-
-    A message is its JSON as bytes, short of the closing brace (delivery adds `sentAt` and the
-    brace at each attempt). Any thread may call `put`, even a signal handler that interrupts
-    another `put`; one thread at a time calls `get` and `ack`.
-
-    Events that `get` handed out stay first in line, and within the bounds, until `ack`:
-    so nothing is lost with the thread that was delivering them.
-    """
-
-    def attach(self, observer: Observer) -> None:
-        """Called before use, and again after `begin_anew`."""
-        ...
-
-    def begin_anew(self) -> None:
-        """Called in a forked child: what waits is the parent's, and so are locks and files.
-
-        The parent's other threads do not exist here, and may have held any lock.
-        """
-        ...
-
-    def recover(self) -> None:
-        """Look for what processes that have ended left behind; `pending` then is not 0."""
-        ...
-
-    def put(self, message: bytes) -> int:
-        """Append a message.
-
-        Returns:
-            How many wait now to be handed out, this one included.
-
-        Raises:
-            QueueFullError: A bound would be passed. Nothing was stored.
-
-        Where anything else comes out of it, the message counts as dropped, unless the queue has
-        `__contains__`, and says that it is there.
-        """
-        ...
-
-    def get(self, max_bytes: int, overhead: int = 0) -> list[bytes]:
-        """Hand out the oldest unacknowledged messages, the same again until they are.
-
-        Args:
-            max_bytes: Their sizes add up to this at the most; the first is handed out anyway.
-            overhead: Bytes that count for each message besides its own.
-        """
-        ...
-
-    def ack(self, count: int) -> int:
-        """Forget the oldest messages handed out.
-
-        Returns:
-            How many were forgotten; fewer than asked for only after `abandon`.
-        """
-        ...
-
-    def evict(self, size: int) -> list[bytes] | None:
-        """Make room for a message of that many bytes: drop the oldest that are not handed out.
-
-        Returns:
-            Those that were dropped, perhaps none; None: there would be no room even without all of
-            them, and none was dropped.
-        """
-        ...
-
-    def wait_for_room(self, size: int, timeout: float) -> bool:
-        """Wait until a message of that many bytes fits. False: it doesn't after `timeout` s."""
-        ...
-
-    def mark(self) -> int:
-        """The position behind the newest message."""
-        ...
-
-    def wait_until_settled(self, mark: int, timeout: float) -> bool:
-        """Wait until all before the mark are acknowledged or evicted. False: not in `timeout` s."""
-        ...
-
-    def waiting(self) -> int:
-        """How many messages are not handed out."""
-        ...
-
-    def pending(self) -> tuple[int, int]:
-        """How many messages are not acknowledged, and their bytes."""
-        ...
-
-    def close(self) -> None:
-        """Let go of files and the like, unless something is pending. The next `put` reopens it."""
-        ...
-
-    def abandon(self) -> list[bytes]:
-        """Forget, and return, what can't outlive this process: called when it ends."""
-        ...
-
-
-VERBS = tuple(name for name in vars(EventQueue) if not name.startswith("_"))
-"""What a queue object must have."""

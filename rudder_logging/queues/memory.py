@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import sys
-import threading
 from collections import deque
 from collections.abc import Iterator
 from itertools import accumulate, islice, repeat, starmap, takewhile
-from typing import Any
 
-from ..common.clock import wait_until
-from ..common.locks import EndingLock
 from ..exceptions import QueueFullError
-from .base import Observer
-from .eviction import oldest_to_go
-from .settled import Kept, Settled
+from .base import Batch, Depth
+from .waiting import EventQueue, Settled, oldest_to_go
 
 __all__ = ["MemoryQueue"]
 
@@ -24,8 +19,8 @@ _THREADS = 1_000  # that may be inside `put` at once without passing a bound
 _BYTES_OF_THREADS = 32 * 1024 * 1024  # their messages' size
 
 
-class MemoryQueue:
-    """An `EventQueue` in memory. See there for what the methods promise.
+class MemoryQueue(EventQueue):
+    """An `EventQueue` in memory.
 
     While there is ample room, `put` takes no lock: a deque appends in one step, and the count of
     bytes changes in a statement without a call, where CPython lets in no other thread, no signal
@@ -42,33 +37,22 @@ class MemoryQueue:
         has_gil = getattr(sys, "_is_gil_enabled", lambda: True)()
         self._ample_events = max_events - max(_THREADS, max_events // 2) if has_gil else 0
         self._ample_bytes = max_bytes - max(_BYTES_OF_THREADS, max_bytes // 2)
-        self.begin_anew()
+        self._begin()
 
-    def attach(self, observer: Observer) -> None:
-        """See `EventQueue.attach`. Nothing ever happens here by itself."""
-
-    def begin_anew(self) -> None:
-        """See `EventQueue.begin_anew`."""
+    def _begin(self) -> None:
+        super()._begin()
         self._messages: deque[bytes] = deque()
         self._bytes = 0
         self._handed_out = 0
         self.acked = self.evicted = 0
-        self._done = Settled()
-        self._kept = Kept()
-        # Looked up here, not at import: gevent may have patched it by now.
-        self._lock: Any = threading.RLock()
-        self._settled = threading.Condition(self._lock)
+        self._progress = Settled()
 
-    def outlive_threads(self) -> None:
-        """The process begins to end: wait for no thread that is ended while it holds the lock."""
-        self._lock = EndingLock(self._lock)
-        self._settled = threading.Condition(self._lock)
-
-    def recover(self) -> None:
-        """See `EventQueue.recover`. Nothing outlives the process."""
+    def after_fork(self) -> None:
+        """See `Forkable.after_fork`."""
+        self._begin()
 
     def put(self, message: bytes) -> int:
-        """See `EventQueue.put`."""
+        """See `Buffer.put`."""
         messages = self._messages
         if len(messages) < self._ample_events and self._bytes < self._ample_bytes:
             size = len(message)  # not in the next statement, which must be without a call
@@ -97,14 +81,12 @@ class MemoryQueue:
                 self._kept.add(message)
             raise
 
-    def __contains__(self, message: bytes) -> bool:
-        """Whether `put`, which did not return, has kept the message."""
-        with self._lock:
-            return self._kept.take(message) or message in self._messages
+    def _holds(self, message: bytes) -> bool:
+        return message in self._messages
 
-    def get(self, max_bytes: int, overhead: int = 0) -> list[bytes]:
-        """See `EventQueue.get`."""
-        batch: list[bytes] = []
+    def take(self, max_bytes: int, overhead: int = 0) -> Batch | None:
+        """See `Buffer.take`."""
+        batch = Batch()
         with self._lock:
             while some := self._some_from(len(batch)):
                 size = sum(map(len, some)) + overhead * len(some)
@@ -115,7 +97,7 @@ class MemoryQueue:
                 max_bytes -= size
                 batch += some
             self._handed_out = len(batch)
-        return batch
+        return batch or None
 
     def _some_from(self, position: int) -> list[bytes]:
         """The next messages: not all, because a backlog may have a million."""
@@ -129,12 +111,12 @@ class MemoryQueue:
         ends = accumulate(len(message) + overhead for message in messages)
         return sum(1 for _ in takewhile(max_bytes.__ge__, ends))
 
-    def ack(self, count: int) -> int:
-        """See `EventQueue.ack`."""
+    def settle(self, batch: Batch, count: int) -> int:  # noqa: ARG002 - the oldest are its
+        """See `Buffer.settle`."""
         with self._lock:
             count = min(count, self._handed_out)
             self._forget(count, count)
-            self._settled.notify_all()
+            self._changed.notify_all()
             return count
 
     def _forget(self, count: int, handed_out: int) -> list[bytes]:
@@ -151,12 +133,12 @@ class MemoryQueue:
         finally:  # statements without a call, where none comes in
             self._bytes -= size
             self._handed_out -= handed_out
-            self._done.in_turn += count
+            self._progress.in_turn += count
             self.acked += handed_out
         return forgotten
 
     def evict(self, size: int) -> list[bytes] | None:
-        """See `EventQueue.evict`."""
+        """See `Evicting.evict`."""
         with self._lock:
             evicted = self._oldest_to_go(size)
             for message in evicted or ():
@@ -165,8 +147,8 @@ class MemoryQueue:
                 del self._messages[before]
                 self._bytes -= freed
                 self.evicted += 1
-                self._done.drop(1, before)
-            self._settled.notify_all()
+                self._progress.drop(1, before)
+            self._changed.notify_all()
             return evicted
 
     def _oldest_to_go(self, size: int) -> list[bytes] | None:
@@ -181,40 +163,22 @@ class MemoryQueue:
             yield from some
             position += len(some)
 
-    def wait_for_room(self, size: int, timeout: float) -> bool:
-        """See `EventQueue.wait_for_room`."""
-        with self._lock:
-            return wait_until(lambda: self._has_room(size), self._settled, timeout)
-
     def _has_room(self, size: int) -> bool:
         return len(self._messages) < self._max_events and self._bytes + size <= self._max_bytes
 
-    def mark(self) -> int:
-        """See `EventQueue.mark`."""
+    def _put_so_far(self) -> int:
+        return self._progress.total + len(self._messages)
+
+    def depth(self) -> Depth:
+        """See `Buffer.depth`."""
         with self._lock:
-            return self._done.total + len(self._messages)
-
-    def wait_until_settled(self, mark: int, timeout: float) -> bool:
-        """See `EventQueue.wait_until_settled`."""
-        with self._lock:
-            return wait_until(lambda: self._done.count >= mark, self._settled, timeout)
-
-    def waiting(self) -> int:
-        """See `EventQueue.waiting`."""
-        return len(self._messages) - self._handed_out
-
-    def pending(self) -> tuple[int, int]:
-        """See `EventQueue.pending`."""
-        with self._lock:
-            return len(self._messages), self._bytes
-
-    def close(self) -> None:
-        """See `EventQueue.close`. There is nothing to let go of."""
+            events = len(self._messages)
+            return Depth(events, self._bytes, events - self._handed_out)
 
     def abandon(self) -> list[bytes]:
-        """See `EventQueue.abandon`."""
+        """See `Durable.abandon`."""
         with self._lock:
             left = self._forget(len(self._messages), 0)
             self._handed_out = 0
-            self._settled.notify_all()
+            self._changed.notify_all()
             return left

@@ -1,36 +1,110 @@
-"""From the option `queue` to a queue."""
+"""The schemes of the URLs that the option `queue` takes, and `open_queue`, which makes a queue."""
 
 from __future__ import annotations
 
-from .base import EventQueue
+from typing import Protocol
 
-__all__ = ["open_queue"]
+from .base import METHODS, Buffer
+from .memory import MemoryQueue
+from .shared import SharedQueue
+from .urls import MEMORY, parse_spool_url
+from .waiting import EventQueue
+
+__all__ = ["Maker", "check_buffer", "check_url", "open_queue", "register"]
 
 
-def open_queue(
-    option: str | EventQueue, *, source: str, max_events: int, max_bytes: int
-) -> EventQueue:
-    """Make the queue that the option `queue` names; a queue object is returned as it is.
+class Maker(Protocol):
+    """Makes the buffer that a URL names: a function, or a class."""
+
+    def __call__(self, url: str, /, *, source: str, max_events: int, max_bytes: int) -> Buffer:
+        """Make it.
+
+        Args:
+            url: What the option `queue` says.
+            source: The write key, which tells this handler's events from those of others; behind
+                a blank, the data plane's URL.
+            max_events: Number of events that may be in memory.
+            max_bytes: Their size.
+
+        Raises:
+            ConfigError: Events would not be safe where the URL says.
+        """
+        ...
+
+
+_makers: dict[str, Maker] = {}
+
+
+def register(scheme: str, maker: Maker) -> None:
+    """Have the option `queue` take URLs of a scheme, from now on.
 
     Args:
-        option: A URL (see `urls`), or a queue.
-        source: The write key, which tells this handler's events from those of others; behind a
-            blank, the data plane's URL.
-        max_events: How many events may be in memory.
+        scheme: That before the colon; a registered one is replaced.
+        maker: Makes the buffer.
+
+    .. versionadded:: 0.1.0
+    """
+    _makers[scheme] = maker
+
+
+def check_url(url: str) -> None:
+    """See whether the option `queue` may be that URL.
+
+    Raises:
+        ValueError: It may not. The text continues a sentence that begins with its name.
+    """
+    scheme, colon, _ = url.partition(":")
+    if not colon or scheme not in _makers or (scheme == "memory" and url != MEMORY):
+        others = "".join(f"{other}:..., " for other in _makers if other not in ("memory", "file"))
+        raise ValueError(
+            f"must be {MEMORY}, file:///var/spool/app, {others}"
+            "or an object with the methods of Buffer"
+        )
+    if scheme == "file":
+        parse_spool_url(url)
+
+
+def check_buffer(value: object) -> None:
+    """See whether the option `queue` may be that object.
+
+    Raises:
+        ValueError: It lacks methods. The text is as that of `check_url`.
+    """
+    missing = [name for name in METHODS if not callable(getattr(value, name, None))]
+    if missing:
+        raise ValueError(f"must have the methods of Buffer; lacking: {', '.join(missing)}")
+
+
+def open_queue(option: str | Buffer, *, source: str, max_events: int, max_bytes: int) -> EventQueue:
+    """Make the queue that the option `queue` names, or one over its buffer.
+
+    Args:
+        option: A URL, or a buffer. A queue is returned as it is.
+        source: See `Maker`, as the rest.
+        max_events: Number of events that may be in memory.
         max_bytes: Their size.
 
     Raises:
         ConfigError: Events would not be safe where the URL says.
     """
-    if not isinstance(option, str):
-        return option
-    from .urls import parse_queue_url  # noqa: PLC0415 - the protocol does not need it
+    buffer = option
+    if isinstance(buffer, str):
+        make = _makers[buffer.partition(":")[0]]
+        buffer = make(buffer, source=source, max_events=max_events, max_bytes=max_bytes)
+    if isinstance(buffer, EventQueue):
+        return buffer
+    return SharedQueue(buffer, max_events=max_events, max_bytes=max_bytes)
 
-    url = parse_queue_url(option)
-    if url is None:
-        from .memory import MemoryQueue  # noqa: PLC0415 - the protocol does not need its makers
 
-        return MemoryQueue(max_events=max_events, max_bytes=max_bytes)
+def _in_memory(_url: str, *, source: str, max_events: int, max_bytes: int) -> MemoryQueue:  # noqa: ARG001
+    return MemoryQueue(max_events=max_events, max_bytes=max_bytes)
+
+
+def _in_files(url: str, *, source: str, max_events: int, max_bytes: int) -> EventQueue:
     from .file import FileQueue  # noqa: PLC0415 - only where there are POSIX locks
 
-    return FileQueue(url, source, max_events=max_events, max_bytes=max_bytes)
+    return FileQueue(parse_spool_url(url), source, max_events=max_events, max_bytes=max_bytes)
+
+
+register("memory", _in_memory)
+register("file", _in_files)

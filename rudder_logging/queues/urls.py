@@ -9,7 +9,7 @@ from typing import Any
 
 from ..events.table import nearest
 
-__all__ = ["MEMORY", "SpoolUrl", "parse_queue_url", "without_secrets"]
+__all__ = ["MEMORY", "SpoolUrl", "is_spool_url", "parse_spool_url", "without_secrets"]
 
 MEMORY = "memory://"
 
@@ -31,20 +31,21 @@ class SpoolUrl:
     """Seconds after which an event that could not be delivered is dropped; None: never."""
 
 
-def parse_queue_url(url: str) -> SpoolUrl | None:
-    """Read the option `queue`; None: in memory.
+def is_spool_url(option: object) -> bool:
+    """Whether the option `queue` names a spool."""
+    return isinstance(option, str) and option.startswith("file:")
+
+
+def parse_spool_url(url: str) -> SpoolUrl:
+    """Read a `file:` URL.
 
     Raises:
         ValueError: It is malformed. The text continues a sentence that begins with its name.
     """
-    if url == MEMORY:
-        return None
     from urllib.parse import parse_qsl, unquote, urlsplit  # noqa: PLC0415 - costly
 
     parts = urlsplit(url)
     path = unquote(parts.path)
-    if parts.scheme != "file":
-        raise ValueError(f"must be {MEMORY}, {_EXAMPLE}, or an object of the EventQueue protocol")
     is_absolute = parts.netloc in ("", "localhost") and path.startswith("/") and path != "/"
     if not is_absolute or "\0" in path:
         raise ValueError(f"must name an absolute directory after three slashes, like {_EXAMPLE}")

@@ -171,7 +171,7 @@ def _waiting() -> list[BatchListener]:
     found = []
     for listener in cast("list[BatchListener]", lifecycle.listeners()):
         with contextlib.suppress(Exception):  # a queue object of the app's may raise anything
-            if listener.queue.pending()[0] and listener.is_kept_back:
+            if listener.queue.depth().events and listener.is_kept_back:
                 found.append(listener)
     return found
 

@@ -14,7 +14,7 @@ from rudder_logging import Config, RudderHandler
 from rudder_logging.cli._doctor_disk import examine
 from rudder_logging.cli._doctor_findings import Finding, Severity
 from rudder_logging.queues.file.spool import Spool
-from rudder_logging.queues.urls import parse_queue_url
+from rudder_logging.queues.urls import parse_spool_url
 
 SOURCE = {"write_key": "k", "data_plane_url": "https://example.com"}
 
@@ -35,7 +35,7 @@ def fault(found: list[Finding], severity: Severity = Severity.STOPS) -> Finding:
 
 def own_directory(path: Path) -> Path:
     """The source's directory in a spool."""
-    url = parse_queue_url(f"file://{path}")
+    url = parse_spool_url(f"file://{path}")
     assert url is not None
     return Path(Spool(url, "k https://example.com", print).path)
 
@@ -79,7 +79,7 @@ def test_events_under_another_key(tmp_path: Path, caplog: pytest.LogCaptureFixtu
     """They are told, with what sends them: by the doctor, and once when a handler is made."""
     left = RudderHandler("wrong-key", "https://wrong.example:8443/x", queue=f"file://{tmp_path}")
     left.accept({"user_id": "u"}, "e", 0.0)
-    left._pipeline.queue.begin_anew()  # as if its process had been killed
+    left._pipeline.queue.after_fork()  # as if its process had been killed
     before = sorted(tmp_path.rglob("*"))
     finding = fault(look(tmp_path), Severity.WARNING)
     assert "1 event since 1970-01-01T00:00:00.000Z for https://wrong.example:8443" in finding.text

@@ -23,7 +23,7 @@ from rudder_logging.config import (
 )
 from rudder_logging.exceptions import ConfigError, UnknownOptionError
 from rudder_logging.queues import open_queue
-from rudder_logging.queues.base import VERBS
+from rudder_logging.queues.base import METHODS
 
 KEY = "s3cret-write-key"
 URL = "https://example.dataplane.rudderstack.com"
@@ -331,7 +331,7 @@ BAD: list[tuple[str, Any, str]] = [
     *(("client_cert", value, CERT_CURE) for value in ([], ["a"], ("a", "b", "c"), '["a"]')),
     ("max_retries", "some", "must be a whole number, at least 0; or none"),
     ("client_cert", ("a.pem", 3), "must be a path"),
-    *(("queue", value, "must be memory://, file:///var/spool/app, or an object of the EventQueue")
+    *(("queue", value, "must be memory://, file:///var/spool/app, or an object with")
       for value in ("memory", "redis://localhost", "", "/var/spool/app")),
     *(("queue", value, "must name an absolute directory after three slashes")
       for value in ("file://", "file:///", "file://spool/app", "file:spool", "file:///a%00b")),
@@ -345,7 +345,7 @@ BAD: list[tuple[str, Any, str]] = [
       for value in ("", "-1", "999", "1e9", "1GiB")),
     *(("queue", f"file:///spool?max_age={value}", "a number of seconds over 0")
       for value in ("", "0", "-1", "nan", "inf", "7d")),
-    *(("queue", value, f"lacking: {', '.join(VERBS)}") for value in (3, object(), [])),
+    *(("queue", value, f"lacking: {', '.join(METHODS)}") for value in (3, object(), [])),
     *(("write_key", value, "must be the source's write key: printable ASCII, without a colon")
       for value in ("", " ", "a:b", "k\u00e4y", "a\nb", "a\x00b", 3, b"key", ["key"])),
     *(("data_plane_url", value, "must look like https://")

@@ -131,9 +131,9 @@ def test_queue(make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane) -> 
     queue = MemoryQueue(max_events=10, max_bytes=10_000)
     handler = make_handler(queue=queue, upload_interval=3_600)
     wire(handler).info("e", extra=event(7))
-    assert queue.pending()[0] == 1
+    assert queue.depth().events == 1
     assert handler.flush()
-    assert queue.pending()[0] == 0
+    assert queue.depth().events == 0
     assert numbers(plane) == [7]
 
 

@@ -1201,7 +1201,8 @@ def test_suspect_is_not_refused_because_time_is_up(
         def time_left(self) -> float | None:
             return None
 
-    batch = handler._pipeline.queue.get(1_000_000)
+    batch = handler._pipeline.queue.take(1_000_000)
+    assert batch
     assert handler._listener._delivery.deliver(batch, Impatient()) is False
     assert numbers(plane.events) == [1]
     assert (handler.stats().refused, handler.stats().pending) == (0, 4)

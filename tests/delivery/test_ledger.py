@@ -9,29 +9,29 @@ from collections.abc import Iterator
 import pytest
 
 from rudder_logging.delivery.ledger import Ledger
-from rudder_logging.queues.memory import MemoryQueue
+from rudder_logging.queues import Batch, Depth, MemoryQueue
 
 _SECONDS_AT_MOST = 10.0
 
 
 class MomentsQueue(MemoryQueue):
-    """A queue in memory whose `ack` returns only once somebody looks at what is pending."""
+    """A queue in memory whose `settle` returns only once somebody looks at what is pending."""
 
     def __init__(self) -> None:
         super().__init__(max_events=10, max_bytes=1_000)
         self.forgot, self.looked = threading.Event(), threading.Event()
 
-    def ack(self, count: int) -> int:
+    def settle(self, batch: Batch, count: int) -> int:
         """Forget them, and let others look before they can be counted."""
-        count = super().ack(count)
+        count = super().settle(batch, count)
         self.forgot.set()
         assert self.looked.wait(_SECONDS_AT_MOST)
         return count
 
-    def pending(self) -> tuple[int, int]:
-        """Let go whoever waits in `ack`."""
+    def depth(self) -> Depth:
+        """Let go whoever waits in `settle`."""
         self.looked.set()
-        return super().pending()
+        return super().depth()
 
 
 @pytest.fixture
@@ -50,8 +50,9 @@ def test_a_snapshot_waits_for_events_that_are_just_being_counted() -> None:
     for number in range(3):
         ledger.accept()
         queue.put(b"%d" % number)
-    settled = len(queue.get(100))
-    thread = threading.Thread(target=ledger.settle_delivered, args=(queue, settled))
+    batch = queue.take(100)
+    assert batch
+    thread = threading.Thread(target=ledger.settle_delivered, args=(queue, batch, len(batch)))
     thread.start()
     assert queue.forgot.wait(_SECONDS_AT_MOST)
 

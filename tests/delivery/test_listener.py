@@ -12,7 +12,7 @@ import pytest
 
 from rudder_logging.dataplane import LocalDataPlane
 from rudder_logging.delivery.listener import BatchListener
-from rudder_logging.queues import MemoryQueue
+from rudder_logging.queues import Batch, Depth, MemoryQueue
 
 from ..conftest import MakeHandler, Wire
 
@@ -32,10 +32,10 @@ class LateQueue(MemoryQueue):
 
     then: Callable[[], None] | None = None
 
-    def pending(self) -> tuple[int, int]:
-        """What is pending, and then what the test wants."""
-        seen = super().pending()
-        if not seen[0] and self.then is not None:
+    def depth(self) -> Depth:
+        """How full it is, and then what the test wants."""
+        seen = super().depth()
+        if not seen.events and self.then is not None:
             then, self.then = self.then, None
             then()
         return seen
@@ -182,17 +182,17 @@ class InterruptedQueue(MemoryQueue):
                 interruption()
             return super().put(message)
 
-    def get(self, max_bytes: int, overhead: int = 0) -> list[bytes]:
+    def take(self, max_bytes: int, overhead: int = 0) -> Batch | None:
         """Hand out a batch, and tell."""
-        batch = super().get(max_bytes, overhead)
+        batch = super().take(max_bytes, overhead)
         if batch:
             self.taken.set()
         return batch
 
-    def ack(self, count: int) -> int:
+    def settle(self, batch: Batch, count: int) -> int:
         """Acknowledge, and tell before waiting for the lock."""
         self.acknowledging.set()
-        return super().ack(count)
+        return super().settle(batch, count)
 
 
 def test_event_inside_an_event_does_not_wait_for_the_sender(

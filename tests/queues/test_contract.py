@@ -13,9 +13,10 @@ import pytest
 from rudder_logging.delivery.ledger import Ledger
 from rudder_logging.delivery.reports import Reports
 from rudder_logging.exceptions import QueueFullError
-from rudder_logging.queues import EventQueue, MemoryQueue, open_queue
-from rudder_logging.queues.base import VERBS
+from rudder_logging.queues import EventQueue, open_queue
 from rudder_logging.queues.file.spool import Spool
+
+from . import settle, take
 
 Open = Callable[..., EventQueue]
 
@@ -51,7 +52,7 @@ def open_(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
 
     yield make
     for queue in opened:
-        queue.begin_anew()  # as in a forked child: lets go of files without delivering
+        queue.after_fork()  # as in a forked child: lets go of files without delivering
 
 
 def message(number: int) -> bytes:
@@ -69,32 +70,24 @@ def fill(queue: EventQueue, *numbers: int) -> list[int]:
     return [queue.put(message(number)) for number in numbers]
 
 
-def test_protocol_names_what_a_queue_must_have() -> None:
-    """The configuration checks a queue object for exactly the protocol's methods. One more, for the
-    end of a process, is called only where it is.
-    """
-    public = {name for name in vars(MemoryQueue) if not name.startswith("_")}
-    assert public - {"outlive_threads"} == set(VERBS)
-
-
 def test_first_in_first_out(open_: Open) -> None:
     """Messages come out in the order in which they went in, and put counts those waiting."""
     queue = open_()
     assert fill(queue, 1, 2, 3) == [1, 2, 3]
-    assert queue.get(100_000) == messages(1, 2, 3)
+    assert take(queue, 100_000) == messages(1, 2, 3)
 
 
 def test_get_hands_out_the_same_until_acknowledged(open_: Open) -> None:
     """Nothing is lost with whoever was delivering it."""
     queue = open_()
     fill(queue, 1, 2)
-    assert queue.get(100_000) == messages(1, 2)
+    assert take(queue, 100_000) == messages(1, 2)
     fill(queue, 3)
-    assert queue.get(100_000) == messages(1, 2, 3)
-    assert queue.ack(2) == 2
-    assert queue.get(100_000) == messages(3)
-    assert queue.ack(1) == 1
-    assert queue.get(100_000) == []
+    assert take(queue, 100_000) == messages(1, 2, 3)
+    assert settle(queue, 2) == 2
+    assert take(queue, 100_000) == messages(3)
+    assert settle(queue, 1) == 1
+    assert take(queue, 100_000) == []
 
 
 def test_get_stays_within_the_bytes(open_: Open) -> None:
@@ -102,9 +95,9 @@ def test_get_stays_within_the_bytes(open_: Open) -> None:
     queue = open_()
     fill(queue, 1, 2, 3)
     size = len(message(1))
-    assert queue.get(2 * (size + 10), 10) == messages(1, 2)
-    assert queue.get(2 * (size + 10) - 1, 10) == messages(1)
-    assert queue.get(1) == messages(1)
+    assert take(queue, 2 * (size + 10), 10) == messages(1, 2)
+    assert take(queue, 2 * (size + 10) - 1, 10) == messages(1)
+    assert take(queue, 1) == messages(1)
 
 
 def test_waiting_and_pending(open_: Open) -> None:
@@ -112,12 +105,12 @@ def test_waiting_and_pending(open_: Open) -> None:
     queue = open_()
     fill(queue, 1, 2, 3)
     size = len(message(1))
-    assert (queue.waiting(), queue.pending()) == (3, (3, 3 * size))
-    queue.get(2 * size)
-    assert (queue.waiting(), queue.pending()) == (1, (3, 3 * size))
+    assert queue.depth() == (3, 3 * size, 3)
+    take(queue, 2 * size)
+    assert queue.depth() == (3, 3 * size, 1)
     assert fill(queue, 4) == [2]
-    queue.ack(1)
-    assert (queue.waiting(), queue.pending()) == (2, (3, 3 * size))
+    settle(queue, 1)
+    assert queue.depth() == (3, 3 * size, 2)
 
 
 def long_messages(*numbers: int) -> list[bytes]:
@@ -130,28 +123,28 @@ def test_bytes_are_bounded_with_what_is_handed_out(open_: Open) -> None:
     queue = open_(max_bytes=21 * 48)
     for item in long_messages(*range(21)):
         queue.put(item)
-    assert len(queue.get(100_000)) == 21
+    assert len(take(queue, 100_000)) == 21
     with pytest.raises(QueueFullError):
         queue.put(long_messages(21)[0])
-    assert queue.pending() == (21, 21 * 48)
-    queue.ack(5)
+    assert queue.depth()[:2] == (21, 21 * 48)
+    settle(queue, 5)
     queue.put(long_messages(21)[0])
-    assert queue.get(100_000) == long_messages(*range(5, 22))
+    assert take(queue, 100_000) == long_messages(*range(5, 22))
 
 
 def test_events_in_memory_are_bounded(open_: Open, kind: str) -> None:
     """With a disk that fails, too; a disk that is well is bounded by bytes alone."""
     queue = open_(max_events=2)
     fill(queue, 1, 2)
-    queue.get(100_000)
+    take(queue, 100_000)
     if kind == DISK:
         fill(queue, 3)
         return
     with pytest.raises(QueueFullError):
         queue.put(message(3))
-    queue.ack(1)
+    settle(queue, 1)
     fill(queue, 3)
-    assert queue.get(100_000) == messages(2, 3)
+    assert take(queue, 100_000) == messages(2, 3)
 
 
 def test_eviction_makes_room(open_: Open) -> None:
@@ -161,8 +154,8 @@ def test_eviction_makes_room(open_: Open) -> None:
     assert queue.evict(48) == []
     queue.put(long_messages(21)[0])
     assert queue.evict(3 * 48) == long_messages(1, 2, 3)
-    assert queue.get(100_000) == long_messages(*range(4, 22))
-    assert queue.pending() == (18, 18 * 48)
+    assert take(queue, 100_000) == long_messages(*range(4, 22))
+    assert queue.depth()[:2] == (18, 18 * 48)
 
 
 def filled(open_: Open, count: int = 21) -> EventQueue:
@@ -176,15 +169,15 @@ def filled(open_: Open, count: int = 21) -> EventQueue:
 def test_eviction_spares_what_is_handed_out(open_: Open) -> None:
     """What is being delivered is settled by its answer alone; that behind it makes room."""
     queue = filled(open_)
-    queue.get(2 * 48)
+    take(queue, 2 * 48)
     for number in range(21, 60):
         assert queue.evict(48) == long_messages(number - 19)
         queue.put(long_messages(number)[0])
-    assert queue.pending() == (21, 21 * 48)
-    assert queue.ack(2) == 2
-    assert queue.get(100_000) == long_messages(*range(41, 60))
-    assert queue.ack(19) == 19
-    assert queue.pending() == (0, 0)
+    assert queue.depth()[:2] == (21, 21 * 48)
+    assert settle(queue, 2) == 2
+    assert take(queue, 100_000) == long_messages(*range(41, 60))
+    assert settle(queue, 19) == 19
+    assert queue.depth()[:2] == (0, 0)
     assert queue.wait_until_settled(queue.mark(), 0)
 
 
@@ -192,11 +185,11 @@ def test_nothing_is_evicted_in_vain(open_: Open) -> None:
     """Where all that waits would not make room, it stays, and None says so."""
     queue = filled(open_)
     assert queue.evict(22 * 48) is None
-    queue.get(20 * 48)
+    take(queue, 20 * 48)
     assert queue.evict(2 * 48) is None
     assert queue.evict(48) == long_messages(20)
     assert queue.evict(2 * 48) is None
-    assert queue.get(100_000) == long_messages(*range(20))
+    assert take(queue, 100_000) == long_messages(*range(20))
 
 
 def test_settled_means_acknowledged_or_evicted_up_to_the_mark(open_: Open) -> None:
@@ -206,38 +199,38 @@ def test_settled_means_acknowledged_or_evicted_up_to_the_mark(open_: Open) -> No
     for item in long_messages(*range(3, 21)):
         queue.put(item)
     assert not queue.wait_until_settled(mark, 0)
-    queue.get(2 * 48)
+    take(queue, 2 * 48)
     assert queue.evict(4 * 48) == long_messages(2, 3, 4, 5)
     # Those behind the mark must not count for those before it.
     assert not queue.wait_until_settled(mark, 0)
-    queue.ack(1)
+    settle(queue, 1)
     assert not queue.wait_until_settled(mark, 0)
-    queue.ack(1)
+    settle(queue, 1)
     assert queue.wait_until_settled(mark, 0)
     assert not queue.wait_until_settled(mark + 4, 0)
-    queue.get(100_000)
-    queue.ack(14)
+    take(queue, 100_000)
+    settle(queue, 14)
     assert not queue.wait_until_settled(queue.mark(), 0)
-    queue.ack(1)
+    settle(queue, 1)
     assert queue.wait_until_settled(queue.mark(), 0)
 
 
 def test_what_is_handed_out_no_longer_can_be_evicted(open_: Open) -> None:
     """As when a batch is halved: and whatever goes first, the count of what is settled is right."""
     queue = filled(open_)
-    queue.get(10 * 48)
+    take(queue, 10 * 48)
     assert queue.evict(2 * 48) == long_messages(10, 11)
-    queue.get(2 * 48)
+    take(queue, 2 * 48)
     assert queue.evict(5 * 48) == long_messages(2, 3, 4)
-    queue.ack(2)
+    settle(queue, 2)
     assert queue.wait_until_settled(5, 0)
     assert not queue.wait_until_settled(6, 0)
-    assert queue.get(5 * 48) == long_messages(*range(5, 10))
-    queue.ack(5)
+    assert take(queue, 5 * 48) == long_messages(*range(5, 10))
+    settle(queue, 5)
     assert queue.wait_until_settled(12, 0)
     assert not queue.wait_until_settled(13, 0)
-    assert queue.get(100_000) == long_messages(*range(12, 21))
-    queue.ack(9)
+    assert take(queue, 100_000) == long_messages(*range(12, 21))
+    settle(queue, 9)
     assert queue.wait_until_settled(21, 0)
 
 
@@ -254,7 +247,7 @@ def test_waits_end_when_there_is_reason(open_: Open) -> None:
     ]
     for thread in threads:
         thread.start()
-    queue.ack(len(queue.get(100_000)))
+    settle(queue, len(take(queue, 100_000)))
     for thread in threads:
         thread.join()
     assert results == [True, True]
@@ -267,19 +260,19 @@ def test_abandon_returns_what_is_left(open_: Open, kind: str) -> None:
     """
     queue = open_()
     fill(queue, 1, 2, 3)
-    queue.get(len(message(1)))
+    take(queue, len(message(1)))
     mark = queue.mark()
     if kind == DISK:
         assert queue.abandon() == []
-        assert queue.ack(1) == 1
-        assert queue.pending()[0] == 2
+        assert settle(queue, 1) == 1
+        assert queue.depth().events == 2
         return
     assert queue.abandon() == messages(1, 2, 3)
-    assert queue.ack(1) == 0
-    assert queue.pending() == (0, 0)
+    assert settle(queue, 1) == 0
+    assert queue.depth()[:2] == (0, 0)
     assert queue.wait_until_settled(mark, 0)
     assert fill(queue, 4) == [1]
-    assert queue.get(100_000) == messages(4)
+    assert take(queue, 100_000) == messages(4)
 
 
 def test_threads_put_while_one_takes(open_: Open) -> None:
@@ -295,9 +288,9 @@ def test_threads_put_while_one_takes(open_: Open) -> None:
     for thread in threads:
         thread.start()
     while len(taken) < 20_000:
-        batch = queue.get(1_000)
+        batch = take(queue, 1_000)
         taken += batch
-        queue.ack(len(batch))
+        settle(queue, len(batch))
     for thread in threads:
         thread.join()
     for number in range(4):
@@ -307,7 +300,7 @@ def test_threads_put_while_one_takes(open_: Open) -> None:
             if item.startswith(b'{"thread":%d,' % number)
         ]
         assert mine == list(range(5_000))
-    assert queue.pending() == (0, 0)
+    assert queue.depth()[:2] == (0, 0)
 
 
 def test_put_inside_put_by_the_same_thread_is_fine(open_: Open) -> None:
@@ -315,4 +308,4 @@ def test_put_inside_put_by_the_same_thread_is_fine(open_: Open) -> None:
     queue: Any = open_()
     with queue._lock:
         fill(queue, 1)
-    assert queue.get(100_000) == messages(1)
+    assert take(queue, 100_000) == messages(1)

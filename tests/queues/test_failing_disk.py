@@ -19,10 +19,12 @@ import pytest
 
 from rudder_logging import RudderHandler
 from rudder_logging.dataplane import LocalDataPlane
+from rudder_logging.queues import Batch
 from rudder_logging.queues.file import FileQueue
 
 from ..conftest import MakeHandler
 from ..faults.disks import UNPRIVILEGED
+from . import settle, take
 from .test_file import PRELUDE, leave, message, numbers, queue_of, run, segments, until
 
 Fault = Callable[..., bool]
@@ -78,13 +80,13 @@ def test_own_events_that_cannot_be_read_for_a_while_wait(
     meanwhile the listener does not ask for them again and again.
     """
     asked: list[int] = []
-    get = FileQueue.get
+    take = FileQueue.take
 
-    def asking(queue: FileQueue, *args: int) -> list[bytes]:
+    def asking(queue: FileQueue, *args: int) -> Batch | None:
         asked.append(1)
-        return get(queue, *args)
+        return take(queue, *args)
 
-    monkeypatch.setattr(FileQueue, "get", asking)
+    monkeypatch.setattr(FileQueue, "take", asking)
     plane.fail(503, times=None)
     handler = make_handler(queue=f"file://{spool}?max_bytes=320000", upload_interval=0)
     log(handler, 0)
@@ -217,7 +219,7 @@ def leave_here(spool: Path, *which: int) -> None:
     for number in which:
         queue, _ledger = queue_of(spool)
         queue.put(message(number))
-        queue.begin_anew()
+        queue.after_fork()
 
 
 def test_of_many_that_fail_some_are_tried_at_each_look(spool: Path) -> None:
@@ -235,11 +237,11 @@ def test_of_many_that_fail_some_are_tried_at_each_look(spool: Path) -> None:
         assert len(set(asked)) == len(asked) == 16
     with failing("open", errno.EMFILE, lambda path, *_: str(path) in asked):
         queue.recover()
-        assert queue.get(100_000) == [message(number) for number in range(16, 20)]
-        queue.ack(4)
+        assert take(queue, 100_000) == [message(number) for number in range(16, 20)]
+        settle(queue, 4)
     queue.recover()
-    found = queue.get(100_000)
-    queue.ack(16)
+    found = take(queue, 100_000)
+    settle(queue, 16)
     assert found == [message(number) for number in range(16)]
     assert ledger.snapshot(queue).adopted == 20
     assert segments(spool) == []
@@ -252,15 +254,15 @@ def test_what_waits_in_memory_is_behind_what_cannot_be_read(spool: Path) -> None
         queue.put(message(number, text="x" * 100))
     with failing("write", errno.ENOSPC), failing("open", errno.EMFILE, reads_a_segment):
         queue.put(message(20))
-        found = queue.get(100_000)
-        queue.ack(len(found))
-        assert queue.get(100_000) == []
-        assert queue.pending()[0] == queue.waiting() == 21 - len(found)
+        found = take(queue, 100_000)
+        settle(queue, len(found))
+        assert take(queue, 100_000) == []
+        assert queue.depth().events == queue.depth().waiting == 21 - len(found)
         assert not queue.wait_until_settled(21, 0)
     queue._look_at = 0.0  # as if a second had passed
-    found += queue.get(100_000)
+    found += take(queue, 100_000)
     assert found == [*(message(number, text="x" * 100) for number in range(20)), message(20)]
-    queue.begin_anew()
+    queue.after_fork()
 
 
 def test_own_events_of_a_new_part_are_behind_what_cannot_be_read(spool: Path) -> None:
@@ -274,10 +276,10 @@ def test_own_events_of_a_new_part_are_behind_what_cannot_be_read(spool: Path) ->
     (first, _) = segments(spool)
     inode = first.stat().st_ino
     with failing("pread", errno.EIO, lambda file, *_: os.fstat(file).st_ino == inode):
-        assert queue.get(100_000) == []
+        assert take(queue, 100_000) == []
     queue._look_at = 0.0  # as if a second had passed
-    assert queue.get(100_000) == [message(0), message(1)]
-    queue.begin_anew()
+    assert take(queue, 100_000) == [message(0), message(1)]
+    queue.after_fork()
 
 
 def grows(file: int, data: bytes, offset: int) -> bool:
@@ -293,18 +295,18 @@ def test_a_full_disk_is_freed_by_delivery(spool: Path, when: Fault) -> None:
         queue.put(message(number, text="x" * 100))
     many = len(segments(spool))
     with failing("write", errno.ENOSPC), failing("pwrite", errno.ENOSPC, when):
-        queue.ack(len(queue.get(4_000)))
+        settle(queue, len(take(queue, 4_000)))
         assert 1 < len(segments(spool)) < many
-        while batch := queue.get(4_000):
+        while batch := take(queue, 4_000):
             errors = ledger.snapshot(queue).spool_errors
-            queue.ack(len(batch))
+            settle(queue, len(batch))
         assert segments(spool) == []
         assert ledger.snapshot(queue).spool_errors == errors  # the last one leaves nothing to note
         assert (errors == 0) is (when is grows)
-    queue.begin_anew()  # its locks are gone, as if it had been killed
+    queue.after_fork()  # its locks are gone, as if it had been killed
     queue.recover()
-    assert queue.get(100_000) == []
-    queue.begin_anew()
+    assert take(queue, 100_000) == []
+    queue.after_fork()
 
 
 def test_a_full_disk_that_takes_no_lock_leaves_none(spool: Path) -> None:
@@ -315,7 +317,7 @@ def test_a_full_disk_that_takes_no_lock_leaves_none(spool: Path) -> None:
             queue._look_at = 0.0  # as if a second had passed
             queue.put(message(number))
     assert [path for path in spool.rglob("*") if path.is_file()] == []
-    assert queue.get(100_000) == [message(number) for number in range(3)]
+    assert take(queue, 100_000) == [message(number) for number in range(3)]
 
 
 def test_a_part_of_a_line_that_stays_costs_no_other(
@@ -332,10 +334,10 @@ def test_a_part_of_a_line_that_stays_costs_no_other(
         monkeypatch.undo()
     queue._look_at = 0.0  # as if a second had passed
     queue.put(message(6))
-    assert queue.get(100_000) == [message(number) for number in range(7)]
-    assert queue.ack(7) == 7
+    assert take(queue, 100_000) == [message(number) for number in range(7)]
+    assert settle(queue, 7) == 7
     assert ledger.dropped() == {}
-    assert queue.pending() == (0, 0)
+    assert queue.depth()[:2] == (0, 0)
     assert segments(spool) == []
 
 
@@ -349,7 +351,7 @@ def test_a_full_disk_is_told_once_though_memory_is_emptied(
         for number in which:
             queue._look_at = 0.0  # as if a second had passed
             queue.put(message(number, text=text))
-        queue.ack(len(queue.get(100_000)))
+        settle(queue, len(take(queue, 100_000)))
 
     put(0)
     with failing("write", errno.ENOSPC, lambda _file, line: len(line) > 100):

@@ -28,12 +28,13 @@ from rudder_logging.dataplane import LocalDataPlane
 from rudder_logging.delivery.ledger import Ledger
 from rudder_logging.delivery.reports import Reports
 from rudder_logging.exceptions import ConfigError, QueueFullError
-from rudder_logging.queues import file, open_queue
+from rudder_logging.queues import Batch, file, open_queue
 from rudder_logging.queues.file import FileQueue, backlog
 from rudder_logging.queues.file.spool import Spool
 from rudder_logging.queues.file.store import Store
 
 from ..conftest import WRITE_KEY, MakeHandler, heal_for_the_living
+from . import settle, take
 
 PRELUDE = """
 import logging, os, signal, sys, threading, time
@@ -164,11 +165,11 @@ def test_progress_within_a_segment(spool: Path) -> None:
     queue, _ledger = queue_of(spool)
     for number in range(10):
         queue.put(message(number))
-    queue.ack(len(queue.get(3 * len(message(0)))))
-    queue.begin_anew()  # its locks are gone, as if it had been killed
+    settle(queue, len(take(queue, 3 * len(message(0)))))
+    queue.after_fork()  # its locks are gone, as if it had been killed
     queue.recover()
-    assert queue.get(100_000) == [message(number) for number in range(3, 10)]
-    queue.begin_anew()
+    assert take(queue, 100_000) == [message(number) for number in range(3, 10)]
+    queue.after_fork()
 
 
 def test_an_exit_with_the_server_away_leaves_events_to_the_next_process(
@@ -353,14 +354,14 @@ def test_directories_that_others_can_write_to_are_mended_and_that_is_told_once(
     """A volume of Kubernetes has such modes at each start (`fsGroup`): the app has to start."""
     queue, _ledger = queue_of(spool)
     queue.put(message(1))
-    queue.begin_anew()
+    queue.after_fork()
     (own,) = spool.iterdir()
     (segment,) = segments(spool)
     for path in (spool, own):
         path.chmod(mode)
     segment.chmod(0o660)
     queue, _ledger = queue_of(spool)
-    assert queue.get(1_000) == [message(1)]
+    assert take(queue, 1_000) == [message(1)]
     queue.put(message(2))
     modes = {path: stat.S_IMODE(path.stat().st_mode) for path in [spool, *spool.rglob("*")]}
     assert {mode for path, mode in modes.items() if path.is_dir()} == {0o700}
@@ -419,14 +420,14 @@ def test_delivered_segments_are_unlinked(spool: Path) -> None:
         queue.put(message(number, text="x" * 100))
     many = len(segments(spool))
     assert many > 5
-    queue.ack(len(queue.get(6_000)))
+    settle(queue, len(take(queue, 6_000)))
     assert 1 < len(segments(spool)) < many
-    while batch := queue.get(6_000):
-        queue.ack(len(batch))
+    while batch := take(queue, 6_000):
+        settle(queue, len(batch))
     assert segments(spool) == []
     queue.put(message(1))
-    assert queue.get(100) == [message(1)]
-    queue.begin_anew()
+    assert take(queue, 100) == [message(1)]
+    queue.after_fork()
 
 
 def test_the_spool_stays_within_max_bytes(spool: Path) -> None:
@@ -443,8 +444,8 @@ def test_the_spool_stays_within_max_bytes(spool: Path) -> None:
     evicted = second.evict(100)
     assert evicted == [message(number, text="x" * 80) for number in range(len(evicted or ()))]
     assert evicted
-    first.begin_anew()
-    second.begin_anew()
+    first.after_fork()
+    second.after_fork()
 
 
 def test_old_events_are_dropped_after_max_age(spool: Path) -> None:
@@ -458,9 +459,9 @@ def test_old_events_are_dropped_after_max_age(spool: Path) -> None:
     queue, ledger = queue_of(spool, "max_age=3600")
     for number, age in enumerate([7_300, 3_700, 3_500, 0]):
         queue.put(stamped(number, age))
-    assert queue.get(100_000) == [stamped(2, 3_500), stamped(3, 0)]
+    assert take(queue, 100_000) == [stamped(2, 3_500), stamped(3, 0)]
     assert ledger.dropped() == {"expired": 2}
-    assert queue.ack(2) == 2
+    assert settle(queue, 2) == 2
     assert queue.wait_until_settled(4, 0)
 
 
@@ -521,15 +522,15 @@ def test_what_was_evicted_does_not_come_back(spool: Path) -> None:
     """It is gone from the disk, too, though what stands before it is not settled."""
     queue, _ledger = queue_of(spool, "max_bytes=16000")
     queue.put(longer(0))
-    queue.get(100)
+    take(queue, 100)
     fill(queue, *range(1, 400), make=longer)
     left = [event["n"] for event in lines(spool)]
-    queue.begin_anew()  # its locks are gone, as if it had been killed
+    queue.after_fork()  # its locks are gone, as if it had been killed
     queue.recover()
-    assert queue.get(100_000) == [longer(number) for number in left]
+    assert take(queue, 100_000) == [longer(number) for number in left]
     assert left[-1] == 399
     assert 100 < len(left) < 160
-    queue.begin_anew()
+    queue.after_fork()
 
 
 def test_an_event_that_can_never_fit_evicts_none(
@@ -550,7 +551,7 @@ def test_what_others_have_left_is_evicted_first(spool: Path) -> None:
     """It is older, and counted as taken over; damaged lines among it are what they are."""
     dead, _ = queue_of(spool, "max_bytes=16000")
     fill(dead, *range(70), make=longer)
-    dead.begin_anew()  # its locks are gone, as if it had been killed
+    dead.after_fork()  # its locks are gone, as if it had been killed
     (first, *_) = segments(spool)
     first.write_bytes(b"#" + first.read_bytes()[1:])
     queue, ledger = queue_of(spool, "max_bytes=16000")
@@ -568,8 +569,8 @@ def test_what_others_have_left_is_evicted_first(spool: Path) -> None:
     assert 5 < gone["queue_full"] < 10
     assert ledger.snapshot(queue).balanced
     rest = 0
-    while batch := queue.get(100_000):
-        rest += ledger.settle_delivered(queue, len(batch))
+    while batch := take(queue, 100_000):
+        rest += ledger.settle_delivered(queue, Batch(), len(batch))
     stats = ledger.snapshot(queue)
     assert rest == 70 + accepted - sum(gone.values())
     assert (stats.adopted, stats.balanced, stats.pending) == (70, True, 0)
@@ -584,7 +585,7 @@ def test_where_no_file_can_be_removed_none_is_dropped(
     with contextlib.suppress(QueueFullError):
         for number in range(1_000):
             queue.put(longer(number))
-    pending = queue.pending()
+    pending = queue.depth()[:2]
 
     def refuse(*_args: object) -> None:
         raise PermissionError(13, "Permission denied")
@@ -592,10 +593,10 @@ def test_where_no_file_can_be_removed_none_is_dropped(
     with monkeypatch.context() as patch:
         patch.setattr(os, "unlink", refuse)
         assert queue.evict(100) is None
-    assert queue.pending() == pending
+    assert queue.depth()[:2] == pending
     assert queue.evict(100)
-    assert len(queue.get(100_000)) == queue.pending()[0]
-    queue.begin_anew()
+    assert len(take(queue, 100_000)) == queue.depth().events
+    queue.after_fork()
 
 
 def test_what_is_handed_out_goes_from_memory_to_the_disk_and_is_not_evicted(
@@ -607,17 +608,17 @@ def test_what_is_handed_out_goes_from_memory_to_the_disk_and_is_not_evicted(
         patch.setattr(os, "write", lambda *_args: os.ftruncate(-1, 0))
         for number in range(20):
             queue.put(longer(number))
-    batch = queue.get(5 * len(longer(0)))
+    batch = take(queue, 5 * len(longer(0)))
     queue._look_at = 0.0  # as if a second had passed
     fill(queue, *range(20, 400), make=longer)
     assert on_disk(spool) > 14_000
     assert [event["n"] for event in lines(spool)][:5] == [0, 1, 2, 3, 4]
-    assert queue.ack(len(batch)) == 5
-    rest = queue.get(100_000)
+    assert settle(queue, len(batch)) == 5
+    rest = take(queue, 100_000)
     assert rest == [longer(json.loads(item + b"}")["n"]) for item in rest]
     assert rest[-1] == longer(399)
-    assert queue.ack(len(rest)) == len(rest)
-    assert queue.pending() == (0, 0)
+    assert settle(queue, len(rest)) == len(rest)
+    assert queue.depth()[:2] == (0, 0)
     assert queue.wait_until_settled(400, 0)
 
 
@@ -626,15 +627,15 @@ def test_what_comes_after_an_eviction_of_the_newest_file_is_delivered(spool: Pat
     queue, _ledger = queue_of(spool, "max_bytes=16000")
     fill(queue, *range(12), make=longer)
     first, _last = segments(spool)
-    batch = queue.get(first.stat().st_size)  # and the next one, which does not fit, is read
+    batch = take(queue, first.stat().st_size)  # and the next one, which does not fit, is read
     assert 5 < len(batch) < 12
     evicted = queue.evict(16_000 - first.stat().st_size - 2)
     assert evicted
     assert segments(spool) == [first]
     fill(queue, *range(12, 15), make=longer)
     kept = [*range(12 - len(evicted)), *range(12, 15)]
-    assert queue.get(100_000) == [longer(number) for number in kept]
-    queue.ack(len(kept))
+    assert take(queue, 100_000) == [longer(number) for number in kept]
+    settle(queue, len(kept))
     assert segments(spool) == []
     assert queue.wait_until_settled(15, 0)
 
@@ -652,7 +653,7 @@ def test_evicted_files_that_somebody_removed_are_counted_as_lost(spool: Path) ->
     assert 5 < dropped["spool_lost"] < 15
     assert evicted[0] == longer(dropped["spool_lost"])
     assert ledger.snapshot(queue).balanced
-    queue.begin_anew()
+    queue.after_fork()
 
 
 def stamped(number: int, age: float = 0) -> bytes:
@@ -670,19 +671,19 @@ def test_what_expires_behind_a_batch_in_flight_makes_room(
     """
     queue, ledger = queue_of(spool, "max_bytes=16000&max_age=60")
     queue.put(stamped(0))
-    batch = queue.get(100)
+    batch = take(queue, 100)
     for number in range(1, 1_001):
         later = number // 25 * 100
         age(monkeypatch, later)
         queue.put(stamped(number, -later))  # which raises if there is no room
         assert on_disk(spool) <= 16_000
     assert len(list(queue._backlog._window)) < 200
-    assert queue.get(100_000)[0] == batch[0]
-    assert queue.ack(1) == 1
-    while left := queue.get(100_000):
-        queue.ack(len(left))
+    assert take(queue, 100_000)[0] == batch[0]
+    assert settle(queue, 1) == 1
+    while left := take(queue, 100_000):
+        settle(queue, len(left))
     assert ledger.dropped() == {"expired": 999}
-    assert queue.pending() == (0, 0)
+    assert queue.depth()[:2] == (0, 0)
     assert queue.wait_until_settled(1_001, 0)
 
 
@@ -693,7 +694,7 @@ def test_a_start_over_a_backlog_that_is_too_old_is_immediate(
     dead, _ = queue_of(spool)
     for number in range(5_000):
         dead.put(stamped(number, 100))
-    dead.begin_anew()  # its locks are gone, as if it had been killed
+    dead.after_fork()  # its locks are gone, as if it had been killed
     told: list[int] = []
     tell = Reports.tell_dropped
 
@@ -707,12 +708,12 @@ def test_a_start_over_a_backlog_that_is_too_old_is_immediate(
     before = ledger.dropped()["expired"]
     queue.put(stamped(5_000))
     assert 0 < ledger.dropped()["expired"] - before < 1_000
-    (item,) = queue.get(100_000)
+    (item,) = take(queue, 100_000)
     assert item.startswith(b'{"n": 5000,')
     assert ledger.dropped() == {"expired": 5_000}
     assert sum(told) == 5_000
     assert max(told) < 1_000
-    assert queue.ack(1) == 1
+    assert settle(queue, 1) == 1
     assert segments(spool) == []
 
 
@@ -723,16 +724,16 @@ def test_what_is_too_old_is_not_handed_out_when_there_is_very_much_of_it(
     monkeypatch.setattr(file, "_LONGEST_SEARCH", 0)
     queue, ledger = queue_of(spool, "max_age=60")
     queue.put(stamped(0))
-    batch = queue.get(100_000)
+    batch = take(queue, 100_000)
     for number in range(1, 3_000):
         queue.put(stamped(number))
     age(monkeypatch, 100)
     for _ in range(3):
-        assert queue.get(100_000) == batch
+        assert take(queue, 100_000) == batch
         assert ledger.dropped()["expired"] < 2_999
-    assert queue.ack(1) == 1
-    while queue.pending()[0]:
-        assert queue.get(100_000) == []
+    assert settle(queue, 1) == 1
+    while queue.depth().events:
+        assert take(queue, 100_000) == []
     assert ledger.dropped() == {"expired": 2_999}
 
 
@@ -757,7 +758,8 @@ def test_what_is_being_delivered_does_not_expire_meanwhile(
             handler.accept(event, "e", time.time() + later)
 
     log(0, 1, 2)
-    until(lambda: handler.stats().holding is not None and not handler._pipeline.queue.waiting())
+    queue = handler._pipeline.queue
+    until(lambda: handler.stats().holding is not None and not queue.depth().waiting)
     age(monkeypatch, 3_600)
     log(3, 4, later=3_600)
     asked = handler.stats().requests
@@ -806,7 +808,7 @@ def test_a_disk_that_fails_sends_events_to_memory_and_back(
     for number in range(1, 5):
         queue._look_at = 0.0  # as if a second had passed
         queue.put(message(number))
-    queue.get(len(message(0)) * 2)
+    take(queue, len(message(0)) * 2)
     (line,) = [r.getMessage() for r in caplog.records if r.levelno == logging.ERROR]
     assert "the queue's directory fails" in line
     assert ledger.snapshot(queue).spool_errors >= 1
@@ -815,9 +817,9 @@ def test_a_disk_that_fails_sends_events_to_memory_and_back(
     queue.put(message(5))
     assert [event["n"] for event in lines(spool)] == [1, 2, 3, 4, 5]
     assert caplog.records[-1].getMessage().startswith("the queue's directory is well again")
-    assert queue.get(100_000) == [message(number) for number in range(6)]
-    assert queue.ack(6) == 6
-    assert queue.pending() == (0, 0)
+    assert take(queue, 100_000) == [message(number) for number in range(6)]
+    assert settle(queue, 6) == 6
+    assert queue.depth()[:2] == (0, 0)
     assert segments(spool) == []
 
 
@@ -838,8 +840,8 @@ def test_a_directory_that_was_removed_is_made_again(
     queue.put(message(1))
     assert "files were removed" in caplog.text
     assert [event["n"] for event in lines(spool)] == [1]
-    assert queue.get(100_000) == [message(0), message(1)]
-    assert queue.ack(2) == 2
+    assert take(queue, 100_000) == [message(0), message(1)]
+    assert settle(queue, 2) == 2
     assert queue.wait_until_settled(queue.mark(), 0)
 
 
@@ -851,9 +853,9 @@ def test_segments_that_somebody_removed_are_counted_as_lost(spool: Path) -> None
     ledger._accepted.add(100)
     for path in segments(spool)[:-1]:
         path.unlink()
-    batch = queue.get(100_000)
+    batch = take(queue, 100_000)
     assert 0 < len(batch) < 15
-    ledger.settle_delivered(queue, len(batch))
+    ledger.settle_delivered(queue, Batch(), len(batch))
     assert ledger.dropped() == {"spool_lost": 100 - len(batch)}
     assert ledger.snapshot(queue).balanced
     assert queue.wait_until_settled(100, 0)
@@ -864,15 +866,15 @@ def test_a_segment_that_somebody_emptied_leaves_counts_right(spool: Path) -> Non
     queue, ledger = queue_of(spool)
     for number in range(5):
         queue.put(message(number))
-    queue.get(2 * len(message(0)))
+    take(queue, 2 * len(message(0)))
     segments(spool)[0].write_bytes(b"")
     for number in range(5, 8):
         queue.put(message(number))
     taken = 0
-    while batch := queue.get(100_000):
-        taken += queue.ack(len(batch))
+    while batch := take(queue, 100_000):
+        taken += settle(queue, len(batch))
     assert taken + ledger.dropped()["spool_lost"] == 8
-    assert queue.pending() == (0, 0)
+    assert queue.depth()[:2] == (0, 0)
     assert queue.wait_until_settled(8, 0)
 
 
@@ -952,7 +954,7 @@ def test_fsync_has_the_disk_keep_what_was_written(
         assert in_other_thread.wait(10)
         assert synced[-1] == size
     assert bool(synced) is (mode != "never")
-    queue.begin_anew()
+    queue.after_fork()
 
 
 def test_a_put_that_interrupts_any_other_work_is_kept(
@@ -971,7 +973,7 @@ def test_a_put_that_interrupts_any_other_work_is_kept(
                 queue.put(message(len(interrupted)))
                 # And what would wait for the interrupted work must not.
                 assert not queue.wait_until_settled(1, 5)
-                assert queue.get(100) == []
+                assert take(queue, 100) == []
                 assert queue.evict(100) is None
             return original(*args)
 
@@ -982,12 +984,12 @@ def test_a_put_that_interrupts_any_other_work_is_kept(
     queue._look_at = 0.0  # as if a second had passed
     queue.put(message(0))
     taken = []
-    while batch := queue.get(100_000):
+    while batch := take(queue, 100_000):
         taken += batch
-        queue.ack(len(batch))
+        settle(queue, len(batch))
     assert sorted(taken) == [message(number) for number in range(5)]
     assert interrupted[0] == "look"
-    assert queue.pending() == (0, 0)
+    assert queue.depth()[:2] == (0, 0)
 
 
 def interrupted(
@@ -1069,11 +1071,11 @@ def test_a_put_that_was_set_aside_outlives_an_interruption(
     monkeypatch.setattr(queue._store, "append", call)
     with pytest.raises(KeyboardInterrupt):
         queue.put(message(0))
-    assert queue.pending() == (2, 2 * len(message(0)))
+    assert queue.depth()[:2] == (2, 2 * len(message(0)))
     queue.put(message(2))
-    assert sorted(queue.get(100_000)) == [message(number) for number in range(3)]
-    assert queue.ack(3) == 3
-    assert queue.pending() == (0, 0)
+    assert sorted(take(queue, 100_000)) == [message(number) for number in range(3)]
+    assert settle(queue, 3) == 3
+    assert queue.depth()[:2] == (0, 0)
     assert queue.wait_until_settled(3, 0)
 
 
@@ -1091,10 +1093,10 @@ def test_what_was_taken_over_with_an_event_waits_with_it(spool: Path) -> None:
     queue, _ledger = queue_of(spool, "max_age=3600")
     dead, _ = queue_of(spool)
     dead.put(message(0))
-    dead.begin_anew()  # its locks are gone, as if it had been killed
+    dead.after_fork()  # its locks are gone, as if it had been killed
     queue._look_at = 0.0  # as if a second had passed
-    assert queue.put(message(1)) == queue.waiting() == 2
-    queue.begin_anew()
+    assert queue.put(message(1)) == queue.depth().waiting == 2
+    queue.after_fork()
 
 
 def test_a_lock_on_a_file_that_was_removed_is_worth_nothing(
@@ -1113,6 +1115,6 @@ def test_a_lock_on_a_file_that_was_removed_is_worth_nothing(
     monkeypatch.setattr(fcntl, "flock", late)
     queue.put(message(0))
     other, _ = queue_of(spool)
-    assert other.get(100) == []
-    assert queue.get(100) == [message(0)]
-    queue.begin_anew()
+    assert take(other, 100) == []
+    assert take(queue, 100) == [message(0)]
+    queue.after_fork()

@@ -12,6 +12,8 @@ import pytest
 from rudder_logging.exceptions import QueueFullError
 from rudder_logging.queues.memory import MemoryQueue
 
+from . import settle, take
+
 THREADS = 8
 
 
@@ -51,20 +53,20 @@ def test_bytes_are_counted_exactly_without_a_lock() -> None:
     done = threading.Event()
     taken: list[bytes] = []
 
-    def take() -> None:
-        while not done.is_set() or queue.pending()[0]:
-            batch = queue.get(max_bytes=2_000)
+    def take_all() -> None:
+        while not done.is_set() or queue.depth().events:
+            batch = take(queue, 2_000)
             taken.extend(batch)
-            assert queue.ack(len(batch)) == len(batch)
+            assert settle(queue, len(batch)) == len(batch)
 
-    taker = threading.Thread(target=take)
+    taker = threading.Thread(target=take_all)
     taker.start()
     found_room = put_from_threads(queue, 5_000)
     mark = queue.mark()
     done.set()
     taker.join()
     assert found_room == mark == len(taken) == THREADS * 5_000
-    assert queue.pending() == (0, 0)
+    assert queue.depth()[:2] == (0, 0)
     assert queue.wait_until_settled(mark, 0)
 
 
@@ -73,7 +75,7 @@ def test_what_waits_is_counted_exactly_without_a_lock() -> None:
     """The sum is that of the messages that are there."""
     queue = MemoryQueue(max_events=2_000_000, max_bytes=2**30)
     put_from_threads(queue, 5_000)
-    count, size = queue.pending()
+    count, size, _ = queue.depth()
     left = queue.abandon()
     assert (count, size) == (len(left), sum(map(len, left)))
 
@@ -83,7 +85,7 @@ def test_bounds_are_kept_exactly_by_threads_that_put_at_once() -> None:
     """Near a bound, `put` takes the lock: not one message too many gets in."""
     for _ in range(20):
         queue = MemoryQueue(max_events=100, max_bytes=2**30)
-        assert put_from_threads(queue, 20) == queue.pending()[0] == 100
+        assert put_from_threads(queue, 20) == queue.depth().events == 100
 
 
 def test_bytes_are_counted_exactly_when_a_put_interrupts_another() -> None:
@@ -92,12 +94,12 @@ def test_bytes_are_counted_exactly_when_a_put_interrupts_another() -> None:
 
     class Interrupting(bytes):
         def __len__(self) -> int:
-            if queue.pending() == (0, 0):
+            if queue.depth()[:2] == (0, 0):
                 queue.put(b"sooner")
             return super().__len__()
 
     queue.put(Interrupting(b"later"))
-    assert queue.pending() == (2, len(b"sooner") + len(b"later"))
+    assert queue.depth()[:2] == (2, len(b"sooner") + len(b"later"))
 
 
 def test_a_put_that_interrupts_another_leaves_it_no_room() -> None:
@@ -123,7 +125,7 @@ def test_while_there_is_ample_room_no_put_waits_for_another_thread() -> None:
         thread.start()
         thread.join(10)
         assert not thread.is_alive()
-    assert queue.pending() == (1, 1)
+    assert queue.depth()[:2] == (1, 1)
 
 
 def test_without_a_gil_every_put_takes_the_lock(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,4 +143,4 @@ def test_without_a_gil_every_put_takes_the_lock(monkeypatch: pytest.MonkeyPatch)
         thread.start()
         assert not others_got_in.wait(0.05)
     thread.join()
-    assert queue.pending() == (1, 1)
+    assert queue.depth()[:2] == (1, 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rudder_logging.queues.settled import Settled
+from rudder_logging.queues.waiting import Settled
 
 STEPS = st.lists(st.tuples(st.booleans(), st.integers(0, 20), st.integers(0, 10)), max_size=30)
 

@@ -17,14 +17,12 @@ import contextlib
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Any
 
-from ...common.clock import monotonic, wait_until
-from ...common.locks import EndingLock, OrphanedError
+from ...common.clock import monotonic
 from ...exceptions import QueueFullError
-from ..base import Observer
-from ..settled import Kept
+from ..base import Batch, Depth, Observer
 from ..urls import SpoolUrl
+from ..waiting import EventQueue
 from .backlog import Backlog
 from .store import Store, sync
 
@@ -32,11 +30,11 @@ __all__ = ["FileQueue"]
 
 _SECONDS_BETWEEN_LOOKS = 1.0
 _SECONDS_BETWEEN_SYNCS = 1.0
-_LONGEST_SEARCH = 0.5  # seconds in `get`, which the end of a process may wait for
+_LONGEST_SEARCH = 0.5  # seconds in `take`, which the end of a process may wait for
 
 
-class FileQueue:
-    """An `EventQueue` in files. See there for what the methods promise.
+class FileQueue(EventQueue):
+    """An `EventQueue` in files.
 
     Args:
         url: Where, and within which bounds.
@@ -69,40 +67,31 @@ class FileQueue:
         self._begin()
 
     def _begin(self) -> None:
+        super()._begin()
         self._look_at = 0.0
         self._timer: threading.Timer | None = None
-        # Looked up here, not at import: gevent may have patched it by now. Re-entrant, because a
-        # signal handler or a `__del__` may log an event while its thread is in here. What comes
-        # that way is set aside until whatever was interrupted has finished.
-        self._lock: Any = threading.RLock()
-        self._settled = threading.Condition(self._lock)
+        # What comes while this thread is in here is set aside until what it interrupted is over.
         self._is_busy = False
         self._aside = self._backlog.aside
-        self._kept = Kept()
+        self._progress = self._backlog.settled
         self.acked = 0
-        """Number of messages that `ack` has forgotten. A plain number, read without a call."""
 
-    # The protocol's methods.
+    # A buffer's methods.
 
     def attach(self, observer: Observer) -> None:
         """See `EventQueue.attach`."""
         self._observer = self._backlog.observer = observer
 
-    def begin_anew(self) -> None:
-        """See `EventQueue.begin_anew`."""
+    def after_fork(self) -> None:
+        """See `Forkable.after_fork`."""
         self._told = None
         self._notes.clear()
-        self._backlog.begin_anew()
+        self._backlog.after_fork()
         self._begin()
-        self._store.begin_anew()
-
-    def outlive_threads(self) -> None:
-        """The process begins to end: wait for no thread that is ended while it holds the lock."""
-        self._lock = EndingLock(self._lock)
-        self._settled = threading.Condition(self._lock)
+        self._store.after_fork()
 
     def recover(self) -> None:
-        """See `EventQueue.recover`."""
+        """See `Durable.recover`."""
         with self._alone() as alone:
             if alone:
                 self._look_around()
@@ -112,7 +101,7 @@ class FileQueue:
         self._tell()
 
     def put(self, message: bytes) -> int:
-        """See `EventQueue.put`. On the disk, or in memory while the disk fails."""
+        """See `Buffer.put`. On the disk, or in memory while the disk fails."""
         is_kept = False
         try:
             with self._lock:
@@ -145,10 +134,6 @@ class FileQueue:
         else:
             return waiting
 
-    def _refuse_if_orphaned(self) -> None:
-        if getattr(self._lock, "is_orphaned", False):  # nobody will write what is aside
-            raise OrphanedError("a thread was ended while it used the queue")
-
     def _put_alone(self, message: bytes) -> int:
         try:
             if monotonic() >= self._look_at:
@@ -157,7 +142,7 @@ class FileQueue:
                 self._drop_expired()
             if self._has_max_age and not self._store.has_room(len(message)):
                 self._backlog.expire_for(len(message))
-                self._settled.notify_all()
+                self._changed.notify_all()
             waiting = self._backlog.count_in(message)
             self._store.append(message)
             return waiting
@@ -165,14 +150,12 @@ class FileQueue:
             if self._aside:
                 self._leave()
 
-    def __contains__(self, message: bytes) -> bool:
-        """Whether `put`, which did not return, has kept the message."""
-        with self._lock:
-            return self._kept.take(message) or message in self._aside or self._store.holds(message)
+    def _holds(self, message: bytes) -> bool:
+        return message in self._aside or self._store.holds(message)
 
-    def get(self, max_bytes: int, overhead: int = 0) -> list[bytes]:
-        """See `EventQueue.get`."""
-        batch: list[bytes] = []
+    def take(self, max_bytes: int, overhead: int = 0) -> Batch | None:
+        """See `Buffer.take`."""
+        batch: Batch | None = None
         deadline = monotonic() + _LONGEST_SEARCH
         goes_on = True
         while goes_on:
@@ -184,12 +167,12 @@ class FileQueue:
                     self._drop_expired()  # but nothing handed out: this may be amid its delivery
                     goes_on = self._backlog.expires and monotonic() < deadline
                     if not goes_on:
-                        batch = self._backlog.hand_out(max_bytes, overhead)
+                        batch = self._backlog.hand_out(max_bytes, overhead) or None
             self._tell()
         return batch
 
-    def ack(self, count: int) -> int:
-        """See `EventQueue.ack`."""
+    def settle(self, batch: Batch, count: int) -> int:  # noqa: ARG002 - the oldest are its
+        """See `Buffer.settle`."""
         with self._alone() as alone:
             if not alone:
                 return 0
@@ -203,65 +186,62 @@ class FileQueue:
             finally:
                 self.acked += before - self._backlog.pending
             self._backlog.read_ahead()
-            self._settled.notify_all()
+            self._changed.notify_all()
         self._tell()
         return count
 
     def evict(self, size: int) -> list[bytes] | None:
-        """See `EventQueue.evict`."""
+        """See `Evicting.evict`."""
         evicted = None
         with self._alone() as alone:
             if alone:
                 evicted = self._backlog.make_room(size)
-                self._settled.notify_all()
+                self._changed.notify_all()
         # Nothing is told before the `put` that follows: until then, the ledger does not balance.
         return evicted
 
     @property
-    def evicted(self) -> int:
-        """Number that it has dropped so far; the queue in memory tells it, too."""
+    def evicted(self) -> int:  # type: ignore[override]  # it is only read
+        """See `EventQueue.evicted`."""
         return self._backlog.evicted
 
-    def wait_for_room(self, size: int, timeout: float) -> bool:
-        """See `EventQueue.wait_for_room`."""
-        return self._wait(lambda: self._store.has_room(size), timeout)
+    def _has_room(self, size: int) -> bool:
+        return self._store.has_room(size)
 
-    def mark(self) -> int:
-        """See `EventQueue.mark`. What can be taken over by now is before it, too."""
-        self.recover()
+    def _put_so_far(self) -> int:
         return self._backlog.put
+
+    def _is_settled(self, mark: int) -> bool:
+        return super()._is_settled(mark) and not self._store.has_adopted
 
     def wait_until_settled(self, mark: int, timeout: float) -> bool:
         """See `EventQueue.wait_until_settled`."""
-        store, settled = self._store, self._backlog.settled
-        done = self._wait(lambda: settled.count >= mark and not store.has_adopted, timeout)
-        return done and not store.has_unread  # for which it makes no sense to wait
+        done = super().wait_until_settled(mark, timeout)
+        return done and not self._store.has_unread  # for which it makes no sense to wait
 
-    def waiting(self) -> int:
-        """See `EventQueue.waiting`."""
-        return self._backlog.pending - self._backlog.handed_out
-
-    def pending(self) -> tuple[int, int]:
-        """See `EventQueue.pending`."""
+    def depth(self) -> Depth:
+        """See `Buffer.depth`."""
+        backlog = self._backlog
         with self._lock:
-            return self._backlog.pending, self._backlog.pending_bytes
+            pending = backlog.pending
+            return Depth(pending, backlog.pending_bytes, pending - backlog.handed_out)
 
     def close(self) -> None:
-        """See `EventQueue.close`."""
+        """See `Buffer.close`."""
         with self._alone() as alone:
             if alone and not self._backlog.pending:
                 self._store.remove()
         self._tell()
 
     def abandon(self) -> list[bytes]:
-        """See `EventQueue.abandon`. What is on the disk stays there, for the next process."""
+        """See `Durable.abandon`. What is on the disk stays there, for the next process."""
         left: list[bytes] = []
         with self._alone() as alone:
             if alone:
                 left = self._backlog.leave()
                 if not self._backlog.pending:
                     self._store.remove()
-                self._settled.notify_all()
+                self._changed.notify_all()
         self._tell()
         return left
 
@@ -303,12 +283,6 @@ class FileQueue:
             while True:
                 self._notes.popleft()()
 
-    def _wait(self, condition: Callable[[], bool], timeout: float) -> bool:
-        with self._settled:
-            # If busy, this thread was interrupted in here: what it waits for goes on later.
-            wait_until(lambda: self._is_busy or condition(), self._settled, timeout)
-            return not self._is_busy and condition()
-
     def _note_fault(self, fault: str | None) -> None:
         """The disk fails, or is well again (None): until then, only the first fault is told."""
         is_new, self._told = self._told is None, fault
@@ -319,7 +293,7 @@ class FileQueue:
 
     def _mend(self) -> None:
         self._backlog.mend()
-        self._settled.notify_all()
+        self._changed.notify_all()
 
     # From time to time.
 
@@ -337,7 +311,7 @@ class FileQueue:
 
     def _drop_expired(self) -> None:
         self._backlog.drop_expired()
-        self._settled.notify_all()
+        self._changed.notify_all()
 
     def _sync_soon(self) -> None:
         """Not in the calling thread, which would have to wait for the disk."""

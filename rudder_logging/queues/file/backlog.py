@@ -9,8 +9,8 @@ from time import time
 
 from ...events.encoding import utc_milliseconds
 from ...exceptions import QueueFullError
-from ..base import Observer
-from ..settled import Settled
+from ..base import Batch, Observer
+from ..waiting import Settled
 from .segments import Claim
 from .store import Entry, Store
 from .window import Window
@@ -38,9 +38,9 @@ class Backlog:
         self._store = store
         self._max_age = max_age
         self._notes = notes
-        self.begin_anew()
+        self.after_fork()
 
-    def begin_anew(self) -> None:
+    def after_fork(self) -> None:
         """In a forked child: all of it is the parent's."""
         self._window = Window()
         self.put = 0
@@ -99,9 +99,9 @@ class Backlog:
 
     # From the disk to the listener.
 
-    def hand_out(self, max_bytes: int, overhead: int) -> list[bytes]:
-        """See `EventQueue.get`. While more `expires`, what has not been handed out yet is not."""
-        batch: list[bytes] = []
+    def hand_out(self, max_bytes: int, overhead: int) -> Batch:
+        """See `Buffer.take`. While more `expires`, what has not been handed out yet is not."""
+        batch = Batch()
         earlier = self._window.hand_back()
         most = earlier if self.expires else None
         left: int | None = max_bytes
@@ -156,7 +156,7 @@ class Backlog:
     # Without delivery.
 
     def make_room(self, size: int) -> list[bytes] | None:
-        """See `EventQueue.evict`.
+        """See `Evicting.evict`.
 
         Room on the disk comes by removing a segment, with all that is in it. What waits in one of
         which something is handed out stays: to drop it would make no room.

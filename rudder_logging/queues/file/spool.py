@@ -145,7 +145,7 @@ class Spool:
             were = ", ".join(mended)
             self._remark(f"the queue's directory was open to others, and is no more: {were}")
 
-    def begin_anew(self) -> None:
+    def after_fork(self) -> None:
         """In a forked child: what the parent writes and has taken over stays the parent's."""
         claims = [*self._adopted, *self._own]
         self._adopted, self._own, self._writer, self._candidates = [], [], None, []

@@ -10,8 +10,8 @@ from itertools import islice
 
 import orjson
 
-from ..eviction import oldest_to_go
 from ..urls import SpoolUrl
+from ..waiting import oldest_to_go
 from .left import Left, left_by_others
 from .segments import Claim, Line, Position
 from .spool import SPOOL_ERRORS, Spool, is_foreign
@@ -85,10 +85,10 @@ class Store:
         self._memory_read = 0  # how many of them `read` has given
         self._goes_to_memory = self._is_reported = False
 
-    def begin_anew(self) -> None:
+    def after_fork(self) -> None:
         """In a forked child: all of it is the parent's."""
         self._begin()
-        self._spool.begin_anew()
+        self._spool.after_fork()
 
     def has_room(self, size: int) -> bool:
         """Whether a message of so many bytes is within the bounds."""

@@ -1,0 +1,216 @@
+"""The part that all queues share: a lock, who waits for what, and the counts for it."""
+
+from __future__ import annotations
+
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from ..common.clock import wait_until
+from ..common.locks import EndingLock, OrphanedError
+from .base import Batch, Depth, Observer
+
+__all__ = ["EventQueue", "Kept", "Settled", "oldest_to_go"]
+
+
+class EventQueue(ABC):
+    """A buffer that several threads share, and that can be waited for.
+
+    Any thread may call `put`, even a signal handler that interrupts another `put`; one thread at a
+    time calls `take` and `settle`. See `Buffer`, and what a buffer may be able to do besides, for
+    what the methods promise.
+    """
+
+    acked: int
+    """Number of messages that `settle` has forgotten. A plain number, read without a call."""
+    evicted: int
+    """Number of messages that `evict` has dropped."""
+    _progress: Settled
+    _is_busy = False
+    """This very thread was interrupted while it held the lock."""
+
+    def _begin(self) -> None:
+        """Make what can't be shared with a forked child."""
+        self._kept = Kept()
+        # Looked up here, not at import: gevent may have patched it by now. Re-entrant, because a
+        # signal handler or a `__del__` may log an event while its thread is in here.
+        self._lock: Any = threading.RLock()
+        self._changed = threading.Condition(self._lock)
+
+    @property
+    def evicts(self) -> bool:
+        """Whether it can drop its oldest messages for others."""
+        return True
+
+    def outlive_threads(self) -> None:
+        """The process begins to end: wait for no thread that is ended while it holds the lock."""
+        self._lock = EndingLock(self._lock)
+        self._changed = threading.Condition(self._lock)
+
+    def _refuse_if_orphaned(self) -> None:
+        if getattr(self._lock, "is_orphaned", False):  # nobody will look at what is set aside
+            raise OrphanedError("a thread was ended while it used the queue")
+
+    # A buffer's methods.
+
+    @abstractmethod
+    def put(self, message: bytes) -> int:
+        """See `Buffer.put`."""
+
+    @abstractmethod
+    def take(self, max_bytes: int, overhead: int = 0) -> Batch | None:
+        """See `Buffer.take`. So many bytes count for each message besides its own."""
+
+    @abstractmethod
+    def settle(self, batch: Batch, count: int) -> int:
+        """See `Buffer.settle`. Fewer than asked for are forgotten only after `abandon`."""
+
+    @abstractmethod
+    def depth(self) -> Depth:
+        """See `Buffer.depth`."""
+
+    def close(self) -> None:  # noqa: B027 - for those that have files
+        """See `Buffer.close`. There is nothing to let go of."""
+
+    @abstractmethod
+    def after_fork(self) -> None:
+        """See `Forkable.after_fork`."""
+
+    @abstractmethod
+    def evict(self, size: int) -> list[bytes] | None:
+        """See `Evicting.evict`."""
+
+    def recover(self) -> None:  # noqa: B027 - as above
+        """See `Durable.recover`. Nothing outlives the process."""
+
+    @abstractmethod
+    def abandon(self) -> list[bytes]:
+        """See `Durable.abandon`."""
+
+    def attach(self, observer: Observer) -> None:  # noqa: B027 - as above
+        """Called before use, and again after `after_fork`. Nothing happens by itself."""
+
+    def __contains__(self, message: bytes) -> bool:
+        """Whether `put`, which did not return, has kept the message."""
+        with self._lock:
+            return self._kept.take(message) or self._holds(message)
+
+    @abstractmethod
+    def _holds(self, message: bytes) -> bool:
+        """Whether it is there, if it was put at all, and not long ago."""
+
+    # Waits.
+
+    def wait_for_room(self, size: int, timeout: float) -> bool:
+        """Wait until a message of that many bytes fits. False: it doesn't after `timeout` s."""
+        return self._wait(lambda: self._has_room(size), timeout)
+
+    def mark(self) -> int:
+        """The position behind the newest message. What can be taken over is before it, too."""
+        self.recover()
+        with self._lock:
+            return self._put_so_far()
+
+    def wait_until_settled(self, mark: int, timeout: float) -> bool:
+        """Wait until all before the mark are settled or dropped. False: not in `timeout` s."""
+        return self._wait(lambda: self._is_settled(mark), timeout)
+
+    def _wait(self, condition: Callable[[], bool], timeout: float) -> bool:
+        with self._changed:
+            # If busy, what this thread waits for goes on only when it is back.
+            wait_until(lambda: self._is_busy or condition(), self._changed, timeout)
+            return not self._is_busy and condition()
+
+    def _is_settled(self, mark: int) -> bool:
+        return self._progress.count >= mark
+
+    @abstractmethod
+    def _put_so_far(self) -> int:
+        """How many messages were put, those included that were settled or dropped."""
+
+    @abstractmethod
+    def _has_room(self, size: int) -> bool:
+        """Whether a message of that many bytes fits."""
+
+
+class Settled:
+    """Counts messages in the order of their puts. Nothing here is safe for threads.
+
+    Those that are dropped while older ones are not settled yet count only once these are: whoever
+    waits for a mark waits for all before it.
+    """
+
+    def __init__(self) -> None:
+        self.in_turn = 0
+        """How many of the oldest were settled. A plain number: whoever raises it does so in a
+        statement without a call, where CPython lets in no signal handler."""
+        self._ahead: dict[int, int] = {}  # how many are dropped; by `in_turn` when they count
+
+    @property
+    def count(self) -> int:
+        """So many that were put first are settled."""
+        in_turn = self.in_turn
+        return in_turn + sum(number for at, number in self._ahead.items() if at <= in_turn)
+
+    @property
+    def total(self) -> int:
+        """So many are settled or dropped, wherever they stood."""
+        return self.in_turn + sum(self._ahead.values())
+
+    def drop(self, number: int, before: int) -> None:
+        """So many are dropped, before which so many are neither settled nor dropped."""
+        if not number:
+            return
+        at = self.in_turn + before
+        ahead = {at: number}
+        for other, count in self._ahead.items():
+            if other <= self.in_turn:  # these count already
+                others_turn = 0
+            elif other > at:  # they need not wait for these any more, but perhaps are behind them
+                others_turn = max(at, other - number)
+            else:
+                others_turn = other
+            ahead[others_turn] = ahead.get(others_turn, 0) + count
+        self._ahead = ahead
+
+
+class Kept:
+    """Messages whose `put` was interrupted after it had kept them.
+
+    The caller has to learn that from here: until it asks, the message may have been delivered and
+    have left the queue.
+    """
+
+    def __init__(self) -> None:
+        self._messages: list[bytes] = []
+
+    def add(self, message: bytes) -> None:
+        """Its `put` kept it, and is about to raise."""
+        self._messages.append(message)
+
+    def take(self, message: bytes) -> bool:
+        """Whether this very message was kept. Once: it is forgotten."""
+        for position, kept in enumerate(self._messages):
+            if kept is message:
+                del self._messages[position]
+                return True
+        return False
+
+
+def oldest_to_go(waiting: Iterable[bytes], events: int, excess: int) -> list[bytes] | None:
+    """The oldest of what waits, as many as have to go; None: not even all of them would do.
+
+    Args:
+        waiting: What may go, the oldest first.
+        events: How many there are of all, over the bound; another one fits if it is below 0.
+        excess: Bytes over the bound, those of the other one included; it fits if there are none.
+    """
+    found: list[bytes] = []
+    for message in waiting:
+        if events < 0 and excess <= 0:
+            break
+        found.append(message)
+        events -= 1
+        excess -= len(message)
+    return found if events < 0 and excess <= 0 else None
