@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from ..exceptions import ConfigError
 from .base import METHODS, Buffer
 from .memory import MemoryQueue
 from .shared import SharedQueue
@@ -91,6 +92,10 @@ def open_queue(option: str | Buffer, *, source: str, max_events: int, max_bytes:
     if isinstance(buffer, str):
         make = _makers[buffer.partition(":")[0]]
         buffer = make(buffer, source=source, max_events=max_events, max_bytes=max_bytes)
+        try:
+            check_buffer(buffer)
+        except ValueError as error:
+            raise ConfigError(f"queue {error}") from None
     if isinstance(buffer, EventQueue):
         return buffer
     return SharedQueue(buffer, max_events=max_events, max_bytes=max_bytes)

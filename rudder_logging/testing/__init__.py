@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from ..common.clock import wait_until
 from ..exceptions import InvalidEventError
+from .buffer_contract import BufferContract
 from .diversion import start, stop
 from .matching import closest, describe, differences, expectation, in_words, listed
 from .recorder import RecordedEvent, Recorder, Refusal
@@ -30,7 +31,14 @@ from .recorder import RecordedEvent, Recorder, Refusal
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["CapturedEvents", "Events", "RecordedEvent", "Refusal", "capture_events"]
+__all__ = [
+    "BufferContract",
+    "CapturedEvents",
+    "Events",
+    "RecordedEvent",
+    "Refusal",
+    "capture_events",
+]
 
 _LONGEST_REPR = 200  # pytest shows a little more of one
 
