@@ -47,9 +47,16 @@ class Forkable(Protocol):
         ...
 
 
+class _Depth(Protocol):
+    @property
+    def events(self) -> int:
+        """Number of events that are not settled."""
+        ...
+
+
 class _Queue(Protocol):
-    def pending(self) -> tuple[int, int]:
-        """How many events are not settled, and their bytes."""
+    def depth(self) -> _Depth:
+        """How full it is."""
         ...
 
 

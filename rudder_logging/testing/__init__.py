@@ -10,6 +10,7 @@ queued or sent meanwhile.
 - `diversion.py`: takes events from the handlers; `layers.py`: methods replaced for a while
 - `recorder.py`: keeps them; `matching.py`: compares them with what a test expects
 - `watch.py`: the checks of the pytest plugin: no event was lost
+- `buffer_contract.py`: the tests that a buffer of the app's has to pass
 """
 
 from __future__ import annotations

@@ -18,6 +18,8 @@ class BufferContract:
 
     It gives them buffers by `make_buffer`; what has to be set up or cleaned up is for its fixtures.
     Where a buffer has `evict`, `after_fork`, or `recover` and `abandon`, these are tested, too.
+    With `pytest.register_assert_rewrite("rudder_logging.testing")` in a conftest, pytest shows by
+    how much one fails.
 
     .. versionadded:: 0.1.0
     """
