@@ -86,7 +86,7 @@ class QueueFullError(RudderError):
 
 
 class DeliveryError(RudderError):
-    """What `on_error` receives: a reason why events did not arrive, or not yet."""
+    """A reason why events did not arrive, or not yet. `on_error` receives it."""
 
 
 class RefusedError(DeliveryError):
@@ -113,14 +113,14 @@ class HeldError(DeliveryError):
 
 
 KEPT_BACK = "pytest keeps events from "
-"""What a KeptBackError begins with."""
+"""First words of a KeptBackError."""
 
 
 class KeptBackError(HeldError):
     """Under pytest, nothing leaves for a host that is not loopback, unless a test is marked so.
 
     Attributes:
-        host: Which.
+        host: The host.
 
     .. versionadded:: 0.1.0
     """

@@ -1,8 +1,8 @@
-"""What pytest loads: fixtures over `testing` and `dataplane`, and no upload to another host.
+"""The pytest plugin: fixtures over `testing` and `dataplane`, and no upload to another host.
 
-It is installed a second time outside the package, as the module that the entry point names: to
-import the package would cost each run 30 ms, and a coverage measurement its first lines. So it
-imports nothing of the package but where that is used.
+It is installed a second time outside the package, as the module that the entry point names.
+To import the package would cost each run 30 ms, and a coverage measurement its first lines.
+For that it imports nothing of the package but where that is used.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Network:
 
     @property
     def keeps_events(self) -> bool | None:
-        """Whether they stay; None: pytest does not run in this process."""
+        """True if events stay; None: pytest does not run in this process."""
         return self._keeps_events
 
     @keeps_events.setter
@@ -50,27 +50,27 @@ class Network:
         self._tell_children("1" if keeps else None)
 
     def _tell_children(self, value: str | None) -> None:
-        """Those that do not load the plugin: they inherit the environment."""
+        """Tell child processes that do not load the plugin: they inherit the environment."""
         if value is None:
             os.environ.pop(self._VARIABLE, None)
         else:
             os.environ[self._VARIABLE] = value
 
     def begin(self) -> None:
-        """A run of pytest begins."""
+        """Keep events: a run of pytest begins."""
         if not self._runs:
             self._variable_before = os.environ.get(self._VARIABLE)
         self._runs += 1
         self.keeps_events = True
 
     def end(self) -> None:
-        """It ends. What is still queued in this process stays, and the environment is as before."""
+        """End a run. Events in this process's queues stay, and the environment is as before."""
         self._runs -= 1
         if not self._runs:
             self._tell_children(self._variable_before)
 
     def keep(self, host: str, events: int) -> None:
-        """Events that were for a host were dropped; none of them: a durable queue keeps them."""
+        """Count events for a host that were dropped; 0: a durable queue keeps them."""
         self._kept.append((host, events))
 
     def warn(self) -> None:

@@ -8,12 +8,12 @@
 ```
 
 `schema` is a JSON Schema of the event's `properties` or `traits`, which count as empty if they are
-not there, `rules` one of the whole message; an entry may have either or none. `type` is `track` if
-left out; without a `name`, an entry is for all events of its type that no other names. `unplanned`
-says what becomes of events that have no entry: `refuse` if left out, or `allow`. RudderStack's own
-exports are taken as they are: their `eventType`, `rules`, and the list of events inside `rules`.
-Other keys are ignored, unless they look like misspelt ones, or as if they demanded something.
-`format` is not checked.
+not there. `rules` is one of the whole message. An entry may have either or none. `type` is `track`
+if left out; without a `name`, an entry is for all events of its type that no other names.
+`unplanned` says what becomes of events that have no entry: `refuse` if left out, or `allow`.
+RudderStack's own exports are taken as they are: their `eventType`, `rules`, and the list of events
+inside `rules`. Other keys are ignored, unless they look like misspelt ones, or as if they demanded
+something. `format` is not checked.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _DEMANDS = ("properties", "traits", "required", "additionalProperties")
 
 
 class TrackingPlan:
-    """What events an app has agreed to send, as a file says it.
+    """The events that an app has agreed to send, as a file says it.
 
     Args:
         document: The file's JSON.
@@ -94,7 +94,7 @@ class TrackingPlan:
         return f"<TrackingPlan {self._name}: {len(self._rules)} entries>"
 
     def verdict(self, message: Mapping[str, Any]) -> str | None:
-        """Why a message breaks the plan, and where; None: it conforms.
+        """Tell why a message breaks the plan, and where; None: it conforms.
 
         The text has names and rules of the plan, and no value of the message.
 

@@ -1,4 +1,4 @@
-"""The JSON Schemas of a tracking plan: checked as they are read, and what breaks them in words.
+"""JSON Schemas of a tracking plan: checked as they are read, with faults of events in words.
 
 Any draft from 4 on, 2020-12 if a schema does not say. Nothing is fetched, and `format` is not
 checked. What is told of an event are names and rules, and none of its values.
@@ -62,7 +62,7 @@ _OTHER_KEYWORDS = frozenset(
         "contentSchema",
     }
 )
-"""Those that do not demand anything by themselves, in one draft at least."""
+"""Keywords that do not demand anything by themselves, in one draft at least."""
 _SCHEMAS_BY_NAME = frozenset(
     {"$defs", "definitions", "dependencies", "dependentSchemas", "patternProperties", "properties"}
 )
@@ -122,7 +122,7 @@ class Schema:
         self._field = field
 
     def fault(self, message: Mapping[str, Any]) -> str | None:
-        """Where and why a message breaks it; None: it does not.
+        """Tell where and why a message breaks the schema; None: it does not.
 
         Raises:
             ConfigError: It refers to a schema that is not in it, or for ever to itself.
@@ -212,7 +212,7 @@ def _check_keywords(schema: Any, known: frozenset[str], where: str) -> None:
 
 @functools.cache
 def _all_keywords() -> frozenset[str]:
-    """Those of any draft that demand something."""
+    """Keywords of any draft that demand something."""
     from jsonschema import validators  # noqa: PLC0415 - of the extra `plan`
 
     drafts = (
@@ -236,7 +236,7 @@ def _parts(schema: Mapping[str, Any]) -> Iterator[tuple[tuple[str | int, ...], A
 
 
 def _references(schema: Any) -> Iterator[str]:
-    """What it refers to, as far as a root of its own does not give that another meaning."""
+    """Find the `$ref`s of a schema, but for parts that have a root of their own."""
     if isinstance(schema, dict):
         for _steps, part in _parts(schema):
             if not isinstance(part, dict) or "$id" not in part:
@@ -296,7 +296,7 @@ def _in_words(fault: ValidationError, start: str, bad_name: str | None) -> str:
 
 
 def _unwanted(fault: ValidationError) -> list[str]:
-    """What must not be there of the value at fault, if not all of it."""
+    """The way to what must not be there: a name in the value at fault, or (empty) all of it."""
     keyword, name = ("", "", *fault.absolute_schema_path)[-3:-1]
     depends = keyword in ("dependencies", "dependentSchemas")
     inside = isinstance(fault.instance, dict) and name in fault.instance

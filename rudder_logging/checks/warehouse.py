@@ -1,4 +1,4 @@
-"""What a warehouse would silently drop or rename of a message that a data plane takes.
+"""Warehouse rules: parts of a message that would be dropped or renamed behind the data plane.
 
 Source: rudder-server 1.83.0, processor/internal/transformer/destination_transformer/embedded/
 warehouse (`events.go`, `set.go`, `safe.go`, `internal/rules`), with its default settings;
@@ -55,9 +55,9 @@ _FILLED_BY = {"context_ip": "context.ip", "name": "properties.name"}
 
 
 def findings(message: Mapping[str, Any]) -> list[str]:
-    """What a warehouse would drop or rename of a message; empty: nothing.
+    """Find what a warehouse would silently drop or rename of a message.
 
-    Whether a data plane would take the message at all is another question: `validate`'s.
+    `validate` answers another question: would a data plane take the message at all.
     """
     event_type = message.get("type")
     reserved = _RESERVED_BY_TYPE.get(event_type) if isinstance(event_type, str) else None
@@ -137,7 +137,7 @@ class EventNames:
         self._first: dict[int, int] = {}  # hashes: of the shape, of the first name that had it
 
     def finding(self, message: Mapping[str, Any]) -> str | None:
-        """What is wrong with a message's name, next to those before it; None: nothing."""
+        """Compare a message's event name with those before it; None: nothing is wrong."""
         if not _names_a_table(message):
             return None
         name = message["event"]
@@ -189,7 +189,7 @@ def _of_event_name(name: str) -> Iterator[str]:
 
 
 def _columns_of(message: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Where each value stands, and the name that its column is made of."""
+    """Each value's place, and the name that its column is made of."""
     for place in _PLACES:
         if place in _OWN[message["type"]]:
             yield from _flattened(message.get(place), place, "")
@@ -247,7 +247,7 @@ def _fills(message: Mapping[str, Any], path: str, column: str) -> bool:
 
 
 def _renamed(name: str, becomes: str) -> str | None:
-    """What becomes of a name beyond a change of case and separators."""
+    """Tell how a name changes beyond case and separators; None: it does not."""
     if len(becomes) > _LONGEST_NAME:
         return f"is cut to {_LONGEST_NAME} characters in Postgres, and to 127 elsewhere"
     if warehouses := keyword_in(becomes):

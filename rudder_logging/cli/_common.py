@@ -1,4 +1,4 @@
-"""What the sub-commands share: exit codes, errors, output, and options of the package's table."""
+"""Shared by the sub-commands: exit codes, errors, output, and options of the package's table."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 
 
 class ExitCode(IntEnum):
-    """What the command ends with, and what that means. `--help` and the README print the table."""
+    """Exit code of the command, with its meaning. `--help` and the README print the table."""
 
     meaning: str
 
@@ -175,12 +175,12 @@ def quiet() -> None:
 
 
 def events(number: int) -> str:
-    """How many."""
+    """A number of events in words: `1 event`, `2,000 events`."""
     return f"{number:,} event" if number == 1 else f"{number:,} events"
 
 
 def tell(line: str) -> None:
-    """One line on stderr: what is no result."""
+    """Print one line on stderr, where everything goes that is no result."""
     click.echo(printable(line), err=True)
 
 

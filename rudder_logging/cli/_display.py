@@ -1,4 +1,4 @@
-"""What a person sees of a replay while it runs: a bar on a terminal, problems line by line."""
+"""Progress of a replay for the person who watches: a bar on a terminal, problems line by line."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Display:
             tell(f"... and {more:,} more of that kind; --rejects FILE keeps them all")
 
     def advance(self, name: str, size: int, events: int) -> None:
-        """So many bytes and events more are settled."""
+        """Move the bar on by bytes and events that were settled."""
         self._waits = False
         self._events += events
         if self._bar is not None:
@@ -78,19 +78,19 @@ class Display:
             )
 
     def problem(self, line: str) -> None:
-        """One event that does not arrive. Of many, only the first are shown."""
+        """Show one event that does not arrive. Of many, only the first are shown."""
         self._problems += 1
         if self._problems <= _LINES_OF_PROBLEMS:
             self.tell(line)
 
     def waiting(self, fault: str) -> None:
-        """The data plane does not answer well; said once until it does."""
+        """Say that the data plane does not answer well: once, until it does."""
         if not self._waits:
             self._waits = True
             self.tell(f"waiting for the data plane: {fault}")
 
     def tell(self, line: str) -> None:
-        """One line, above the bar if there is one."""
+        """Print one line, above the bar if there is one."""
         if self._bar is None:
             tell(line)
         else:

@@ -115,7 +115,7 @@ def _look_at_app(visit: Visit, source: str | None, timeout: float | None) -> Non
 
 @contextlib.contextmanager
 def _overheard() -> Iterator[list[str]]:
-    """What the package has to say while handlers are made, of a wrong formatter, say."""
+    """Collect the package's warnings while handlers are made, like that of a wrong formatter."""
     said: list[str] = []
 
     class Listener(logging.Handler):

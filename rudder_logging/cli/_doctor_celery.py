@@ -1,4 +1,4 @@
-"""What a Celery worker does to logging, which no configuration shows."""
+"""A Celery worker's change of root's level, which no configuration shows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["of_celery"]
 
 
 def of_celery() -> Iterator[Finding]:
-    """Root's level, which workers of the app's would set; its handlers they get back from us."""
+    """Warn if Celery workers would raise root's level; its handlers the package puts back."""
     if root.level <= logging.INFO and any(reached(root)) and _sets_up_logging():
         yield a_warning(
             named(root),

@@ -35,12 +35,12 @@ _FOR_DEVELOPERS = frozenset({"test", "dev", "bench"})
 
 @dataclass(frozen=True)
 class Applied:
-    """How the configuration was put in force."""
+    """A configuration that was put in force."""
 
     by_itself: bool
-    """By the app alone: what it does after its dictConfig is done, too."""
+    """True if the app's own function did it: then nothing is left that it does after dictConfig."""
     made: list[Config]
-    """Of each RudderHandler that was made meanwhile."""
+    """Options of each RudderHandler that was made meanwhile."""
 
 
 def apply(source: str) -> Applied:
@@ -82,7 +82,7 @@ def disarmed() -> Iterator[list[Config]]:
 
 
 class _Disarmed(Pipeline):
-    """What `RudderHandler` takes for the pipeline's maker."""
+    """Stands in for `Pipeline` while handlers are made."""
 
     made: ClassVar[list[Config]]
 
@@ -134,7 +134,7 @@ def _apply_file(path: Path) -> None:
 
 
 def _apply_name(module: str, name: str) -> bool:
-    """Whether it was a function that configures logging by itself."""
+    """Apply `module:NAME`. True: it is a function that configured logging by itself."""
     # Console scripts, unlike `python -m`, don't look into the current directory.
     if (here := str(Path.cwd())) not in sys.path and "" not in sys.path:
         sys.path.insert(0, here)
@@ -173,7 +173,7 @@ def _in_force(source: str, act: Callable[[], Any]) -> Any:
 
 
 def _in_words(error: BaseException) -> str:
-    """What went wrong, innermost, in one line; and where, if in the app's own code."""
+    """Describe an error in one line: its innermost cause, and the place in the app's own code."""
     causes = _causes(error)
     inner = causes[-1]
     words = [first for cause in (error, inner) for first in str(cause).strip().splitlines()[:1]]

@@ -1,4 +1,4 @@
-"""Whether events would be safe on the disk: the spool, and the file of dead letters."""
+"""Checks of the disk: the spool, and the file of dead letters."""
 
 from __future__ import annotations
 

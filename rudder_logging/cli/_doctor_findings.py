@@ -1,4 +1,4 @@
-"""What the doctor finds: how bad, where, what, and the cure."""
+"""Findings of the doctor: severity, place, text and cure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["Finding", "Severity", "a_stop", "a_warning"]
 
 
 class Severity(Enum):
-    """How bad a finding is."""
+    """Severity of a finding."""
 
     WELL = "well"
     WARNING = "warning"
@@ -38,10 +38,10 @@ class Finding:
 
 
 def a_stop(subject: str, text: str, cure: str) -> Finding:
-    """What stops events in the logging tree."""
+    """A finding in the logging tree that stops events."""
     return Finding(Severity.STOPS, "logging", subject, text, cure)
 
 
 def a_warning(subject: str, text: str, cure: str) -> Finding:
-    """What does not stop them there, but is not as one would want it."""
+    """A finding in the logging tree that does not stop events, but is not as one would want it."""
     return Finding(Severity.WARNING, "logging", subject, text, cure)

@@ -1,4 +1,4 @@
-"""Whether an event logged to a logger would leave, and what stops it if not."""
+"""An event's way from a logger to its handlers: does it leave, and what stops it if not."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ __all__ = ["Passage", "examine"]
 
 @dataclass(frozen=True)
 class Passage:
-    """What becomes of an event that is logged to one logger at INFO."""
+    """The fate of an event that is logged to one logger at INFO."""
 
     logger: logging.Logger
     by_call: bool
@@ -41,7 +41,7 @@ class Passage:
 
     @property
     def what(self) -> str:
-        """What it is about, as the begin of a sentence."""
+        """The event in words, to begin a sentence with."""
         if self.by_call:
             return "an event by a call of the package, like track()"
         return f"an event logged to {named(self.logger)} at INFO"
@@ -127,7 +127,7 @@ def _to_root(logger: logging.Logger) -> Iterator[logging.Logger]:
 
 @dataclass
 class _Chains:
-    """What RudderHandlers, or what they are inside of, say to a record."""
+    """Asks RudderHandlers, and the handlers they are inside of, about a record."""
 
     record: logging.LogRecord
     probes: Probes
@@ -137,7 +137,7 @@ class _Chains:
     """By handler: it lets nobody filter a record twice, by whatever ways that comes."""
 
     def findings(self, reach: Reached) -> Iterator[Finding]:
-        """What is told of one of the ways."""
+        """Findings about one way to a RudderHandler."""
         record, heeds_level = self.record, not self.by_call
         for handler in reach.chain:
             whose = f"{describe(handler)} on {named(reach.owner)}"

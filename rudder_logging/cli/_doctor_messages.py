@@ -1,4 +1,4 @@
-"""What is wrong with events in a file: by the event types' rules, and by a warehouse's."""
+"""Checks of events in a file: by the event types' rules, and by a warehouse's."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def _worst_first(item: tuple[tuple[Severity, str], list[int]]) -> tuple[bool, in
 
 
 def _kinds_of(line: Line, names: EventNames) -> list[tuple[Severity, str]] | None:
-    """What is wrong with a line's event; None: it has none."""
+    """Kinds of faults in a line's event; None: the line has no event."""
     try:
         stored = read_stored(line.text)
     except UnsendableError as error:

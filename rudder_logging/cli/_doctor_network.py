@@ -1,4 +1,4 @@
-"""Whether uploads would arrive: name, connection, TLS, proxy, health, clock, write key."""
+"""Checks of the network: name, connection, TLS, proxy, health, clock, write key."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ class Probes:
         return record, found
 
     def _is_choosy(self, one: Any, record: logging.LogRecord) -> bool:
-        """Whether a filter that kept a record back lets others pass that are like it."""
+        """Tell if a filter that kept a record back lets others pass that are like it."""
         before = self._let_pass.get(id(one))
         if any(_ask(one, self._another(record, record.name)) for _ in range(_ASKED_AGAIN)):
             return True

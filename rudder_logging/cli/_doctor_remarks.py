@@ -1,4 +1,4 @@
-"""What does not stop events on their way, but is not as one would want it."""
+"""Remarks on the logging tree: nothing that stops events, but not as one would want it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["of_adapters", "remarks"]
 
 
 def remarks(logger: logging.Logger, found: list[Reached]) -> Iterator[Finding]:
-    """What does not stop the events of a logger, but is not as one would want it.
+    """Find remarks on the way of a logger's events; none of them stops an event.
 
     Args:
         logger: Where an event would be logged.

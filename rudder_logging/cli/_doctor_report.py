@@ -1,4 +1,4 @@
-"""How the doctor's findings are shown: a table, lines, or JSON."""
+"""Output of the doctor's findings: a table, lines, or JSON."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ORDER = (Severity.STOPS, Severity.WARNING, Severity.WELL)
 
 
 def as_document(passages: Sequence[Passage], findings: Sequence[Finding]) -> dict[str, Any]:
-    """What `--json` shows: `ok`, `loggers`, `findings`."""
+    """The object that `--json` shows: `ok`, `loggers`, `findings`."""
     return {
         "ok": not any(finding.severity is Severity.STOPS for finding in findings),
         "loggers": [

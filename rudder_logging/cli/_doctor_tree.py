@@ -36,7 +36,7 @@ class Reached:
 
     handler: RudderHandler
     owner: logging.Logger
-    """Whose it is, or whose outermost wrapper."""
+    """The logger that has it, or that has its outermost wrapper."""
     through: tuple[logging.Handler, ...] = ()
     """Handlers that hand records on to it, the outermost first."""
 
@@ -51,12 +51,12 @@ class Reached:
 
 
 def named(logger: logging.Logger) -> str:
-    """How sentences call a logger."""
+    """A logger's name for use in a sentence."""
     return "the root logger" if logger is root else f"logger {logger.name!r}"
 
 
 def describe(handler: logging.Handler) -> str:
-    """How sentences call a handler."""
+    """A handler's name for use in a sentence."""
     name = f" {handler.get_name()!r}" if handler.get_name() else ""
     to = f" to {handler.config.data_plane_url}" if isinstance(handler, RudderHandler) else ""
     return f"{type(handler).__name__}{name}{to}"
@@ -78,7 +78,7 @@ def way(logger: logging.Logger) -> Iterator[logging.Logger]:
 
 
 def beyond(logger: logging.Logger) -> tuple[logging.Logger, list[Reached]] | None:
-    """The logger that does not propagate, and the RudderHandlers that are out of reach for that."""
+    """The logger that does not propagate, and the RudderHandlers above it, out of reach."""
     last = list(way(logger))[-1]
     if last.parent is None:
         return None
@@ -121,7 +121,7 @@ def _handed_on_to(handler: logging.Handler) -> list[logging.Handler]:
 
 
 def listener_of(handler: QueueHandler) -> QueueListener | None:
-    """Whoever takes from its queue, or would; from Python 3.12, dictConfig leaves word of it."""
+    """Find the listener that takes from its queue. From Python 3.12, dictConfig leaves it there."""
     known = getattr(handler, "listener", None)
     if isinstance(known, QueueListener):
         return known
@@ -132,7 +132,7 @@ def listener_of(handler: QueueHandler) -> QueueListener | None:
 
 
 def runs(listener: QueueListener) -> bool:
-    """Whether it has the thread that takes from the queue."""
+    """Tell if a listener has the thread that takes from the queue."""
     return getattr(listener, "_thread", None) is not None
 
 

@@ -39,9 +39,9 @@ class Visit:
     not_the_apps: Collection[str] = ()
     """Loggers that were there before its configuration."""
     is_configured: bool = False
-    """Whether the app itself has configured logging, all of it."""
+    """True if the app itself has configured logging, all of it."""
     made: Sequence[Config] = ()
-    """Of each RudderHandler that its configuration made."""
+    """Options of each RudderHandler that its configuration made."""
     passages: list[Passage] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     _probes: Probes = field(default_factory=Probes)
@@ -101,7 +101,7 @@ class Visit:
         return [*passages.values(), calls]
 
     def _passing_below(self, owner: logging.Logger) -> list[Passage]:
-        """Some of those whose events come to an owner's handlers, though its own don't."""
+        """Find some loggers whose events come to an owner's handlers, though its own don't."""
         handlers = {found.handler for found in reached(owner)}
         found: dict[logging.Logger, Passage] = {}
         for logger in self._apps():
@@ -233,7 +233,7 @@ def _ways(logger: logging.Logger) -> list[Reached]:
 
 
 def _if_needed(passage: Passage) -> Passage:
-    """What stops it is a warning, because others' events leave."""
+    """Lower stops to warnings, because other loggers' events leave."""
     findings = [
         replace(finding.as_warning(), cure=f"{finding.cure}, if events are logged there")
         if finding.severity is Severity.STOPS

@@ -82,7 +82,7 @@ class Replay:
 
     Args:
         shipper: None: nothing is sent, only counted.
-        rules: See there.
+        rules: Which events are sent, and how fast.
         display: Is told of everything.
         rejects: A file for what can't be sent. What the data plane refuses, delivery puts there.
     """
@@ -305,7 +305,7 @@ _END = object()
 
 
 def _call(hook: Callable[[dict[str, Any]], object], event: dict[str, Any]) -> object:
-    """What the app's hook returns, or raises."""
+    """Call the app's hook; return its result, or its exception."""
     try:
         return hook(event)
     except Exception as error:  # noqa: BLE001 - an app's hook may raise anything

@@ -2,8 +2,8 @@
 
 What a process has left is taken over by its lock, as a process that delivers it would, and its
 segments are replaced whole. What a living process holds is left to it: it has read ahead, so what
-is overwritten in its files may leave all the same, and a line half overwritten would be a damaged
-event that it keeps among its dead letters.
+is overwritten in its files may leave all the same. A line half overwritten would be a damaged
+event, which it keeps among its dead letters.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _KEYS = ("userId", "anonymousId", "previousId")
 _NUMBERS = re.compile(rb'"(?:%s|value)":\s*(-?\d+)(?![\d.eE])' % "|".join(_KEYS).encode())
 
 Matches = Callable[[bytes], bool]
-"""Whether a line is to be erased."""
+"""Tells if a line is to be erased."""
 
 
 def concerns(ids: Collection[str]) -> Matches:
@@ -67,7 +67,7 @@ def _id(value: object) -> str | None:
 
 
 def count(holding: Holding, matches: Matches) -> int:
-    """How many of a holding's events would be erased."""
+    """Count the events of a holding that would be erased."""
     return sum(matches(line.text) for _, line in holding.pending())
 
 

@@ -88,7 +88,7 @@ class _Group(NearestGroup):
 
 
 def _lacking(name: str, extra: str) -> click.Command:
-    """What stands in for a command that can't be loaded, and says so when it is called."""
+    """Stand in for a command that can't be loaded: called, it names the extra that is missing."""
 
     def complain() -> None:
         extras = ",".join(dict.fromkeys(["cli", extra]))

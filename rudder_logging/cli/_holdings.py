@@ -1,4 +1,4 @@
-"""What is in a spool, and whose it is: read only, and safe beside processes that use it."""
+"""Contents of a spool, by process: read only, and safe beside processes that use it."""
 
 from __future__ import annotations
 
@@ -59,10 +59,10 @@ def spool_directory(given: str | None) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Holding:
-    """What one process has in a spool, or has left there when it ended."""
+    """Events that one process has in a spool, or has left there when it ended."""
 
     directory: str
-    """Of its source: of one write key."""
+    """The folder of its source, which stands for one write key."""
     owner: str
     is_alive: bool
     """Somebody has its lock: the process itself, or one that has taken over."""
@@ -74,7 +74,7 @@ class Holding:
 
     @property
     def pid(self) -> int:
-        """Of the process that wrote it."""
+        """Id of the process that wrote it."""
         return int(self.owner.split("-")[1])
 
     @property
@@ -108,7 +108,7 @@ class Holding:
         return sum(self.sizes.values()) - (offset if number in self.sizes else 0)
 
     def path(self, number: int) -> str:
-        """Of a segment."""
+        """Path of a segment."""
         return os.path.join(self.directory, name_of_segment(self.owner, number))  # noqa: PTH118
 
     def pending(self) -> Iterator[tuple[str, Line]]:
@@ -133,7 +133,7 @@ class Holding:
                 source.close()
 
     def summary(self) -> dict[str, Any]:
-        """What `spool list` shows of it."""
+        """The row of it that `spool list` shows."""
         count, oldest = 0, None
         for _, line in self.pending():
             count += 1
@@ -188,7 +188,7 @@ def _holdings_of(directory: str) -> list[Holding]:
 
 
 def look_at(directory: str, owner: str) -> Holding:
-    """What a process holds at this moment.
+    """Look up the holding of one process, as it is at this moment.
 
     Raises:
         OSError: It can't be read.

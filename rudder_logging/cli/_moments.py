@@ -37,7 +37,7 @@ def moment_of(text: object) -> float | None:
 
 
 def since(text: str, now: float) -> float:
-    """What `--since` says: a moment, or how long ago (`90s`, `30m`, `12h`, `7d`).
+    """Parse `--since`: a moment, or a time ago (`90s`, `30m`, `12h`, `7d`).
 
     Raises:
         ValueError: It is neither.

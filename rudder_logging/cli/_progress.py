@@ -1,4 +1,4 @@
-"""How far files have been replayed: a small JSON file, replaced whole after each upload."""
+"""Progress of a replay: a small JSON file, replaced whole after each upload."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _SECONDS_BETWEEN_SYNCS = 1.0
 
 @dataclass
 class Tally:
-    """What became of lines."""
+    """Number of lines by what became of them."""
 
     arrived: int = 0
     """Events that the data plane has acknowledged."""
@@ -49,28 +49,28 @@ class Tally:
 
     @property
     def all_arrived(self) -> bool:
-        """Whether no event failed."""
+        """True if no event failed."""
         return not self.failed
 
     @property
     def failed(self) -> int:
-        """How many did not arrive, though they were to."""
+        """Number of events that did not arrive, though they were to."""
         return self.refused + self.unsendable + self.unplanned
 
 
 @dataclass(frozen=True, kw_only=True)
 class Terms:
-    """Where events go, and what is left out: what was settled under others may not be so here."""
+    """Destination and filters of a run: a line that was settled under others may not be so here."""
 
     to: str | None
-    """Stands for data plane and write key, and shows neither; None: they go nowhere."""
+    """Hash of data plane and write key, which shows neither; None: events go nowhere."""
     since: float | None = None
     plan: str | None = None
-    """Stands for its content."""
+    """Hash of the plan's content."""
 
     @classmethod
     def of(cls, config: Config | None, since: float | None, plan: str | None) -> Terms:
-        """Those of a run; `plan` is a path."""
+        """The terms of a run; `plan` is a path."""
         to = None
         if config is not None:
             to = _hash(f"{config.data_plane_url}\n{config.write_key}".encode())
@@ -82,7 +82,7 @@ class Terms:
 
 @dataclass
 class Mark:
-    """How far one input is settled."""
+    """The place up to which one input is settled."""
 
     offset: int = 0
     line: int = 0
@@ -91,8 +91,8 @@ class Mark:
     """The latest moment before which events were left out."""
     plan: str | None = None
     """The plan by which events were left out, as in `Terms`."""
-    doubts: tuple[str, ...] = ()
-    """What was left out that would not be now. Not kept: it is found anew."""
+    left_out: tuple[str, ...] = ()
+    """Events that earlier runs left out and this one would not. Not kept: they are found anew."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,13 +106,13 @@ class _Contents:
 
     @classmethod
     def of(cls, source: Source, offset: int) -> _Contents:
-        """That of an input which was read up to there, at least."""
+        """Contents of an input which was read up to there, at least."""
         head, tail = source.head(min(offset, _HEAD)), source.before(offset, LONGEST_TAIL)
         return cls(head_bytes=len(head), head=_hash(head), tail_bytes=len(tail), tail=_hash(tail))
 
     @classmethod
     def kept_in(cls, entry: Mapping[str, Any]) -> _Contents:
-        """That of an entry; one of an earlier version has no tail.
+        """Contents as an entry keeps them; one of an earlier version has no tail.
 
         Raises:
             KeyError, TypeError, ValueError: It is damaged.
@@ -125,7 +125,7 @@ class _Contents:
         )
 
     def is_in(self, source: Source, offset: int) -> bool:
-        """Tell if an input that was read up to there has it."""
+        """Tell if an input that was read up to there has these contents."""
         size = source.size
         return (
             (size is None or size >= offset)
@@ -183,7 +183,7 @@ class Progress:
             os.close(file)  # it was replaced in this moment
 
     def mark_of(self, source: Source) -> Mark:
-        """How far an input was settled, the last time.
+        """Find the place up to which an input was settled the last time.
 
         Raises:
             BadInputError: It is not the same any more, or went somewhere else.
@@ -217,17 +217,17 @@ class Progress:
         return self._under_terms(mark)
 
     def _under_terms(self, mark: Mark) -> Mark:
-        """The mark, with what was left out under other terms than ours."""
+        """Note on a mark what was left out under other terms than ours."""
         terms, older, unplanned = self._terms, mark.tally.older, mark.tally.unplanned
-        since, plan, doubts = terms.since, terms.plan, []
+        since, plan, left_out = terms.since, terms.plan, []
         if older and mark.since is not None:
             if since is None or since < mark.since:
-                doubts.append(f"{events(older)} from before an earlier --since")
+                left_out.append(f"{events(older)} from before an earlier --since")
             since = max(mark.since, since or mark.since)
         if unplanned and plan != mark.plan:
-            doubts.append(f"{events(unplanned)} not as in an earlier --plan")
+            left_out.append(f"{events(unplanned)} not as in an earlier --plan")
             plan = mark.plan
-        return replace(mark, since=since, plan=plan, doubts=tuple(doubts))
+        return replace(mark, since=since, plan=plan, left_out=tuple(left_out))
 
     def _renamed(self, source: Source) -> Any:
         """The entry of a file that had another name then; None: there is none."""
@@ -280,7 +280,7 @@ class Progress:
             self._locked = file
 
     def close(self) -> None:
-        """Let others use it."""
+        """Unlock the file."""
         if self._locked is not None:
             os.close(self._locked)
             self._locked = None

@@ -100,10 +100,10 @@ def replay(
     ids and the time at which they happened; `sentAt` is that of the replay.
 
     How far it got is kept in FILE.replayed, after each upload. After Ctrl-C, an outage or a crash,
-    the same command goes on there, and sends only what is new: to the same data plane and source,
-    for which alone it holds. Killed by force, it may send up to
-    1,000 events twice, with the same ids. Of stdin, that is kept only with --resume. Ctrl-C waits
-    for the answer to what is under way; a second one does not.
+    the same command goes on there, and sends only what is new. That holds for the same data plane
+    and source only. Killed by force, it may send up to 1,000 events twice, with the same ids. Of
+    stdin, that is kept only with --resume. Ctrl-C waits for the answer to what is under way; a
+    second one does not.
 
     Events that can't be sent are told by file and line, never by content. The exit code is 0 only
     if all have arrived.
@@ -245,9 +245,9 @@ def _tell_of_earlier(inputs: Sequence[Input]) -> None:
                 f"{one.source.name}: {events(failed)} of earlier runs did not arrive; those runs "
                 "told which, and --dry-run --again tells again which can't be sent"
             )
-        for doubt in one.mark.doubts:
+        for what in one.mark.left_out:
             tell(
-                f"{one.source.name}: left out, and not looked at again: {doubt}; "
+                f"{one.source.name}: left out, and not looked at again: {what}; "
                 "--again sends all of it"
             )
 
@@ -263,7 +263,7 @@ def _conclude(
 ) -> int:
     """Print the counts; return the exit code, or raise what ended it."""
     tally = sum((one.mark.tally for one in inputs), Tally())
-    is_whole = tally.all_arrived and not any(one.mark.doubts for one in inputs)
+    is_whole = tally.all_arrived and not any(one.mark.left_out for one in inputs)
     to_send, now = (run.sent, 0) if dry_run else (0, run.sent)
     tally = replace(tally, arrived=tally.arrived - to_send)
     if is_json:

@@ -97,7 +97,7 @@ def _options(field: Field) -> list[Callable[[Any], Any]]:
 
 
 def _value(row: EventType, field: Field, given: dict[str, Any]) -> Any:
-    """What the flags say of one field; None: nothing."""
+    """The value of one field, as the flags give it; None: they do not."""
     text = given[field.arg]
     if field.normalise not in _JSON:
         return text
@@ -124,7 +124,7 @@ def _value(row: EventType, field: Field, given: dict[str, Any]) -> Any:
 
 
 def _json(text: str) -> Any:
-    """By the standard library, which keeps all digits of a number: a long one is an id."""
+    """Parse JSON by the standard library, which keeps all digits: a long number is an id."""
     return json.loads(text, parse_constant=_refuse)
 
 

@@ -94,12 +94,12 @@ class Shipper:
 
     @property
     def fault(self) -> str:
-        """What is wrong with the way, in words that quote nothing."""
+        """The reason why events do not arrive, in words that quote nothing."""
         return self._ledger.holding or self._sink.fault or "there was no time"
 
     @property
     def may_have_arrived(self) -> bool:
-        """Whether the answer to the last attempt was lost."""
+        """True if the answer to the last attempt was lost."""
         return self._sink.is_unknown
 
     def stop(self) -> None:
@@ -108,11 +108,11 @@ class Shipper:
 
     @property
     def is_stopped(self) -> bool:
-        """Whether `stop` was called."""
+        """True once `stop` was called."""
         return self._stop.is_set()
 
     def wait(self, seconds: float) -> bool:
-        """Wait so long. False: it was stopped."""
+        """Wait so many seconds. False: `stop` was called."""
         return not self._stop.wait(seconds)
 
     def close(self) -> None:

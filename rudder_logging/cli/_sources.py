@@ -33,7 +33,7 @@ _UNPACKERS = {
     b"\x28\xb5\x2f\xfd": "zstdcat",
     b"BZh91AY&SY": "bzcat",
 }
-"""What prints a compressed file, by how that begins. No line of text or JSON begins so."""
+"""Programs that print a compressed file, by its first bytes, with which no text or JSON begins."""
 
 
 class Line(NamedTuple):
@@ -101,7 +101,7 @@ class Source:
 
     @property
     def identity(self) -> tuple[int, int]:
-        """What tells this file from all others, whatever they are called."""
+        """Device and inode: the same for all names of one file."""
         found = os.fstat(self._file)
         return found.st_dev, found.st_ino
 
@@ -124,7 +124,7 @@ class Source:
         return bytes(self._kept[max(0, start - self._kept_from) : offset - self._kept_from])
 
     def settled(self, offset: int) -> None:
-        """Of what stands before that, only the last bytes are needed."""
+        """Forget what stands before an offset, but for the last bytes."""
         needless = offset - LONGEST_TAIL - self._kept_from
         if needless > 0:
             del self._kept[:needless]

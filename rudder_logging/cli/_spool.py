@@ -129,7 +129,7 @@ def show(*, directory: str | None, user_ids: tuple[str, ...]) -> int:
 
 
 def _stay(shown: int, held: int) -> str:
-    """What happens to events that were shown: whoever pipes them into a replay sends them twice."""
+    """The fate of events that were shown, for who would pipe them into a replay: sent twice."""
     fates = []
     if held:
         fates.append(f"living processes hold and send {held:,}")
@@ -186,7 +186,7 @@ def purge(
 
 
 def _purge(found: Sequence[Holding], matches: Matches) -> tuple[int, list[tuple[Holding, int]]]:
-    """How many were erased, and how many there are that living processes hold."""
+    """Erase. Returns how many are gone, and how many each living process holds."""
     erased, held = 0, []
     swept = set()
     for holding in found:
@@ -208,7 +208,7 @@ def _purge(found: Sequence[Holding], matches: Matches) -> tuple[int, list[tuple[
 
 
 def _sums(pairs: Iterable[tuple[_Who, int]]) -> dict[_Who, int]:
-    """How many each has: a process that has taken over from others has several holdings."""
+    """Add numbers up by name: a process that has taken over from others has several holdings."""
     sums: dict[_Who, int] = {}
     for who, number in pairs:
         sums[who] = sums.get(who, 0) + number
@@ -241,7 +241,7 @@ def _is_event(text: bytes) -> bool:
 
 
 def _age(now: float, stamp: Any) -> str:
-    """How long ago, in the largest unit that fits."""
+    """An age in the largest unit that fits."""
     moment = moment_of(stamp)
     if moment is None:
         return "-"

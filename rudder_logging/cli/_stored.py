@@ -54,9 +54,9 @@ class UnsendableError(Exception):
 def read_stored(text: bytes) -> Stored | None:
     """The message in a line; None: it is an ordinary line of a log.
 
-    A line of text that does not begin like JSON is ordinary, and so is JSON that is not an event:
-    with a log line's `message`, or without both an event's type and its time. What a collector of
-    logs has put around an event (a time, a container's name, Docker's JSON) is left out.
+    A line of text that does not begin like JSON is ordinary. So is JSON that is not an event: it
+    has a log line's `message`, or neither an event's type nor its time. What a collector of logs
+    has put around an event (a time, a container's name, Docker's JSON) is left out.
 
     Raises:
         UnsendableError: It is damaged, or the data plane would refuse or lose it.
@@ -97,12 +97,12 @@ def _unwrapped(line: str) -> Stored | None:
 
 
 def as_text(line: bytes) -> bytes:
-    """What is no JSON, as JSON."""
+    """Wrap a line that is no JSON into a JSON string."""
     return orjson.dumps(line.decode("utf-8", "replace"))
 
 
 def _is_text(line: bytes) -> bool:
-    """Not so: UTF-16, or the zeros that a file has after a loss of power."""
+    """Tell text from UTF-16, and from the zeros that a file has after a loss of power."""
     try:
         return "\0" not in line.decode()
     except UnicodeDecodeError:

@@ -195,11 +195,11 @@ class Config:
             object.__setattr__(self, "max_event_bytes", room)
 
     def __hash__(self) -> int:
-        """Equal ones have equal ones; mappings among the options have none."""
+        """Hash key and URL only: mappings among the options have no hash."""
         return hash((self.write_key, self.data_plane_url))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Copied and pickled by its options, with plain dicts for read-only mappings."""
+        """Copy and pickle by options, with plain dicts for read-only mappings."""
         values = {name: getattr(self, name) for name in OPTIONS}
         plain = {
             name: dict(value) if isinstance(value, Mapping) else value
@@ -214,7 +214,7 @@ class Config:
 
     @property
     def is_in_clear(self) -> bool:
-        """Whether events leave this machine without TLS."""
+        """True if events leave this machine without TLS."""
         from urllib.parse import urlsplit  # noqa: PLC0415 - costly
 
         parts = urlsplit(self.data_plane_url)
@@ -224,7 +224,7 @@ class Config:
 
     @classmethod
     def load(cls, environ: Mapping[str, str] | None = None, /, **explicit: Any) -> Config:
-        """Put a configuration together.
+        """Make a configuration from arguments, the environment and defaults.
 
         Arguments win over the environment (`RUDDER_<NAME>`), the environment over defaults.
         An argument that is None counts as not given.

@@ -1,4 +1,4 @@
-"""How options are read: from text, numbers and objects to checked values.
+"""Parsers of options: from text, numbers and objects to checked values.
 
 A parser raises ValueError with the rest of a sentence that begins with the option's name.
 """
@@ -53,7 +53,7 @@ Parser = Callable[[Any], Any]
 
 
 def optional(parse: Parser) -> Parser:
-    """What the parser takes, or the word `none`: text, too, can say that there is no limit."""
+    """Let a parser take the word `none`, too: text can then say that there is no limit."""
 
     def parse_unless_none(value: Any) -> Any:
         if isinstance(value, str) and value.strip().lower() == "none":
@@ -102,7 +102,7 @@ def seconds(value: Any) -> float:
 
 
 def positive_seconds(value: Any) -> float:
-    """A duration that is one."""
+    """A duration over 0 s."""
     number = seconds(value)
     if not number:
         raise ValueError("must be over 0 seconds; 0 would give no answer the time to arrive")
@@ -204,7 +204,7 @@ def client_cert(value: Any) -> str | tuple[str, str]:
 
 
 def write_key(value: Any) -> str:
-    """What HTTP Basic authentication can carry."""
+    """A write key that HTTP Basic authentication can carry."""
     key = value.strip() if isinstance(value, str) else ""
     # It travels as the user name of HTTP Basic authentication, where a colon ends it.
     if not key or ":" in key or not key.isascii() or not key.isprintable():

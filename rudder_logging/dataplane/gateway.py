@@ -69,7 +69,7 @@ class Verdict:
     text: str
     events: tuple[dict[str, Any], ...] = ()
     culprit: int | None = None
-    """Which of a batch's events it was refused for, if it was for one; the gateway won't say."""
+    """Index of the event that the batch was refused for, if it was one; the gateway won't say."""
 
 
 TOO_LARGE = Verdict(413, "request size exceeds max limit")
@@ -85,7 +85,7 @@ def check_key(key: str, write_key: str | None, *, enabled: bool) -> Verdict | No
 
 
 def key_of(path: str, authorization: str | None, query: str) -> str | Verdict:
-    """The key that a request brings, where its path has it; if it brings none, its answer."""
+    """Find a request's write key where its path has it. Without one, return the answer to that."""
     if path in _KEY_IN_QUERY:
         given = parse_qs(query, keep_blank_values=True).get("writeKey", [""])[0]
         return given or Verdict(401, "failed to read writekey from query params")
@@ -134,7 +134,7 @@ def decompress(raw: bytes, content_encoding: str | None, most: int) -> bytes | V
 
 
 def check_body(path: str, body: bytes, max_request_bytes: int = MAX_REQUEST_BYTES) -> Verdict:
-    """What a decompressed body earns, and the events that are stored of it."""
+    """Judge a decompressed body; the verdict has the events that are stored of it."""
     infinite: list[str] = []
     try:
         document = parse(body, infinite)
@@ -248,7 +248,7 @@ def _batch_of(document: Any) -> list[Any]:
 
 
 def _has_id(event: Mapping[str, Any]) -> bool:
-    """Tell if an id is left of it without invisible characters; what is no text is one."""
+    """Tell if an event has an id: text with visible characters, or any value that is no text."""
     ids = (event.get(key) for key in ("userId", "anonymousId"))
     return any(visible(each) if isinstance(each, str) else each is not None for each in ids)
 

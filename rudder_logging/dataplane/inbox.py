@@ -1,4 +1,4 @@
-"""What the local data plane received, and waiting for it."""
+"""Events and requests that the local data plane received, and waiting for them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class ReceivedRequest:
     """
     text: str
     culprit: int | None = None
-    """Which event of `batch` it was refused for, if it was for one: something no gateway tells."""
+    """Index in `batch` of the event it was refused for, if it was one: no gateway tells that."""
 
     @property
     def batch(self) -> list[dict[str, Any]]:
@@ -43,7 +43,7 @@ class ReceivedRequest:
 
 
 def problem(event: Mapping[str, Any]) -> str | None:
-    """Why an event would be lost behind the gateway, if it would."""
+    """The reason why an event would be lost behind the gateway; None: it would not."""
     try:
         validate(event)
     except InvalidEventError as error:

@@ -1,7 +1,7 @@
 """HTTP/1.1 on asyncio, as Go's net/http speaks it: h11 reads; what is bent stands here.
 
-A server of one's own costs these lines and saves a framework's: cuts in the middle of an answer,
-early answers, its refusals, half-closed connections and the end are just what a client meets.
+A server of one's own costs these lines and saves a framework's. Cuts in the middle of an answer,
+early answers, refusals, half-closed connections and the end are just what a client meets.
 """
 
 from __future__ import annotations
@@ -321,7 +321,7 @@ class _Connection(asyncio.Protocol):
         self._loop.call_later(_LINGER_SECONDS, self._transport.abort)
 
     def abort(self) -> None:
-        """Cut it."""
+        """Cut the connection."""
         self._transport.abort()
 
 

@@ -31,12 +31,12 @@ def page(media_type: str, body: str | bytes, headers: Mapping[str, str] | None =
 
 
 def json_page(value: Any, headers: Mapping[str, str] | None = None) -> Response:
-    """The same, of a value as JSON."""
+    """An answer that is well, of a value as JSON."""
     return page("application/json", json.dumps(value), headers)
 
 
 def text(verdict: Verdict, headers: Mapping[str, str] | None = None) -> Response:
-    """As Go's net/http writes it: errors end with a newline, and browsers may not guess."""
+    """A verdict as Go's net/http writes it: errors end with a newline; browsers may not guess."""
     plain = {"Content-Type": "text/plain; charset=utf-8"}
     if verdict.status == 200:  # noqa: PLR2004
         return Response(200, verdict.text.encode(), {**plain, **(headers or {})})
@@ -52,7 +52,7 @@ def allow_origin(response: Response, method: str, origin: str | None) -> None:
 
 
 def preflight(wanted: str, headers: Mapping[str, str]) -> Response:
-    """What rs/cors answers a browser that asks whether it may send."""
+    """Answer a browser that asks if it may send, as rs/cors does."""
     response = Response(204, headers={"Vary": _PREFLIGHT_VARY})
     origin = headers.get("origin")
     if not origin or wanted.upper() not in (*_ALLOWED, "OPTIONS"):

@@ -48,15 +48,15 @@ class LocalDataPlane:
 
     It answers `/v1/batch`, `/v1/<type>`, `/v1/import`, `/beacon/v1/batch`, `/pixel/v1/<type>`,
     `/health` and `/version` with the gateway's checks, in their order, with its statuses, headers
-    and texts: to all that was asked of a rudder-server 1.66 and a 1.45 it gives their answers, on
+    and texts. All that was asked of a rudder-server 1.66 and a 1.45 gets their answers here, and
     malformed HTTP, too. A page of any site may send to it and read the answers (CORS), as with the
     gateway. What arrives is kept until `clear`, without a bound.
 
     It differs in this:
 
     - Bodies are read as far as 1 MiB over `max_request_bytes`, as they were sent and decompressed.
-      A larger one is read to its end, not kept, and answered 413; the gateway takes in, and
-      inflates, any, and may find another fault in it first.
+      A larger one is read to its end, not kept, and answered 413. The gateway takes in any, and
+      may find another fault in it first.
     - JSON nested over 200,000 levels is answered `invalid json`; the gateway reads it, for minutes.
     - With a wrong key, a body of up to 256 KiB is kept for `requests`; the gateway never looks.
     - An answer may take longer than 10 s; the gateway, having stored the events, would not answer.
@@ -165,7 +165,7 @@ class LocalDataPlane:
 
     @property
     def url(self) -> str:
-        """What to give as `data_plane_url`."""
+        """URL to give as `data_plane_url`."""
         host = f"[{self._host}]" if ":" in self._host else self._host
         return f"{'https' if self._tls else 'http'}://{host}:{self._port}"
 

@@ -1,4 +1,4 @@
-"""How large an upload may be, as far as the answers so far have shown: no clock, no I/O."""
+"""Limits of an upload's size and time, learned from the answers so far. No clock, no I/O."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["BatchLimit", "TimeLimit"]
 
 _LEAST = 1_000  # bytes; room for some event
 _UPLOADS_BEFORE_MORE = 100
-"""So few are refused in vain, and the body sent for nothing, where the limit is there to stay."""
+"""Uploads before twice as much is tried: where the limit stays, few bodies are sent in vain."""
 
 
 class BatchLimit:
@@ -82,11 +82,11 @@ class TimeLimit:
 
     An upload's time has a part for each byte on the wire, a part for each event, and a part that
     is always the same. Nobody knows which byte or event it was spent on. But an upload with k times
-    the events and k times the bytes of another takes k times as long at the most; so both are
-    limited to as many times those of the last one as its time fits into that which is aimed at.
+    the events and k times the bytes of another takes k times as long at the most. The limit of both
+    is k times those of the last upload, if its time fits k times into the time that is aimed at.
 
-    A lost answer halves them at least, down to a single event, and that stays: for a number of
-    answers no upload is larger, and for more of them if that has happened before.
+    A lost answer halves them at least, down to a single event. Then no upload is larger for a
+    number of answers, and for more of them if that has happened before.
 
     Args:
         timeout: Seconds after which an answer is not waited for.

@@ -1,4 +1,4 @@
-"""What operators and the app are told: callbacks, one rate-limited line, dead letters.
+"""Reports to operators and the app: callbacks, one rate-limited line, dead letters.
 
 Never a payload, never a write key: ids, counts and the server's words only. Nothing here is
 called with a lock held, because logging and callbacks may take any lock of the app's.
@@ -74,9 +74,9 @@ class Reports:
         self._told_of_room = False
         self._last_drop_line = float("-inf")
         self.given_up = ""
-        """Why an upload was given up, the last time."""
+        """The reason why an upload was given up, the last time."""
         self.trouble = Trouble()
-        """For how long nothing could be delivered."""
+        """Time since nothing could be delivered."""
         self._told: str | None = None  # what is wrong
         self._lasted = ""  # for how long something was
         self._waiting = 0  # events, in an outage
@@ -103,7 +103,7 @@ class Reports:
             )
 
     def is_inside(self, callback: Callable[..., Any] | None) -> bool:
-        """Whether this thread is inside that callback, which must not call itself without end."""
+        """Tell if this thread is inside that callback, which must not call itself without end."""
         return callback in getattr(self._calling, "callbacks", ())
 
     def dropped(self, messages: Iterable[bytes], reason: str) -> None:
@@ -116,7 +116,7 @@ class Reports:
                 self.call(self._on_drop, decode(message), reason)
 
     def refused(self, message: bytes, error: RefusedError) -> None:
-        """The data plane refused an event for good."""
+        """Tell that the data plane refused an event for good."""
         _log.error("event %s: %s", message_id(message), error)
         self._bury(message + b"}", error.status, error.reason)
         if self._on_drop is not None:
@@ -192,7 +192,7 @@ class Reports:
         holding: str | None,
         tell: Callable[[int, str | None], object] = tell_undelivered,
     ) -> None:
-        """The process ends with events undelivered.
+        """Tell that the process ends with events undelivered.
 
         Args:
             messages: The events.
@@ -207,7 +207,7 @@ class Reports:
         self.failed(error, messages)
 
     def is_called_by_thread(self) -> None:
-        """The calling thread is the listener's own: it has no exceptions but the callbacks'.
+        """Note that this thread is the listener's own: it has no exceptions but the callbacks'.
 
         So none of them may end it, be it `SystemExit`: its event would never be settled.
         """
@@ -279,7 +279,7 @@ class Reports:
     def failing(
         self, error: DeliveryError, cure: str, messages: Sequence[bytes], waiting: int
     ) -> None:
-        """An attempt failed of what may pass. If that lasts, it is told, and `on_error` hears once.
+        """Note a failure that may pass. If it lasts, tell, and `on_error` hears once.
 
         Args:
             error: Why.
@@ -299,7 +299,7 @@ class Reports:
             self.failed(error, messages)
 
     def holds(self, error: DeliveryError, messages: Sequence[bytes]) -> None:
-        """Events are held."""
+        """Note that events are held, and tell."""
         self.trouble.begin(monotonic())
         fault = str(error)
         is_news = self._ledger.holding != fault
@@ -309,7 +309,7 @@ class Reports:
             self.failed(error, messages)
 
     def well(self) -> None:
-        """Something was delivered, or at least answered."""
+        """Note that something was delivered, or at least answered."""
         if self._ledger.holding or self._ledger.outage:
             self._lasted = _duration(self.trouble.lasted(monotonic()))
         self._ledger.holding = self._ledger.outage = None
@@ -317,7 +317,7 @@ class Reports:
         self.state_line()
 
     def final_lines(self) -> None:
-        """Say all that is still unsaid."""
+        """Tell all that is still untold."""
         self.state_line(final=True)
         self.drop_line(final=True)
 

@@ -1,4 +1,4 @@
-"""When to try again, and when to say that it failed: pure arithmetic, no clock, no I/O."""
+"""Retry policy: when to try again, and when to tell of failures. No clock, no I/O."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class Trouble:
         self._since = self._tell_at = math.inf
 
     def begin(self, now: float) -> None:
-        """An attempt failed; unless one had before, that is when it began."""
+        """Note a failed attempt; unless one had failed before, the trouble begins now."""
         if self._since == math.inf:
             self._since, self._tell_at = now, now + self.SECONDS_BEFORE_TOLD
 
@@ -89,20 +89,20 @@ class Trouble:
         return max(0.0, self._tell_at - now)
 
     def told(self, now: float) -> None:
-        """It was said; the next time is when it will have lasted several times as long."""
+        """Note that it was said; the next time is when it has lasted several times as long."""
         lasted = max(self.lasted(now), self.SECONDS_BEFORE_TOLD)
         self._tell_at = min(self._since + self._TIMES_LONGER * lasted, now + self._LONGEST_SILENCE)
 
     def end(self) -> None:
-        """Something was delivered, or nothing is to be delivered any more."""
+        """End the trouble: something was delivered, or nothing is to be delivered any more."""
         self._since = self._tell_at = math.inf
 
 
 class Patience(Protocol):
-    """How long whoever delivers can wait."""
+    """The patience of whoever delivers: waits, and the time that is left."""
 
     def pause(self, seconds: float) -> bool:
-        """Wait so long, or less. False: give up for now."""
+        """Wait so many seconds, or less. False: give up for now."""
         ...
 
     def time_left(self) -> float | None:

@@ -52,12 +52,12 @@ class Scope:
     def __init__(self, own: Mapping[str, Any], owner: object = None) -> None:
         self.own = own
         self.owner = owner
-        """Who ends it."""
+        """The binding that ends it."""
         self.outer: Scope | None = None
         self.has_ended = False
-        """Nobody sees it any more."""
+        """True once nobody sees it any more."""
         self.is_kept = False
-        """It has ended, but for whoever inherited it, and nobody can end it for them."""
+        """True if it has ended, but for whoever inherited it: nobody can end it for them."""
         self._token: Token[Scope | None] | None = None
         self.merged = _NOTHING
         self.as_of: object = None
@@ -82,7 +82,7 @@ class Scope:
 
     @property
     def is_over(self) -> bool:
-        """It has ended, for whomever."""
+        """True if it has ended, for whomever."""
         return self.has_ended or self.is_kept
 
     def fields(self) -> Mapping[str, Any]:
@@ -140,8 +140,8 @@ class _Binding:
     def __init__(self, fields: Mapping[str, Any]) -> None:
         self._fields = fields
         self._open: dict[Scope, FrameType | None] = {}
-        """With who began them: a `with` block is begun and ended by the same frame. (An `ExitStack`
-        is not; so it is the frame itself, whose address nobody else gets meanwhile.)"""
+        """Scopes, each with the frame that began it: a `with` block is begun and ended by the same one.
+        (An `ExitStack` is not; so it is the frame itself, whose address nobody else gets.)"""
 
     def __enter__(self) -> None:
         scope = Scope(self._fields, self)

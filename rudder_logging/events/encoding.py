@@ -5,7 +5,7 @@ and loses deeply nested events after a 200):
 
 - NaN and infinities become null; integers beyond 2^53 become strings.
 - Lone surrogates become U+FFFD; keys become strings.
-- Over 100 levels of nesting, which is where every cycle ends up, the event is refused; so it is
+- Over 100 levels of nesting, where every cycle ends up, the event is refused. It is refused, too,
   with more values than any upload has room for.
 - Types that JSON lacks are converted by `jsonable`, stand-ins for other objects by what they stand
   for; what nobody knows becomes its text.
@@ -297,7 +297,7 @@ def utc_milliseconds(seconds: float) -> str:
 
 
 def first_of_millisecond(seconds: float) -> float:
-    """From when on `utc_milliseconds` has been saying what it says of that time."""
+    """The first time for which `utc_milliseconds` gives the same text."""
     return (_whole_milliseconds(seconds) - _MICROSECOND_ROUNDING) / 1000
 
 
@@ -306,7 +306,7 @@ def _whole_milliseconds(seconds: float) -> int:
 
 
 def _public_fields(value: object, names: list[str]) -> dict[str, object]:
-    """Those that are set: a slot may not be."""
+    """Public fields with their values; a slot that is not set is left out."""
     public = [name for name in names if not name.startswith("_")]
     return {name: getattr(value, name) for name in public if hasattr(value, name)}
 
@@ -375,7 +375,7 @@ _CONVERTERS: dict[type, Callable[[Any], object]] = {
     bytearray: _text_of_bytes,
     memoryview: _text_of_bytes,
 }
-"""By type, with what is derived from it, and what stands in for one: so in terms of attributes."""
+"""Converters by type. Subclasses and stand-ins get them, too: so they go by attributes."""
 
 
 def _convert_by_kind(value: Any) -> object:  # noqa: C901, PLR0911, PLR0912 - one test a kind
@@ -471,7 +471,7 @@ def _exact(number: int, limit: int | None = _MAX_EXACT_INTEGER) -> int | str:
 
 
 def key_of(key: object) -> str:
-    """A key as text: as JSON writes it if JSON has it, else as Python does."""
+    """A key as text: as JSON writes it if JSON has such a value, else as Python does."""
     if isinstance(key, Enum):
         key = key.value
     key = actual(key)

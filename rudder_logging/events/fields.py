@@ -1,4 +1,4 @@
-"""The rules of fields: what each takes, what it makes of it, and how it says no.
+"""Rules of fields: the values that each takes, what is sent for them, and the error for others.
 
 A rule gets the name to complain under and the value an app gave, and returns what is sent.
 """
@@ -45,7 +45,7 @@ class Field:
     key: str
     """On the wire: `groupId`."""
     normalise: Callable[[str, Any], Any]
-    """From what the app gave to what is sent; raises InvalidEventError. First argument: where."""
+    """Turns an app's value into what is sent, or raises InvalidEventError. First argument: where."""
     doc: str
     required: bool = False
     from_template: bool = False
@@ -59,13 +59,13 @@ _INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
 
 
 def visible(text: str) -> str:
-    """What the gateway makes of an id before it compares it (rudder-go-kit: sanitize)."""
+    """An id as the gateway compares it: without invisible characters (rudder-go-kit: sanitize)."""
     kept = [char for char in text if char.isprintable() and char not in _INVISIBLE]
     return "".join(kept).strip()
 
 
 def normalise_id(where: str, value: Any) -> str:
-    """Trimmed, as the gateway compares ids; numbers as text, as it would make them."""
+    """An id, trimmed as the gateway compares it; a number as text, as the gateway would make it."""
     if type(value) is not str and isinstance(value, Enum):
         value = value.value
     if isinstance(value, str):
@@ -182,7 +182,7 @@ _TIMESTAMP_CURE = "give an aware datetime, or RFC 3339 text like '2026-01-31T12:
 
 
 def normalise_timestamp(where: str, value: Any) -> str:
-    """As text that the server's parser takes; what it can't parse it ignores without a word."""
+    """A time as text that the server's parser takes: others it ignores without a word."""
     if isinstance(value, datetime):
         with contextlib.suppress(OverflowError):  # year 1, with an offset to the second
             text = isoformat(value)
@@ -219,7 +219,7 @@ def _of_prose(text: str) -> datetime | None:
 
 
 def _moment(east: str | None = None, minutes: str | None = None, **parts: Any) -> datetime | None:
-    """Of digits, where they name one. Parts of the day may be missing."""
+    """The moment that digits name; None: there is no such day or hour. Parts may be missing."""
     sign = -1 if (east or "").startswith("-") else 1
     offset = sign * timedelta(hours=abs(int(east or 0)), minutes=int(minutes or 0))
     try:
@@ -255,5 +255,5 @@ def normalise_merge_properties(where: str, value: Any) -> list[dict[str, str]]:
 
 
 def type_of(value: object) -> str:
-    """How errors name what was given: by its type, never by its content."""
+    """The name of a value's type, by which errors call it: never by its content."""
     return "None" if value is None else type(value).__name__

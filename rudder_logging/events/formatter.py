@@ -29,20 +29,20 @@ _LIBRARY = MappingProxyType({"library": {"name": "rudder-logging", "version": __
 
 @dataclass(frozen=True)
 class Defaults:
-    """What every message has below its own `context` and `integrations`."""
+    """Defaults of every message, below its own `context` and `integrations`."""
 
     context: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     integrations: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
 
     ending: bytes = field(init=False, repr=False)
-    """What a message ends with that has neither of them: short of the brace, made once.
+    """End of a message that has neither of its own: short of the brace, made once.
 
     To serialise them for each event cost 4 % of a call.
     """
 
     before_context: bytes = field(init=False, repr=False)
     after_context: bytes = field(init=False, repr=False)
-    """The same around what a message has in its own `context`, if that has no names of theirs."""
+    """Text around a message's own `context`, if that has no names of the defaults'."""
 
     def __post_init__(self) -> None:
         """Raises: InvalidValueError: They can't be sent; see `dumps`."""
@@ -64,7 +64,7 @@ _in_force: ContextVar[Defaults | None] = ContextVar("rudder_logging_defaults", d
 
 
 def event_of(record: logging.LogRecord) -> Mapping[str, Any] | None:
-    """What the app gave as `extra["rudder"]`; None: the record carries no event."""
+    """The app's `extra["rudder"]`; None: the record carries no event."""
     return record.__dict__.get("rudder")
 
 
@@ -87,23 +87,23 @@ class RudderFormatter(OrjsonFormatter):
     """
 
     shares_records = True
-    """Records that it formats may be sent by a handler, too, under the same id then."""
+    """True if records that it formats may be sent by a handler, too: then under the same id."""
     _has_hook = False
     """The class has a `format` of its own."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Look once whether the class has one."""
+        """Look once if the class has a `format` of its own."""
         super().__init_subclass__(**kwargs)
         cls._has_hook = cls.format is not RudderFormatter.format
 
     def __setattr__(self, name: str, value: object) -> None:
-        """Notice one that is set on the instance."""
+        """Notice a `format` that is set on the instance."""
         super().__setattr__(name, value)
         if name == "format":
             self.is_hooked = True
 
     def __delattr__(self, name: str) -> None:
-        """Notice that it is gone."""
+        """Notice a `format` that is taken off the instance."""
         super().__delattr__(name)
         if name == "format":
             self.is_hooked = self._has_hook
@@ -116,7 +116,7 @@ class RudderFormatter(OrjsonFormatter):
         **kwargs: Any,
     ) -> None:
         self.is_hooked = self._has_hook
-        """The class or the instance has a `format` of its own, which a handler has to ask."""
+        """True if class or instance has a `format` of its own, which a handler has to ask."""
         super().__init__(*map(resolved, args), **{k: resolved(v) for k, v in kwargs.items()})
         RECORD_IDS.wanted |= self.shares_records
         context, integrations = resolved(context), resolved(integrations)
@@ -144,7 +144,7 @@ class RudderFormatter(OrjsonFormatter):
     def message_of(
         self, record: logging.LogRecord, fields: Mapping[str, Any], defaults: Defaults
     ) -> bytes:
-        """As `encode`, with the id that the record's other messages have.
+        """The message of a record's event: as `encode`, with the id that its other messages have.
 
         Raises:
             InvalidEventError: See `encode`; or a text that is no template would name the event.

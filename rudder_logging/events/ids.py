@@ -16,14 +16,14 @@ _FIRST = 10**11  # of a range of numbers with twelve digits, like the last group
 _SECONDS_OF_A_PREFIX = 1.0
 
 Moment = tuple[float, float, str, str, Callable[[], int]]
-"""A millisecond: when it begins and ends, its text, how ids begin in it, and how they go on."""
+"""A millisecond: its begin and end, its text, the prefix of its ids, and the counter behind it."""
 
 
 class _Moments:
-    """What all events of a millisecond share: made once, which saves a call 5 %."""
+    """Time and id prefix of all events of a millisecond: made once, which saves a call 5 %."""
 
     current: Moment
-    """The last one."""
+    """The last millisecond that was asked for."""
 
     def __init__(self) -> None:
         self.begin_anew()
@@ -34,7 +34,7 @@ class _Moments:
         self.current = (1.0, 0.0, "", "", int)  # they hold no time, so others are made
 
     def at(self, now: float) -> Moment:
-        """The one that a time is in, in seconds since the epoch."""
+        """The millisecond of a time, which is in seconds since the epoch."""
         moment = self.current
         if moment[0] <= now < moment[1]:
             return moment
@@ -59,8 +59,8 @@ MOMENTS = _Moments()
 def new_message_id(now: float | None = None) -> str:
     """A globally unique id. The server's removal of duplicates knows no other scope.
 
-    It has the form of a random UUID: 74 bits are random, anew in each second and in each forked
-    child, and the last twelve digits count up from a random number. A uuid4 asks the system for
+    It has the form of a random UUID. 74 bits are random, anew in each second and in each forked
+    child. The last twelve digits count up from a random number. A uuid4 asks the system for
     random bytes each time, and costs 1.6 us more, a fifth of a call.
 
     Args:

@@ -1,9 +1,9 @@
 """The seven event types in one table, and the two loops over it: `build` and `validate`.
 
 Required fields, ids and values follow RudderStack's event specification and, where the two
-differ, what the gateway does with them: whatever it would refuse (400) or accept and then
-silently lose is refused here, with a message that names the field, the type of what was given
-(never its content) and the cure.
+differ, the gateway's own rules. An event that it would refuse (400), or accept and silently lose,
+is refused here. The message names the field, the type of what was given (never its content) and
+the cure.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ class EventType:
     doc: str
     own_fields: tuple[Field, ...]
     traits_in_context: bool = False
-    """Warehouses read an identify's traits at the root, transformers in either place."""
+    """Traits go into `context`, too: warehouses read them at the root, transformers in either."""
 
     @cached_property
     def fields(self) -> tuple[Field, ...]:
@@ -219,7 +219,7 @@ def validate(message: Mapping[str, Any]) -> dict[str, Any]:
 
 
 DOCUMENTED_EVENT_BYTES = 32 * 1024
-"""An event's size, as RudderStack's documentation limits it; no server does."""
+"""Limit of an event's size in RudderStack's documentation; no server has one."""
 
 
 def check_size(size: int, limit: int) -> None:

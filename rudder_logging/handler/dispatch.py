@@ -81,7 +81,7 @@ def _rudder_among(handlers: Iterable[logging.Handler]) -> list[RudderHandler]:
 
 
 def _needs_a_record(logger: logging.Logger, path: list[logging.Handler]) -> bool:
-    """Whether anybody looks at the record before the event is queued, or besides."""
+    """Tell if anybody looks at the record before the event is queued, or besides."""
     if _wanted:
         return True
     is_seen = _Logger.callHandlers is not _call_handlers or _Logger.handle is not _handle

@@ -1,8 +1,8 @@
 """RudderHandler: takes records that carry an event, and looks after what delivers them.
 
-Its life: nothing runs before the first event; `close` delivers what waits, and the next event
-opens it again; a forked child starts anew with an empty queue; the end of the process waits for
-delivery, within `shutdown_timeout`.
+Nothing runs before the first event. `close` delivers what waits, and the next event opens it
+again. A forked child starts anew with an empty queue. The end of the process waits for delivery,
+within `shutdown_timeout`.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def errors_of_a_call() -> Iterator[list[Exception]]:
 
 
 class _OwnFormatter(RudderFormatter):
-    """A handler's own: no line of a file is made by it."""
+    """A handler's own formatter, which makes no line of a file."""
 
     shares_records = False
 
@@ -139,7 +139,7 @@ class RudderHandler(logging.Handler):
             self._listener.ensure_running()  # processes that have ended left events behind
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Look once whether the class has hooks of its own."""
+        """Look once if the class has hooks of its own."""
         super().__init_subclass__(**kwargs)
         cls._has_hooks = any(
             getattr(cls, name) is not getattr(RudderHandler, name) for name in _HOOKS
@@ -253,9 +253,9 @@ class RudderHandler(logging.Handler):
                 `on_error` and `on_drop`, it does not wait.
 
         Returns:
-            Whether all of them are settled: delivered, refused, or dropped and counted. False, too,
-            if the durable queue has events of a process that has ended which can't be read, or if a
-            queue of the app's raises.
+            True if all are settled: delivered, refused, or dropped and counted. False, too, if the
+            durable queue has events of a process that has ended which can't be read, or if a queue
+            of the app's raises.
         """
         if self._is_unused():
             return True
@@ -328,7 +328,7 @@ class RudderHandler(logging.Handler):
 
     @property
     def looks_at_records(self) -> bool:
-        """Something of the app's sees records: if not, `accept` does what `deliver` does."""
+        """True if something of the app's sees records. Else `accept` does the same as `deliver`."""
         return bool(self.filters) or self._is_hooked or self._formatter.is_hooked
 
     def _accept(self, record: logging.LogRecord) -> None:
@@ -349,7 +349,7 @@ class RudderHandler(logging.Handler):
         return self._formatter.message_of(record, fields, self._defaults)
 
     def _tell(self, record: logging.LogRecord, error: Exception) -> None:
-        """To whoever made the call, or else on stderr."""
+        """Tell whoever made the call, or else stderr, what is wrong."""
         errors = _errors.get()
         if errors is None:
             self.handleError(record)
@@ -446,7 +446,7 @@ class RudderHandler(logging.Handler):
         self._finalizer.atexit = False
 
     def stats(self) -> Stats:
-        """What became of all events so far, and what is going on."""
+        """Counts of all events so far, and the present state."""
         return self._listener.stats()
 
     def __repr__(self) -> str:
@@ -462,7 +462,7 @@ class RudderHandler(logging.Handler):
         return self._pipeline.ledger
 
     def _is_unused(self) -> bool:
-        """Whether no event was logged since the fork that this process began with."""
+        """Tell if no event was logged since the fork that this process began with."""
         return self._pipeline.is_renewal
 
     def _filter(self, record: logging.LogRecord) -> bool | logging.LogRecord:
@@ -479,7 +479,7 @@ class RudderHandler(logging.Handler):
         return last is not None and last() is record
 
     def _edited(self, message: bytes) -> bytes | None:
-        """What `before_send` makes of a message; None: it is dropped, and counted."""
+        """The message as `before_send` returns it; None: it is dropped, and counted."""
         hook = self.config.before_send
         reports = self._pipeline.reports
         if hook is None or reports.is_inside(hook):
@@ -505,7 +505,7 @@ class RudderHandler(logging.Handler):
 
 
 def _all_handlers() -> list[RudderHandler]:
-    """All of this process, wherever they are in use."""
+    """All RudderHandlers of this process, wherever they are in use."""
     return [one for one in lifecycle.forkables() if isinstance(one, RudderHandler)]
 
 
@@ -516,7 +516,7 @@ def flush_all(timeout: float | None = None) -> list[RudderHandler]:
         timeout: Seconds to wait at the most; by default each handler's `shutdown_timeout`.
 
     Returns:
-        Those with events that are not settled.
+        The handlers with events that are not settled.
     """
     begun = monotonic()
     handlers = _all_handlers()

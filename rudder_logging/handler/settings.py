@@ -78,7 +78,7 @@ class Settings:
         self._deleted.add(name)
 
     def __contains__(self, name: str) -> bool:
-        """There is such a setting: it may be None, but was not deleted."""
+        """True if there is such a setting: it may be None, but was not deleted."""
         return canonical_name(name) not in self._deleted
 
     @property
@@ -117,4 +117,4 @@ class Settings:
 
 
 settings = Settings()
-"""What attributes of the package read and write."""
+"""The settings that attributes of the package read and write."""

@@ -1,4 +1,4 @@
-"""What the standard library's logging asks of a handler, beside the handler's own business."""
+"""The handler's dealings with the standard library's logging, beside its own business."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ OWN_LOGGERS = ("rudder_logging", "urllib3", "requests", "charset_normalizer")
 _MOST_NAMES = 1_000
 OTHER_LOGGERS: set[str] = set()
 """Names of loggers that are known not to be among them, or below: most are asked often."""
-"""What the sender itself may log. From its own thread, nothing of this is ever shipped."""
+"""Loggers that the sender itself may use. From its own thread, none of their events is shipped."""
 
 
 class NoLock:
@@ -57,7 +57,7 @@ class NoLock:
 
 
 def complaint(record: logging.LogRecord, error: BaseException | None) -> str:
-    """What to print of a record that was not accepted: neither its message nor its arguments."""
+    """The line about a record that was not accepted: without its message and arguments."""
     where = f"{record.pathname}:{record.lineno}"
     if isinstance(error, InvalidEventError):
         return f"rudder_logging: event refused at {where}: {error}\n"
@@ -71,7 +71,7 @@ def filtered(record: logging.LogRecord, passed: object) -> logging.LogRecord:
 
 
 def is_feedback(record: logging.LogRecord, is_sender: Callable[[], bool]) -> bool:
-    """Whether a filter of the app's has made an event of what the sender itself logs."""
+    """Tell if a filter of the app's has made an event of what the sender itself logs."""
     package = str(record.name).partition(".")[0]
     if package not in OWN_LOGGERS:
         if type(record.name) is str and len(OTHER_LOGGERS) < _MOST_NAMES:
@@ -81,7 +81,7 @@ def is_feedback(record: logging.LogRecord, is_sender: Callable[[], bool]) -> boo
 
 
 def holds_logging_lock() -> bool:
-    """Whether this thread holds the logging module's lock, as it does inside `dictConfig`."""
+    """Tell if this thread holds the logging module's lock, as it does inside `dictConfig`."""
     is_owned = getattr(getattr(logging, "_lock", None), "_is_owned", None)
     return bool(is_owned and is_owned())
 

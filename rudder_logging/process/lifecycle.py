@@ -205,7 +205,7 @@ def finish_with_worker() -> None:
 
 
 def threads_run() -> bool:
-    """Whether a thread of ours would get to run: under uWSGI, only if it is told so."""
+    """Tell if a thread of ours would get to run: under uWSGI, only with its option for threads."""
     options = getattr(sys.modules.get("uwsgi"), "opt", None)
     if not options:
         return True
@@ -215,7 +215,7 @@ def threads_run() -> bool:
 
 
 def thread_delivers() -> bool:
-    """Whether a thread of ours can be relied on here, the end of the process included.
+    """Tell if a thread of ours can be relied on here, the end of the process included.
 
     uWSGI's master runs no Python once it has forked its workers, and no exit hooks.
     """
@@ -318,8 +318,8 @@ def _killed_only_afterwards() -> Iterator[None]:
     """Have Linux kill this process, when the thread that forked it ends, only after the block.
 
     Celery asks for that kill, so that no worker outlives its master. But with brokers that it waits
-    for in threads, it is not the main one that forks the workers that replace others
-    (`--max-tasks-per-child`): at a shutdown that thread ends within 0.8 s, while they deliver.
+    for in threads, another thread than the main one forks the workers that replace others
+    (`--max-tasks-per-child`). At a shutdown that thread ends within 0.8 s, while they deliver.
     """
     prctl, asked = _death_signal()
     if not asked or threading.current_thread() is not threading.main_thread():
@@ -340,7 +340,7 @@ def _killed_only_afterwards() -> Iterator[None]:
 
 
 def _death_signal() -> tuple[Any, int]:
-    """How to ask Linux for it, and the signal that this process gets when its parent ends; or 0."""
+    """Linux's `prctl`, and the signal that this process gets when its parent ends; 0: none."""
     try:
         import ctypes  # noqa: PLC0415 - only for this moment
 
@@ -359,7 +359,7 @@ def drain_on_sigterm() -> bool:
     his own, which runs exit hooks.
 
     Returns:
-        Whether that can be seen to: only in the main thread of the main interpreter.
+        True if it could be set up: only in the main thread of the main interpreter.
     """
     import signal  # noqa: PLC0415 - only for those who want it
 

@@ -1,4 +1,4 @@
-"""Workers of task queues: what Celery does to logging, and RQ to the end of a process.
+"""Workers of task queues: Celery's changes to logging, and RQ's end of a process.
 
 Neither is imported here: a worker has done so before it loads the app.
 """
@@ -22,8 +22,8 @@ _UID = "rudder_logging"
 def keep_in_celery(ours: Callable[[], Iterable[logging.Handler]]) -> None:
     """Keep events on their way in a Celery worker, which sets up logging after the app has.
 
-    It takes the handlers off root and off its own loggers, and has the loggers that
-    `get_task_logger` makes propagate to one of its own instead of those that their names say.
+    Celery takes the handlers off root and off its own loggers. Loggers of `get_task_logger` then
+    propagate to one of Celery's own, instead of those that their names say.
 
     Args:
         ours: All RudderHandlers.

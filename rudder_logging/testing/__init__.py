@@ -48,9 +48,9 @@ class Events(Sequence[RecordedEvent]):
     """Events in the order of their calls: all that were captured, or some of them.
 
     Each of the methods named after a type selects events of that type. What is expected of them
-    are fields by name, in snake_case or camelCase; of mappings, those keys that matter. Values are
-    as the app gives them (a `Decimal`, a date), or anything that compares equal to what is on the
-    wire (`pytest.approx`, `unittest.mock.ANY`); None says that it is not there.
+    are fields by name, in snake_case or camelCase; of mappings, those keys that matter. A value is
+    as the app gives it (a `Decimal`, a date), or equal to what is on the wire (`pytest.approx`,
+    `unittest.mock.ANY`). None says that the field is not there.
 
     They equal a list of the same messages, whole, and other events that hold the same ones.
 
@@ -106,39 +106,39 @@ class Events(Sequence[RecordedEvent]):
     # Some of them.
 
     def matching(self, **expected: Any) -> Events:
-        """Those that have all that is expected."""
+        """Events that have all that is expected."""
         return self._select(expectation(expected))
 
     def track(self, event: str | None = None, **expected: Any) -> Events:
-        """Those of type `track`, of that event name."""
+        """Events of type `track`, of that event name."""
         return self._of_type("track", expected, event=event)
 
     def identify(self, user_id: str | int | None = None, **expected: Any) -> Events:
-        """Those of type `identify`, of that user."""
+        """Events of type `identify`, of that user."""
         return self._of_type("identify", expected, user_id=user_id)
 
     def page(self, name: str | None = None, **expected: Any) -> Events:
-        """Those of type `page`, of that name."""
+        """Events of type `page`, of that name."""
         return self._of_type("page", expected, name=name)
 
     def screen(self, name: str | None = None, **expected: Any) -> Events:
-        """Those of type `screen`, of that name."""
+        """Events of type `screen`, of that name."""
         return self._of_type("screen", expected, name=name)
 
     def group(self, group_id: str | int | None = None, **expected: Any) -> Events:
-        """Those of type `group`, of that group."""
+        """Events of type `group`, of that group."""
         return self._of_type("group", expected, group_id=group_id)
 
     def alias(self, previous_id: str | int | None = None, **expected: Any) -> Events:
-        """Those of type `alias`, of that old id."""
+        """Events of type `alias`, of that old id."""
         return self._of_type("alias", expected, previous_id=previous_id)
 
     def merge(self, user_id: str | int | None = None, **expected: Any) -> Events:
-        """Those of type `merge`, of that user."""
+        """Events of type `merge`, of that user."""
         return self._of_type("merge", expected, user_id=user_id)
 
     def by_user(self, user_id: str | int) -> Events:
-        """Those with that user id."""
+        """Events with that user id."""
         return self._select(expectation({"user_id": user_id}))
 
     def _of_type(self, event_type: str, expected: dict[str, Any], **given: Any) -> Events:
@@ -208,7 +208,7 @@ class Events(Sequence[RecordedEvent]):
         return self
 
     def _refusals(self) -> str:
-        """What was refused at the call, for a failure that it may explain."""
+        """List refusals at the call, which may explain a failure."""
         return self._among._refusals() if self._among is not None else ""  # noqa: SLF001
 
     def conforms_to(self, plan: str | os.PathLike[str] | Mapping[str, Any]) -> Self:
@@ -304,7 +304,7 @@ class CapturedEvents(Events):
         return f"\nRefused at the call:{listed(map(str, refused))}" if refused else ""
 
     def complaint(self) -> str | None:
-        """What `check` raises; None: nothing."""
+        """Text of the error that `check` raises; None: all is well."""
         refused = [refusal for refusal in self.refused if not refusal.raised]
         if refused:
             were = "event was" if len(refused) == 1 else "events were"

@@ -1,4 +1,4 @@
-"""How a recorded event is compared with what a test expects, and how a difference is told."""
+"""Comparison of a recorded event with what a test expects, and differences in words."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MISSING = object()
 
 
 def expectation(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """What is expected of an event, by wire key.
+    """Turn what a test gives into fields that are expected, by wire key.
 
     Args:
         fields: Names in snake_case or camelCase, and `type`.
@@ -45,7 +45,7 @@ def expectation(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _as_sent(field: Field, value: Any) -> Any:
-    """As it is on the wire, if an app may give it for that field; if not, as it is."""
+    """A value as it is on the wire, if an app may give it for that field; if not, as it is."""
     if field is MERGE_PROPERTIES and isinstance(value, (list, tuple)):  # perhaps not all of them
         return [
             {key: _as_sent(USER_ID, part) for key, part in item.items()}
@@ -59,7 +59,7 @@ def _as_sent(field: Field, value: Any) -> Any:
 
 
 def differences(expected: Mapping[str, Any], event: Mapping[str, Any]) -> list[str]:
-    """Where an event is not what is expected of it; empty: it is. What it has beyond is its own.
+    """Describe the fields that differ from what is expected. Other fields are ignored.
 
     Args:
         expected: By wire key. Values as an app gives them, or anything that compares equal to
@@ -130,7 +130,7 @@ def describe(event: Mapping[str, Any]) -> str:
 
 
 def in_words(expected: Mapping[str, Any]) -> str:
-    """What is expected of an event, in a few words: `track event with event='Article Read'`."""
+    """An expectation in a few words: `track event with event='Article Read'`."""
     kind = expected.get("type")
     rest = [f"{key}={_short(value)}" for key, value in expected.items() if key != "type"]
     return (f"{kind} event" if isinstance(kind, str) else "event") + (
@@ -164,7 +164,7 @@ def closest(
 
 
 def _text(event: Mapping[str, Any]) -> str:
-    """What tells events of a type apart, for a rough comparison."""
+    """Name and user of an event as text, for a rough comparison."""
     return "".join(f"{event[key]}\n" for key in ("event", "name", "userId") if key in event)
 
 

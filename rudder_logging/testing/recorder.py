@@ -1,4 +1,4 @@
-"""What a test's events were: kept once each, with what was refused and what a warehouse says."""
+"""Recorder of a test's events: each once, with refusals and a warehouse's warnings."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .matching import describe
 __all__ = ["RecordedEvent", "Recorder", "Refusal"]
 
 _OF_NAME = "the event's name becomes "
-"""How a finding begins that is about a renaming of the event itself."""
+"""First words of a finding about a renaming of the event itself."""
 
 
 class RecordedEvent(dict[str, Any]):
@@ -38,14 +38,14 @@ class RecordedEvent(dict[str, Any]):
         self.place = f"{_relative(record.pathname)}:{record.lineno}"
         """File and line of the call."""
         self.stopped_by = stopped_by
-        """What would keep it from leaving, as logging is set up at present; None: nothing.
+        """The obstacle that keeps it from leaving, as logging is set up at the call; None: nothing.
 
         Where logging has no RudderHandler at all there is nothing to judge by, and it is None.
         """
 
     @property
     def would_leave(self) -> bool:
-        """Whether a handler would send it, as logging is set up at present."""
+        """True if a handler would send it, as logging is set up at the call."""
         return self.stopped_by is None
 
     def __str__(self) -> str:
@@ -69,22 +69,22 @@ class Refusal:
 
     record: logging.LogRecord
     reason: str
-    """Where it was logged, and why it was refused: not what it holds."""
+    """Place of the call and reason of the refusal, without the event's content."""
     raised: bool = False
-    """Whether the call raised that: those of the package do, a log call does not."""
+    """True if the call raised the reason: calls of the package do, a log call does not."""
 
     def __str__(self) -> str:
         return self.reason
 
 
 class Recorder:
-    """What was recorded while `diversion` told it."""
+    """Events and refusals, as `diversion` reports them."""
 
     def __init__(self) -> None:
         self.events: list[RecordedEvent] = []
         self.refusals: list[Refusal] = []
         self.handlers: set[RudderHandler] = set()
-        """Those whose ledgers have the events."""
+        """Handlers that have the events in their ledgers."""
         self.changed = threading.Condition(threading.RLock())
         self._seen: dict[int, logging.LogRecord] = {}  # held, so that no id is used again
         # Of records whose copy has not come the other way, which may be the earlier of the two.
@@ -125,14 +125,14 @@ class Recorder:
             self.changed.notify_all()
 
     def refuse(self, record: logging.LogRecord, error: BaseException | None) -> None:
-        """Keep why a record's event was not accepted, once."""
+        """Keep the reason why a record's event was not accepted, once."""
         with self.changed:
             if not any(_is_copy(record, refusal.record) for refusal in self.refusals):
                 text = complaint(record, error).removeprefix("rudder_logging: ").strip()
                 self.refusals.append(Refusal(record, text))
 
     def mark_raised(self, record: logging.LogRecord) -> None:
-        """The call that made the record has raised why its event was not accepted."""
+        """Note that the call which made the record has raised the refusal."""
         with self.changed:
             for number, refusal in enumerate(self.refusals):
                 if _is_copy(record, refusal.record):
@@ -144,7 +144,7 @@ class Recorder:
             self.events.clear()
 
     def lint(self, event: RecordedEvent, record: logging.LogRecord) -> Iterator[str]:
-        """What a warehouse would drop or rename of it, that was not said before.
+        """Find what a warehouse would drop or rename of an event, and nobody was told before.
 
         A name that is the log line's template is renamed as a matter of course. Nor is anything
         lost where `order` or `value` gets an underscore, as it does in few or many warehouses.

@@ -1,4 +1,4 @@
-"""What the pytest plugin asks of handlers: that they lost nothing, and that none waits in vain."""
+"""Checks of the pytest plugin: no handler lost an event, and none waits in vain."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ class Watch:
         self._layers = {"_accept": self._around_accept, "deliver": self._around_deliver}
 
     def start(self) -> None:
-        """Look at each handler that gets an event from now on."""
+        """Watch each handler that gets an event from now on."""
         want_records(1)
         for name, layer in self._layers.items():
             lay(RudderHandler, name, layer)
 
     def stop(self) -> None:
-        """Look no more."""
+        """End the watch."""
         want_records(-1)
         for name, layer in self._layers.items():
             lift(RudderHandler, name, layer)
@@ -78,7 +78,7 @@ class Watch:
         return deliver
 
     def _forgive(self, record: logging.LogRecord) -> None:
-        """What a direct call raised, whoever made it has seen."""
+        """Forget a refusal that a direct call raised: its caller has seen it."""
         fields = record.__dict__["rudder"]
         self._invalid = [one for one in self._invalid if one[0].__dict__["rudder"] is not fields]
 
@@ -88,10 +88,10 @@ class Watch:
             self._before[id(handler)] = handler.stats()
 
     def faults(self, plane: LocalDataPlane) -> list[str]:
-        """What was lost, or is not accounted for; empty: nothing.
+        """Describe events that were lost, or are not accounted for; empty: none.
 
         Args:
-            plane: It is healed, and gets what waits for it, first.
+            plane: First it is healed, and gets what waits for it.
         """
         found = []
         plane.heal()
@@ -126,13 +126,13 @@ class Watch:
 
 
 def _same_server(url: str, other: str) -> bool:
-    """Whether both lead to the same one of this machine, by whatever of its names."""
+    """Tell if two URLs lead to the same server of this machine, by whatever of its names."""
     one, two = urlsplit(url), urlsplit(other)
     return one.port == two.port and is_loopback(one.hostname or "")
 
 
 def _settles(handler: RudderHandler) -> bool:
-    """Whether all of a handler's events are settled soon; those that are held will not be."""
+    """Tell if a handler's events are all settled soon; events that are held will not be."""
     deadline = monotonic() + _SECONDS_TO_SETTLE
     while not handler.flush(_SECONDS_FOR_A_HOLD):
         if monotonic() > deadline or handler.stats().holding:
@@ -143,8 +143,8 @@ def _settles(handler: RudderHandler) -> bool:
 def settle(*, for_good: bool = False) -> None:
     """Have what waits for other hosts kept back, of handlers that are forgotten too.
 
-    What is for this machine is left alone, and so is a queue that is held already: to try that
-    again would be to wake it, a moment before it may send.
+    What is for this machine is left alone. So is a queue that is held already: to try it again
+    would be to wake it, a moment before it may send.
 
     Args:
         for_good: The session ends. Let go of durable queues, which keep their events: the end of
@@ -167,7 +167,7 @@ def settle(*, for_good: bool = False) -> None:
 
 
 def _waiting() -> list[BatchListener]:
-    """Those with events that may not leave at present."""
+    """Listeners with events that may not leave at present."""
     found = []
     for listener in cast("list[BatchListener]", lifecycle.listeners()):
         with contextlib.suppress(Exception):  # a queue object of the app's may raise anything

@@ -1,4 +1,4 @@
-"""What the page shows of a request: an entry for each event stored, or one for its refusal."""
+"""Entries of the page: one for each event stored, or one for a refused request."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from ..inbox import ReceivedRequest, problem
 __all__ = ["KINDS", "Entry", "Judge", "entries_of", "is_probe"]
 
 KINDS = (*EVENT_TYPES, "other", "refused")
-"""What is counted: the seven types, any other type that the gateway takes, refused requests."""
+"""Kinds that are counted: seven types, any other that the gateway takes, refused requests."""
 
 Judge = Callable[[Mapping[str, Any]], Iterable[tuple[str, str]]]
-"""What it finds in an event: pairs of a verdict (`warn` or `plan`) and a sentence."""
+"""A check of an event. It returns pairs of a verdict (`warn` or `plan`) and a sentence."""
 
 _WORST_LAST = ("ok", "warn", "plan", "lost")
 _LONGEST_LABEL = 200
@@ -49,7 +49,7 @@ class Entry:
 
 
 def is_probe(request: ReceivedRequest) -> bool:
-    """Tell if a client of ours only asked what an upload would earn."""
+    """Tell if it is an upload without events, which a client of ours sends as a test."""
     is_ours = request.headers.get("user-agent", "").startswith("rudder-logging/")
     return is_ours and request.body == WITHOUT_EVENTS
 

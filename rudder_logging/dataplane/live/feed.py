@@ -25,15 +25,15 @@ _BATCH_BYTES = 1024 * 1024
 
 @dataclass(frozen=True)
 class Batch:
-    """What a reader has not seen yet, or the first part of it.
+    """Entries that a reader has not seen yet, or the first of them.
 
     Args:
         first: The first entry's number; they count up from there.
         entries: Oldest first.
-        skipped: How many were forgotten before this reader came to them.
-        cleared: How often all was forgotten on demand; what a reader has from before is void.
-        counts: Of all that came since, by kind.
-        is_last: Whether there is no more at the moment.
+        skipped: Number of entries that were forgotten before this reader came to them.
+        cleared: Number of `clear` calls; entries that a reader has from before are void.
+        counts: Number of entries since the last `clear`, by kind.
+        is_last: There is no more at the moment.
     """
 
     first: int
@@ -45,7 +45,7 @@ class Batch:
 
     @property
     def next(self) -> int:
-        """Where to go on."""
+        """Number of the entry to go on with."""
         return self.first + len(self.entries)
 
 
@@ -74,14 +74,14 @@ class Feed(Inbox):
         self._counts = dict.fromkeys(KINDS, 0)
         self._lock = threading.Lock()
         self.requests_seen = 0
-        """Since the start; `clear` leaves it."""
+        """Number of requests since the start; `clear` leaves it."""
         self.events_seen = 0
-        """As `requests_seen`, of events that were stored."""
+        """Number of events that were stored, as `requests_seen`."""
         self.refusals_seen = 0
-        """As `requests_seen`, of those that were refused."""
+        """Number of requests that were refused, as `requests_seen`."""
 
     def add(self, request: ReceivedRequest, events: tuple[dict[str, Any], ...]) -> None:
-        """Keep what the page shows of a request; the request itself is not kept.
+        """Keep the entries of a request; the request itself is not kept.
 
         Empty uploads of the doctor, or of a handler that waits, harm nothing: they are not shown.
         """

@@ -1,4 +1,4 @@
-"""Who may ask for the page and change things, and what a browser may do with what it gets.
+"""Guards of the page: who may ask for it and change things, and what a browser may do with it.
 
 A page of any web site can make its reader's browser send requests to loopback. The gateway's own
 paths take those, as the real one does; what was received is shown to this page only.
@@ -35,7 +35,7 @@ def guard(request: Request, method: str, own_host: str) -> Response | None:
     """The refusal that a request earns; None: it may pass.
 
     Args:
-        request: It.
+        request: The request.
         method: The one that its path takes.
         own_host: Where the server was told to listen.
     """
@@ -59,7 +59,7 @@ def _refusal(words: str) -> Response:
 
 
 def _is_here(host: str, own_host: str) -> bool:
-    """Whether a name can't be somebody else's: an address, localhost, or what we were told."""
+    """Tell if a name can't be somebody else's: an address, localhost, or the `--host` we have."""
     try:
         name = urlsplit(f"//{host}").hostname or ""
     except ValueError:

@@ -1,4 +1,4 @@
-"""What is said of an event beside the gateway's answer: by warehouses, and by a tracking plan."""
+"""Checks of an event beside the gateway's own: a warehouse's, and a tracking plan's."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ __all__ = ["judges"]
 
 
 def judges(plan: TrackingPlan | None = None) -> list[Judge]:
-    """Those that look at each event.
+    """List the checks that look at each event.
 
     Args:
-        plan: What the events have to conform to, if to anything.
+        plan: The plan to which events have to conform, if there is one.
     """
     names = EventNames()
 

@@ -61,7 +61,7 @@ class LivePlane(LocalDataPlane):
         self._routes = Routes(Stream(self.feed, self._state), host, self.feed.clear, self._switch)
 
     def _state(self) -> Mapping[str, Any]:
-        """What the page's switches show."""
+        """State of the page's switches."""
         return {
             "version": self._switched,
             "key": DEFAULT_KEY if self.write_key is None else None,

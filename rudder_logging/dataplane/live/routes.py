@@ -1,4 +1,4 @@
-"""What the page asks for, and what each answers."""
+"""Routes of the page: each path, and its answer."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Routes:
         """The answer; None: it is none of the page's paths.
 
         Args:
-            request: It.
+            request: The request.
             released: Set when the server ends: streams end then, too.
         """
         path = request.path

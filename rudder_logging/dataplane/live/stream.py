@@ -21,11 +21,11 @@ _BEATS = 100  # periods of silence, after which a line shows whether anybody sti
 
 
 class Stream:
-    """What open pages read.
+    """The stream that open pages read.
 
     Args:
-        feed: Where entries come from.
-        state: What else a page shows; sent anew when it changed.
+        feed: The source of entries.
+        state: Returns the switches' state, which is sent anew when it changed.
     """
 
     def __init__(self, feed: Feed, state: Callable[[], Mapping[str, Any]]) -> None:
@@ -35,7 +35,7 @@ class Stream:
         self._session = secrets.token_hex(4)
 
     def place_of(self, event_id: str) -> int:
-        """Where a page goes on that was cut off after the message with this id."""
+        """Number of the entry with which a page goes on that was cut off after a message."""
         session, _, number = event_id.partition(".")
         return int(number) if session == self._session and number.isdecimal() else 0
 
