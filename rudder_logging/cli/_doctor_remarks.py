@@ -73,9 +73,9 @@ def _of_wrapper(wrapper: logging.Handler, reach: Reached) -> Iterator[Finding]:
     if isinstance(wrapper, QueueHandler):
         yield a_warning(
             subject,
-            "gets records from a QueueHandler, which formats them first: an event without a name "
+            "gets records from a QueueHandler, which formats them first. An event without a name "
             "would be named by the formatted text, not its template, and is refused where that "
-            "shows; and what bind() bound is lost",
+            "shows. What bind() bound is lost",
             f"give each event its 'event'; or {directly}",
         )
     elif isinstance(wrapper, MemoryHandler):

@@ -140,7 +140,7 @@ class _Binding:
     def __init__(self, fields: Mapping[str, Any]) -> None:
         self._fields = fields
         self._open: dict[Scope, FrameType | None] = {}
-        """Scopes, each with the frame that began it: a `with` block is begun and ended by the same one.
+        """Scopes, each with the frame that began it: a `with` block is ended by the same one.
         (An `ExitStack` is not; so it is the frame itself, whose address nobody else gets.)"""
 
     def __enter__(self) -> None:

@@ -455,8 +455,8 @@ def _tell_of_type(cls: type) -> None:
     if name not in _told_types and len(_told_types) < _MOST_TYPES_TOLD:
         _told_types.add(name)
         _log.warning(
-            "a value of an event is a %s, which has no text of its own to be sent; give what is "
-            "in it, or give its class a __str__ (said once a type)",
+            "a value of an event is a %s, which has no text of its own; give what is in it, or "
+            "give its class a __str__ (said once a type)",
             name,
         )
 

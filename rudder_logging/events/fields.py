@@ -45,7 +45,7 @@ class Field:
     key: str
     """On the wire: `groupId`."""
     normalise: Callable[[str, Any], Any]
-    """Turns an app's value into what is sent, or raises InvalidEventError. First argument: where."""
+    """Turns a place and an app's value into what is sent, or raises InvalidEventError."""
     doc: str
     required: bool = False
     from_template: bool = False
