@@ -26,7 +26,6 @@ __all__ = [
     "ExitCode",
     "FailedError",
     "NearestGroup",
-    "as_json",
     "completes",
     "config_options",
     "events",
@@ -184,11 +183,6 @@ def tell(line: str) -> None:
     click.echo(printable(line), err=True)
 
 
-def as_json(result: object) -> str:
-    """A result as `--json` shows it: one line."""
-    return printable_json(orjson.dumps(result)).decode()
-
-
 def show_json(result: object) -> None:
     """Print a result as one line of JSON."""
-    click.echo(as_json(result))
+    click.echo(printable_json(orjson.dumps(result)))

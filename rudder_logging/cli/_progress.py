@@ -21,7 +21,6 @@ __all__ = ["Mark", "Progress", "Tally", "Terms"]
 
 _KIND = "rudder-logging replay, version 1"
 _HEAD = 4096
-_CHUNK = 1_000_000
 _SECONDS_BETWEEN_SYNCS = 1.0
 
 
@@ -46,11 +45,6 @@ class Tally:
 
     def __add__(self, other: Tally) -> Tally:
         return Tally(**{name: count + getattr(other, name) for name, count in asdict(self).items()})
-
-    @property
-    def all_arrived(self) -> bool:
-        """True if no event failed."""
-        return not self.failed
 
     @property
     def failed(self) -> int:
@@ -157,7 +151,8 @@ class Progress:
         self._sync_at = 0.0
         try:
             self._locked = file = self._open(keeps=keeps)
-            content = orjson.loads(_read_all(file))
+            with open(file, "rb", closefd=False) as opened:
+                content = orjson.loads(opened.read())
         except FileNotFoundError:
             return
         except OSError as error:
@@ -284,13 +279,6 @@ class Progress:
         if self._locked is not None:
             os.close(self._locked)
             self._locked = None
-
-
-def _read_all(file: int) -> bytes:
-    found = bytearray()
-    while chunk := os.read(file, _CHUNK):
-        found += chunk
-    return bytes(found)
 
 
 def _locks(file: int) -> bool:

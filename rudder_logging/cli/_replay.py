@@ -263,7 +263,7 @@ def _conclude(
 ) -> int:
     """Print the counts; return the exit code, or raise what ended it."""
     tally = sum((one.mark.tally for one in inputs), Tally())
-    is_whole = tally.all_arrived and not any(one.mark.left_out for one in inputs)
+    is_whole = not (tally.failed or any(one.mark.left_out for one in inputs))
     to_send, now = (run.sent, 0) if dry_run else (0, run.sent)
     tally = replace(tally, arrived=tally.arrived - to_send)
     if is_json:

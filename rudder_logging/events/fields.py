@@ -28,6 +28,7 @@ __all__ = [
     "normalise_merge_properties",
     "normalise_text",
     "normalise_timestamp",
+    "parse_rfc_3339",
     "type_of",
     "visible",
 ]
@@ -167,7 +168,7 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 _WEEKDAY, _MONTH, _YEAR = "[A-Z][a-z][a-z]", f"(?P<month>{'|'.join(_MONTHS)})", r"(?P<year>\d{4})"
 _RFC_3339 = (
     rf"{_YEAR}-(?P<month>\d\d)-(?P<day>\d\d)(?:[T ](?P<hour>\d\d):(?P<minute>\d\d)"
-    rf"(?::(?P<second>\d\d)(?:[.,]\d{{1,9}})?)?(?:Z|{_OFFSET})?)?"
+    rf"(?::(?P<second>\d\d)(?:[.,](?P<fraction>\d{{1,9}}))?)?(?:Z|{_OFFSET})?)?"
 )
 _EPOCH = r"\d{10}|\d{13}|\d{16}|\d{19}"
 _PROSE = (
@@ -194,7 +195,7 @@ def normalise_timestamp(where: str, value: Any) -> str:
         raise InvalidTypeError(
             f"{where} must be a datetime or text, not {type_of(value)}; {_TIMESTAMP_CURE}"
         )
-    elif _is_rfc_3339(value) or re.fullmatch(_EPOCH, value, re.ASCII):
+    elif parse_rfc_3339(value) or re.fullmatch(_EPOCH, value, re.ASCII):
         return value
     else:
         moment = _of_prose(value)
@@ -203,9 +204,10 @@ def normalise_timestamp(where: str, value: Any) -> str:
     raise InvalidValueError(f"{where} can't be parsed as a time; {_TIMESTAMP_CURE}")
 
 
-def _is_rfc_3339(text: str) -> bool:
+def parse_rfc_3339(text: str) -> datetime | None:
+    """The moment of RFC 3339 text, to the microsecond, without a zone in UTC; None: it has none."""
     match = re.fullmatch(_RFC_3339, text, re.ASCII)
-    return match is not None and _moment(**match.groupdict()) is not None
+    return None if match is None else _moment(**match.groupdict())
 
 
 def _of_prose(text: str) -> datetime | None:
@@ -218,13 +220,16 @@ def _of_prose(text: str) -> datetime | None:
     return None
 
 
-def _moment(east: str | None = None, minutes: str | None = None, **parts: Any) -> datetime | None:
+def _moment(
+    east: str | None = None, minutes: str | None = None, fraction: str | None = None, **parts: Any
+) -> datetime | None:
     """The moment that digits name; None: there is no such day or hour. Parts may be missing."""
     sign = -1 if (east or "").startswith("-") else 1
     offset = sign * timedelta(hours=abs(int(east or 0)), minutes=int(minutes or 0))
     try:
         return datetime(
             **{name: int(digits or 0) for name, digits in parts.items()},
+            microsecond=int(f"{fraction or '':0<6.6}"),
             tzinfo=timezone(offset),
         )
     except ValueError:  # 30 February, hour 24, second 60
