@@ -91,6 +91,7 @@ if TYPE_CHECKING:
     max_batch_bytes: int | None
     max_event_bytes: int | None
     queue: str | Buffer | None
+    sink: Any
     max_queue_size: int | None
     max_queue_bytes: int | None
     overflow: Overflow | None

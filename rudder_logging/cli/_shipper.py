@@ -19,8 +19,8 @@ from ..delivery.retry import RetryPolicy
 from ..delivery.sender import Delivery
 from ..exceptions import RefusedError
 from ..queues import MemoryQueue
+from ..sinks import open_sink
 from ..sinks.base import MESSAGE_OVERHEAD, Failure, Outcome, Sink, Unknown
-from ..sinks.gateway.sink import GatewaySink
 from ._common import BadInputError, quiet
 
 __all__ = ["Shipper"]
@@ -52,7 +52,7 @@ class Shipper:
         self._patience = patience
         self._gives_up_at = 0.0
         self._stop = threading.Event()
-        self._sink = _Noting(GatewaySink(self._config))
+        self._sink = _Noting(open_sink(self._config))
         self._queue = MemoryQueue(max_events=2**31, max_bytes=2**62)
         self._ledger = Ledger()
         reports = Reports(

@@ -4,5 +4,6 @@
 - `clock.py`: clocks that an app's tests can't freeze
 - `locks.py`: locks for the end of the process
 - `private_files.py`: files that are ours alone; `given_files.py`: files that options name
+- `schemes.py`: URL schemes that third parties have registered for sinks
 - `printable.py`: text that steers no terminal; `stderr.py`: lines for when logging is gone
 """

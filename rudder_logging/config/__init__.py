@@ -31,6 +31,7 @@ _GATEWAY_BODY_LIMIT = 4_096_000  # bytes, decompressed (rudder-server: Gateway.m
 
 _FRAME_OF_AN_EVENT = 100  # bytes at the most around one event in an upload, and its `sentAt`
 _REQUIRED: Any = dataclasses.MISSING
+_WITH_A_SINK = {"write_key": "sink", "data_plane_url": "http://localhost"}
 
 
 Overflow = Literal["drop_new", "drop_old", "block"]
@@ -69,7 +70,7 @@ class Config:
     )
     max_batch_bytes: int = _option(
         4_000_000,
-        parsers.integer(1_000, _GATEWAY_BODY_LIMIT),
+        parsers.integer(parsers.SMALLEST_BATCH, _GATEWAY_BODY_LIMIT),
         "An upload's size before compression; the gateway's limit is 4,096,000.",
         unit="bytes",
     )
@@ -84,6 +85,12 @@ class Config:
         "memory://",
         parsers.queue,
         "Where events wait: `memory://`, `file:///directory` (durable), or a `Buffer`.",
+    )
+    sink: Any = _option(
+        None,
+        parsers.sink,
+        "An object that sends events, in place of `data_plane_url`; see `rudder_logging.sinks`. It "
+        "says how large an upload may be.",
     )
     max_queue_size: int = _option(
         10_000, parsers.integer(1), "Events in memory, those being sent included.", unit="events"
@@ -182,14 +189,17 @@ class Config:
             value = getattr(self, field.name)
             if value is not field.metadata["default"]:
                 object.__setattr__(self, field.name, _parse(field, value, field.name))
-        for larger in ("max_batch_bytes", "max_queue_bytes"):
-            room = getattr(self, larger) - _FRAME_OF_AN_EVENT
+        bounds = {name: getattr(self, name) for name in ("max_batch_bytes", "max_queue_bytes")}
+        if self.sink is not None:
+            bounds["the sink's max_bytes"] = self.sink.max_bytes
+        for larger, bound in bounds.items():
+            room = bound - _FRAME_OF_AN_EVENT
             if self.max_event_bytes <= room:
                 continue
             if self.max_event_bytes != OPTIONS["max_event_bytes"].metadata["default"]:
                 raise ConfigError(
                     f"max_event_bytes ({self.max_event_bytes}) must be at least "
-                    f"{_FRAME_OF_AN_EVENT} bytes below {larger} ({getattr(self, larger)}); "
+                    f"{_FRAME_OF_AN_EVENT} bytes below {larger} ({bound}); "
                     "lower the one or raise the other"
                 )
             object.__setattr__(self, "max_event_bytes", room)
@@ -251,7 +261,9 @@ class Config:
             if name not in given and environ.get(variable):
                 given[name] = _parse(field, environ[variable], variable)
         for name in ("write_key", "data_plane_url"):
-            if name not in given:
+            if name not in given and "sink" in given:
+                given[name] = _WITH_A_SINK[name]
+            elif name not in given:
                 raise ConfigError(
                     f"{name} is missing; give it as an option, "
                     f"or set the environment variable RUDDER_{name.upper()}"
@@ -274,6 +286,7 @@ class Options(TypedDict, total=False):
     max_batch_bytes: int
     max_event_bytes: int
     queue: str | Buffer
+    sink: Any
     max_queue_size: int
     max_queue_bytes: int
     overflow: Overflow

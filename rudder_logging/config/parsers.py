@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from ..common.schemes import SINKS
 from ..events.table import INTEGRATIONS
 from ..exceptions import InvalidEventError
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:  # the queues, which importing the package need not
 
 __all__ = [
     "LONGEST_WAIT",
+    "SMALLEST_BATCH",
     "Parser",
     "callback",
     "choice",
@@ -31,6 +33,7 @@ __all__ = [
     "flag",
     "integer",
     "integrations",
+    "lacking_in_sink",
     "mapping",
     "optional",
     "path",
@@ -39,11 +42,15 @@ __all__ = [
     "proxies",
     "queue",
     "seconds",
+    "sink",
     "write_key",
 ]
 
 LONGEST_WAIT = min(1e9, threading.TIMEOUT_MAX / 2)
 """Seconds. Beyond some more than that, waiting for a lock or a socket raises OverflowError."""
+
+SMALLEST_BATCH = 1_000
+"""Bytes of an upload before compression: room for some event."""
 
 _LARGEST_INTEGER = 2**63 - 1  # of more, Python may refuse to print the digits
 _TRUE = frozenset({"1", "true", "yes", "on"})
@@ -164,15 +171,21 @@ def proxies(value: Any) -> Mapping[str, str]:
 
 def callback(value: Any) -> Callable[..., Any]:
     """A callable, or where to import one from: `package.module.name` or `package.module:name`."""
-    if isinstance(value, str):
-        module, _, name = value.replace(":", ".").rpartition(".")
-        try:
-            value = getattr(importlib.import_module(module), name)
-        except (ImportError, AttributeError, ValueError, TypeError):  # TypeError: it is relative
-            raise ValueError("names a callable that can't be imported; give module:name") from None
+    value = _imported(value, "a callable")
     if not callable(value):
         raise ValueError(f"must be callable, not {type(value).__name__}")  # noqa: TRY004
     return value  # type: ignore[no-any-return]
+
+
+def _imported(value: Any, kind: str) -> Any:
+    """An object, if the value says where to import one from; else the value."""
+    if not isinstance(value, str):
+        return value
+    module, _, name = value.replace(":", ".").rpartition(".")
+    try:
+        return getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError, TypeError):  # TypeError: it is relative
+        raise ValueError(f"names {kind} that can't be imported; give module:name") from None
 
 
 def path(value: Any) -> str:
@@ -224,6 +237,8 @@ def data_plane_url(value: Any) -> str:
     except ValueError:
         raise ValueError(cure) from None
     odd = not text.isprintable() or " " in text
+    if SINKS.maker(text) is not None and not odd:
+        return text
     if parts.scheme not in ("http", "https") or not host or odd:
         raise ValueError(cure)
     if parts.username is not None or parts.password is not None:
@@ -233,6 +248,28 @@ def data_plane_url(value: Any) -> str:
     if "/v1/" in parts.path + "/":
         raise ValueError("must end before /v1: the client adds the path")
     return text
+
+
+def sink(value: Any) -> Any:
+    """A sink, or where to import one from: `package.module.name` or `package.module:name`."""
+    value = _imported(value, "a sink")
+    if isinstance(value, type):
+        raise ValueError(f"must be a sink, not its class; give {value.__name__}(...)")  # noqa: TRY004
+    if missing := lacking_in_sink(value):
+        raise ValueError(
+            f"must be a sink, and {type(value).__name__} lacks {missing}; "
+            "rudder_logging.sinks.Sink says what it has to have"
+        )
+    return value
+
+
+def lacking_in_sink(value: object) -> str:
+    """Name what an object needs to be a sink; empty: it has all."""
+    methods = [name for name in ("send", "close") if not callable(getattr(value, name, None))]
+    size = getattr(value, "max_bytes", None)
+    if not isinstance(size, int) or size < SMALLEST_BATCH:
+        methods.append(f"max_bytes (a whole number, at least {SMALLEST_BATCH})")
+    return ", ".join(methods)
 
 
 def queue(value: Any) -> str | Buffer:

@@ -254,7 +254,7 @@ class Delivery:
         limit, trip = self._time_limit, outcome.trip
         if isinstance(outcome, (Stored, Unknown)):
             if trip is None:
-                size = sum(map(len, part))
+                size = sum(map(len, part)) + MESSAGE_OVERHEAD * len(part)
                 trip = Trip(len(part), size, size, seconds)
             if isinstance(outcome, Stored):
                 limit.answered(trip)

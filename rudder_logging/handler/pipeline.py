@@ -21,7 +21,7 @@ from ..process import lifecycle
 from ..queues import EventQueue, open_queue
 from ..queues.shared import SharedQueue
 from ..queues.waiting import Kept
-from ..sinks.base import Sink
+from ..sinks.base import Forkable, Sink
 
 __all__ = ["Pipeline"]
 
@@ -215,6 +215,9 @@ class Pipeline:
     def _let_go(self) -> None:
         with contextlib.suppress(Exception):  # a queue object of the app's may raise anything
             self.queue.after_fork()
+        with contextlib.suppress(Exception):
+            if isinstance(self.config.sink, Forkable):
+                self.config.sink.after_fork()
 
     def renewed(self, lock_type: type) -> Pipeline:
         """One for a forked child, with the queue that was let go.

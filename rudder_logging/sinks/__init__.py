@@ -3,6 +3,42 @@
 In comes a batch of messages; out it goes over the network, and back comes an outcome. Waiting and
 trying again are delivery's business.
 
+- `opening.py`: from a handler's options to a sink
 - `base.py`: the protocol of all sinks, and the outcomes
 - `gateway/`: RudderStack's gateway, over HTTP
 """
+
+from __future__ import annotations
+
+from .base import (
+    MESSAGE_OVERHEAD,
+    Forkable,
+    Hold,
+    Later,
+    Outcome,
+    Refused,
+    Sink,
+    Stored,
+    TooLarge,
+    Trip,
+    Unknown,
+    closed,
+)
+from .opening import open_sink, register
+
+__all__ = [
+    "MESSAGE_OVERHEAD",
+    "Forkable",
+    "Hold",
+    "Later",
+    "Outcome",
+    "Refused",
+    "Sink",
+    "Stored",
+    "TooLarge",
+    "Trip",
+    "Unknown",
+    "closed",
+    "open_sink",
+    "register",
+]

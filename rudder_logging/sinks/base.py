@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, runtime_checkable
 
 from ..events.encoding import utc_milliseconds
 from ..exceptions import DeliveryError, HeldError, OutcomeUnknownError, RefusedError
@@ -17,6 +17,7 @@ __all__ = [
     "LONGEST_IDLE",
     "MESSAGE_OVERHEAD",
     "Failure",
+    "Forkable",
     "Hold",
     "Later",
     "Outcome",
@@ -179,4 +180,13 @@ class Sink(Protocol):
 
     def close(self) -> None:
         """Let go of connections. The next `send` opens new ones."""
+        ...
+
+
+@runtime_checkable
+class Forkable(Protocol):
+    """A sink of the app's that has something to do in a forked child."""
+
+    def after_fork(self) -> None:
+        """Leave connections to the parent, and open new ones. Called in a forked child."""
         ...

@@ -25,9 +25,12 @@ from rudder_logging.exceptions import ConfigError, UnknownOptionError
 from rudder_logging.queues import open_queue
 from rudder_logging.queues.base import METHODS
 
+from ..sinks.one_file import FileSink
+
 KEY = "s3cret-write-key"
 URL = "https://example.dataplane.rudderstack.com"
 REQUIRED = {"write_key": KEY, "data_plane_url": URL}
+SINK = FileSink(Path("events.jsonl"))
 QUEUE = open_queue("memory://", source="", max_events=1, max_bytes=1_000)
 
 
@@ -42,6 +45,7 @@ DEFAULTS: dict[str, Any] = {
     "max_batch_bytes": 4_000_000,
     "max_event_bytes": 3_999_900,
     "queue": "memory://",
+    "sink": None,
     "max_queue_size": 10_000,
     "max_queue_bytes": 64 * 1024 * 1024,
     "overflow": "drop_new",
@@ -87,6 +91,7 @@ TEXT: list[tuple[str, str, Any]] = [
     ("max_batch_bytes", "500000", 500_000),
     ("max_event_bytes", "1000", 1_000),
     ("queue", "memory://", "memory://"),
+    ("sink", "tests.config.test_config:SINK", SINK),
     ("max_queue_size", "5", 5),
     ("max_queue_bytes", "100000", 100_000),
     ("overflow", "drop_old", "drop_old"),

@@ -24,6 +24,7 @@ from rudder_logging.dataplane import LocalDataPlane
 from rudder_logging.queues import MemoryQueue
 
 from ..conftest import WRITE_KEY, MakeHandler, Wire
+from ..sinks.one_file import FileSink
 
 pytestmark = pytest.mark.usefixtures("no_jitter")
 
@@ -135,6 +136,17 @@ def test_queue(make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane) -> 
     assert handler.flush()
     assert queue.depth().events == 0
     assert numbers(plane) == [7]
+
+
+def test_sink(make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane, tmp_path: Path) -> None:
+    """An object of the sink protocol takes the place of the upload; `tests/sinks` has the rest."""
+    sink = FileSink(tmp_path / "events.jsonl")
+    handler = make_handler(sink=sink)
+    wire(handler).info("e", extra=event(7))
+    assert handler.flush()
+    (line,) = sink.path.read_text().splitlines()
+    assert json.loads(line)["properties"] == {"n": 7}
+    assert plane.events == []
 
 
 def fill(handler: RudderHandler, wire: Wire, plane: LocalDataPlane, count: int) -> None:
