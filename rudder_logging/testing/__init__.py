@@ -11,6 +11,7 @@ queued or sent meanwhile.
 - `recorder.py`: keeps them; `matching.py`: compares them with what a test expects
 - `watch.py`: the checks of the pytest plugin: no event was lost
 - `buffer_contract.py`: the tests that a buffer of the app's has to pass
+- `sink_contract.py`: the tests that a sink of the app's has to pass
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from .buffer_contract import BufferContract
 from .diversion import start, stop
 from .matching import closest, describe, differences, expectation, in_words, listed
 from .recorder import RecordedEvent, Recorder, Refusal
+from .sink_contract import SinkContract
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -38,6 +40,7 @@ __all__ = [
     "Events",
     "RecordedEvent",
     "Refusal",
+    "SinkContract",
     "capture_events",
 ]
 
