@@ -126,6 +126,36 @@ def test_modules_stay_small() -> None:
     assert {module: size for module, size in sizes.items() if size > MOST_LINES} == {}
 
 
+RIDDLES = ("What", "Whether", "How", "Those", "So", "Where")
+
+
+def riddles(source: str) -> list[str]:
+    """Docstrings of a module, attributes' included, that begin with a word of `RIDDLES`."""
+    found = [
+        node.value.value.split()
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        if isinstance(node.value.value, str)
+    ]
+    return [" ".join(words) for words in found if words and words[0].strip(",:") in RIDDLES]
+
+
+def test_docstrings_say_what_a_thing_is_or_does() -> None:
+    """The subject comes first: what begins with `Whether` or `Those` reads as a riddle."""
+    found = {str(path): riddles(path.read_text()) for path in PACKAGE.rglob("*.py")}
+    assert {path: texts for path, texts in found.items() if texts} == {}
+
+
+@pytest.mark.parametrize(
+    "place", ["", "class A:\n ", "def a():\n ", "a = 1\n", "class A:\n a = 1\n "]
+)
+@pytest.mark.parametrize("word", RIDDLES)
+def test_riddles_are_found(place: str, word: str) -> None:
+    """In a module, a class, a function, and below an attribute."""
+    assert riddles(f'{place}"""{word} it is."""') == [f"{word} it is."]
+    assert riddles(f'{place}"""It says {word} it is."""') == []
+
+
 def test_docstring_lists_every_room() -> None:
     """The package's docstring leads a reader through all rooms."""
     text = rudder_logging.__doc__ or ""

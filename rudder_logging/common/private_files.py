@@ -1,9 +1,9 @@
 """Files and directories that are ours alone: for all that the package itself writes.
 
 Others may know their names, or guess them, and make something there beforehand. So no link is
-followed, what is there is looked at once it is open, and what is not ours alone is refused. Where
-root works in a directory of another user (a server that drops its privileges later, a command of
-an operator), what it makes there belongs to that user, and what that user has is taken.
+followed, what is there is looked at once it is open, and what is not ours alone is refused.
+Root may work in a directory of another user: a server that drops its privileges later, a command
+of an operator. What it makes there belongs to that user, and what that user has is taken.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ class BatchLimit:
 
     def __init__(self, most: int) -> None:
         self.bytes = most
-        """What the messages of an upload may weigh."""
+        """Bytes that the messages of an upload may have."""
         self._most = self._before = most
         self._accepted = 0  # uploads since the limit was changed
 

@@ -37,16 +37,16 @@ class Stats:
     dropped: Mapping[str, int] = field(default_factory=dict)
     """By reason: `queue_full`, `before_send`, `before_send_failed`, `send_off`,
     `retries_exhausted`, `shutdown`, `queue_failed` (a queue object of yours raised), `interrupted`
-    (a signal handler raised, as Ctrl-C does, before the event was queued); of a durable queue
+    (a signal handler raised, as Ctrl-C does, before the event was queued). Of a durable queue:
     `expired` (older than `max_age`), `spool_torn` (a process was killed while it wrote it),
-    `spool_damaged` (it is no JSON any more) and `spool_lost` (somebody removed the file); in tests
+    `spool_damaged` (it is no JSON any more) and `spool_lost` (somebody removed the file). In tests:
     `captured` (see `testing`) and `kept_back` (it was for a host that is not loopback)."""
     pending: int = 0
     """In the queue, or being sent."""
     pending_bytes: int = 0
     """Their size."""
     adopted: int = 0
-    """Those of `accepted` that were taken over from processes that ended: a durable queue's."""
+    """Events of `accepted` that a durable queue took over from processes that ended."""
     spool_errors: int = 0
     """Times that a durable queue could not use its disk: events then wait in memory, or there."""
     invalid: int = 0
@@ -70,7 +70,7 @@ class Stats:
 
     @property
     def balanced(self) -> bool:
-        """Whether every accepted event is accounted for."""
+        """True if every accepted event is accounted for."""
         settled = self.delivered + self.refused + sum(self.dropped.values())
         return self.accepted == settled + self.pending
 
@@ -78,8 +78,8 @@ class Stats:
 class _Tally:
     """A count that any thread may raise at any moment, in one step of C and without a lock.
 
-    A lock would not do: a signal handler, or a `__del__`, may log an event while its thread holds
-    the queue's lock, and then has to wait for whoever holds this one and wants the queue's.
+    A lock would not do. A signal handler, or a `__del__`, may log an event while its thread holds
+    the queue's lock. Then it has to wait for whoever holds this one and wants the queue's.
     """
 
     def __init__(self) -> None:

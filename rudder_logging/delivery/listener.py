@@ -39,7 +39,7 @@ _NEVER = sys.maxsize
 
 _REST, _UPLOADS_WITHOUT_REST = 0.01, 10
 """After an upload, one that is due rests so long, unless ten times `upload_size` wait, or half of
-what the queue may hold. An upload costs some 0.7 ms whatever its size: in a loop of 40,000 events,
+what the queue may hold. An upload costs some 0.7 ms whatever its size. In a loop of 40,000 events,
 a call takes 11 us instead of 13 for it, and the process 11 us of CPU an event instead of 12.
 """
 
@@ -69,18 +69,18 @@ class BatchListener(QueueListener):
     ) -> None:
         super().__init__(queue)  # type: ignore[arg-type]  # as above
         self.retired = True
-        """No thread looks at the queue. Whoever puts an event into it calls `ensure_running`."""
+        """True if no thread looks at the queue. Whoever puts an event calls `ensure_running`."""
         self.wake_at = _NEVER
-        """So many waiting events end its sleep. Whoever puts an event, and finds so many waiting
-        or more, calls `wake`. While it is awake, nobody has to."""
+        """Number of waiting events that ends its sleep. Whoever puts an event, and finds that many
+        waiting or more, calls `wake`. While it is awake, nobody has to."""
         self._abandoned = False  # at the end of the process: no attempt is begun any more
         self.awaits_close = False
-        """At the end of the process, its handler will be closed: nothing has to leave before."""
+        """True if its handler will be closed as the process ends: nothing has to leave before."""
         self._delivery = delivery
         self._ledger = ledger
         self._reports = reports
         self.shutdown_timeout = shutdown_timeout
-        """How long the process's end may wait for it, in seconds."""
+        """Seconds that the process's end may wait for it."""
         self._upload_size = upload_size
         resting = min(upload_size * _UPLOADS_WITHOUT_REST, max_queue_size // 2)
         self._upload_size_resting = max(upload_size, resting)
@@ -111,7 +111,7 @@ class BatchListener(QueueListener):
 
     @property
     def is_kept_back(self) -> bool:
-        """Whether, under pytest, its events may not leave at present."""
+        """True if, under pytest, its events may not leave at present."""
         return self._delivery.is_kept_back
 
     def stats(self) -> Stats:
@@ -193,7 +193,7 @@ class BatchListener(QueueListener):
         return self.retired
 
     def is_deliverer(self) -> bool:
-        """Whether the calling thread is the one that is delivering: it can't wait for itself."""
+        """Tell if the calling thread is the one that delivers: it can't wait for itself."""
         return self._deliverer == threading.get_ident()
 
     def drain(self, deadline: float) -> bool:
@@ -324,7 +324,7 @@ class BatchListener(QueueListener):
             raise
 
     def _is_in_charge(self) -> bool:
-        """Whether the calling thread is the one that looks after the queue.
+        """Tell if the calling thread is the one that looks after the queue.
 
         Whoever started it may have been interrupted meanwhile, by a Ctrl-C say, and can't tell
         whether it runs. Either nobody else has started one since; or this one ends.

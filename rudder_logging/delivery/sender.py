@@ -110,7 +110,7 @@ class Delivery:
 
     @property
     def max_bytes(self) -> int:
-        """What the messages of an upload may weigh, as far as is known."""
+        """Bytes that the messages of an upload may have, as far as is known."""
         return min(self._limit.bytes, self._time_limit.size)
 
     def deliver(self, batch: Batch, patience: Patience) -> bool:
@@ -121,7 +121,7 @@ class Delivery:
             patience: When it ends, what is not settled stays in the queue.
 
         Returns:
-            Whether all of them are settled.
+            True if all of them are settled.
         """
         self._batch = batch
         parts: list[Sequence[bytes]] = [batch] if batch else []  # in order, the first one last
@@ -222,7 +222,7 @@ class Delivery:
 
     @property
     def is_kept_back(self) -> bool:
-        """Whether, under pytest, nothing may leave for where it sends to, at present."""
+        """True if, under pytest, nothing may leave for its host at present."""
         return getattr(self._sink, "is_kept_back", False)
 
     def disown(self) -> None:

@@ -2,9 +2,9 @@
 
 The names of an event's fields, and its type, are its shape; an app has few of them. For each, a
 function is compiled that does the work of `build` and `dumps` without their loops and calls. A
-whole log call costs 15 % less for it. A value that is out of the ordinary (it has to be converted,
-say), and such a shape (fields are merged, or wrong), are left to those two, which know all rules.
-A test holds both ways to the same bytes and the same errors.
+whole log call costs 15 % less for it. A value out of the ordinary (it has to be converted, say),
+and such a shape (fields are merged, or wrong), are left to those two, which know all rules. A test
+holds both ways to the same bytes and the same errors.
 """
 
 from __future__ import annotations

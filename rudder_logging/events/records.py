@@ -173,8 +173,8 @@ class _LogCall:
     def may_have_as_template(self, text: str) -> bool:
         """Say if a text that it has logged may be the template: unless something speaks against.
 
-        Where the source does not tell, a place may have twenty texts, so that few formatted ones
-        become names, and functions of the app's that log a name given to them lose none.
+        Where the source does not tell, a place may have twenty texts. So few formatted ones become
+        names, and functions of the app's that log a name given to them lose none.
         """
         if self._has_arguments:
             return False

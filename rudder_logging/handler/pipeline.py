@@ -1,4 +1,4 @@
-"""What stands behind a handler: queue, ledger, reports, delivery and listener, put together."""
+"""The pipeline behind a handler: queue, ledger, reports, delivery and listener, put together."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ class Pipeline:
 
     @property
     def delivers_itself(self) -> bool:
-        """Whether events leave from the thread that logs them."""
+        """True if events leave from the thread that logs them."""
         return self.is_synchronous or lifecycle.ending_since is not None
 
     def put_by_force(self, message: bytes) -> int | None:
@@ -151,8 +151,8 @@ class Pipeline:
     def after_failed_put(self, message: bytes, error: BaseException) -> None:
         """Account for an accepted message whose `put` did not return.
 
-        A queue of the app's raised; or a signal handler did, and our queues know how far it got;
-        or the interpreter is ending, and has ended a thread that was inside the queue.
+        A queue of the app's raised; or a signal handler did, and our queues know how far it got.
+        Or the interpreter is ending, and has ended a thread that was inside the queue.
         """
         if isinstance(error, OrphanedError):
             self.drop(message, "shutdown")
@@ -173,7 +173,7 @@ class Pipeline:
         self.reports.tell_dropped([message], reason)
 
     def see_to_delivery(self) -> None:
-        """Where no thread looks after the queue, or none can be relied on: see to it."""
+        """Start a thread that delivers; where none can be relied on, deliver in this one."""
         if lifecycle.ending_since is not None:
             few = self.queue.depth().waiting < self.config.max_queue_size // 2
             if not (self.listener.awaits_close and few):
@@ -201,7 +201,7 @@ class Pipeline:
             self.listener.finish(self.deadline(self.config.shutdown_timeout))
 
     is_renewal: ClassVar[bool] = False
-    """Whether this only stands for one, which its first use makes."""
+    """True of a stand-in, which makes the real one at its first use."""
 
     def after_fork(self, handler: Owner) -> Pipeline:
         """Let go, in a forked child, of what is the parent's. Returns what stands for the child's.

@@ -56,7 +56,7 @@ class _Depth(Protocol):
 
 class _Queue(Protocol):
     def depth(self) -> _Depth:
-        """How full it is."""
+        """Fill of the queue."""
         ...
 
 
@@ -65,12 +65,12 @@ class Listener(Protocol):
 
     @property
     def queue(self) -> _Queue:
-        """The handler's."""
+        """The handler's queue."""
         ...
 
     @property
     def retired(self) -> bool:
-        """It takes no more events."""
+        """True if no thread looks after the queue."""
         ...
 
     @property
@@ -91,7 +91,7 @@ class Listener(Protocol):
         ...
 
     def telling_of_bugs(self) -> contextlib.AbstractContextManager[None]:
-        """What the block raises is told, and goes no further."""
+        """Tell what the block raises, and let it go no further."""
         ...
 
     def finish(self, deadline: float, tell: Callable[[int, str | None], object] = ...) -> object:

@@ -15,7 +15,7 @@ class Batch(list[bytes]):
 
 
 class Depth(NamedTuple):
-    """How full a buffer is."""
+    """Fill of a buffer."""
 
     events: int
     """Number of messages that are not settled."""
@@ -66,7 +66,7 @@ class Buffer(Protocol):
         ...
 
     def depth(self) -> Depth:
-        """How full it is. It is asked often, and so has to be cheap."""
+        """Fill of the buffer. It is asked often, and has to be cheap."""
         ...
 
     def close(self) -> None:
@@ -75,9 +75,9 @@ class Buffer(Protocol):
 
 
 class Forkable(Protocol):
-    """What a buffer may be able to do, too: live on in a forked child.
+    """A buffer that lives on in a forked child.
 
-    Without it, a child's events wait in memory.
+    Without this, a child's events wait in memory.
     """
 
     def after_fork(self) -> None:
@@ -89,7 +89,7 @@ class Forkable(Protocol):
 
 
 class Evicting(Protocol):
-    """What a buffer may be able to do, too: `overflow="drop_old"` needs it."""
+    """A buffer that can drop its oldest messages: `overflow="drop_old"` needs it."""
 
     def evict(self, size: int) -> list[bytes] | None:
         """Make room for a message of that many bytes: drop the oldest that are not handed out.
@@ -102,9 +102,9 @@ class Evicting(Protocol):
 
 
 class Durable(Protocol):
-    """What a buffer may be able to do, too: keep messages beyond the process.
+    """A buffer that keeps messages beyond the process.
 
-    Without it, what can't be delivered before the process ends is dropped.
+    Without this, what can't be delivered before the process ends is dropped.
     """
 
     def recover(self) -> None:
@@ -117,7 +117,7 @@ class Durable(Protocol):
 
 
 METHODS = tuple(name for name in vars(Buffer) if not name.startswith("_"))
-"""What a buffer must have."""
+"""Methods that a buffer must have."""
 
 
 class Observer(Protocol):
@@ -127,15 +127,15 @@ class Observer(Protocol):
     """
 
     def count_adopted(self, number: int) -> None:
-        """So many messages of a process that has ended are handed out by this queue."""
+        """Messages of a process that has ended are handed out by this queue."""
         ...
 
     def count_dropped(self, number: int, reason: str) -> None:
-        """So many of the messages that were put, or adopted, won't be handed out."""
+        """Messages that were put, or adopted, won't be handed out."""
         ...
 
     def tell_dropped(self, messages: list[bytes], reason: str) -> None:
-        """Which ones they were, as far as that is known."""
+        """The messages that were dropped, as far as they are known."""
         ...
 
     def unreadable(self, line: bytes, reason: str) -> None:

@@ -22,10 +22,10 @@ _BYTES_OF_THREADS = 32 * 1024 * 1024  # their messages' size
 class MemoryQueue(EventQueue):
     """An `EventQueue` in memory.
 
-    While there is ample room, `put` takes no lock: a deque appends in one step, and the count of
-    bytes changes in a statement without a call, where CPython lets in no other thread, no signal
-    handler and no `__del__`. Sixteen threads that log at once so cost no more than one; with a
-    lock, which a thread may hold when it loses its turn, an event cost twice as much.
+    While there is ample room, `put` takes no lock. A deque appends in one step. The count of bytes
+    changes in a statement without a call, where CPython lets in no other thread, no signal handler
+    and no `__del__`. Sixteen threads that log at once so cost no more than one. With a lock, which
+    a thread may hold when it loses its turn, an event cost twice as much.
 
     Near a bound `put` takes the lock, so that the bound is kept exactly. It is re-entrant because
     a signal handler, or a `__del__` during a garbage collection, may log an event meanwhile.
@@ -107,7 +107,7 @@ class MemoryQueue(EventQueue):
                 return list(islice(self._messages, position, position + _MESSAGES_AT_ONCE))
 
     def _fitting(self, messages: list[bytes], max_bytes: int, overhead: int) -> int:
-        """How many of them have so many bytes at the most."""
+        """Number of messages, from the first, that have that many bytes at the most."""
         ends = accumulate(len(message) + overhead for message in messages)
         return sum(1 for _ in takewhile(max_bytes.__ge__, ends))
 

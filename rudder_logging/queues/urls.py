@@ -18,7 +18,7 @@ _EXAMPLE = "file:///var/spool/app"
 
 @dataclass(frozen=True, kw_only=True)
 class SpoolUrl:
-    """What a `file:` URL says. Its query holds what stands below `path`."""
+    """A `file:` URL, parsed. Its query holds what stands below `path`."""
 
     path: str
     """The spool's directory, which all handlers of a host may share."""
@@ -26,13 +26,13 @@ class SpoolUrl:
     """When the disk is told to keep what was written: `always` (before the call ends), `interval`
     (once a second) or `never`. The process may be killed in any case; this is for power loss."""
     max_bytes: int = 1024 * 1024 * 1024
-    """What all processes' segments of one source may take on the disk."""
+    """Bytes that all processes' segments of one source may take on the disk."""
     max_age: float | None = None
     """Seconds after which an event that could not be delivered is dropped; None: never."""
 
 
 def is_spool_url(option: object) -> bool:
-    """Whether the option `queue` names a spool."""
+    """Tell if the option `queue` names a spool."""
     return isinstance(option, str) and option.startswith("file:")
 
 

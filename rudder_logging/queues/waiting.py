@@ -28,7 +28,7 @@ class EventQueue(ABC):
     """Number of messages that `evict` has dropped."""
     _progress: Settled
     _is_busy = False
-    """This very thread was interrupted while it held the lock."""
+    """True if this very thread was interrupted while it held the lock."""
 
     def _begin(self) -> None:
         """Make what can't be shared with a forked child."""
@@ -40,11 +40,11 @@ class EventQueue(ABC):
 
     @property
     def evicts(self) -> bool:
-        """Whether it can drop its oldest messages for others."""
+        """True if it can drop its oldest messages for others."""
         return True
 
     def outlive_threads(self) -> None:
-        """The process begins to end: wait for no thread that is ended while it holds the lock."""
+        """As the process ends: wait for no thread that is ended while it holds the lock."""
         self._lock = EndingLock(self._lock)
         self._changed = threading.Condition(self._lock)
 
@@ -92,13 +92,13 @@ class EventQueue(ABC):
         """Called before use, and again after `after_fork`. Nothing happens by itself."""
 
     def __contains__(self, message: bytes) -> bool:
-        """Whether `put`, which did not return, has kept the message."""
+        """Tell if `put`, which did not return, has kept the message."""
         with self._lock:
             return self._kept.take(message) or self._holds(message)
 
     @abstractmethod
     def _holds(self, message: bytes) -> bool:
-        """Whether it is there, if it was put at all, and not long ago."""
+        """Tell if a message is there that was put not long ago, if it was put at all."""
 
     # Waits.
 
@@ -127,11 +127,11 @@ class EventQueue(ABC):
 
     @abstractmethod
     def _put_so_far(self) -> int:
-        """How many messages were put, those included that were settled or dropped."""
+        """Number of messages that were put, those included that were settled or dropped."""
 
     @abstractmethod
     def _has_room(self, size: int) -> bool:
-        """Whether a message of that many bytes fits."""
+        """Tell if a message of that many bytes fits."""
 
 
 class Settled:
@@ -143,23 +143,23 @@ class Settled:
 
     def __init__(self) -> None:
         self.in_turn = 0
-        """How many of the oldest were settled. A plain number: whoever raises it does so in a
-        statement without a call, where CPython lets in no signal handler."""
+        """Number of the oldest that were settled. A plain number: it is raised in a statement
+        without a call, where CPython lets in no signal handler."""
         self._ahead: dict[int, int] = {}  # how many are dropped; by `in_turn` when they count
 
     @property
     def count(self) -> int:
-        """So many that were put first are settled."""
+        """Number of messages that are settled, from the first that was put without a gap."""
         in_turn = self.in_turn
         return in_turn + sum(number for at, number in self._ahead.items() if at <= in_turn)
 
     @property
     def total(self) -> int:
-        """So many are settled or dropped, wherever they stood."""
+        """Number of messages that are settled or dropped, wherever they stood."""
         return self.in_turn + sum(self._ahead.values())
 
     def drop(self, number: int, before: int) -> None:
-        """So many are dropped, before which so many are neither settled nor dropped."""
+        """Count messages as dropped. `before`: how many before them are neither settled nor so."""
         if not number:
             return
         at = self.in_turn + before
@@ -186,11 +186,11 @@ class Kept:
         self._messages: list[bytes] = []
 
     def add(self, message: bytes) -> None:
-        """Its `put` kept it, and is about to raise."""
+        """Note a message that its `put` kept, which is about to raise."""
         self._messages.append(message)
 
     def take(self, message: bytes) -> bool:
-        """Whether this very message was kept. Once: it is forgotten."""
+        """Tell if this very message was kept. Once: it is forgotten."""
         for position, kept in enumerate(self._messages):
             if kept is message:
                 del self._messages[position]

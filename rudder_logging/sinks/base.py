@@ -71,7 +71,7 @@ class _Outcome:
     requests: int = field(default=1, kw_only=True)
     """Requests that the sink made of the messages."""
     retries: int = field(default=0, kw_only=True)
-    """Those of them that repeated one because its connection was stale."""
+    """Requests that repeated one because its connection was stale."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class _Refusal(_Outcome):
 
     @property
     def error(self) -> RefusedError:
-        """What `on_error` receives."""
+        """The error that `on_error` receives."""
         return RefusedError(self.status, self.words, self.shown)
 
 
@@ -125,7 +125,7 @@ class Failure(_Outcome):
 
     @property
     def error(self) -> DeliveryError:
-        """What `on_error` receives."""
+        """The error that `on_error` receives."""
         return self.cause or self._kind(self.fault)
 
 
@@ -145,7 +145,7 @@ class Hold(Failure):
 
     @property
     def error(self) -> DeliveryError:
-        """What `on_error` receives."""
+        """The error that `on_error` receives."""
         return self.cause or HeldError(f"{self.fault}; {self.cure}")
 
 
@@ -163,7 +163,7 @@ class Sink(Protocol):
     """Whatever takes messages to where they are stored. One thread at a time uses it."""
 
     max_bytes: int
-    """What the messages of one sending may weigh, with `MESSAGE_OVERHEAD` for each."""
+    """Bytes that the messages of one sending may have, with `MESSAGE_OVERHEAD` for each."""
 
     def send(self, messages: Sequence[bytes], deadline: float | None) -> Outcome:
         """Send messages, in order.

@@ -82,7 +82,7 @@ class BufferContract:
         assert buffer.put(self.message(3)) == 2
 
     def test_take_gives_the_same_until_it_is_settled(self) -> None:
-        """What comes meanwhile follows."""
+        """New messages follow a batch that was handed out."""
         buffer = self.make_buffer(100_000)
         self.fill(buffer, 1, 2)
         assert buffer.take(100_000) == self.messages(1, 2)
@@ -117,7 +117,7 @@ class BufferContract:
         assert buffer.take(300) == self.messages(1, 2, 3)
 
     def test_depth_counts_what_is_not_settled(self) -> None:
-        """What was taken again in a smaller batch waits again."""
+        """Messages that are not in the smaller batch wait again."""
         buffer = self.make_buffer(100_000)
         self.fill(buffer, 1, 2, 3)
         assert buffer.depth() == (3, 300, 3)
@@ -130,7 +130,7 @@ class BufferContract:
         assert buffer.depth() == (2, 200, 2)
 
     def test_a_full_buffer_says_so_and_stores_nothing(self) -> None:
-        """What is handed out takes room until it is settled."""
+        """Messages that are handed out take room until they are settled."""
         buffer = self.make_buffer(10_000)
         held = self.fill_up(buffer)
         assert held > 2, "a bound of 10,000 bytes has no room for 3 messages of 100"
@@ -204,7 +204,7 @@ class BufferContract:
         assert self.everything(buffer) == self.messages(*range(held))
 
     def test_after_fork_it_begins_empty(self) -> None:
-        """What waits is the parent's, and stays with it."""
+        """Waiting messages are the parent's, and stay with it."""
         buffer: Any = self.make_buffer(100_000)
         if not (hasattr(os, "fork") and hasattr(buffer, "after_fork")):
             return

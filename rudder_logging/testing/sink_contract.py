@@ -161,7 +161,7 @@ class SinkContract:
         sink.close()
 
     def test_a_handler_delivers_by_it(self) -> None:
-        """What is logged while it is away arrives, too, in order, and the ledger balances."""
+        """Events that are logged while it is away arrive, too, in order; the ledger balances."""
         handler = RudderHandler(sink=self.make_sink(), upload_interval=0)
         try:
             _accept(handler, range(10))

@@ -1,4 +1,4 @@
-"""What is pending in the durable queue: counted, read on, settled and dropped, without locks."""
+"""Pending messages of the durable queue: counted, read on, settled and dropped, without locks."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Backlog:
     """
 
     observer: Observer
-    """Who hears of it at once."""
+    """Hears of drops and faults at once."""
 
     def __init__(
         self, store: Store, max_age: float | None, notes: deque[Callable[[], object]]
@@ -44,27 +44,27 @@ class Backlog:
         """In a forked child: all of it is the parent's."""
         self._window = Window()
         self.put = 0
-        """How many of this process's own messages were put."""
+        """Number of this process's own messages that were put."""
         self.settled = Settled()
-        """How many of these are settled."""
+        """Number of these that are settled."""
         self.pending = self.pending_bytes = 0
         """Messages that are known and not settled, and their size."""
         self.aside: deque[bytes] = deque()
-        """Those that are still to be stored."""
+        """Messages that are still to be stored."""
         self.expires = False
-        """There is more that is too old, perhaps: to look at all at once would take long."""
+        """True if there may be more that is too old: to look at all at once would take long."""
         self.evicted = 0
         """Number of messages that were dropped for others to have room."""
 
     @property
     def handed_out(self) -> int:
-        """How many are."""
+        """Number of messages that are handed out."""
         return self._window.handed_out
 
     # Counts.
 
     def count_in(self, message: bytes) -> int:
-        """A message is to be stored. Returns how many wait then.
+        """Count a message that is to be stored. Returns how many wait then.
 
         Raises:
             QueueFullError: There is no room.
@@ -225,7 +225,7 @@ class Backlog:
         return dropped
 
     def _drop_own(self, number: int, behind: int) -> None:
-        """So many of our own are dropped, behind which so many are left, and what is aside."""
+        """Count our own messages as dropped. `behind`: how many are left after them, stored."""
         left = self.put - self.settled.total
         self.settled.drop(number, left - number - behind - len(self.aside))
 

@@ -43,7 +43,7 @@ def is_source(name: str) -> bool:
 
 
 def name_of_segment(owner: str, number: int) -> str:
-    """The file's name."""
+    """Name of a segment's file."""
     return f"{owner}.{number:08d}.jsonl"
 
 
@@ -70,7 +70,7 @@ def sizes_of(directory: str, owner: str) -> dict[int, int]:
 
 
 def note_of(settled: Position) -> bytes:
-    """What says in the file of progress that all before a position is settled."""
+    """The line in the file of progress which says that all before a position is settled."""
     return b"%08d %020d\n" % settled
 
 
@@ -144,7 +144,7 @@ def is_locked(path: str) -> bool:
 
 
 def locks(file: int) -> bool:
-    """Whether the file is ours now, and still has its name."""
+    """Lock a file. True: it is ours now, and still has its name."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -42,9 +42,9 @@ class Line(NamedTuple):
 
     text: bytes
     end: Position
-    """Where the next one begins."""
+    """Position at which the next line begins."""
     is_torn: bool
-    """Nothing ended it: whoever wrote it was killed meanwhile."""
+    """True if nothing ended it: whoever wrote it was killed meanwhile."""
 
 
 class Claim:
@@ -156,7 +156,7 @@ class Claim:
             raise
 
     def holds(self, line: bytes) -> bool:
-        """Whether a line is there, if it was written at all, and not long ago."""
+        """Tell if a line was written: it is looked for near the end only."""
         if self._writing is None:
             return False
         file = self._files[self._writing]
@@ -192,15 +192,15 @@ class Claim:
 
     @property
     def end(self) -> Position:
-        """Where the next line will begin, behind the one that was appended last."""
+        """Position at which the next line will begin."""
         self._measure()
         number = self._writing or 0
         return number, self._sizes.get(number, 0)
 
     def unread(self, behind: int = 0) -> tuple[int, int]:
-        """How many lines were written here, behind that segment, that `read` has not given.
+        """Number of lines that were written here, behind that segment, and `read` has not given.
 
-        And the bytes of all that it has not given.
+        The second number: bytes of all that it has not given.
         """
         self._measure()
         number, offset = self._read_to
@@ -209,7 +209,7 @@ class Claim:
         return sum(lines for n, lines in self._unread_lines.items() if n > behind), size
 
     def mark_read(self, end: Position) -> None:
-        """What was just written up to there is already in the reader's hands."""
+        """Note that the line just written, up to there, is already in the reader's hands."""
         self._unread_lines[end[0]] -= 1
         self._read_to = end
         self.outstanding += 1
@@ -220,14 +220,14 @@ class Claim:
 
     @property
     def has_unread(self) -> bool:
-        """Whether `read` has more to give."""
+        """True if `read` has more to give."""
         self._measure()
         number, offset = self._read_to
         return any((n, size) > (number, offset) and size for n, size in self._sizes.items())
 
     @property
     def is_finished(self) -> bool:
-        """Whether all of it is settled."""
+        """True if all of it is settled."""
         return not self.outstanding and not self.has_unread
 
     def read(self, size: int) -> list[Line]:
@@ -280,12 +280,12 @@ class Claim:
         self.outstanding = outstanding
 
     def segments(self) -> list[tuple[int, int]]:
-        """Those that are left, the oldest first, with their sizes."""
+        """Segments that are left, the oldest first, with their sizes."""
         self._measure()
         return sorted(self._sizes.items())
 
     def is_read(self, number: int) -> bool:
-        """Whether `read` has given all of a segment that is still there."""
+        """Tell if `read` has given all of a segment that is still there."""
         self._measure()
         return number in self._sizes and (number, self._sizes[number]) <= self._read_to
 
@@ -311,7 +311,7 @@ class Claim:
         return [line for line in lines if line.text], self._forget([number])
 
     def settle(self, end: Position, count: int) -> int:
-        """So many lines, up to there, are settled. Returns how many bytes that freed on the disk.
+        """Settle lines up to a position. Returns how many bytes that freed on the disk.
 
         Raises:
             OSError: The disk does not take note of it: after a crash they will come again.
@@ -348,7 +348,7 @@ class Claim:
         os.close(self._lock)
 
     def is_in_place(self) -> bool:
-        """Whether the files that are being written still have their names."""
+        """Tell if the files that are being written still have their names."""
         files = [self._lock] if self._writing is None else [self._lock, self._files[self._writing]]
         return all(os.fstat(file).st_nlink for file in files)
 

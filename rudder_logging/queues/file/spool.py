@@ -22,7 +22,7 @@ from .segments import Claim, Line, Position
 __all__ = ["SPOOL_ERRORS", "Spool", "check_directory", "is_foreign"]
 
 SPOOL_ERRORS = (OSError, ConfigError)
-"""What the disk may raise: it fails, or the directory has become unsafe."""
+"""Errors of the disk: it fails, or the directory has become unsafe."""
 
 _LARGEST_SEGMENT = 4 * 1024 * 1024
 _SEGMENTS = 16  # of a full spool, at least: room comes by removing one
@@ -31,7 +31,7 @@ _NOT_PERMITTED = (errno.EACCES, errno.EPERM)
 
 
 def is_foreign(error: BaseException) -> bool:
-    """Whether it is a signal handler's (`TimeoutError` is an `OSError`, too), not the disk's."""
+    """Tell if it is a signal handler's (`TimeoutError` is an `OSError`, too), not the disk's."""
     return isinstance(error, OSError) and error.errno is None
 
 
@@ -155,27 +155,27 @@ class Spool:
                 claim.let_go()
 
     def has_room(self, size: int) -> bool:
-        """Whether so many bytes more are within the bound."""
+        """Tell if that many bytes more are within the bound."""
         return self.size + size <= self._max_bytes
 
     @property
     def has_adopted(self) -> bool:
-        """Whether something of a process that has ended is not settled yet."""
+        """True if something of a process that has ended is not settled yet."""
         return bool(self._adopted)
 
     @property
     def has_unread(self) -> bool:
-        """Whether something that a process has left could not be taken over, or read."""
+        """True if something that a process has left could not be taken over, or read."""
         return bool(self._unread)
 
     @property
     def is_stuck(self) -> bool:
-        """Whether our own lines can't be read until the next look."""
+        """True if our own lines can't be read until the next look."""
         return any(claim.owner in self._tried for claim in self._own)
 
     @property
     def is_well(self) -> bool:
-        """Whether what failed last has been done since, but for what is another user's."""
+        """True if what failed last has been done since, but for what is another user's."""
         return self._unproven <= 0 and all(self._unread.values())
 
     def look(self) -> None:
@@ -235,11 +235,11 @@ class Spool:
         return writer
 
     def holds(self, line: bytes) -> bool:
-        """Whether a line is there, if it was appended at all, and not long ago."""
+        """Tell if a line was appended: it is looked for near the end only."""
         return self._writer is not None and self._writer.holds(line)
 
     def unread(self) -> tuple[int, int]:
-        """How many of our own lines `read` has not given, and their bytes."""
+        """Number of our own lines that `read` has not given, and their bytes."""
         counts = [claim.unread() for claim in self._own]
         return sum(lines for lines, _ in counts), sum(size for _, size in counts)
 
@@ -322,14 +322,14 @@ class Spool:
                 self._adopted.append(adopted)
 
     def take_lost(self) -> int:
-        """How many of our own lines can't be found any more, since this was asked last."""
+        """Number of our own lines that can't be found any more, since this was asked last."""
         lost = sum(claim.lost for claim in self._own)
         for claim in self._own:
             claim.lost = 0
         return lost
 
     def settle(self, claim: Claim, end: Position, count: int) -> None:
-        """So many lines of that claim, up to there, are settled."""
+        """Settle lines of a claim, up to a position."""
         try:
             self.size -= claim.settle(end, count)
         except OSError as error:
@@ -368,12 +368,12 @@ class Spool:
         return lines
 
     def give_up(self, claim: Claim, count: int) -> None:
-        """So many lines that were read are dropped with their segment."""
+        """Note that lines which were read are dropped with their segment."""
         claim.outstanding -= count
         self._dismiss_finished(claim)
 
     def unread_behind(self, claim: Claim, number: int) -> int:
-        """How many of our own lines behind one of our segments `read` has not given."""
+        """Number of our own lines behind one of our segments that `read` has not given."""
         later = self._own[self._own.index(claim) + 1 :]
         return claim.unread(number)[0] + sum(other.unread()[0] for other in later)
 

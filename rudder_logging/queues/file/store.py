@@ -1,4 +1,4 @@
-"""Where the durable queue keeps messages: on the disk, or in memory while the disk fails."""
+"""Store of the durable queue: messages on the disk, or in memory while the disk fails."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ class Entry:
         self.message = message
         """None: it is dropped, but what stands before it is not settled yet."""
         self.claim = claim
-        """Whose part of the disk it is in; None: it is in memory only."""
+        """The claim that has it on the disk; None: it is in memory only."""
         self.end = end
         self.lines = 1
-        """For how many it stands: more than one only without a message."""
+        """Number of lines that it stands for: more than one only without a message."""
         self.is_own = claim is None or claim.is_own
-        """Logged in this process."""
+        """True if it was logged in this process."""
         self.stamp = ""
         """When it was logged, where its age matters."""
         self.reason = ""
@@ -91,7 +91,7 @@ class Store:
         self._spool.after_fork()
 
     def has_room(self, size: int) -> bool:
-        """Whether a message of so many bytes is within the bounds."""
+        """Tell if a message of that many bytes is within the bounds."""
         if not self._goes_to_memory:
             return self._spool.has_room(size + len(_CLOSING))
         return len(self._memory) < self._max_events and self._memory_bytes + size <= self._max_bytes
@@ -115,7 +115,7 @@ class Store:
         self._memory_bytes += len(message)
 
     def holds(self, message: bytes) -> bool:
-        """Whether a message is there, if it was appended at all, and not long ago."""
+        """Tell if a message was appended: on the disk it is looked for near the end only."""
         waiting = list(self._memory)
         return self._spool.holds(message + _CLOSING) or any(
             entry.message is message for entry in waiting
@@ -240,16 +240,16 @@ class Store:
         return None
 
     def give_up(self, claim: Claim, count: int) -> None:
-        """So many lines that were read are dropped with their segment."""
+        """Note that lines which were read are dropped with their segment."""
         self._spool.give_up(claim, count)
 
     def unread_behind(self, claim: Claim, number: int) -> int:
-        """How many of our own messages behind one of our segments `read` has not given."""
+        """Number of our own messages behind one of our segments that `read` has not given."""
         return self._spool.unread_behind(claim, number) + len(self._memory) - self._memory_read
 
     @property
     def goes_to_memory(self) -> bool:
-        """Whether the next message does, because the disk fails."""
+        """True if the next message goes to memory, because the disk fails."""
         return self._goes_to_memory
 
     def evict_from_memory(self, size: int, given_back: int) -> tuple[list[bytes], int] | None:
@@ -278,7 +278,7 @@ class Store:
         return evicted, len(self._memory) - self._memory_read
 
     def unread(self) -> tuple[int, int]:
-        """How many of our own messages `read` has not given yet, and their bytes."""
+        """Number of our own messages that `read` has not given yet, and their bytes."""
         lines, size = self._spool.unread()
         waiting = list(islice(self._memory, self._memory_read, None))
         in_memory = sum(len(entry.message or b"") for entry in waiting)
@@ -289,17 +289,17 @@ class Store:
         self._spool.adopt()
 
     def take_lost(self) -> int:
-        """How many of our own messages can't be found on the disk, since this was asked last."""
+        """Number of our own messages that can't be found on the disk, since this was asked last."""
         return self._spool.take_lost()
 
     @property
     def has_unread(self) -> bool:
-        """Whether something that a process has left could not be taken over, or read."""
+        """True if something that a process has left could not be taken over, or read."""
         return self._spool.has_unread
 
     @property
     def has_adopted(self) -> bool:
-        """Whether something of a process that has ended is not settled yet."""
+        """True if something of a process that has ended is not settled yet."""
         return self._spool.has_adopted
 
     def leave(self) -> tuple[list[bytes], int]:

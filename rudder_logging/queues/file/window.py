@@ -1,4 +1,4 @@
-"""What the durable queue has read and not settled: some is handed out, some waits."""
+"""Messages that the durable queue has read and not settled: some are handed out, some wait."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ __all__ = ["Window"]
 class Window:
     """Entries in the order in which they were read. Nothing here is safe for threads.
 
-    What is dropped behind something that is handed out leaves an entry without a message, so that
-    it is settled in its turn; those that are dropped one after the other share one.
+    A message that is dropped behind one that is handed out leaves an entry without a message, so
+    that it is settled in its turn. Those that are dropped one after the other share one.
     """
 
     def __init__(self) -> None:
         self.handed_out = 0
-        """How many messages are."""
+        """Number of messages that are handed out."""
         self._held: set[tuple[Claim | None, int]] = set()
         self._flying: deque[Entry] = deque()
         self._waiting: deque[Entry] = deque()

@@ -24,10 +24,10 @@ _PLUGINS = ("_rudder_logging_pytest", "rudder_logging.pytest_plugin")
 
 
 class _Network(Protocol):
-    """What the plugin knows of the network."""
+    """The plugin's knowledge of the network."""
 
     keeps_events: bool | None
-    """Whether the test at hand is not marked; None: pytest does not run in this process."""
+    """True if the test at hand is not marked; None: pytest does not run in this process."""
 
     def keep(self, host: str, events: int) -> None:
         """Told of each request that was not made, and how many events are dropped by that."""
@@ -67,7 +67,7 @@ def kept_back(host: str, events: int) -> None:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host is this machine, as far as its name says."""
+    """Tell if a host is this machine, as far as its name says."""
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:

@@ -1,4 +1,4 @@
-"""What an upload's failure means for its events, and what mends it: of what urllib3 raises."""
+"""Failures of an upload, as urllib3 raises them: their meaning for events, and the cure."""
 
 from __future__ import annotations
 
@@ -233,7 +233,7 @@ _IN_WORDS: tuple[tuple[type[BaseException], str], ...] = (
     (http.client.IncompleteRead, "the answer was cut short"),
     (http.client.HTTPException, _NO_HTTP),
 )
-"""What an error means of which no system has words. The first that is found counts."""
+"""Words for errors for which no system has any. The first that is found counts."""
 
 
 def _any(causes: list[BaseException], kind: _Kinds) -> bool:

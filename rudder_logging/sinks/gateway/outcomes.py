@@ -38,7 +38,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back: status, the body's beginning, and Retry-After in seconds."""
+    """An answer: status, the body's beginning, and Retry-After in seconds."""
 
     status: int
     text: str = ""
@@ -118,7 +118,7 @@ _CURE_OF_RATE = "raise the data plane's rate limit, or log less"
 
 
 def judge(answer: Answer, events: int = 1) -> Outcome:
-    """What an answer to an upload of so many events means."""
+    """The outcome of an answer to an upload of that many events."""
     status, words = answer.status, said(answer)
     text, reason = shown(answer), words or answer.text
     if status == 200 and words == _STORED:  # noqa: PLR2004
@@ -145,7 +145,7 @@ def judge(answer: Answer, events: int = 1) -> Outcome:
 
 
 def judge_fault(error: TransportError | HeldError) -> Outcome:
-    """What it means that no answer came."""
+    """The outcome of an upload to which no answer came."""
     text = str(error)
     if isinstance(error, (HeldError, CertificateError)):
         fault, _, cure = text.partition("; ")
@@ -192,13 +192,13 @@ class PathDoubt:
         self._is_stored_since = False
 
     def refused(self, messages: Sequence[bytes]) -> None:
-        """Some of these messages are bad, or the path is."""
+        """Note a refusal: some of these messages are bad, or the path is."""
         if self._is_stored_since:
             self._refused, self._is_stored_since = set(), False
         self._refused.update(map(hash, messages))
 
     def stored(self, messages: Sequence[bytes]) -> None:
-        """These messages were stored."""
+        """Note that these messages were stored."""
         if self._refused:
             self._refused.difference_update(map(hash, messages))
             self._is_stored_since = True

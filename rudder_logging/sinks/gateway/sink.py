@@ -1,4 +1,4 @@
-"""The sink of RudderStack's gateway: what becomes of messages that are uploaded over HTTP."""
+"""The sink of RudderStack's gateway: uploads over HTTP, and their outcomes."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class GatewaySink:
 
     @property
     def is_kept_back(self) -> bool:
-        """Whether, under pytest, nothing may leave for where it sends to, at present."""
+        """True if, under pytest, nothing may leave for its host at present."""
         return self._transport.is_kept_back()
 
     def _examine(

@@ -49,7 +49,7 @@ _LONGEST_ANSWER = 4096  # bytes; the gateway's are under 100, only a stranger's 
 
 @dataclass(frozen=True)
 class Look:
-    """What a page of the data plane shows of the way there."""
+    """A page of the data plane, with what it shows of the way there."""
 
     answer: Answer
     body: bytes
@@ -57,11 +57,11 @@ class Look:
     date: str | None
     """The server's clock, as an HTTP date."""
     certificate: Mapping[str, Any] | None
-    """What the server has shown, as `SSLSocket.getpeercert` returns it; None: no TLS."""
+    """The server's certificate, as `SSLSocket.getpeercert` returns it; None: no TLS."""
 
 
 class Transport(Protocol):
-    """Whatever takes uploads."""
+    """A transport of uploads."""
 
     sent: int
     """Bytes on the wire of the last upload's body."""
@@ -90,7 +90,7 @@ class Transport(Protocol):
         ...
 
     def is_kept_back(self) -> bool:
-        """Whether, under pytest, nothing may leave for where this sends to, at present."""
+        """Tell if, under pytest, nothing may leave for this host at present."""
         ...
 
 
@@ -173,7 +173,7 @@ class HttpTransport:
         return proxy, True if merged["verify"] is None else merged["verify"]
 
     def is_kept_back(self) -> bool:
-        """Whether, under pytest, nothing may leave for where this sends to, at present."""
+        """Tell if, under pytest, nothing may leave for this host at present."""
         try:
             _check_way(self._url, self.way()[0])
         except KeptBackError:
@@ -380,7 +380,7 @@ class _PunctualResponse(http.client.HTTPResponse):
 
 
 class _Connection:
-    """What ours do beyond urllib3's."""
+    """Additions to urllib3's connections."""
 
     response_class = _PunctualResponse
     passage: _Passage
@@ -472,7 +472,7 @@ class _PunctualReader(io.RawIOBase):
 
 
 def _beginning(response: requests.Response) -> bytes:
-    """What the body begins with; nothing, if it is not what its Content-Encoding says."""
+    """Beginning of the body; nothing, if it is not what its Content-Encoding says."""
     try:
         beginning: bytes = response.raw.read(_LONGEST_ANSWER, decode_content=True)
     except urllib3.exceptions.DecodeError:
