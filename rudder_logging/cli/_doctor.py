@@ -109,7 +109,7 @@ def _look_at_app(visit: Visit, source: str | None, timeout: float | None) -> Non
     for line in dict.fromkeys(said):
         if not any(line.startswith(text) for text in texts):
             text, _, cure = line.partition("; ")
-            found = a_warning("the configuration", text, cure)
+            found = a_warning("overheard", "the configuration", text, cure)
             visit.findings.append(found)
 
 

@@ -17,6 +17,7 @@ def of_celery() -> Iterator[Finding]:
     """Warn if Celery workers would raise root's level; its handlers the package puts back."""
     if root.level <= logging.INFO and any(reached(root)) and _sets_up_logging():
         yield a_warning(
+            "celery-level",
             named(root),
             "Celery workers give it the level of their option -l, WARNING by default; events that "
             "tasks log at INFO then don't leave by its handlers",

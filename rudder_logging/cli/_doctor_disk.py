@@ -33,11 +33,11 @@ def examine(config: Config, subject: str) -> Iterator[Finding]:
         found += _of_spool(parse_spool_url(config.queue), config)
     if config.dead_letter:
         found.append(_of_dead_letters(Path(config.dead_letter)))
-    for severity, text, cure in found:
-        yield Finding(severity, "disk", subject, text, cure)
+    for severity, code, text, cure in found:
+        yield Finding(severity, "disk", code, subject, text, cure)
 
 
-_Result = tuple[Severity, str, str]
+_Result = tuple[Severity, str, str, str]
 
 
 def _of_spool(url: SpoolUrl, config: Config) -> Iterator[_Result]:
@@ -51,24 +51,24 @@ def _of_spool(url: SpoolUrl, config: Config) -> Iterator[_Result]:
             modes[path] = check_directory(path, is_source=path == spool.path)
     except ConfigError as error:
         text, _, cure = str(error).partition("; ")
-        yield Severity.STOPS, text, cure or "name a directory of your own in the option queue"
+        cure = cure or "name a directory of your own in the option queue"
+        yield Severity.STOPS, "spool-refused", text, cure
         return
     except FileNotFoundError:
         pass  # it will be made
     except OSError as error:
-        yield Severity.STOPS, f"{error.filename} can't be looked at: {error.strerror}", _OWN_IT
+        text = f"{error.filename} can't be looked at: {error.strerror}"
+        yield Severity.STOPS, "spool-unreadable", text, _OWN_IT
         return
     where = _nearest(Path(url.path))
     if not where.is_dir() or not os.access(where, os.W_OK | os.X_OK):
-        yield (
-            Severity.STOPS,
-            f"{where} is not writable for this user: {url.path} is needed",
-            _OWN_IT,
-        )
+        text = f"{where} is not writable for this user: {url.path} is needed"
+        yield Severity.STOPS, "spool-unwritable", text, _OWN_IT
         return
     if os.geteuid() == 0 and is_anybodys(str(where)):
         yield (
             Severity.WARNING,
+            "spool-of-another-user",
             f"root keeps events in {url.path}, for another user, who can read them",
             "name a directory of root's, or run the app as that user",
         )
@@ -76,16 +76,17 @@ def _of_spool(url: SpoolUrl, config: Config) -> Iterator[_Result]:
         if mode is not None:
             yield (
                 Severity.WARNING,
+                "spool-mode",
                 f"others can write to the spool, or look into it: {path} (mode {mode:o})",
                 f"chmod 700 {shlex.quote(path)}: the next handler does that, and says so",
             )
     is_there = where == Path(url.path)
     state = f"is well ({_mode_and_owner(where)})" if is_there else "will be made"
-    yield Severity.WELL, f"the spool {url.path} {state}", ""
+    yield Severity.WELL, "spool", f"the spool {url.path} {state}", ""
     spool.look()
     yield _of_room(url, spool.size, shutil.disk_usage(where).free)
     for left in left_by_others(url.path, spool.paths, spool.key):
-        yield Severity.WARNING, left.text, left.cure
+        yield Severity.WARNING, "left-by-others", left.text, left.cure
 
 
 _OWN_IT = "give the directory to the user that runs the app, with mode 700"
@@ -97,13 +98,20 @@ def _of_room(url: SpoolUrl, size: int, free: int) -> _Result:
         f"(max_bytes); {_shown(free)} are free on the disk"
     )
     if size >= url.max_bytes:
-        return Severity.STOPS, f"the spool is full: {text}", "see why events don't arrive"
+        return (
+            Severity.STOPS,
+            "spool-full",
+            f"the spool is full: {text}",
+            "see why events don't arrive",
+        )
     if size > _ALMOST_FULL * url.max_bytes:
-        return Severity.WARNING, text, "see why events don't arrive, or raise max_bytes"
+        cure = "see why events don't arrive, or raise max_bytes"
+        return Severity.WARNING, "spool-almost-full", text, cure
     if free < url.max_bytes - size:
         cure = "make room on the disk, or lower max_bytes"
-        return Severity.WARNING, f"the disk fills up before the spool: {text}", cure
-    return Severity.WELL, text, ""
+        text = f"the disk fills up before the spool: {text}"
+        return Severity.WARNING, "disk-almost-full", text, cure
+    return Severity.WELL, "spool-room", text, ""
 
 
 def _of_dead_letters(path: Path) -> _Result:
@@ -111,10 +119,11 @@ def _of_dead_letters(path: Path) -> _Result:
     if path.is_dir() or not place.exists() or not os.access(place, os.W_OK):
         return (
             Severity.WARNING,
+            "dead-letters",
             f"dead letters can't be written to {path}",
             "name a file in a directory that exists, and is writable, in the option dead_letter",
         )
-    return Severity.WELL, f"dead letters go to {path}", ""
+    return Severity.WELL, "dead-letters", f"dead letters go to {path}", ""
 
 
 def _mode_and_owner(path: Path) -> str:

@@ -25,6 +25,8 @@ class Finding:
     severity: Severity
     area: str
     """`logging`, `network`, `disk` or `messages`."""
+    code: str
+    """A short name for this kind of finding, which stays when the text is reworded."""
     subject: str
     """Which logger, handler, host or directory."""
     text: str
@@ -37,11 +39,11 @@ class Finding:
         return replace(self, severity=Severity.WARNING)
 
 
-def a_stop(subject: str, text: str, cure: str) -> Finding:
+def a_stop(code: str, subject: str, text: str, cure: str) -> Finding:
     """A finding in the logging tree that stops events."""
-    return Finding(Severity.STOPS, "logging", subject, text, cure)
+    return Finding(Severity.STOPS, "logging", code, subject, text, cure)
 
 
-def a_warning(subject: str, text: str, cure: str) -> Finding:
+def a_warning(code: str, subject: str, text: str, cure: str) -> Finding:
     """A finding in the logging tree that does not stop events, but is not as one would want it."""
-    return Finding(Severity.WARNING, "logging", subject, text, cure)
+    return Finding(Severity.WARNING, "logging", code, subject, text, cure)

@@ -96,12 +96,14 @@ def _of_levels(logger: logging.Logger) -> Iterator[Finding]:
     if logger.manager.disable >= logging.INFO:
         disabled = logging.getLevelName(logger.manager.disable)
         yield a_stop(
+            "logging-disabled",
             "logging.disable",
             f"logging.disable({disabled}) is in force, for all loggers",
             "take it back by logging.disable(logging.NOTSET); calls like track() pass all the same",
         )
     if logger.disabled:
         yield a_stop(
+            "logger-disabled",
             named(logger),
             "is disabled, as dictConfig and fileConfig leave loggers that they don't name",
             f'configure with "disable_existing_loggers": False, or name {logger.name!r} in it',
@@ -111,6 +113,7 @@ def _of_levels(logger: logging.Logger) -> Iterator[Finding]:
         whose = next((owner for owner in _to_root(logger) if owner.level), root)
         has = "its level" if whose is logger else f"the level of {named(whose)}, which it inherits,"
         yield a_stop(
+            "logger-level",
             named(logger),
             f"{has} is {logging.getLevelName(level)}, above INFO",
             f"set the level of {named(logger)} to INFO",
@@ -143,6 +146,7 @@ class _Chains:
             whose = f"{describe(handler)} on {named(reach.owner)}"
             if heeds_level and handler.level > logging.INFO:
                 yield a_stop(
+                    "handler-level",
                     whose,
                     f"its level is {logging.getLevelName(handler.level)}, above INFO",
                     "set the handler's level to INFO, or leave it out",
@@ -160,6 +164,7 @@ class _Chains:
                 heeds_level = False
         if not reach.handler.config.send:
             yield a_stop(
+                "send-off",
                 str(reach),
                 "its option send is off: events are checked and counted, and go nowhere",
                 "leave out send=False (or the variable RUDDER_SEND)",
@@ -167,6 +172,7 @@ class _Chains:
 
     def _not_started(self, listener: QueueListener, reach: Reached) -> Finding:
         found = a_stop(
+            "listener-not-started",
             str(reach),
             "is inside a QueueListener that has not been started: events stay in its queue",
             "call its start() (from Python 3.12, dictConfig's is `handler.listener`) where logging "
@@ -183,6 +189,7 @@ def _nobody(logger: logging.Logger) -> Finding:
     if blocked and blocked[1]:
         whose, handlers = blocked
         return a_stop(
+            "no-propagation",
             named(whose),
             f"does not propagate, so that {handlers[0]} is not reached",
             f"leave propagate at True for {named(whose)}, or give it a RudderHandler of its own",
@@ -202,4 +209,4 @@ def _nobody(logger: logging.Logger) -> Finding:
     if writers:
         text += f"; {writers[0]} writes events as JSON lines, which `rudder-logging replay` ships"
     cure = f"add a RudderHandler to {named(logger)}, or to one above it, like root"
-    return a_stop(named(logger), text, cure)
+    return a_stop("no-handler", named(logger), text, cure)

@@ -12,6 +12,7 @@ from ._stored import UnsendableError, read_stored
 __all__ = ["examine"]
 
 _MOST_KINDS = 1_000
+_Kind = tuple[Severity, str, str]  # with code and sentence
 
 
 def examine(source: Source) -> Iterator[Finding]:
@@ -24,7 +25,7 @@ def examine(source: Source) -> Iterator[Finding]:
         OSError: It can't be read.
     """
     events = others = beyond = 0
-    kinds: dict[tuple[Severity, str], list[int]] = {}  # how many, and the first one's line
+    kinds: dict[_Kind, list[int]] = {}  # how many, and the first one's line
     names = EventNames()
     for line in source.lines():
         if line is None or not line.text.strip():
@@ -40,27 +41,27 @@ def examine(source: Source) -> Iterator[Finding]:
                 kinds.setdefault(kind, [0, line.number])[0] += 1
             else:
                 beyond += 1
-    for (severity, sentence), (count, number) in sorted(kinds.items(), key=_worst_first):
+    for (severity, code, sentence), (count, number) in sorted(kinds.items(), key=_worst_first):
         text = f"{count} of {events} events, first in line {number}: {sentence}"
-        yield Finding(severity, "messages", source.name, text)
+        yield Finding(severity, "messages", code, source.name, text)
     if beyond:
         text = f"{beyond} findings of more kinds than are counted one by one"
-        yield Finding(Severity.WARNING, "messages", source.name, text)
+        yield Finding(Severity.WARNING, "messages", "more-kinds", source.name, text)
     if events:
         text = f"events looked at: {events}; other lines skipped: {others}"
-        yield Finding(Severity.WELL, "messages", source.name, text)
+        yield Finding(Severity.WELL, "messages", "events-seen", source.name, text)
     else:
         text = f"there is no event among {others} lines"
         cure = "give JSON Lines of a spool, of dead letters, or of a RudderFormatter"
-        yield Finding(Severity.WARNING, "messages", source.name, text, cure)
+        yield Finding(Severity.WARNING, "messages", "no-events", source.name, text, cure)
 
 
-def _worst_first(item: tuple[tuple[Severity, str], list[int]]) -> tuple[bool, int]:
-    (severity, _), (count, _) = item
+def _worst_first(item: tuple[_Kind, list[int]]) -> tuple[bool, int]:
+    (severity, *_), (count, _) = item
     return severity is not Severity.STOPS, -count
 
 
-def _kinds_of(line: Line, names: EventNames) -> list[tuple[Severity, str]] | None:
+def _kinds_of(line: Line, names: EventNames) -> list[_Kind] | None:
     """Kinds of faults in a line's event; None: the line has no event."""
     try:
         stored = read_stored(line.text)
@@ -68,10 +69,11 @@ def _kinds_of(line: Line, names: EventNames) -> list[tuple[Severity, str]] | Non
         if line.is_torn:
             return None  # perhaps it is being written
         text, _, cure = str(error).partition("; ")
-        return [(Severity.STOPS, f"can't be sent: {text}" + (f" ({cure})" if cure else ""))]
+        sentence = f"can't be sent: {text}" + (f" ({cure})" if cure else "")
+        return [(Severity.STOPS, "unsendable", sentence)]
     if stored is None:
         return None
     found = findings(stored.event)
     if name := names.finding(stored.event):
         found.append(name)
-    return [(Severity.WARNING, sentence) for sentence in found]
+    return [(Severity.WARNING, "warehouse", sentence) for sentence in found]

@@ -49,7 +49,7 @@ class Probes:
                 is_choosy = not passed and self._is_choosy(one, record)
             except Exception as error:  # noqa: BLE001 - a filter of the app's may raise anything
                 text = f"its filter {name} raises {type(error).__name__}"
-                found.append(a_stop(whose, text, "mend the filter"))
+                found.append(a_stop("filter-raises", whose, text, "mend the filter"))
                 continue
             if sys.version_info >= (3, 12) and isinstance(passed, logging.LogRecord):
                 record = passed  # before, that was just a true value
@@ -58,14 +58,15 @@ class Probes:
             if is_choosy:
                 text = f"its filter {name} keeps some probes back, and lets others pass"
                 cure = "have it let records pass that carry an event, unless that is meant"
-                found.append(a_warning(whose, text, cure))
+                found.append(a_warning("filter-keeps-some", whose, text, cure))
             elif not passed:
                 text = f"its filter {name} keeps a probe back"
                 cure = "take the filter off, or have it let records pass that carry an event"
-                found.append(a_stop(whose, text, cure))
+                found.append(a_stop("filter-keeps-back", whose, text, cure))
             elif getattr(record, "rudder", None) is None:
                 text = f"its filter {name} takes the event off the record"
-                found.append(a_stop(whose, text, "have it leave the attribute `rudder` in place"))
+                cure = "have it leave the attribute `rudder` in place"
+                found.append(a_stop("filter-takes-event", whose, text, cure))
         return record, found
 
     def _is_choosy(self, one: Any, record: logging.LogRecord) -> bool:

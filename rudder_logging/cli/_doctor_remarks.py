@@ -34,12 +34,14 @@ def remarks(logger: logging.Logger, found: list[Reached]) -> Iterator[Finding]:
         other = sources.setdefault((config.write_key, config.data_plane_url), reach)
         if other is not reach:
             yield a_warning(
+                "same-source",
                 str(reach),
                 f"has the same source as {other}: each event is sent twice",
                 "take one of the two handlers off",
             )
         if not isinstance(reach.handler.formatter, RudderFormatter):
             yield a_warning(
+                "formatter-unfit",
                 str(reach),
                 f"its formatter is set to {type(reach.handler.formatter).__name__}, which can't "
                 "make messages and is left aside",
@@ -51,6 +53,7 @@ def remarks(logger: logging.Logger, found: list[Reached]) -> Iterator[Finding]:
         for handler in owner.handlers:
             if isinstance(handler, QueueHandler) and listener_of(handler) is None:
                 yield a_warning(
+                    "queue-without-listener",
                     f"{describe(handler)} on {named(owner)}",
                     "puts records into a queue that no QueueListener of this process takes from",
                     "make a QueueListener for it, or put a RudderHandler beside it",
@@ -62,9 +65,9 @@ def _twice(reach: Reached, other: Reached, logger: logging.Logger) -> Finding:
     if any(isinstance(handler, QueueHandler) for handler in (*reach.through, *other.through)):
         # A QueueHandler passes a copy on, and an event is known by its record.
         text += ", once by a queue of copies: each event is sent twice"
-        return a_warning(str(reach), text, "leave one of the two ways out")
+        return a_warning("reached-by-copy", str(reach), text, "leave one of the two ways out")
     text += ": it sends each event once all the same"
-    return Finding(Severity.WELL, "logging", str(reach), text)
+    return Finding(Severity.WELL, "logging", "reached-twice", str(reach), text)
 
 
 def _of_wrapper(wrapper: logging.Handler, reach: Reached) -> Iterator[Finding]:
@@ -72,6 +75,7 @@ def _of_wrapper(wrapper: logging.Handler, reach: Reached) -> Iterator[Finding]:
     directly = "put the RudderHandler on the logger itself: it has a queue of its own"
     if isinstance(wrapper, QueueHandler):
         yield a_warning(
+            "behind-queue-handler",
             subject,
             "gets records from a QueueHandler, which formats them first. An event without a name "
             "would be named by the formatted text, not its template, and is refused where that "
@@ -81,6 +85,7 @@ def _of_wrapper(wrapper: logging.Handler, reach: Reached) -> Iterator[Finding]:
     elif isinstance(wrapper, MemoryHandler):
         level = logging.getLevelName(wrapper.flushLevel)
         yield a_warning(
+            "behind-memory-handler",
             subject,
             f"gets records from a MemoryHandler, not before {wrapper.capacity} have come, or one "
             f"at {level}",
@@ -88,6 +93,7 @@ def _of_wrapper(wrapper: logging.Handler, reach: Reached) -> Iterator[Finding]:
         )
     else:
         yield a_warning(
+            "behind-wrapper",
             subject,
             f"is inside {describe(wrapper)}: calls like track() don't find it, and whether it "
             "hands events on is for that class to say",
@@ -103,6 +109,7 @@ def of_adapters(loggers: Collection[logging.Logger]) -> Iterator[tuple[logging.L
         if logger in loggers and (logger, kind) not in told and _loses_events(adapter):
             told.add((logger, kind))
             found = a_warning(
+                "adapter-drops-extra",
                 named(logger),
                 f"a {kind} throws the `extra` of its calls away, and the events in it",
                 "use rudder_logging.EventLogger, or (from Python 3.13) merge_extra=True",

@@ -36,6 +36,7 @@ def as_document(passages: Sequence[Passage], findings: Sequence[Finding]) -> dic
             {
                 "severity": finding.severity.value,
                 "area": finding.area,
+                "code": finding.code,
                 "subject": finding.subject,
                 "text": finding.text,
                 "cure": finding.cure or None,

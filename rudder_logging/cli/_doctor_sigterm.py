@@ -27,6 +27,7 @@ def of_sigterm(configs: Iterable[Config]) -> Iterator[Finding]:
     package = next((name for name in _OF_ASGI if name in sys.modules), None)
     if package is not None:
         yield a_warning(
+            "sigterm",
             "SIGTERM",
             f"this is an ASGI app (it uses {package}). uvicorn, also as gunicorn's worker, lets "
             "the signal end the process without exit hooks, with what waits in memory",
@@ -36,6 +37,7 @@ def of_sigterm(configs: Iterable[Config]) -> Iterator[Finding]:
     yield Finding(
         Severity.WELL,
         "logging",
+        "sigterm",
         "SIGTERM",
         "has its default action. Unless a server or the app handles it, as gunicorn, hypercorn, "
         "Celery and uWSGI do, it ends the process with what waits in memory",

@@ -124,14 +124,17 @@ class Visit:
         try:
             if self._settings().send:
                 return passage
-            text = "the option send is off: events are checked and counted, and go nowhere"
+            code, text = (
+                "send-off",
+                "the option send is off: events are checked and counted, and go nowhere",
+            )
             cure = "leave it out (or the variable RUDDER_SEND)"
         except ConfigError as error:
             text, _, cure = str(error).partition("; ")
-            text = f"calls like track() raise ConfigError: {text}"
+            code, text = "settings", f"calls like track() raise ConfigError: {text}"
         is_all_there_is = bool(self.names) or not _everywhere()
         severity = Severity.STOPS if is_all_there_is else Severity.WARNING
-        finding = Finding(severity, "logging", "the package's settings", text, cure)
+        finding = Finding(severity, "logging", code, "the package's settings", text, cure)
         return replace(passage, leaves=False, findings=(*passage.findings, finding))
 
     def _of_none(self) -> Iterator[Finding]:
@@ -139,6 +142,7 @@ class Visit:
         own = [handler.config for handler in settings.handlers()]
         if not _everywhere() and any(config not in own for config in self.made):
             yield a_warning(
+                "handler-unused",
                 "the configuration",
                 "has a RudderHandler, but no logger has it",
                 "name it among the handlers of root, or of a logger",
@@ -154,6 +158,7 @@ class Visit:
         disabled = [logger.name for logger in others if logger.disabled]
         if disabled:
             yield a_warning(
+                "logger-disabled",
                 _some(disabled),
                 "disabled, as dictConfig and fileConfig leave loggers that they don't name",
                 'configure with "disable_existing_loggers": False, or name them in it',
@@ -166,6 +171,7 @@ class Visit:
         ]
         if apart:
             yield a_warning(
+                "no-propagation",
                 _some(apart),
                 "without propagation: a RudderHandler above is not reached",
                 "leave propagate at True, or add a RudderHandler, if events are logged there",
@@ -174,6 +180,7 @@ class Visit:
         high = [logger.name for logger in on_the_way if logger.level > logging.INFO]
         if high:
             yield a_warning(
+                "logger-level",
                 _some(high),
                 "with a level above INFO: events logged there at INFO don't leave",
                 "set the level to INFO, if events are logged there",
@@ -186,11 +193,11 @@ class Visit:
             record = self._probes.make(logger)
             _, kept_back = self._probes.filtered(logger, record, named(logger))
             found += ((logger, finding.as_warning()) for finding in kept_back)
-        names: dict[tuple[str, str], list[str]] = {}
+        names: dict[tuple[str, str, str], list[str]] = {}
         for logger, finding in sorted(found, key=lambda pair: pair[0].name):
-            names.setdefault((finding.text, finding.cure), []).append(logger.name)
-        for (text, cure), whose in names.items():
-            yield a_warning(_some(whose), text, cure)
+            names.setdefault((finding.code, finding.text, finding.cure), []).append(logger.name)
+        for (code, text, cure), whose in names.items():
+            yield a_warning(code, _some(whose), text, cure)
 
     def _settings(self) -> Config:
         own = {name: settings[name] for name in OPTIONS}
@@ -255,6 +262,7 @@ def _everywhere() -> list[Reached]:
 def _of_process() -> Iterator[Finding]:
     if not lifecycle.threads_run():
         yield a_warning(
+            "uwsgi-without-threads",
             "this process",
             "uWSGI runs without threads: events are sent by the calls that log them, which have to "
             "wait",
@@ -262,6 +270,7 @@ def _of_process() -> Iterator[Finding]:
         )
     if not logging.raiseExceptions:
         yield a_warning(
+            "raise-exceptions-off",
             "logging.raiseExceptions",
             "is off: nothing is said of an event that is not accepted",
             "leave it on, at least where the app is developed",
@@ -275,6 +284,7 @@ def _of_process() -> Iterator[Finding]:
                 "named in it"
             )
         yield a_warning(
+            "diagnostics-lost",
             named(own),
             f"{how}; what it has to say of events that wait, or are dropped, is lost",
             'configure with "disable_existing_loggers": False, and leave it at WARNING or below',

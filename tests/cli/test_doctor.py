@@ -115,6 +115,7 @@ def test_json(plane: LocalDataPlane, tmp_path: Path) -> None:
     assert finding == {
         "severity": "stops",
         "area": "logging",
+        "code": "handler-level",
         "text": "its level is ERROR, above INFO",
         "cure": "set the handler's level to INFO, or leave it out",
     }

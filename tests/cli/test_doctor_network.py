@@ -51,10 +51,10 @@ def look(url: str, **options: Any) -> list[Finding]:
     return found
 
 
-def fault(found: list[Finding], severity: Severity = Severity.STOPS) -> Finding:
-    """The one that is not well."""
+def fault(found: list[Finding], code: str, severity: Severity = Severity.STOPS) -> Finding:
+    """The one that is not well, and of what kind it is."""
     (finding,) = [one for one in found if one.severity is not Severity.WELL]
-    assert finding.severity is severity
+    assert (finding.severity, finding.code) == (severity, code)
     assert finding.cure
     return finding
 
@@ -63,48 +63,49 @@ def test_all_is_well(plane: LocalDataPlane) -> None:
     """Each step is told; no event is sent, and nothing is stored."""
     found = look(plane.url)
     assert {one.severity for one in found} == {Severity.WELL}
-    text = "\n".join(one.text for one in found)
-    for words in ("is resolved", "/health", "clock agrees", "write key is accepted", "answered in"):
-        assert words in text
+    codes = [one.code for one in found]
+    assert codes == ["name-resolved", "clock", "health", "write-key", "answer-time"]
     assert plane.events == []
     (request,) = plane.requests
     assert request.body == b'{"batch":[]}'
 
 
 @pytest.mark.parametrize(
-    ("status", "words", "text", "cure"),
+    ("status", "words", "code", "cure"),
     [
-        (401, "invalid write key", "401 'invalid write key'", "check write_key"),
-        (404, "source is disabled", "404 'source is disabled'", "the source; events wait"),
-        (404, "404 page not found", "404 '404 page not found'", "correct data_plane_url"),
-        (403, "<html>", "403 with a text that is not the gateway's", "check write_key"),
-        (200, "welcome", "200 with a text that is not", "something else than a data plane"),
-        (301, "", "301 without a text", "redirects are not followed"),
-        (429, "max requests limit reached", "429", "wait: events are kept"),
-        (503, "Service Unavailable", "503", "wait: events are kept"),
-        (500, "failed to read body from request", "500", "wait: events are kept"),
-        (418, "", "418", "correct data_plane_url"),
+        (401, "invalid write key", "not-taken", "write_key"),
+        (404, "source is disabled", "source-disabled", "source"),
+        (404, "404 page not found", "not-taken", "data_plane_url"),
+        (403, "<html>", "not-taken", "write_key"),
+        (200, "welcome", "not-taken", "data_plane_url"),
+        (301, "", "redirect", "data_plane_url"),
+        (429, "max requests limit reached", "not-now", "wait"),
+        (503, "Service Unavailable", "not-now", "wait"),
+        (500, "failed to read body from request", "not-now", "wait"),
+        (418, "", "not-taken", "data_plane_url"),
     ],
 )
 def test_answers_to_an_empty_batch(
-    plane: LocalDataPlane, status: int, words: str, text: str, cure: str
+    plane: LocalDataPlane, status: int, words: str, code: str, cure: str
 ) -> None:
     """The gateway says `empty batch payload` if key and route are right, and this if not."""
     plane.fail(status, times=None, text=spoken(plane.dialect, Verdict(status, words)).text)
-    finding = fault(look(plane.url))
-    assert text in finding.text
+    finding = fault(look(plane.url), code)
+    assert str(status) in finding.text
+    if code != "not-now":  # the gateway's own words are shown, others' are not
+        assert bool(words and words in finding.text) is (status in (401, 404))
     assert cure in finding.cure
 
 
 def test_wrong_key(plane: LocalDataPlane) -> None:
     """As the local data plane's own rules say."""
-    assert "invalid write key" in fault(look(plane.url, write_key="wrong")).text
+    assert "invalid write key" in fault(look(plane.url, write_key="wrong"), "not-taken").text
 
 
 def test_disabled_source(plane: LocalDataPlane) -> None:
     """As the local data plane's own rules say."""
     plane.source_enabled = False
-    assert "source is disabled" in fault(look(plane.url)).text
+    assert "source is disabled" in fault(look(plane.url), "source-disabled").text
 
 
 def test_overload(plane: LocalDataPlane) -> None:
@@ -112,34 +113,37 @@ def test_overload(plane: LocalDataPlane) -> None:
     plane.overloaded = True
     health, key = (one for one in look(plane.url) if one.severity is not Severity.WELL)
     assert (health.severity, key.severity) == (Severity.WARNING, Severity.STOPS)
-    assert "/health was answered 503" in health.text
+    assert (health.code, key.code) == ("health-unknown", "not-now")
+    assert "503" in health.text
 
 
 def test_wrong_path(plane: LocalDataPlane) -> None:
     """A base URL that leads elsewhere."""
     found = [one for one in look(plane.url + "/api") if one.severity is not Severity.WELL]
+    assert found[-1].code == "not-taken"
     assert "404 page not found" in found[-1].text
-    assert found[-1].cure == "enable the source, or correct data_plane_url"
+    assert "data_plane_url" in found[-1].cure
 
 
 def test_nobody_listens() -> None:
     """Host and port are named."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    finding = fault(look(f"http://127.0.0.1:{port}"))
-    assert f"127.0.0.1:{port} is not connected: Connection refused" in finding.text
+    finding = fault(look(f"http://127.0.0.1:{port}"), "not-connected")
+    assert f"127.0.0.1:{port} " in finding.text
+    assert "Connection refused" in finding.text
 
 
 def test_unknown_host() -> None:
     """A name that is in no DNS: nothing else is tried."""
-    finding = fault(look("https://data-plane.invalid"))
-    assert "the name of the host, data-plane.invalid, is not resolved" in finding.text
+    finding = fault(look("https://data-plane.invalid"), "name-unresolved")
+    assert "data-plane.invalid" in finding.text
 
 
 def test_no_answer(plane: LocalDataPlane) -> None:
     """Connected, and then nothing for as long as the doctor waits."""
     plane.hang()
-    assert fault(look(plane.url)).text.endswith("is connected, but fails: no answer within 2 s")
+    assert "2 s" in fault(look(plane.url), "no-answer").text
 
 
 def test_network_in_clear(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,13 +151,12 @@ def test_network_in_clear(monkeypatch: pytest.MonkeyPatch) -> None:
     with server(lambda connection: None, 0) as url:
         port = url.rpartition(":")[2]
         first, *_ = look("http://data-plane.invalid:" + port)
-    assert first.severity is Severity.WARNING
-    assert "unencrypted" in first.text
+    assert (first.severity, first.code) == (Severity.WARNING, "unencrypted")
 
 
 def test_short_timeout(plane: LocalDataPlane) -> None:
     """Under the gateway's own, events are sent twice."""
-    assert "timeout is 2 s" in fault(look(plane.url, timeout=2), Severity.WARNING).text
+    assert "2 s" in fault(look(plane.url, timeout=2), "timeout-short", Severity.WARNING).text
 
 
 def answers(*pages: tuple[bytes, bytes]) -> Callable[[socket.socket], None]:
@@ -183,7 +186,7 @@ def test_clock_skew(seconds: int, side: str) -> None:
     date = formatdate(time.time() + seconds, usegmt=True).encode()
     page = (b"HTTP/1.1 200 OK\r\nDate: " + date, HEALTHY.encode())
     with server(answers(page, EMPTY)) as url:
-        finding = fault(look(url), Severity.WARNING)
+        finding = fault(look(url), "clock-skew", Severity.WARNING)
     assert side in finding.text
     assert "NTP" in finding.cure
 
@@ -193,14 +196,14 @@ def test_server_without_a_clock(date: bytes) -> None:
     """Nothing is said where nothing is known."""
     page = (b"HTTP/1.1 200 OK" + date, HEALTHY.encode())
     with server(answers(page, EMPTY)) as url:
-        assert "clock" not in str(look(url))
+        assert not {"clock", "clock-skew"} & {one.code for one in look(url)}
 
 
 def test_health_that_takes_no_events() -> None:
     """The gateway's own word for it."""
     page = (b"HTTP/1.1 200 OK", HEALTHY.replace("TRUE", "FALSE").encode())
     with server(answers(page, EMPTY)) as url:
-        assert "does not accept events now" in fault(look(url), Severity.WARNING).text
+        fault(look(url), "health-takes-nothing", Severity.WARNING)
 
 
 @pytest.mark.parametrize("body", [b"[" * 2_000, b'{"a":' * 600 + b"1", b"\xff", b"1" * 2_000])
@@ -208,15 +211,15 @@ def test_health_that_can_not_be_read(body: bytes) -> None:
     """However deep, or else wrong, it is told, and the key is looked at all the same."""
     with server(answers((b"HTTP/1.1 200 OK", body), EMPTY)) as url:
         found = look(url)
-    assert "/health was answered 200" in fault(found, Severity.WARNING).text
-    assert "write key is accepted" in str(found)
+    assert "200" in fault(found, "health-unknown", Severity.WARNING).text
+    assert "write-key" in [one.code for one in found]
 
 
 def test_health_with_a_deep_word() -> None:
     """What is not `TRUE` says that it takes nothing, however deep it is."""
     body = b'{"acceptingEvents":' + b"[" * 1_000 + b"]" * 1_000 + b"}"
     with server(answers((b"HTTP/1.1 200 OK", body), EMPTY)) as url:
-        assert "does not accept events now" in fault(look(url), Severity.WARNING).text
+        fault(look(url), "health-takes-nothing", Severity.WARNING)
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
@@ -225,8 +228,7 @@ def test_spoilt_compression(dialect: str) -> None:
     page = (b"HTTP/1.1 200 OK", HEALTHY.encode())
     said = (refusal("invalid json", dialect), refusal(WORDS, dialect))
     with server(answers(page, *said)) as url:
-        finding = fault(look(url), Severity.WARNING)
-    assert "spoils compressed uploads" in finding.text
+        finding = fault(look(url), "compression-spoilt", Severity.WARNING)
     assert "gzip" in finding.cure
 
 
@@ -234,18 +236,21 @@ def test_proxy_in_force(plane: LocalDataPlane, monkeypatch: pytest.MonkeyPatch) 
     """Where it comes from is told, and its password is not."""
     proxy = plane.url.replace("http://", "http://user:hidden@")
     found = look("http://data-plane.invalid", proxies={"http": proxy})
-    text = str(found)
-    assert "hidden" not in text
-    assert f"the proxy {masked(proxy)} is in force, from the option proxies" in text
-    assert "the name of the proxy, 127.0.0.1, is resolved" in text
+    assert "hidden" not in str(found)
+    texts = {one.code: one.text for one in found}
+    assert f"{masked(proxy)} " in texts["proxy"]
+    assert "option proxies" in texts["proxy"]
+    assert "the proxy, 127.0.0.1," in texts["name-resolved"]
     monkeypatch.setenv("http_proxy", proxy)
-    assert "from the variable http_proxy" in str(look("http://data-plane.invalid"))
+    texts = {one.code: one.text for one in look("http://data-plane.invalid")}
+    assert "http_proxy" in texts["proxy"]
 
 
 def test_proxy_that_is_down() -> None:
     """The proxy is named, not the data plane."""
-    finding = fault(look("http://127.0.0.2:9", proxies={"http": "http://u:hidden@127.0.0.1:9"}))
-    assert finding.text.startswith("http://***@127.0.0.1:9 is not connected")
+    found = look("http://127.0.0.2:9", proxies={"http": "http://u:hidden@127.0.0.1:9"})
+    finding = fault(found, "not-connected")
+    assert "http://***@127.0.0.1:9 " in finding.text
     assert "no_proxy" in finding.cure
     assert "hidden" not in str(finding)
 
@@ -254,18 +259,17 @@ def test_proxy_that_is_down() -> None:
 @pytest.mark.parametrize("proxy", ["http://u:hidden@", "http://["])
 def test_proxy_that_has_no_host(proxy: str) -> None:
     """The cause is named, not a name that isn't there."""
-    finding = fault(look("http://127.0.0.2:9", proxies={"http": proxy}))
-    assert finding.text.startswith("the request can't be made")
-    assert finding.cure == "correct the proxy's URL, in proxies or in the environment"
+    finding = fault(look("http://127.0.0.2:9", proxies={"http": proxy}), "misconfigured")
+    assert "the proxy's URL" in finding.cure
     assert "hidden" not in str(finding)
 
 
 def test_certificates_file_that_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
     """The variable that names it is named."""
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/no/such/file")
-    finding = fault(look("https://127.0.0.1:9"))
-    assert finding.text == "REQUESTS_CA_BUNDLE names a file that does not exist: /no/such/file"
-    assert finding.cure == "correct that, or see to the file"
+    finding = fault(look("https://127.0.0.1:9"), "misconfigured")
+    assert "REQUESTS_CA_BUNDLE" in finding.text
+    assert "/no/such/file" in finding.text
 
 
 def test_proxy_that_wants_a_password() -> None:
@@ -278,8 +282,8 @@ def test_proxy_that_wants_a_password() -> None:
         )
 
     with server(refuse) as proxy:
-        finding = fault(look("https://127.0.0.2", proxies={"https": proxy}))
-    assert "the proxy wants authentication" in finding.text
+        finding = fault(look("https://127.0.0.2", proxies={"https": proxy}), "misconfigured")
+    assert "authentication" in finding.text
     assert "proxies" in finding.cure
 
 
@@ -318,24 +322,25 @@ def test_tls_that_is_well(tmp_path: Path) -> None:
     with secure_plane(tmp_path) as plane:
         found = look(plane.url, ca_bundle=str(tmp_path / "ca.pem"))
     assert {one.severity for one in found} == {Severity.WELL}
-    text = str(found)
-    assert "99 days from now" in text
-    assert "ca.pem, from the option ca_bundle" in text
+    texts = {one.code: one.text for one in found}
+    assert "99 days" in texts["certificate"]
+    assert "ca.pem" in texts["ca-bundle"]
+    assert "option ca_bundle" in texts["ca-bundle"]
 
 
 def test_certificate_that_ends_soon(tmp_path: Path) -> None:
     """A warning, days before it stops everything."""
     with secure_plane(tmp_path, days=3.5) as plane:
         found = look(plane.url, ca_bundle=str(tmp_path / "ca.pem"))
-    assert "3 days from now" in fault(found, Severity.WARNING).text
+    assert "3 days" in fault(found, "certificate-ends-soon", Severity.WARNING).text
 
 
 @pytest.mark.parametrize(
     ("how", "trusted", "words", "cure"),
     [
         ({"days": -1}, True, "expired", "renewed"),
-        ({"host": "other.example"}, True, "mismatch", "correct the host in data_plane_url"),
-        ({}, False, "unable to get local issuer", "in ca_bundle"),
+        ({"host": "other.example"}, True, "mismatch", "data_plane_url"),
+        ({}, False, "unable to get local issuer", "ca_bundle"),
     ],
     ids=["expired", "wrong host", "private CA"],
 )
@@ -345,7 +350,7 @@ def test_certificates_that_are_not_accepted(
     """Each with a cure of its own."""
     options = {"ca_bundle": str(tmp_path / "ca.pem")} if trusted else {}
     with secure_plane(tmp_path, **how) as plane:
-        finding = fault(look(plane.url, **options))
+        finding = fault(look(plane.url, **options), "certificate-refused")
     assert words in finding.text
     assert cure in finding.cure
 
@@ -355,18 +360,19 @@ def test_client_certificate_that_is_wanted(tmp_path: Path) -> None:
     clients = trustme.CA()
     clients.cert_pem.write_to_path(str(tmp_path / "clients.pem"))
     with secure_plane(tmp_path, client_ca=str(tmp_path / "clients.pem")) as plane:
-        finding = fault(look(plane.url, ca_bundle=str(tmp_path / "ca.pem")))
+        finding = fault(look(plane.url, ca_bundle=str(tmp_path / "ca.pem")), "no-answer")
     assert "client_cert" in finding.cure
 
 
 def test_server_without_tls(plane: LocalDataPlane) -> None:
     """https:// to a port that speaks http."""
-    finding = fault(look(plane.url.replace("http:", "https:")))
-    assert finding.text == "the server does not speak TLS at this port"
-    assert finding.cure == "correct the port in data_plane_url, or begin it with http://"
+    finding = fault(look(plane.url.replace("http:", "https:")), "misconfigured")
+    assert "TLS" in finding.text
+    assert "http://" in finding.cure
 
 
 def test_missing_certificate_file() -> None:
     """Named, with the option."""
-    finding = fault(look("https://data-plane.invalid", ca_bundle="/no/such/file"))
-    assert "ca_bundle names a file that does not exist: /no/such/file" in finding.text
+    finding = fault(look("https://data-plane.invalid", ca_bundle="/no/such/file"), "file-missing")
+    assert "ca_bundle" in finding.text
+    assert "/no/such/file" in finding.text

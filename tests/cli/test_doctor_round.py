@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,19 +18,48 @@ from .test_doctor import doctor, settings, write
 SINCE_3_12 = sys.version_info >= (3, 12)
 
 
-def visit(content: dict[str, Any], at: Path, *names: str) -> tuple[int, str]:
-    """What the doctor says of a configuration, and its exit code."""
-    code, out, err = doctor("--offline", "--config", write(at, content), *names, at=at)
-    assert err == ""
-    return code, out
+@dataclass(frozen=True)
+class Visit:
+    """What the doctor says of a configuration."""
+
+    exit_code: int
+    loggers: list[dict[str, Any]]
+    findings: list[dict[str, Any]]
+
+    def leaves(self, logger: str) -> bool:
+        """Whether an event logged there at INFO would leave. It is asked about once."""
+        (row,) = [row for row in self.loggers if row["logger"] == logger and not row["by_call"]]
+        return bool(row["leaves"])
+
+    def only(self, code: str) -> dict[str, Any]:
+        """The one finding of that kind."""
+        (finding,) = [finding for finding in self.findings if finding["code"] == code]
+        return finding
+
+    @property
+    def troubles(self) -> set[str]:
+        """The kinds of all that is not well."""
+        return {finding["code"] for finding in self.findings if finding["severity"] != "well"}
 
 
-def visit_module(text: str, at: Path, *names: str) -> tuple[int, str]:
+def ask(config: str, at: Path, *words: str) -> Visit:
+    """Run the doctor as a process of its own."""
+    words = ("--offline", "--json", "--config", config, *words)
+    code, out, err = doctor(*words, at=at)
+    told = json.loads(out)
+    assert err == "" or "overheard" in [finding["code"] for finding in told["findings"]]
+    return Visit(code, told["loggers"], told["findings"])
+
+
+def visit(content: dict[str, Any], at: Path) -> Visit:
+    """What the doctor says of a configuration."""
+    return ask(write(at, content), at)
+
+
+def visit_module(text: str, at: Path) -> Visit:
     """The same, of what a module has as `LOGGING`."""
     (at / "site_settings.py").write_text(text)
-    code, out, err = doctor("--offline", "--config", "site_settings:LOGGING", *names, at=at)
-    assert err == ""
-    return code, out
+    return ask("site_settings:LOGGING", at)
 
 
 @pytest.fixture
@@ -40,29 +71,27 @@ def content(plane: LocalDataPlane) -> dict[str, Any]:
 def test_root_at_warning_and_an_app_at_info(content: dict[str, Any], tmp_path: Path) -> None:
     """Healthy and common: the app's events leave, so that root's level is a warning."""
     content["root"]["level"] = "WARNING"
-    assert visit(content, tmp_path)[0] == 1
+    assert visit(content, tmp_path).exit_code == 1
     content["loggers"] = {"shop": {"level": "INFO"}, "shop.orders": {"level": "DEBUG"}}
-    code, out = visit(content, tmp_path)
-    assert code == 0
-    assert "the root logger at INFO: does NOT leave." in out
-    assert "logger 'shop' at INFO: leaves, by RudderHandler 'events'" in out
-    assert "'shop.orders'" not in out
-    assert (
-        "warning  logging  the root logger: its level is WARNING, above INFO. Cure: set the level "
-        "of the root logger to INFO, if events are logged there.\n"
-    ) in out
+    told = visit(content, tmp_path)
+    assert told.exit_code == 0
+    assert not told.leaves("root")
+    assert told.leaves("shop")
+    assert "shop.orders" not in [row["logger"] for row in told.loggers]
+    finding = told.only("logger-level")
+    assert (finding["severity"], finding["subject"]) == ("warning", "the root logger")
     content["loggers"]["shop"]["level"] = "ERROR"
     del content["loggers"]["shop.orders"]
-    assert visit(content, tmp_path)[0] == 1
+    assert visit(content, tmp_path).exit_code == 1
 
 
 def test_one_handler_on_two_loggers(content: dict[str, Any], tmp_path: Path) -> None:
     """Both are asked, and what passes at one of them is enough for root."""
     content["root"]["level"] = "WARNING"
     content["loggers"] = {"shop": {"level": "INFO", "handlers": ["events"]}}
-    code, out = visit(content, tmp_path)
-    assert code == 0
-    assert out.count("logger 'shop' at INFO: leaves") == 1
+    told = visit(content, tmp_path)
+    assert told.exit_code == 0
+    assert told.leaves("shop")
 
 
 @pytest.mark.parametrize("on", ["root", "events"])
@@ -70,14 +99,14 @@ def test_filters_that_go_by_the_name(content: dict[str, Any], tmp_path: Path, on
     """Those of a logger don't see its children's records; a handler's may let these pass."""
     content["filters"] = {"shop": {"name": "shop"}}
     {"root": content["root"], **content["handlers"]}[on]["filters"] = ["shop"]
-    assert visit(content, tmp_path)[0] == 1
+    assert visit(content, tmp_path).exit_code == 1
     content["loggers"] = {"shop": {}}
-    code, out = visit(content, tmp_path)
-    assert code == 0
-    assert "logger 'shop' at INFO: leaves" in out
-    assert "its filter Filter('shop') keeps a probe back" in out
+    told = visit(content, tmp_path)
+    assert told.exit_code == 0
+    assert told.leaves("shop")
+    assert "Filter('shop')" in told.only("filter-keeps-back")["text"]
     content["handlers"]["events"]["level"] = "ERROR"  # nobody's leave
-    assert visit(content, tmp_path)[0] == 1
+    assert visit(content, tmp_path).exit_code == 1
 
 
 def test_loggers_whose_events_do_not_leave(content: dict[str, Any], tmp_path: Path) -> None:
@@ -89,16 +118,16 @@ def test_loggers_whose_events_do_not_leave(content: dict[str, Any], tmp_path: Pa
         "desk": {"filters": ["none"]},
         "well": {"level": "DEBUG"},
     }
-    code, out = visit(content, tmp_path)
-    assert code == 0
-    assert "warning  logging  loggers 'bank', 'shop': with a level above INFO" in out
-    assert "warning  logging  logger 'desk': its filter Filter('nobody') keeps a probe back" in out
-    assert out.endswith("nothing stops events, 2 warnings.\n")
+    told = visit(content, tmp_path)
+    assert told.exit_code == 0
+    assert told.troubles == {"logger-level", "filter-keeps-back"}
+    assert told.only("logger-level")["subject"] == "loggers 'bank', 'shop'"
+    assert told.only("filter-keeps-back")["subject"] == "logger 'desk'"
 
 
 def test_adapters_of_loggers_that_nobody_named(content: dict[str, Any], tmp_path: Path) -> None:
     """What throws events away is told of, around another adapter, too."""
-    code, out = visit_module(
+    told = visit_module(
         "import logging, rudder_logging\n"
         f"LOGGING = {content!r}\n"
         "shop = logging.LoggerAdapter(logging.getLogger('shop'), {'a': 1})\n"
@@ -106,9 +135,9 @@ def test_adapters_of_loggers_that_nobody_named(content: dict[str, Any], tmp_path
         "well = rudder_logging.EventLogger(logging.getLogger('well'))\n",
         tmp_path,
     )
-    assert code == 0
-    assert "warning  logging  loggers 'bank', 'shop': a LoggerAdapter throws the `extra`" in out
-    assert out.endswith("nothing stops events, 1 warning.\n")
+    assert told.exit_code == 0
+    assert told.troubles == {"adapter-drops-extra"}
+    assert told.only("adapter-drops-extra")["subject"] == "loggers 'bank', 'shop'"
 
 
 FILTERS = """
@@ -138,40 +167,39 @@ LOGGING["loggers"] = {{"shop": {{"handlers": ["events"]}}, "bank": {{"handlers":
 
 
 @pytest.mark.parametrize(
-    ("kind", "exit_code", "words"),
+    ("kind", "exit_code", "troubles"),
     [
-        ("no_repeats", 0, "no warnings"),
-        ("no_repeats_of_events", 0, "no warnings"),
-        ("the_first_only", 0, "its filter Filter keeps some probes back, and lets others pass"),
-        ("every_third", 0, "its filter Filter keeps some probes back, and lets others pass"),
-        ("never", 1, "its filter Filter keeps a probe back"),
+        ("no_repeats", 0, set()),
+        ("no_repeats_of_events", 0, set()),
+        ("the_first_only", 0, {"filter-keeps-some"}),
+        ("every_third", 0, {"filter-keeps-some"}),
+        ("never", 1, {"filter-keeps-back"}),
     ],
 )
 def test_filters_with_a_memory(
-    content: dict[str, Any], tmp_path: Path, kind: str, exit_code: int, words: str
+    content: dict[str, Any], tmp_path: Path, kind: str, exit_code: int, troubles: set[str]
 ) -> None:
     """That the doctor asks about several loggers does not make such a filter a fault.
 
     Each of `shop` and `bank` meets the handler twice, whose filter then sees the record once.
     """
-    code, out = visit_module(FILTERS.format(kind=kind, content=content), tmp_path)
-    assert code == exit_code
-    assert words in out
+    told = visit_module(FILTERS.format(kind=kind, content=content), tmp_path)
+    assert told.exit_code == exit_code
+    assert told.troubles == troubles
 
 
 def test_a_handler_that_no_logger_has(content: dict[str, Any], tmp_path: Path) -> None:
     """Added to `handlers` of the whole, and forgotten among those of root."""
     content["root"]["handlers"] = []
-    config = write(tmp_path, content)
-    words = ["--offline", "--config", config, "--data-plane-url", "http://127.0.0.1:9"]
-    code, out, _ = doctor(*words, at=tmp_path, RUDDER_WRITE_KEY=WRITE_KEY)
-    assert code == 0
-    assert "the configuration: has a RudderHandler, but no logger has it. Cure: name it" in out
+    words = ("--data-plane-url", "http://127.0.0.1:9", "--write-key", WRITE_KEY)
+    told = ask(write(tmp_path, content), tmp_path, *words)
+    assert told.exit_code == 0
+    assert told.troubles == {"handler-unused"}
 
 
 def test_filters_that_ask_djangos_settings(content: dict[str, Any], tmp_path: Path) -> None:
     """They know which these are, as under Django, where the configuration is in them."""
-    code, out = visit_module(
+    told = visit_module(
         "import os\n"
         "class RequireDebugFalse:\n"
         "    def filter(self, record):\n"
@@ -182,7 +210,7 @@ def test_filters_that_ask_djangos_settings(content: dict[str, Any], tmp_path: Pa
         "LOGGING['handlers']['events']['filters'] = ['debug_off']\n",
         tmp_path,
     )
-    assert code == 0, out
+    assert told.exit_code == 0, told
 
 
 QUEUE = """
@@ -208,20 +236,20 @@ class OfItsOwn(QueueListener):
 def test_listener_that_was_never_started(tmp_path: Path, then: str, exit_code: int) -> None:
     """Events stay in its queue: that stops them, and the cure is said."""
     text = QUEUE.format(key=WRITE_KEY, then=then, listener="QueueListener")
-    code, out = visit_module(text, tmp_path)
-    assert code == exit_code
-    assert ("the root logger at INFO: does NOT leave." in out) is (exit_code == 1)
-    is_told = "inside a QueueListener that has not been started: events stay in its queue" in out
-    assert is_told is (exit_code == 1)
-    assert ("Cure: call its start()" in out) is (exit_code == 1)
+    told = visit_module(text, tmp_path)
+    assert told.exit_code == exit_code
+    assert told.leaves("root") is (exit_code == 0)
+    assert ("listener-not-started" in told.troubles) is (exit_code == 1)
+    if exit_code == 1:
+        assert "start()" in told.only("listener-not-started")["cure"]
 
 
 def test_listener_that_may_be_started_otherwise(tmp_path: Path) -> None:
     """How is its own affair: a warning."""
     text = QUEUE.format(key=WRITE_KEY, then="listener.start()", listener="OfItsOwn")
-    code, out = visit_module(text, tmp_path)
-    assert code == 0
-    assert "has not been started" in out
+    told = visit_module(text, tmp_path)
+    assert told.exit_code == 0
+    assert "listener-not-started" in told.troubles
 
 
 @pytest.mark.skipif(not SINCE_3_12, reason="dictConfig makes listeners from Python 3.12")
@@ -234,10 +262,11 @@ def test_listener_that_the_app_starts_after_its_configuration(
         "handlers": ["events"],
     }
     content["root"]["handlers"] = ["queue"]
-    code, out = visit(content, tmp_path)
-    assert code == 0
-    assert "warning  logging  RudderHandler 'events'" in out
-    assert "has not been started" in out
+    told = visit(content, tmp_path)
+    assert told.exit_code == 0
+    finding = told.only("listener-not-started")
+    assert finding["severity"] == "warning"
+    assert finding["subject"].startswith("RudderHandler 'events'")
 
 
 CELERY = """
@@ -268,12 +297,13 @@ def test_celery_sets_roots_level(
     """What workers do without `-l INFO`, and what the doctor says, agree. So does the warning."""
     pytest.importorskip("celery")
     text = CELERY.format(content=content, then=then)
-    code, out = visit_module(text, tmp_path)
-    assert code == 0
-    assert ("Celery workers give it the level of their option -l" in out) is sets_level
-    _, out, _ = doctor("--offline", "--config", "site_settings:worker", "shop", at=tmp_path)
-    assert ("logger 'shop' at INFO: does NOT leave" in out) is sets_level
-    assert ("Celery has set the root logger's level to WARNING" in out) is sets_level
+    told = visit_module(text, tmp_path)
+    assert told.exit_code == 0
+    assert ("celery-level" in told.troubles) is sets_level
+    told = ask("site_settings:worker", tmp_path, "shop")
+    assert told.leaves("shop") is not sets_level
+    overheard = [finding["text"] for finding in told.findings if finding["code"] == "overheard"]
+    assert any("Celery" in text and "WARNING" in text for text in overheard) is sets_level
 
 
 def test_celery_leaves_roots_handlers_on(content: dict[str, Any], tmp_path: Path) -> None:
@@ -281,5 +311,4 @@ def test_celery_leaves_roots_handlers_on(content: dict[str, Any], tmp_path: Path
     pytest.importorskip("celery")
     text = CELERY.format(content=content, then="").replace('"WARNING"', '"INFO"')
     (tmp_path / "site_settings.py").write_text(text)
-    _, out, _ = doctor("--offline", "--config", "site_settings:worker", "shop", at=tmp_path)
-    assert "logger 'shop' at INFO: leaves" in out
+    assert ask("site_settings:worker", tmp_path, "shop").leaves("shop")
