@@ -1037,6 +1037,18 @@ def test_server_that_fails_at_random_loses_no_healthy_event(
     assert not handler._listener._delivery._ahead  # what came before its turn is forgotten then
 
 
+def test_a_batch_stays_whole_over_three_500s(
+    make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane
+) -> None:
+    """A database that fails for a moment costs retries, not a request for each event."""
+    handler = make_handler(upload_interval=60)
+    plane.fail(500, times=3, text="pq: deadlock detected")
+    log_events(wire, handler, 8)
+    assert handler.flush()
+    assert numbers(plane.events) == list(range(8))
+    assert [len(request.batch) for request in plane.requests] == [8, 8, 8, 8]
+
+
 def test_500_for_everything_loses_nothing(
     make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane
 ) -> None:

@@ -211,6 +211,26 @@ def test_event_inside_an_event_does_not_wait_for_the_sender(
     assert [event["event"] for event in plane.wait_for(3)] == ["first", "inner", "outer"]
 
 
+def test_a_stream_of_events_leaves_in_few_uploads(
+    make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After an upload, what makes the next one due rests until ten times as many wait."""
+    monkeypatch.setattr("rudder_logging.delivery.listener._REST", 3_600.0)
+    handler = make_handler(upload_size=5, upload_interval=3_600)
+    logger = wire(handler)
+    for _ in range(5):
+        logger.info("e", extra=EVENT)
+    plane.wait_for(5)
+    until_asleep(handler._listener)
+    for _ in range(5):
+        logger.info("e", extra=EVENT)
+    until_asleep(handler._listener, until=50)
+    for _ in range(45):
+        logger.info("e", extra=EVENT)
+    plane.wait_for(55)
+    assert [len(request.batch) for request in plane.requests] == [5, 50]
+
+
 def test_a_small_queue_gets_no_rest(
     make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -275,10 +295,10 @@ def test_ctrl_c_while_the_listener_is_woken_does_not_leave_it_asleep(
     assert [event["event"] for event in plane.wait_for(2)] == ["first", "second"]
 
 
-def until_asleep(listener: BatchListener) -> None:
-    """Wait until it waits for the next event."""
+def until_asleep(listener: BatchListener, until: int = 1) -> None:
+    """Wait until it sleeps until so many events wait."""
     deadline = monotonic() + 10
-    while listener.wake_at != 1:
+    while listener.wake_at != until:
         assert monotonic() < deadline
         threading.Event().wait(0.001)
 
