@@ -141,7 +141,7 @@ class Replay:
                 is_late = not one.source.is_file and monotonic() - began > _SECONDS_PER_LOOK
                 if not self._is_full() and not is_late:
                     continue
-            self._settle(one)
+            self._ship(one)
             if line is _END:
                 return
 
@@ -202,7 +202,7 @@ class Replay:
 
     # What becomes of it.
 
-    def _settle(self, one: Input) -> None:
+    def _ship(self, one: Input) -> None:
         """Send what was read, and note how far it is settled."""
         if not self._items:
             return
@@ -251,7 +251,7 @@ class Replay:
         one.mark = replace(before, offset=offset, line=number, tally=before.tally + tally)
         kept = one.mark if torn is None else replace(one.mark, tally=before.tally + torn)
         self._keep(one, kept, rejects)
-        one.source.settled(offset)
+        one.source.forget_before(offset)
         self._display.advance(one.source.name, offset - before.offset, tally.arrived)
         for problem in problems:
             self._display.problem(problem)

@@ -19,7 +19,7 @@ import orjson
 from ..common.private_files import make_temporary, open_file, original_of, write_all
 from ..queues.file.files import is_locked, name_of_progress, parse_name
 from ..queues.file.segments import Claim
-from ._holdings import Holding, look_at
+from ._holdings import Holding, holding_of
 from ._sources import REPLAYED, Source
 
 __all__ = ["Matches", "concerns", "count", "erase", "sweep"]
@@ -84,7 +84,7 @@ def erase(holding: Holding, matches: Matches) -> int | None:
     if claim is None:
         return None if is_locked(holding.progress) else 0
     try:
-        holding = look_at(holding.directory, holding.owner)  # the lock was free until now
+        holding = holding_of(holding.directory, holding.owner)  # the lock was free until now
         erased = sum(_rewrite(holding, number, matches) for number in sorted(holding.sizes))
     finally:
         claim.let_go()

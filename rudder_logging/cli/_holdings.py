@@ -28,7 +28,7 @@ from ..queues.urls import is_spool_url, parse_spool_url
 from ._common import BadInputError
 from ._sources import Line, Source
 
-__all__ = ["Holding", "holdings", "look_at", "settled_before", "spool_directory"]
+__all__ = ["Holding", "holding_of", "holdings", "settled_before", "spool_directory"]
 
 _LOCK = re.compile(r"FLOCK\s+ADVISORY\s+WRITE\s+(\d+)\s+\w+:\w+:(\d+) ")
 
@@ -184,10 +184,10 @@ def left_here(spool: str) -> list[Left]:
 
 def _holdings_of(directory: str) -> list[Holding]:
     names = [parse_name(name) for name in os.listdir(directory)]  # noqa: PTH208
-    return [look_at(directory, owner) for owner in sorted({name[0] for name in names if name})]
+    return [holding_of(directory, owner) for owner in sorted({name[0] for name in names if name})]
 
 
-def look_at(directory: str, owner: str) -> Holding:
+def holding_of(directory: str, owner: str) -> Holding:
     """Look up the holding of one process, as it is at this moment.
 
     Raises:

@@ -123,7 +123,7 @@ class Source:
             return self._read_at(start, offset - start)
         return bytes(self._kept[max(0, start - self._kept_from) : offset - self._kept_from])
 
-    def settled(self, offset: int) -> None:
+    def forget_before(self, offset: int) -> None:
         """Forget what stands before an offset, but for the last bytes."""
         needless = offset - LONGEST_TAIL - self._kept_from
         if needless > 0:
@@ -144,7 +144,7 @@ class Source:
             while left and (chunk := os.read(self._file, min(left, _CHUNK))):
                 self._keep(chunk)
                 left -= len(chunk)
-                self.settled(offset - left)
+                self.forget_before(offset - left)
         self._offset, self._number = offset, number
 
     def skip_settled(self, offset: int) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from ..exceptions import ConfigError
-from .gateway import Verdict
+from .gateway import Answer
 
 __all__ = ["DIALECTS", "NEWEST", "known", "spoken"]
 
@@ -48,7 +48,7 @@ def known(dialect: str) -> str:
     return dialect
 
 
-def spoken(dialect: str, verdict: Verdict) -> Verdict:
-    """The same verdict in a dialect's words."""
-    words = DIALECTS[dialect].get(verdict.text.lower())
-    return verdict if words is None else replace(verdict, text=words)
+def spoken(dialect: str, answer: Answer) -> Answer:
+    """The same answer in a dialect's words."""
+    words = DIALECTS[dialect].get(answer.text.lower())
+    return answer if words is None else replace(answer, text=words)

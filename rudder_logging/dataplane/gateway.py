@@ -26,7 +26,7 @@ __all__ = [
     "ROUTES",
     "TOO_LARGE",
     "UNREADABLE",
-    "Verdict",
+    "Answer",
     "check_body",
     "check_import",
     "check_key",
@@ -62,7 +62,7 @@ _FIRST_WINDOW = 512  # bytes: what is left of one is copied, so that many small 
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Answer:
     """The gateway's answer, and what it stores: all of a batch's events or none."""
 
     status: int
@@ -72,24 +72,24 @@ class Verdict:
     """Index of the event that the batch was refused for, if it was one; the gateway won't say."""
 
 
-TOO_LARGE = Verdict(413, "request size exceeds max limit")
+TOO_LARGE = Answer(413, "request size exceeds max limit")
 
 
-def check_key(key: str, write_key: str | None, *, enabled: bool) -> Verdict | None:
+def check_key(key: str, write_key: str | None, *, enabled: bool) -> Answer | None:
     """Judge the key of a request; None: go on. Without `write_key`, any will do."""
     if write_key is not None and key != write_key:
-        return Verdict(401, "invalid write key")
+        return Answer(401, "invalid write key")
     if not enabled:
-        return Verdict(404, "source is disabled")
+        return Answer(404, "source is disabled")
     return None
 
 
-def key_of(path: str, authorization: str | None, query: str) -> str | Verdict:
+def key_of(path: str, authorization: str | None, query: str) -> str | Answer:
     """Find a request's write key where its path has it. Without one, return the answer to that."""
     if path in _KEY_IN_QUERY:
         given = parse_qs(query, keep_blank_values=True).get("writeKey", [""])[0]
-        return given or Verdict(401, "failed to read writekey from query params")
-    return _basic_user(authorization or "") or Verdict(401, "failed to read writekey from header")
+        return given or Answer(401, "failed to read writekey from query params")
+    return _basic_user(authorization or "") or Answer(401, "failed to read writekey from header")
 
 
 def _basic_user(header: str) -> str:
@@ -103,7 +103,7 @@ def _basic_user(header: str) -> str:
     return user.decode(errors="surrogateescape") if colon else ""
 
 
-def decompress(raw: bytes, content_encoding: str | None, most: int) -> bytes | Verdict:
+def decompress(raw: bytes, content_encoding: str | None, most: int) -> bytes | Answer:
     """The body's JSON; only the exact value `gzip` means anything to the gateway.
 
     Args:
@@ -123,27 +123,27 @@ def decompress(raw: bytes, content_encoding: str | None, most: int) -> bytes | V
             try:
                 text += member.decompress(taken, most + 1 - len(text))
             except zlib.error:
-                return Verdict(500, UNREADABLE)
+                return Answer(500, UNREADABLE)
             if len(text) > most:
                 return TOO_LARGE
             if not taken and not member.eof:
-                return Verdict(500, UNREADABLE)
+                return Answer(500, UNREADABLE)
             at += len(taken) - len(member.unused_data) - len(member.unconsumed_tail)
             window *= 2
     return bytes(text)
 
 
-def check_body(path: str, body: bytes, max_request_bytes: int = MAX_REQUEST_BYTES) -> Verdict:
-    """Judge a decompressed body; the verdict has the events that are stored of it."""
+def check_body(path: str, body: bytes, max_request_bytes: int = MAX_REQUEST_BYTES) -> Answer:
+    """Judge a decompressed body; the answer has the events that are stored of it."""
     infinite: list[str] = []
     try:
         document = parse(body, infinite)
     except ValueError:
-        return Verdict(400, _INVALID_JSON)
+        return Answer(400, _INVALID_JSON)
     if path in _BATCHES:
         return _check_events(_batch_of(document), len(body), max_request_bytes, infinite)
     if isinstance(document, list):
-        return Verdict(400, _NOT_AN_EVENT)
+        return Answer(400, _NOT_AN_EVENT)
     event = document if isinstance(document, dict) else {}
     forced = {"type": path.rpartition("/")[2]}
     around = _BYTES_AROUND_ONE_EVENT + len(json.dumps(forced)) * ("type" not in event)
@@ -152,51 +152,51 @@ def check_body(path: str, body: bytes, max_request_bytes: int = MAX_REQUEST_BYTE
 
 def _check_events(
     candidates: list[Any], size: int, max_request_bytes: int, infinite: list[str]
-) -> Verdict:
+) -> Answer:
     for index, candidate in enumerate(candidates):
         if not isinstance(candidate, dict):
-            return Verdict(400, _NOT_AN_EVENT, culprit=index)
+            return Answer(400, _NOT_AN_EVENT, culprit=index)
         if not (_has_id(candidate) or _needs_none(candidate)):
-            return Verdict(400, _NO_ID, culprit=index)
+            return Answer(400, _NO_ID, culprit=index)
     if size > max_request_bytes:
         return TOO_LARGE
     for index, candidate in enumerate(candidates if infinite else ()):
         if overflows(candidate):
-            return Verdict(400, _INVALID_JSON, culprit=index)
+            return Answer(400, _INVALID_JSON, culprit=index)
     if not candidates:
-        return Verdict(400, "empty batch payload")
-    return Verdict(200, "ok", tuple(_with_message_id(candidate) for candidate in candidates))
+        return Answer(400, "empty batch payload")
+    return Answer(200, "ok", tuple(_with_message_id(candidate) for candidate in candidates))
 
 
-def check_import(body: bytes, max_request_bytes: int, say: Callable[[Verdict], Verdict]) -> Verdict:
-    """Judge a body of `/v1/import`: a verdict for each user, whose texts are made one.
+def check_import(body: bytes, max_request_bytes: int, say: Callable[[Answer], Answer]) -> Answer:
+    """Judge a body of `/v1/import`: an answer for each user, whose texts are made one.
 
     Args:
         body: Decompressed.
         max_request_bytes: Of each user's share.
-        say: Puts a verdict into the words of the server's version.
+        say: Puts an answer into the words of the server's version.
     """
     infinite: list[str] = []
     try:
         document = parse(body, infinite)
     except ValueError:
-        return say(Verdict(400, _INVALID_JSON))
+        return say(Answer(400, _INVALID_JSON))
     shares: dict[tuple[str, str], list[Any]] = {}
     batch = document.get("batch") if isinstance(document, dict) else None
     for value in batch.values() if isinstance(batch, dict) else _batch_of(document):
         event = value if isinstance(value, dict) else {}
         user = (json_text(event.get("userId")), json_text(event.get("anonymousId")))
         shares.setdefault(user, []).append(value)
-    verdicts = []
+    answers = []
     for share in shares.values():
         size = len(body) if len(shares) == 1 else len(json_text({"batch": share}))
-        verdicts.append(say(_check_events(share, size, max_request_bytes, infinite)))
-    faults = [verdict for verdict in verdicts if verdict.status != _OK]
-    events = tuple(event for verdict in verdicts for event in verdict.events)
+        answers.append(say(_check_events(share, size, max_request_bytes, infinite)))
+    faults = [answer for answer in answers if answer.status != _OK]
+    events = tuple(event for answer in answers for event in answer.events)
     if not faults:
-        return say(Verdict(200, "ok", events))
-    text = "".join(verdict.text for verdict in faults)  # which is no known one if there are more
-    return Verdict(faults[0].status if len(faults) == 1 else 500, text, events)
+        return say(Answer(200, "ok", events))
+    text = "".join(answer.text for answer in faults)  # which is no known one if there are more
+    return Answer(faults[0].status if len(faults) == 1 else 500, text, events)
 
 
 def pixel_event(path: str, query: str, now: str) -> bytes:

@@ -62,8 +62,8 @@ class Inbox:
 
     def add(self, request: ReceivedRequest, events: tuple[dict[str, Any], ...]) -> None:
         """Keep a request, and the events stored of it."""
-        verdicts = [(event, problem(event)) for event in events]
-        problems = [(event, words) for event, words in verdicts if words is not None]
+        checked = [(event, problem(event)) for event in events]
+        problems = [(event, words) for event, words in checked if words is not None]
         with self._changed:
             self._requests.append(request)
             self._events += events

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .gateway import Verdict
+from .gateway import Answer
 
 __all__ = ["PIXEL", "Response", "allow_origin", "json_page", "page", "preflight", "text"]
 
@@ -35,13 +35,13 @@ def json_page(value: Any, headers: Mapping[str, str] | None = None) -> Response:
     return page("application/json", json.dumps(value), headers)
 
 
-def text(verdict: Verdict, headers: Mapping[str, str] | None = None) -> Response:
-    """A verdict as Go's net/http writes it: errors end with a newline; browsers may not guess."""
+def text(answer: Answer, headers: Mapping[str, str] | None = None) -> Response:
+    """An answer as Go's net/http writes it: errors end with a newline; browsers may not guess."""
     plain = {"Content-Type": "text/plain; charset=utf-8"}
-    if verdict.status == 200:  # noqa: PLR2004
-        return Response(200, verdict.text.encode(), {**plain, **(headers or {})})
+    if answer.status == 200:  # noqa: PLR2004
+        return Response(200, answer.text.encode(), {**plain, **(headers or {})})
     safe = {**plain, "X-Content-Type-Options": "nosniff", **(headers or {})}
-    return Response(verdict.status, f"{verdict.text}\n".encode(), safe)
+    return Response(answer.status, f"{answer.text}\n".encode(), safe)
 
 
 def allow_origin(response: Response, method: str, origin: str | None) -> None:

@@ -105,7 +105,7 @@ class LocalDataPlane:
         self._tls = partial(_tls, certfile, keyfile, client_ca) if certfile else None
         self._inbox = Inbox()
         self._faults = FaultPlan()
-        self._poison: tuple[Callable[[dict[str, Any]], object], gateway.Verdict] | None = None
+        self._poison: tuple[Callable[[dict[str, Any]], object], gateway.Answer] | None = None
         self._thread: threading.Thread | None = None
         self._server: Server | None = None
 
@@ -274,7 +274,7 @@ class LocalDataPlane:
         It stands for what the gateway's rules don't show: an event that its database, or a
         front end of its, can't take.
         """
-        self._poison = (is_poison, gateway.Verdict(status, text))
+        self._poison = (is_poison, gateway.Answer(status, text))
 
     def heal(self) -> None:
         """End all faults. What hangs goes on hanging until `stop`."""
@@ -305,10 +305,10 @@ class LocalDataPlane:
 
     async def _route(self, request: Request) -> Response | None:  # noqa: PLR0911 - one a row
         if self.overloaded:
-            return text(gateway.Verdict(503, "Service Unavailable"))
+            return text(gateway.Answer(503, "Service Unavailable"))
         method = gateway.ROUTES.get(request.path)
         if method is None:
-            return text(gateway.Verdict(404, "404 page not found"))
+            return text(gateway.Answer(404, "404 page not found"))
         if request.method != method:
             return Response(405, headers={"Allow": method})
         if method == "POST":
@@ -337,83 +337,83 @@ class LocalDataPlane:
             try:
                 raw, size = await request.body(most)
             except BrokenBodyError:
-                raw, refusal = b"", gateway.Verdict(500, gateway.UNREADABLE)
+                raw, refusal = b"", gateway.Answer(500, gateway.UNREADABLE)
         if raw is None:
             raw, refusal = b"", gateway.TOO_LARGE
         encoding = request.headers.get("content-encoding")
         unpacked = gateway.decompress(raw, encoding, most)
-        body = b"" if isinstance(unpacked, gateway.Verdict) else unpacked
-        if isinstance(unpacked, gateway.Verdict):
+        body = b"" if isinstance(unpacked, gateway.Answer) else unpacked
+        if isinstance(unpacked, gateway.Answer):
             refusal = refusal or unpacked
         if refusal is not None:
-            verdict = say(refusal)
+            answer = say(refusal)
         elif request.path == "/v1/import":
-            verdict = gateway.check_import(body, self.max_request_bytes, say)
+            answer = gateway.check_import(body, self.max_request_bytes, say)
         else:
-            verdict = say(gateway.check_body(request.path, body, self.max_request_bytes))
-        return await self._settle(request, size, body, verdict, fault)
+            answer = say(gateway.check_body(request.path, body, self.max_request_bytes))
+        return await self._conclude(request, size, body, answer, fault)
 
     async def _take_pixel(self, request: Request) -> Response | None:
         fault = self._faults.next()
         now = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
         body = gateway.pixel_event(request.path, request.query, now)
-        verdict = self._check_key(request)
-        if verdict is None:
-            verdict = gateway.check_body(request.path, body, self.max_request_bytes)
-        verdict = spoken(self._dialect, verdict)
-        response = await self._settle(request, 0, body, verdict, fault)
+        answer = self._check_key(request)
+        if answer is None:
+            answer = gateway.check_body(request.path, body, self.max_request_bytes)
+        answer = spoken(self._dialect, answer)
+        response = await self._conclude(request, 0, body, answer, fault)
         return page("image/gif", PIXEL) if fault is None else response
 
-    def _check_key(self, request: Request) -> gateway.Verdict | None:
+    def _check_key(self, request: Request) -> gateway.Answer | None:
         authorization = request.headers.get("authorization")
         key = gateway.key_of(request.path, authorization, request.query)
-        if isinstance(key, gateway.Verdict):
+        if isinstance(key, gateway.Answer):
             return key
         return gateway.check_key(key, self.write_key, enabled=self.source_enabled)
 
-    async def _settle(
+    async def _conclude(
         self,
         request: Request,
         size: int,
         body: bytes,
-        verdict: gateway.Verdict,
+        answer: gateway.Answer,
         fault: Fault | None,
     ) -> Response | None:
         """Keep a request with what becomes of it, faults on command included."""
         if fault is not None and fault.kind == "hang":
-            self._keep(request, size, body, gateway.Verdict(0, ""))
+            self._keep(request, size, body, gateway.Answer(0, ""))
             await self._released()
             return None
         if self.latency:
             await asyncio.sleep(self.latency)
-        if self._poison and any(map(self._poison[0], verdict.events)):
-            culprit = [bool(self._poison[0](event)) for event in verdict.events].index(True)
-            verdict = replace(self._poison[1], culprit=culprit)
+        if self._poison and any(map(self._poison[0], answer.events)):
+            culprit = [bool(self._poison[0](event)) for event in answer.events].index(True)
+            answer = replace(self._poison[1], culprit=culprit)
         headers = {}
         if fault is not None and fault.kind == "answer":
-            verdict = gateway.Verdict(fault.status, fault.words)
+            answer = gateway.Answer(fault.status, fault.words)
             if fault.text is None:
-                verdict = spoken(self._dialect, verdict)
+                answer = spoken(self._dialect, answer)
             if fault.retry_after is not None:
                 headers["Retry-After"] = str(fault.retry_after)
         elif fault is not None:
-            events = verdict.events if fault.kind == "cut_after" else ()
-            verdict = gateway.Verdict(0, "", events)
-        self._keep(request, size, body, verdict)
-        return text(verdict, headers) if verdict.status else None
+            events = answer.events if fault.kind == "cut_after" else ()
+            answer = gateway.Answer(0, "", events)
+        self._keep(request, size, body, answer)
+        return text(answer, headers) if answer.status else None
 
-    def _keep(self, request: Request, size: int, body: bytes, verdict: gateway.Verdict) -> None:
+    def _keep(self, request: Request, size: int, body: bytes, answer: gateway.Answer) -> None:
         received = ReceivedRequest(
             method=request.method,
             path=request.path,
             headers=request.headers,
             body=body,
             wire_bytes=size,
-            status=verdict.status or None,
-            text=verdict.text,
-            culprit=verdict.culprit,
+            status=answer.status or None,
+            text=answer.text,
+            culprit=answer.culprit,
         )
-        self._inbox.add(received, verdict.events)
+        self._inbox.add(received, answer.events)
 
     async def _released(self) -> None:
         """Wait for the end of the server."""

@@ -127,7 +127,7 @@ class TimeLimit:
             most = max(1, bisect_right(list(ends), room))
         return most
 
-    def begin_anew(self) -> None:
+    def start_small(self) -> None:
         """A new start on a way that may be another: it begins with a small upload."""
         self._events = min(self._events, _FEW_EVENTS)
         self._bytes = min(self._bytes, _FEW_BYTES)

@@ -193,7 +193,7 @@ class Delivery:
     def _begin(self) -> None:
         self._limit.begin()
         if monotonic() - self._last_at > LONGEST_IDLE:
-            self._time_limit.begin_anew()
+            self._time_limit.start_small()
 
     def _next(self, parts: list[Sequence[bytes]], time_left: float | None) -> Sequence[bytes]:
         """Take what is to be sent next: as much as may go together."""
@@ -264,7 +264,7 @@ class Delivery:
         elif isinstance(outcome, Later) and trip is not None and trip.seconds > limit.seconds:
             limit.lost(trip)  # a proxy says 502, or 504, when it gets no answer in time
         elif isinstance(outcome, (Later, Hold)):
-            limit.begin_anew()
+            limit.start_small()
 
     def _settle(self, part: Sequence[bytes], outcome: _Answer, refused: Collection[int]) -> bool:
         """Delivered or refused. False: the queue no longer had all of them."""

@@ -26,9 +26,9 @@ class _Moments:
     """The last millisecond that was asked for."""
 
     def __init__(self) -> None:
-        self.begin_anew()
+        self.after_fork()
 
-    def begin_anew(self) -> None:
+    def after_fork(self) -> None:
         """Make ids from now on that no other process makes: called in a forked child."""
         self._source: tuple[float, float, str, Callable[[], int]] = (1.0, 0.0, "", int)
         self.current = (1.0, 0.0, "", "", int)  # they hold no time, so others are made

@@ -484,7 +484,7 @@ def _after_fork_in_child() -> None:
     global ending_since, seconds_kept, _ended_since, _drains_for_sigterm
     ending_since, seconds_kept = None, 0.0  # an exit hook may have forked it, and it lives on
     _ended_since, _drains_for_sigterm = None, False
-    MOMENTS.begin_anew()
+    MOMENTS.after_fork()
     for listener in list(_listeners):
         with contextlib.suppress(Exception):  # as below
             listener.disown()

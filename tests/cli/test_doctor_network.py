@@ -19,7 +19,7 @@ from rudder_logging.cli._doctor_findings import Finding, Severity
 from rudder_logging.cli._doctor_network import examine, masked
 from rudder_logging.dataplane import LocalDataPlane
 from rudder_logging.dataplane.dialects import DIALECTS, NEWEST, spoken
-from rudder_logging.dataplane.gateway import Verdict
+from rudder_logging.dataplane.gateway import Answer
 
 from ..conftest import WRITE_KEY
 from ..sinks.test_transport import read_request, server
@@ -89,7 +89,7 @@ def test_answers_to_an_empty_batch(
     plane: LocalDataPlane, status: int, words: str, code: str, cure: str
 ) -> None:
     """The gateway says `empty batch payload` if key and route are right, and this if not."""
-    plane.fail(status, times=None, text=spoken(plane.dialect, Verdict(status, words)).text)
+    plane.fail(status, times=None, text=spoken(plane.dialect, Answer(status, words)).text)
     finding = fault(look(plane.url), code)
     assert str(status) in finding.text
     if code != "not-now":  # the gateway's own words are shown, others' are not
@@ -173,7 +173,7 @@ def answers(*pages: tuple[bytes, bytes]) -> Callable[[socket.socket], None]:
 
 def refusal(words: str, dialect: str = NEWEST) -> tuple[bytes, bytes]:
     """A 400 in a dialect's words."""
-    text = spoken(dialect, Verdict(400, words)).text
+    text = spoken(dialect, Answer(400, words)).text
     return b"HTTP/1.1 400 Bad Request", f"{text}\n".encode()
 
 

@@ -188,10 +188,10 @@ def test_new_start_is_small_and_keeps_what_was_learnt() -> None:
     limit = TimeLimit(TIMEOUT)
     World().deliver(limit, [400] * 40_000)
     assert limit.count(MESSAGES) > 8_000
-    limit.begin_anew()
+    limit.start_small()
     assert limit.count(MESSAGES) == 100
     limit.lost(trip(100, 10.0))
-    limit.begin_anew()
+    limit.start_small()
     limit.answered(trip(40, 0.01))
     assert limit.count(MESSAGES) <= 40
 
@@ -250,7 +250,7 @@ class Ways(RuleBasedStateMachine):
     @rule()
     def outage(self) -> None:
         """Connections fail for a while."""
-        self.limit.begin_anew()
+        self.limit.start_small()
 
     @rule(count=st.sampled_from([1, 5, 100, 3_000]), size=st.sampled_from([300, 1_400, 3_000]))
     def log(self, count: int, size: int) -> None:

@@ -30,7 +30,7 @@ from rudder_logging import (
 from rudder_logging.dataplane import LocalDataPlane
 from rudder_logging.dataplane.dialects import DIALECTS, spoken
 from rudder_logging.dataplane.faults import Fault
-from rudder_logging.dataplane.gateway import Verdict as Said
+from rudder_logging.dataplane.gateway import Answer as Said
 from rudder_logging.delivery.retry import RetryPolicy, Trouble
 from rudder_logging.sinks.base import (
     MESSAGE_OVERHEAD,

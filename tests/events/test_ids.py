@@ -40,7 +40,7 @@ def test_a_second_later_they_begin_anew() -> None:
     first, later = new_message_id(now), new_message_id(now + 0.5)
     assert first[:24] == later[:24]
     assert new_message_id(now + 1.0)[:24] != first[:24]
-    MOMENTS.begin_anew()  # or the time to come would hold for the tests to come
+    MOMENTS.after_fork()  # or the time to come would hold for the tests to come
 
 
 def test_a_time_to_come_does_not_hold_for_the_present() -> None:
@@ -48,7 +48,7 @@ def test_a_time_to_come_does_not_hold_for_the_present() -> None:
     now = 4_000_000_000.0
     ahead = new_message_id(now + 3_600)
     assert ahead[:24] != new_message_id(now)[:24] != new_message_id(now + 100)[:24]
-    MOMENTS.begin_anew()  # as above
+    MOMENTS.after_fork()  # as above
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")

@@ -67,7 +67,7 @@ class Feed(Inbox):
         super().__init__()
         self._judges = judges
         self.max_entries, self.max_bytes = max_entries, max_bytes
-        self._held: deque[Entry] = deque()
+        self._entries: deque[Entry] = deque()
         self._bytes = 0
         self._next = 0
         self._cleared = self._cleared_at = 0
@@ -93,23 +93,23 @@ class Feed(Inbox):
             self.events_seen += len(events)
             self.refusals_seen += not events
             for entry in entries:
-                self._held.append(entry)
+                self._entries.append(entry)
                 self._bytes += len(entry.shown)
                 self._counts[entry.kind] += 1
             self._next += len(entries)
-            while len(self._held) > self.max_entries or (
-                self._bytes > self.max_bytes and len(self._held) > 1
+            while len(self._entries) > self.max_entries or (
+                self._bytes > self.max_bytes and len(self._entries) > 1
             ):
-                self._bytes -= len(self._held.popleft().shown)
+                self._bytes -= len(self._entries.popleft().shown)
 
     def after(self, number: int) -> Batch:
         """The entries from this number on: as many as make a batch, perhaps none."""
         with self._lock:
-            oldest = self._next - len(self._held)
+            oldest = self._next - len(self._entries)
             first = max(number, oldest)
             entries: list[Entry] = []
             size = 0
-            for entry in islice(self._held, first - oldest, first - oldest + _BATCH_ENTRIES):
+            for entry in islice(self._entries, first - oldest, first - oldest + _BATCH_ENTRIES):
                 size += len(entry.shown)
                 if entries and size > _BATCH_BYTES:
                     break
@@ -123,13 +123,13 @@ class Feed(Inbox):
     def events(self) -> list[dict[str, Any]]:
         """The events held, oldest first."""
         with self._lock:
-            held = list(self._held)
-        return [json.loads(message) for entry in held if (message := entry.message)]
+            entries = list(self._entries)
+        return [json.loads(message) for entry in entries if (message := entry.message)]
 
     def clear(self) -> None:
         """Forget all entries. Numbers go on, so that readers notice."""
         with self._lock:
-            self._held.clear()
+            self._entries.clear()
             self._bytes = 0
             self._cleared += 1
             self._cleared_at = self._next

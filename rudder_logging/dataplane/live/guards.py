@@ -55,7 +55,7 @@ def guard(request: Request, method: str, own_host: str) -> Response | None:
 
 
 def _refusal(words: str) -> Response:
-    return text(gateway.Verdict(403, words), HEADERS)
+    return text(gateway.Answer(403, words), HEADERS)
 
 
 def _is_here(host: str, own_host: str) -> bool:

@@ -72,7 +72,7 @@ class Routes:
         if path == "/live/stream":
             return self._read(request, released)
         if path not in self._files:
-            return text(gateway.Verdict(404, "404 page not found"), HEADERS)
+            return text(gateway.Answer(404, "404 page not found"), HEADERS)
         media_type, content = self._files[path]
         return page(media_type, content, HEADERS)
 
@@ -90,7 +90,7 @@ class Routes:
         try:
             state = self._switch(body or b"")
         except ValueError as error:
-            return text(gateway.Verdict(400, str(error)), HEADERS)
+            return text(gateway.Answer(400, str(error)), HEADERS)
         return json_page(state, HEADERS)
 
 
