@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import accumulate, takewhile
 
 from ..exceptions import QueueFullError
 from .base import Batch, Buffer, Depth, Observer
 from .memory import MemoryQueue
-from .waiting import EventQueue, Settled
+from .waiting import SerialQueue, Settled
 
 __all__ = ["SharedQueue"]
 
 
-class SharedQueue(EventQueue):
+class SharedQueue(SerialQueue):
     """An `EventQueue` over a buffer that need not know of threads.
 
     What comes from a signal handler, or a `__del__`, while its thread is in the buffer is set
@@ -39,9 +37,8 @@ class SharedQueue(EventQueue):
 
     def _begin(self) -> None:
         super()._begin()
-        self._is_busy = False
-        self._aside: deque[bytes] = deque()
-        self._notes: deque[Callable[[], object]] = deque()  # to be told once the lock is free
+        self._aside = deque()
+        self._notes = deque()
         self._progress = Settled()
         self._batch = Batch()  # as the buffer handed it out
         self._handed_out = 0
@@ -126,6 +123,7 @@ class SharedQueue(EventQueue):
                     self._progress.in_turn += gone
                     self._changes += 1
                     self.acked += gone
+                    self._changed.notify_all()
         self._tell()
         return gone
 
@@ -143,6 +141,7 @@ class SharedQueue(EventQueue):
                 self.evicted += gone
                 self._changes += 1
                 self._progress.drop(gone, self._handed_out)
+                self._changed.notify_all()
         # Nothing is told before the `put` that follows: until then, the ledger does not balance.
         return evicted
 
@@ -190,6 +189,7 @@ class SharedQueue(EventQueue):
                 self._look()
                 self._progress.in_turn += before - self._depth.events
                 self._handed_out = min(self._handed_out, self._depth.events)
+                self._changed.notify_all()
         self._tell()
         return left
 
@@ -198,25 +198,6 @@ class SharedQueue(EventQueue):
 
     def _put_so_far(self) -> int:
         return self._progress.total + self.depth().events
-
-    # One at a time.
-
-    @contextlib.contextmanager
-    def _alone(self) -> Iterator[bool]:
-        """Hold the lock; False: this very thread was interrupted while it held it."""
-        with self._lock:
-            if self._is_busy:
-                yield False
-                return
-            self._is_busy = True
-            try:
-                try:
-                    yield True
-                finally:
-                    self._leave()
-            finally:
-                self._is_busy = False
-                self._changed.notify_all()
 
     def _leave(self) -> None:
         """Put what was set aside. It was accepted: if there is no room, it is dropped."""
@@ -239,8 +220,5 @@ class SharedQueue(EventQueue):
     def _look(self) -> None:
         self._depth = self._buffer.depth()
 
-    def _tell(self) -> None:
-        """Report what happened. No lock is held: callbacks may take any of the app's."""
-        with contextlib.suppress(IndexError):
-            while True:
-                self._notes.popleft()()
+    def _mend(self) -> None:
+        self._changed.notify_all()

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from ..common.clock import wait_until
 from ..common.locks import EndingLock, OrphanedError
 from .base import Batch, Depth, Observer
 
-__all__ = ["EventQueue", "Kept", "Settled", "oldest_to_go"]
+__all__ = ["EventQueue", "Kept", "SerialQueue", "Settled", "oldest_to_go"]
 
 
 class EventQueue(ABC):
@@ -47,10 +49,6 @@ class EventQueue(ABC):
         """As the process ends: wait for no thread that is ended while it holds the lock."""
         self._lock = EndingLock(self._lock)
         self._changed = threading.Condition(self._lock)
-
-    def _refuse_if_orphaned(self) -> None:
-        if getattr(self._lock, "is_orphaned", False):  # nobody will look at what is set aside
-            raise OrphanedError("a thread was ended while it used the queue")
 
     # A buffer's methods.
 
@@ -132,6 +130,59 @@ class EventQueue(ABC):
     @abstractmethod
     def _has_room(self, size: int) -> bool:
         """Tell if a message of that many bytes fits."""
+
+
+class SerialQueue(EventQueue):
+    """A queue whose methods never overlap, not even in one thread.
+
+    What a signal handler or a `__del__` puts while its thread is in here is set aside until what it
+    interrupted is over.
+    """
+
+    _aside: deque[bytes]
+    _notes: deque[Callable[[], object]]
+    """Reports to be made once the lock is free."""
+
+    def _begin(self) -> None:
+        super()._begin()
+        self._is_busy = False
+
+    def _refuse_if_orphaned(self) -> None:
+        if getattr(self._lock, "is_orphaned", False):  # nobody will look at what is set aside
+            raise OrphanedError("a thread was ended while it used the queue")
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[bool]:
+        """Hold the lock; False: this very thread was interrupted while it held it."""
+        with self._lock:
+            if self._is_busy:
+                yield False
+                return
+            self._is_busy = True
+            try:
+                try:
+                    yield True
+                finally:
+                    self._leave()
+            except BaseException:  # a signal handler's, at any moment
+                self._mend()
+                raise
+            finally:
+                self._is_busy = False
+
+    @abstractmethod
+    def _leave(self) -> None:
+        """Store what was set aside."""
+
+    @abstractmethod
+    def _mend(self) -> None:
+        """Put right what an exception may have left half done."""
+
+    def _tell(self) -> None:
+        """Make the reports. No lock is held: callbacks may take any of the app's."""
+        with contextlib.suppress(IndexError):
+            while True:
+                self._notes.popleft()()
 
 
 class Settled:

@@ -13,16 +13,14 @@ next one of the same source delivers. While the disk fails, messages wait in mem
 
 from __future__ import annotations
 
-import contextlib
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
 
 from ...common.clock import monotonic
 from ...exceptions import QueueFullError
 from ..base import Batch, Depth, Observer
 from ..urls import SpoolUrl
-from ..waiting import EventQueue
+from ..waiting import SerialQueue
 from .backlog import Backlog
 from .store import Store, sync
 
@@ -33,7 +31,7 @@ _SECONDS_BETWEEN_SYNCS = 1.0
 _LONGEST_SEARCH = 0.5  # seconds in `take`, which the end of a process may wait for
 
 
-class FileQueue(EventQueue):
+class FileQueue(SerialQueue):
     """An `EventQueue` in files.
 
     Args:
@@ -53,7 +51,7 @@ class FileQueue(EventQueue):
         self._has_max_age = url.max_age is not None
         self._syncs_later = url.fsync == "interval"
         self._told: str | None = None  # the disk's fault that was reported
-        self._notes: deque[Callable[[], object]] = deque()  # to be told once the lock is free
+        self._notes = deque()
         self._store = Store(
             url,
             source,
@@ -70,8 +68,6 @@ class FileQueue(EventQueue):
         super()._begin()
         self._look_at = 0.0
         self._timer: threading.Timer | None = None
-        # What comes while this thread is in here is set aside until what it interrupted is over.
-        self._is_busy = False
         self._aside = self._backlog.aside
         self._progress = self._backlog.settled
         self.acked = 0
@@ -247,25 +243,6 @@ class FileQueue(EventQueue):
 
     # One at a time.
 
-    @contextlib.contextmanager
-    def _alone(self) -> Iterator[bool]:
-        """Hold the lock; False: this very thread was interrupted while it held it."""
-        with self._lock:
-            if self._is_busy:
-                yield False
-                return
-            self._is_busy = True
-            try:
-                try:
-                    yield True
-                finally:
-                    self._leave()
-            except BaseException:  # as in `put`
-                self._mend()
-                raise
-            finally:
-                self._is_busy = False
-
     def _leave(self) -> None:
         while self._aside:
             message = self._aside[0]
@@ -276,12 +253,6 @@ class FileQueue(EventQueue):
                 if message in self._aside and self._store.holds(message):
                     self._aside.popleft()
                 raise
-
-    def _tell(self) -> None:
-        """Report what happened. No lock is held: callbacks may take any of the app's."""
-        with contextlib.suppress(IndexError):
-            while True:
-                self._notes.popleft()()
 
     def _note_fault(self, fault: str | None) -> None:
         """The disk fails, or is well again (None): until then, only the first fault is told."""
