@@ -25,7 +25,7 @@ from typing import Any
 
 from ..events.table import EVENT_TYPES, PROPERTIES, TRAITS, nearest
 from ..exceptions import ConfigError
-from .schemas import Schema, check_keys
+from .schemas import Fault, Schema, check_keys
 
 __all__ = ["TrackingPlan"]
 
@@ -93,7 +93,7 @@ class TrackingPlan:
     def __repr__(self) -> str:
         return f"<TrackingPlan {self._name}: {len(self._rules)} entries>"
 
-    def verdict(self, message: Mapping[str, Any]) -> str | None:
+    def verdict(self, message: Mapping[str, Any]) -> Fault | None:
         """Tell why a message breaks the plan, and where; None: it conforms.
 
         The text has names and rules of the plan, and no value of the message.
@@ -107,7 +107,7 @@ class TrackingPlan:
         event_type = message.get("type")
         row = EVENT_TYPES.get(event_type) if isinstance(event_type, str) else None
         if row is None:
-            return "type is none of RudderStack's event types"
+            return Fault("type", "event-type", "type is none of RudderStack's event types")
         name = message.get(row.template_field.key) if row.template_field else None
         key = (row.name, name if isinstance(name, str) else None)
         if key not in self._rules:
@@ -117,13 +117,14 @@ class TrackingPlan:
         schema = self._rules[key]
         return None if schema is None else schema.fault(message)
 
-    def _unplanned(self, event_type: str, name: object) -> str | None:
+    def _unplanned(self, event_type: str, name: object) -> Fault | None:
         if self._allows_unplanned:
             return None
         if not isinstance(name, str):
-            return f"the plan has no {event_type} events"
+            return Fault("", "unplanned", f"the plan has no {event_type} events")
         planned = {named: None for kind, named in self._rules if kind == event_type and named}
-        return f"the plan has no {event_type} event of that name{nearest(name, planned)}"
+        text = f"the plan has no {event_type} event of that name{nearest(name, planned)}"
+        return Fault("", "unplanned", text)
 
     def _entries(self, document: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         rules = document.get("rules")

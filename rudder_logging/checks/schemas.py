@@ -11,6 +11,7 @@ import functools
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..exceptions import ConfigError
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from jsonschema.protocols import Validator
     from referencing.exceptions import Unresolvable
 
-__all__ = ["Schema", "check_keys"]
+__all__ = ["Fault", "Schema", "check_keys"]
 
 _KINDS = {
     "array": "a list",
@@ -94,13 +95,28 @@ _ALIKE = 0.75
 _LONGEST_RULE = 120
 _MOST_NAMES = 5
 _FIXED = {
-    "None": "is what the plan excludes",  # the schema is `false`
+    "false": "is what the plan excludes",
     "anyOf": "fits none of the plan's alternatives",
     "oneOf": "does not fit exactly one of the plan's alternatives",
     "not": "is what the plan excludes",
     "contains": "contains none of what the plan demands",
     "uniqueItems": "has the same item twice",
 }
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A rule that a message breaks. It has names and rules, and no value of the message's."""
+
+    path: str
+    """The place, like `properties.products[1]`; empty: the message as a whole."""
+    rule: str
+    """JSON Schema's keyword (`false`: nothing may be there), or `unplanned`, or `event-type`."""
+    text: str
+    """Both in one sentence."""
+
+    def __str__(self) -> str:
+        return self.text
 
 
 class Schema:
@@ -121,7 +137,7 @@ class Schema:
         self._where = where
         self._field = field
 
-    def fault(self, message: Mapping[str, Any]) -> str | None:
+    def fault(self, message: Mapping[str, Any]) -> Fault | None:
         """Tell where and why a message breaks the schema; None: it does not.
 
         Raises:
@@ -146,8 +162,8 @@ class Schema:
         first = min(faults, key=lambda fault: (len(fault.absolute_path), fault.json_path))
         places = {(f.json_path, f.validator, _bad_name(f, judged)) for f in faults}
         more = len(places) - 1
-        words = _in_words(first, self._field or "", _bad_name(first, judged))
-        return words + (f" (and {more} more)" if more else "")
+        path, rule, text = _in_words(first, self._field or "", _bad_name(first, judged))
+        return Fault(path, rule, text + (f" (and {more} more)" if more else ""))
 
 
 def check_keys(given: Mapping[str, Any], known: Iterable[str], where: str) -> None:
@@ -282,17 +298,20 @@ def _bad_name(fault: ValidationError, judged: Any) -> str | None:
     return at_fault if isinstance(at_fault, str) and isinstance(judged, dict) else None
 
 
-def _in_words(fault: ValidationError, start: str, bad_name: str | None) -> str:
-    """One sentence: the path, and the rule that is broken there. No value of the message's."""
-    path = _path(fault.absolute_path, start) or "the message"
-    keyword, rule = str(fault.validator), fault.validator_value
+def _in_words(fault: ValidationError, start: str, bad_name: str | None) -> tuple[str, str, str]:
+    """The path, the rule that is broken there, and both in one sentence without values."""
+    path = _path(fault.absolute_path, start)
+    keyword, rule = str(fault.validator or "false"), fault.validator_value
+    subject = path or "the message"
     if bad_name is not None:
-        path = f"the name {_names([bad_name])} in {path}"
+        subject = f"the name {_names([bad_name])} in {subject}"
     elif keyword == "not" and rule == {}:
-        return f"{_path(_unwanted(fault), path)} must not be there"
+        path = _path(_unwanted(fault), path)
+        return path, "false", f"{path or subject} must not be there"
     if keyword in _WORDS:
-        return f"{path} {_WORDS[keyword](rule, fault)}"
-    return f"{path} {_FIXED.get(keyword) or f'breaks the rule {keyword}: {_short(rule)}'}"
+        return path, keyword, f"{subject} {_WORDS[keyword](rule, fault)}"
+    words = _FIXED.get(keyword) or f"breaks the rule {keyword}: {_short(rule)}"
+    return path, keyword, f"{subject} {words}"
 
 
 def _unwanted(fault: ValidationError) -> list[str]:

@@ -30,12 +30,12 @@ def judges(plan: TrackingPlan | None = None) -> list[Judge]:
     def tracking_plan(event: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         assert plan is not None  # noqa: S101 - for the type checker
         try:
-            words: str | None = plan.verdict(event)
+            words: object = plan.verdict(event)
         except ConfigError as error:
-            words = str(error)
+            words = error
         except RecursionError:
             words = "it is nested too deeply to be judged"
-        if words:
+        if words is not None:
             yield "plan", f"tracking plan: {words}"
 
     return [warehouse, tracking_plan] if plan else [warehouse]
