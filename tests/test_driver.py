@@ -12,6 +12,8 @@ from rudder_logging.dataplane import LocalDataPlane
 from .conftest import WRITE_KEY
 from .driver import Driver
 
+pytestmark = pytest.mark.slow
+
 Drive = Callable[..., Driver]
 
 

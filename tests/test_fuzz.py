@@ -52,7 +52,7 @@ from .events.test_encoding import (
     values,
 )
 
-pytestmark = pytest.mark.timeout(2 * examples(1.0))
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(2 * examples(1.0))]
 
 
 def fuzz(share: float) -> settings:

@@ -16,6 +16,8 @@ from rudder_logging.dataplane import LocalDataPlane
 
 from .conftest import WRITE_KEY
 
+pytestmark = pytest.mark.slow
+
 PRELUDE = """
 import logging, os, sys, threading
 from rudder_logging import RudderHandler

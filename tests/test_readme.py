@@ -49,6 +49,7 @@ def test_tables_are_up_to_date() -> None:
     assert README.read_text() == filled(README.read_text())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", range(len(PYTHON_BLOCKS)))
 def test_blocks_run(plane: LocalDataPlane, tmp_path: Path, number: int) -> None:
     """Each Python block runs as it stands, with its capitals filled in; what it sends arrives."""
@@ -63,6 +64,7 @@ def test_blocks_run(plane: LocalDataPlane, tmp_path: Path, number: int) -> None:
     assert plane.problems == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", [code for code in PYTHON_BLOCKS if "def test_" in code])
 def test_tests_in_blocks_pass(plane: LocalDataPlane, tmp_path: Path, code: str) -> None:
     """A block that shows a user's tests is run as such, too."""
@@ -103,6 +105,7 @@ def test_moving_table_speaks_of_real_options() -> None:
                 assert name in {*OPTIONS, *ALIASES}, name
 
 
+@pytest.mark.slow
 def test_quickstart_shows_what_arrived(plane: LocalDataPlane) -> None:
     """It prints a table of all events, and a ledger that balances."""
     printed = run(plane, "examples/quickstart.py")
@@ -112,6 +115,7 @@ def test_quickstart_shows_what_arrived(plane: LocalDataPlane) -> None:
     assert plane.events == []
 
 
+@pytest.mark.slow
 def test_quickstart_behind_a_proxy(plane: LocalDataPlane, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its data plane is here: a proxy of the environment is not asked, whatever NO_PROXY says.
     If the events do not arrive all the same, the quickstart fails.
@@ -124,6 +128,7 @@ def test_quickstart_behind_a_proxy(plane: LocalDataPlane, monkeypatch: pytest.Mo
     assert "8 pending" in run(plane, "examples/quickstart.py", code=1)
 
 
+@pytest.mark.slow
 def test_seed_calls_arrive(plane: LocalDataPlane) -> None:
     """The documentation's snippets, as a script that just ends, deliver all seven events."""
     run(plane, "examples/seed_calls.py")
@@ -138,6 +143,7 @@ def test_seed_calls_arrive(plane: LocalDataPlane) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_stdout_events_are_json_lines(plane: LocalDataPlane) -> None:
     """Each line is JSON: the ordinary one as python-json-logger's, the event as a message."""
     ordinary, event = map(json.loads, run(plane, "examples/stdout_events.py").splitlines())
@@ -145,12 +151,14 @@ def test_stdout_events_are_json_lines(plane: LocalDataPlane) -> None:
     assert (event["event"], event["userId"]) == ("Product Viewed", "123456")
 
 
+@pytest.mark.slow
 def test_checkout_example_passes(plane: LocalDataPlane) -> None:
     """The example of a user's tests passes under pytest."""
     printed = run(plane, "-m", "pytest", "-p", "no:cacheprovider", "examples/test_checkout.py")
     assert "2 passed" in printed
 
 
+@pytest.mark.slow
 def test_shop_example_passes(plane: LocalDataPlane) -> None:
     """The sample app's tests show each helper, and pass; `test_shop_example.py` breaks the app."""
     printed = run(plane, "-m", "pytest", "-p", "no:cacheprovider", "examples/shop")

@@ -33,6 +33,8 @@ from .accounts import Account, Arrivals, check_nothing_new
 from .conftest import WRITE_KEY, examples
 from .driver import Driver
 
+pytestmark = pytest.mark.slow
+
 POLICY = RetryPolicy(base=0.002, cap=0.01, retry_after_cap=0.01, probe_base=0.01, probe_cap=0.02)
 """Waits that a test can bear."""
 

@@ -11,6 +11,8 @@ import textwrap
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 # Containers of every kind at several depths, with values of every kind that are not JSON's, which
 # a function changes in all ways that move what is inside them.
 APP = """

@@ -18,9 +18,12 @@ from .runner import Run, complaints, run_plan, sink_process
 from .test_results import report, runs
 from .test_sink import upload
 
-pytestmark = pytest.mark.skipif(
-    importlib.util.find_spec("resource") is None, reason="measures CPU as POSIX has it"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        importlib.util.find_spec("resource") is None, reason="measures CPU as POSIX has it"
+    ),
+]
 
 MEASURES: list[tuple[str, dict[str, Any]]] = [
     ("call", {"cycles": 1, "chunks": 1, "calls": 10}),

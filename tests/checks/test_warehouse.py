@@ -323,6 +323,7 @@ JSON = st.recursive(
 KEYS = ("event", "name", "properties", "traits", "context", "userId")
 
 
+@pytest.mark.slow
 @given(
     st.fixed_dictionaries(
         {"type": st.sampled_from([*EVENT_TYPES, "other"])},

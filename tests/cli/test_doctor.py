@@ -21,6 +21,8 @@ from rudder_logging.dataplane import LocalDataPlane
 from ..conftest import WRITE_KEY, MakeHandler, Wire
 from .test_doctor_network import secure_plane
 
+pytestmark = pytest.mark.slow
+
 
 def doctor(*words: str, at: Path, stdin: bytes = b"", **environment: str) -> tuple[int, str, str]:
     """Run it in a directory; return code, stdout, stderr. No secret is ever shown."""

@@ -418,6 +418,7 @@ def test_the_handlers_owners_are_asked_by_default(logger: logging.Logger) -> Non
     assert found == [Severity.WARNING]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "package", "severity"),
     [

@@ -15,6 +15,8 @@ from rudder_logging.dataplane import LocalDataPlane
 from ..conftest import WRITE_KEY
 from .test_doctor import doctor, settings, write
 
+pytestmark = pytest.mark.slow
+
 SINCE_3_12 = sys.version_info >= (3, 12)
 
 

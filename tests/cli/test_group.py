@@ -18,6 +18,8 @@ from rudder_logging.cli._group import COMMANDS, EXTRAS, group
 from ..readme import README
 from .command import COMMAND, complaint, environment, run
 
+pytestmark = pytest.mark.slow
+
 THERE = [
     name for name in COMMANDS if importlib.util.find_spec(f"rudder_logging.cli._{name}") is not None
 ]

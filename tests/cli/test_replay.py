@@ -31,6 +31,8 @@ from rudder_logging.dataplane import LocalDataPlane
 from ..conftest import WRITE_KEY
 from .command import COMMAND, complaint, environment, ids, run, started
 
+pytestmark = pytest.mark.slow
+
 Start = Callable[..., "subprocess.Popen[str]"]
 
 STAMP = "2026-01-31T12:00:00.000Z"

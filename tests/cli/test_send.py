@@ -16,6 +16,8 @@ from rudder_logging.events.table import EVENT_TYPES
 from ..conftest import WRITE_KEY
 from .command import complaint, ids, run
 
+pytestmark = pytest.mark.slow
+
 FIELDS: Mapping[str, tuple[str, ...]] = {
     "identify": ("--trait", "plan=pro"),
     "track": ("--event", "Order Completed", "--property", "revenue=49.9"),

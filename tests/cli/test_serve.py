@@ -22,6 +22,8 @@ from rudder_logging import RudderHandler
 from rudder_logging.cli._common import ExitCode
 from rudder_logging.dataplane.dialects import DIALECTS
 
+pytestmark = pytest.mark.slow
+
 COMMAND = [sys.executable, "-m", "rudder_logging", "serve"]
 ROOT = Path(__file__).parents[2]
 EVENT = {"type": "track", "event": "Paid", "userId": "ä1", "messageId": "m1"}

@@ -24,7 +24,10 @@ from rudder_logging.dataplane import LocalDataPlane
 from ..conftest import MakeHandler, heal_for_the_living
 from .command import COMMAND, complaint, environment, ids, run
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX locks")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX locks"),
+]
 
 APP = """
 import json, logging, os, signal, sys

@@ -22,6 +22,8 @@ from rudder_logging.dataplane import LocalDataPlane
 from ..conftest import WRITE_KEY
 from ..testing.test_pytest_plugin import OWN
 
+pytestmark = pytest.mark.slow
+
 PACKAGE = Path(rudder_logging.__file__).parent
 
 pytest_plugins = ["pytester"]

@@ -495,6 +495,7 @@ def test_a_page_of_any_site_may_send(plane: LocalDataPlane, path: str) -> None:
     assert answer.headers["Access-Control-Allow-Credentials"] == "true"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("levels", [1_000, 9_990, 100_000])
 @pytest.mark.parametrize("pair", ["[]", "{}"])
 def test_depth(plane: LocalDataPlane, levels: int, pair: str) -> None:

@@ -249,6 +249,7 @@ class FastLine:
         return False
 
 
+@pytest.mark.slow
 def test_uploads_begin_small_and_soon_take_all_that_waits(
     make_handler: MakeHandler, wire: Wire
 ) -> None:
@@ -650,6 +651,7 @@ def poison(handler: RudderHandler, positions: set[int]) -> None:
         queue._messages[position] = queue._messages[position].replace(b'"userId"', b'"nobody"')
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bad", [{0}, {49}, {99}, {3, 4}, {0, 50, 99}, set(range(100))])
 def test_bad_events_are_found_and_the_rest_is_delivered(
     make_handler: MakeHandler,
@@ -1009,6 +1011,7 @@ def test_event_that_alone_keeps_failing_with_500_is_isolated(
     assert len(plane.requests) <= 100 * len(bad)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 4, 37])
 @pytest.mark.parametrize(("share", "bad"), [(0.7, set()), (0.9, set()), (0.2, {20})])
 def test_server_that_fails_at_random_loses_no_healthy_event(

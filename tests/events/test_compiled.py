@@ -69,6 +69,7 @@ events = st.one_of(
 templates = st.sampled_from(["Read %s", "", " ", None, 5, Name.READ, "\ud800"])
 
 
+@pytest.mark.slow
 def test_both_ways_lead_to_the_same() -> None:
     """Whatever the fields, the values and the template."""
 

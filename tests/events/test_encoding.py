@@ -737,6 +737,7 @@ def test_one_value_in_two_places_is_no_cycle() -> None:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(20)
 @pytest.mark.parametrize("beside", [1, BIG, {1, 2}], ids=["fast", "big integer", "slow"])
 @pytest.mark.parametrize(
@@ -984,6 +985,7 @@ def check(value: object, depth: int = 1) -> None:
         assert int(float(value)) == value
 
 
+@pytest.mark.slow
 @given(values)
 @settings(database=None, deadline=None)
 def test_any_structure_becomes_strict_json(value: object) -> None:

@@ -10,7 +10,10 @@ import pytest
 from .scenario import Scenario
 from .scenarios import SCENARIOS
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="processes as POSIX has them")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="processes as POSIX has them"),
+]
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)

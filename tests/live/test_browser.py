@@ -18,6 +18,8 @@ from rudder_logging.dataplane.live import LivePlane
 
 from .conftest import event, post, served
 
+pytestmark = pytest.mark.slow
+
 NASTY = "<script>alert(1)</script><img src=x onerror=alert(2)>"
 FLOOD = [sys.executable, "-m", "tests.live.flood"]
 CURL_KEY = "a-key-of-the-reader"

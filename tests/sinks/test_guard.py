@@ -18,6 +18,8 @@ from rudder_logging.sinks.gateway import guard
 
 from ..conftest import MakeHandler, Wire
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
     "host", ["localhost", "app.localhost", "127.0.0.1", "127.8.9.1:8080", "[::1]"]

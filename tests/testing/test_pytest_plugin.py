@@ -18,6 +18,8 @@ from rudder_logging.dataplane import LocalDataPlane
 
 from ..conftest import WRITE_KEY
 
+pytestmark = pytest.mark.slow
+
 pytest_plugins = ["pytester"]
 
 Run = Callable[..., pytest.RunResult]
