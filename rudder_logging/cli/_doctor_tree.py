@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from logging.handlers import MemoryHandler, QueueHandler, QueueListener
 from typing import Any
 
+from ..common import logging_tree
+from ..common.logging_tree import way
 from ..handler.handler import RudderHandler
 
 __all__ = [
@@ -64,17 +66,7 @@ def describe(handler: logging.Handler) -> str:
 
 def all_loggers() -> list[logging.Logger]:
     """Every logger that exists, root first, then by name."""
-    known = logging.Logger.manager.loggerDict
-    made = [known[name] for name in sorted(known)]
-    return [root, *(logger for logger in made if isinstance(logger, logging.Logger))]
-
-
-def way(logger: logging.Logger) -> Iterator[logging.Logger]:
-    """The loggers whose handlers a record meets: it and its ancestors, as far as they propagate."""
-    current: logging.Logger | None = logger
-    while current is not None:
-        yield current
-        current = current.parent if current.propagate else None
+    return sorted(logging_tree.all_loggers(), key=lambda one: (one is not root, one.name))
 
 
 def beyond(logger: logging.Logger) -> tuple[logging.Logger, list[Reached]] | None:

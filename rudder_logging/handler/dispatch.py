@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from time import time
 from typing import Any
 
+from ..common.logging_tree import handlers_above
 from .handler import RudderHandler, errors_of_a_call
 from .settings import settings
 from .stdlib import OWN_LOGGERS, filtered
@@ -47,7 +48,7 @@ def dispatch(logger: logging.Logger, template: str, fields: dict[str, Any]) -> N
         InvalidEventError: It can't be sent as it is.
         ConfigError: No handler is configured, and neither are the settings for one.
     """
-    path = _handlers_on_the_path(logger)
+    path = handlers_above(logger)
     if _needs_a_record(logger, path):
         _log_record(logger, template, fields, path)
         return
@@ -58,22 +59,13 @@ def dispatch(logger: logging.Logger, template: str, fields: dict[str, Any]) -> N
 
 def rudder_handlers(logger: logging.Logger) -> list[RudderHandler]:
     """The RudderHandlers that a record of this logger reaches, levels aside."""
-    return _rudder_among(_handlers_on_the_path(logger))
+    return _rudder_among(handlers_above(logger))
 
 
 def want_records(by: int) -> None:
     """Have every call make a record, because one more (-1: one less) looks at them in tests."""
     global _wanted
     _wanted += by
-
-
-def _handlers_on_the_path(logger: logging.Logger) -> list[logging.Handler]:
-    found: list[logging.Handler] = []
-    current: logging.Logger | None = logger
-    while current is not None:
-        found += current.handlers
-        current = current.parent if current.propagate else None
-    return found
 
 
 def _rudder_among(handlers: Iterable[logging.Handler]) -> list[RudderHandler]:

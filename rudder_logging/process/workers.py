@@ -13,6 +13,8 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import NoReturn
 
+from ..common.logging_tree import handed_on, handlers_above
+
 __all__ = ["deliver_before_rq_exits", "keep_in_celery"]
 
 _log = logging.getLogger("rudder_logging")
@@ -72,12 +74,10 @@ class _Keeper:
         if not any(isinstance(handler, _ByName) for handler in logger.handlers):
             logger.addHandler(_ByName(self))
 
-    def leads_to_ours(self, handler: object) -> bool:
+    def leads_to_ours(self, handler: logging.Handler) -> bool:
         """Tell if it is a RudderHandler, or hands records on to one."""
         ours = list(self._ours())
-        behind = [handler, getattr(handler, "target", None)]
-        behind += getattr(getattr(handler, "listener", None), "handlers", ())
-        return any(one is other for one in behind for other in ours)
+        return any(one is other for one in (handler, *handed_on(handler)) for other in ours)
 
 
 class _ByName(logging.Handler):
@@ -89,20 +89,13 @@ class _ByName(logging.Handler):
 
     def handle(self, record: logging.LogRecord) -> bool:
         if record.__dict__.get("rudder") is not None:
-            reached = [handler for logger in _by_parent(record.name) for handler in logger.handlers]
+            reached = handlers_above(logging.getLogger(record.name))
             for logger in _by_name(record.name):
                 for handler in logger.handlers:
                     passes = record.levelno >= handler.level and handler not in reached
                     if passes and self._keeper.leads_to_ours(handler):
                         handler.handle(record)
         return True
-
-
-def _by_parent(name: str) -> Iterator[logging.Logger]:
-    logger: logging.Logger | None = logging.getLogger(name)
-    while logger is not None:
-        yield logger
-        logger = logger.parent if logger.propagate else None
 
 
 def _by_name(name: str) -> Iterator[logging.Logger]:

@@ -16,6 +16,7 @@ from typing import Any
 
 import orjson
 
+from ..common.logging_tree import all_loggers, handed_on, handlers_above
 from ..delivery.ledger import Ledger
 from ..exceptions import WarehouseWarning
 from ..handler.dispatch import is_stand_in, rudder_handlers, want_records
@@ -223,8 +224,9 @@ def _handler_handle(self: logging.Handler, record: logging.LogRecord) -> Any:
 
 def _take(logger: logging.Logger, record: logging.LogRecord, on_way: list[RudderHandler]) -> None:
     """Record what no handler gets from here; with what would make its message, if it is known."""
-    ways = list(_ways(_path(logger)))
-    configured = on_way or [way[-1] for way in ways or _ways(_all_handlers())]
+    ways = list(_ways(handlers_above(logger)))
+    everywhere = (handler for other in all_loggers() for handler in other.handlers)
+    configured = on_way or [way[-1] for way in ways or _ways(everywhere)]
     stopped_by = _obstacle(logger, record, ways) if configured else None
     handler = configured[0] if configured else _stand_in.handler()
     try:
@@ -233,18 +235,6 @@ def _take(logger: logging.Logger, record: logging.LogRecord, on_way: list[Rudder
             _divert(handler, filtered(record, passed), stopped_by, exact=False)
     except Exception:  # noqa: BLE001 - as `emit` does
         handler.handleError(record)
-
-
-def _path(logger: logging.Logger | None) -> Iterator[logging.Handler]:
-    while logger is not None:
-        yield from logger.handlers
-        logger = logger.parent if logger.propagate else None
-
-
-def _all_handlers() -> Iterator[logging.Handler]:
-    for logger in (logging.root, *logging.root.manager.loggerDict.values()):
-        if isinstance(logger, logging.Logger):
-            yield from logger.handlers
 
 
 def _ways(handlers: Iterable[object], wrappers: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
@@ -256,10 +246,7 @@ def _ways(handlers: Iterable[object], wrappers: tuple[Any, ...] = ()) -> Iterato
         if isinstance(handler, RudderHandler):
             yield (*wrappers, handler)
         elif isinstance(handler, logging.Handler):
-            way = (*wrappers, handler)
-            listener = getattr(handler, "listener", None)  # of a QueueHandler, from Python 3.12
-            yield from _ways(getattr(listener, "handlers", ()), way)
-            yield from _ways([getattr(handler, "target", None)], way)  # of a MemoryHandler
+            yield from _ways(handed_on(handler), (*wrappers, handler))
 
 
 def _obstacle_on(way: tuple[Any, ...], record: logging.LogRecord) -> str | None:
