@@ -12,7 +12,13 @@ from typing import Any
 import orjson
 
 from ..common.clock import monotonic
-from ..common.private_files import make_temporary, open_file, sweep_temporaries, write_all
+from ..common.private_files import (
+    lock_file,
+    make_temporary,
+    open_file,
+    sweep_temporaries,
+    write_all,
+)
 from ..config import Config
 from ._common import BadInputError, events
 from ._sources import LONGEST_TAIL, Source
@@ -169,7 +175,7 @@ class Progress:
             file = open_file(self.path, os.O_RDONLY, mends=keeps)
             if not keeps:
                 return file
-            if not _locks(file):
+            if not lock_file(file, waits=False):
                 os.close(file)
                 raise BadInputError(f"another replay is at it, and keeps {self.path}; let it end")
             if os.fstat(file).st_nlink:
@@ -255,7 +261,7 @@ class Progress:
         content = orjson.dumps({"kind": _KIND, "inputs": self._inputs}, option=orjson.OPT_INDENT_2)
         file, temporary = make_temporary(self.path)
         try:
-            _locks(file)
+            lock_file(file, waits=False)
             write_all(file, content + b"\n")
             if monotonic() >= self._sync_at:  # it takes longer than an upload
                 os.fsync(file)
@@ -279,21 +285,6 @@ class Progress:
         if self._locked is not None:
             os.close(self._locked)
             self._locked = None
-
-
-def _locks(file: int) -> bool:
-    """Lock a file until it is closed. False: somebody else has; where there are no locks, True."""
-    try:
-        import fcntl  # noqa: PLC0415 - POSIX only
-    except ImportError:
-        return True
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:  # a file system without locks
-        return True
-    return True
 
 
 def _hash(head: bytes) -> str:

@@ -17,6 +17,7 @@ import stat
 __all__ = [
     "MODE_OF_DIRECTORIES",
     "is_anybodys",
+    "lock_file",
     "make_directories",
     "make_temporary",
     "mend_directory",
@@ -208,6 +209,26 @@ def write_all(file: int, content: bytes) -> None:
 
 
 # Directories.
+
+
+def lock_file(file: int, *, waits: bool) -> bool:
+    """Lock a file until it is closed. False: another process has it; without locks, True.
+
+    Args:
+        file: A descriptor.
+        waits: Wait until the other process lets it go.
+    """
+    try:
+        import fcntl  # noqa: PLC0415 - POSIX only
+    except ImportError:  # pragma: no cover - Windows
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | (0 if waits else fcntl.LOCK_NB))
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks
+        return True
+    return True
 
 
 def make_directories(path: str) -> None:

@@ -9,7 +9,7 @@ from time import time
 
 import orjson
 
-from ..common.private_files import open_file, refusal
+from ..common.private_files import lock_file, open_file, refusal
 from ..events.encoding import utc_milliseconds
 from ..exceptions import ConfigError
 
@@ -42,7 +42,7 @@ class DeadLetters:
         # Whoever made it, a tool that rotates logs perhaps: others can't read it from then on.
         descriptor = open_file(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         try:
-            _lock_file(descriptor)
+            lock_file(descriptor, waits=True)
             _append_all(descriptor, line, os.fstat(descriptor).st_size)
         finally:
             os.close(descriptor)
@@ -76,13 +76,3 @@ def _append_all(descriptor: int, line: bytes, size: int) -> None:
             with contextlib.suppress(OSError):
                 os.ftruncate(descriptor, size)
         raise
-
-
-def _lock_file(descriptor: int) -> None:
-    """Exclude other processes until the descriptor is closed; without a way to, go on."""
-    try:
-        import fcntl  # noqa: PLC0415 - POSIX only
-    except ImportError:  # pragma: no cover - Windows
-        return
-    with contextlib.suppress(OSError):  # a file system without locks
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
