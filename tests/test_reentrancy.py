@@ -90,15 +90,15 @@ RAISING = """
 import contextlib, json, random, signal, sys, time
 from dataclasses import asdict
 from rudder_logging import RudderHandler
-from rudder_logging.handler.pipeline import Pipeline
+from rudder_logging.handler.admission import Admission
 
 url, queue, error, pause = sys.argv[1:]
 if float(pause):  # as on a machine that gives this thread no turn
-    after_failed_put = Pipeline.after_failed_put
+    after_failed_put = Admission._after_failed_put
     def later(*arguments):
         time.sleep(float(pause))
         after_failed_put(*arguments)
-    Pipeline.after_failed_put = later
+    Admission._after_failed_put = later
 error = TimeoutError if error == "TimeoutError" else type(error, (BaseException,), {})
 handler = RudderHandler("test-write-key", url, upload_interval=0.01, queue=queue)
 event = {"user_id": "u"}

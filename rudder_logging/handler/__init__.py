@@ -5,7 +5,8 @@ In comes a log record, or one of the seven calls; out goes a message into a queu
 
 - `dispatch.py`: from a direct call to the handlers on its logger's path
 - `settings.py`: the package's settings, and the handler that is made of them
-- `handler.py`: `RudderHandler`
+- `handler.py`: `RudderHandler`: the methods that logging calls, its opening and its end
+- `admission.py`: may an event enter, is there room, and what becomes of one that may not
 - `stdlib.py`: the demands of the standard library's logging on a handler
 - `before_send.py`: messages that the app edits
 - `pipeline.py`: queue, ledger, reports, delivery and listener, put together

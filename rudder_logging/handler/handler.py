@@ -12,9 +12,8 @@ import logging
 import math
 import sys
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextvars import ContextVar
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..common.clock import monotonic
@@ -23,19 +22,16 @@ from ..config import Config
 from ..config.parsers import LONGEST_WAIT
 from ..delivery.ledger import Ledger, Stats
 from ..events.formatter import Defaults, RudderFormatter
-from ..events.records import RECORD_IDS, FormattedNameError
-from ..events.table import DOCUMENTED_EVENT_BYTES, check_size
-from ..exceptions import QueueFullError
+from ..events.records import FormattedNameError
+from ..events.table import DOCUMENTED_EVENT_BYTES
 from ..process import lifecycle
-from .before_send import before_send, edited_line
+from .admission import Admission
 from .files import check_files
 from .stdlib import (
-    OTHER_LOGGERS,
     NoLock,
     complaint,
     filtered,
     holds_logging_lock,
-    is_feedback,
     is_main_thread,
     tell_of_setup,
     to_thread,
@@ -73,7 +69,7 @@ class _OwnFormatter(RudderFormatter):
     shares_records = False
 
 
-class RudderHandler(logging.Handler):
+class RudderHandler(Admission):
     """Sends records that carry `extra={"rudder": {...}}` to a RudderStack data plane.
 
     Logging an event serialises it in the calling thread and puts it into a bounded queue. It
@@ -326,28 +322,6 @@ class RudderHandler(logging.Handler):
         if errors:
             raise errors.pop()
 
-    @property
-    def looks_at_records(self) -> bool:
-        """True if something of the app's sees records. Else `accept` does the same as `deliver`."""
-        return bool(self.filters) or self._is_hooked or self._formatter.is_hooked
-
-    def _accept(self, record: logging.LogRecord) -> None:
-        fields = record.__dict__.get("rudder")
-        if fields is None:
-            return
-        if record.name not in OTHER_LOGGERS and is_feedback(record, self._listener.is_deliverer):
-            return
-        # Of arguments, no log call leaves None behind: a queue of logging's own does.
-        if record.args is None or RECORD_IDS.wanted or self._formatter.is_hooked or self._is_hooked:
-            self.accept(fields, record.msg, record.created, record)
-        else:
-            self.accept(fields, record.msg, record.created)
-
-    def _message_of(self, record: logging.LogRecord, fields: Mapping[str, Any]) -> bytes:
-        if self._formatter.is_hooked or self._is_hooked:
-            return edited_line(self.format(record))
-        return self._formatter.message_of(record, fields, self._defaults)
-
     def _tell(self, record: logging.LogRecord, error: Exception) -> None:
         """Tell whoever made the call, or else stderr, what is wrong."""
         errors = _errors.get()
@@ -355,72 +329,6 @@ class RudderHandler(logging.Handler):
             self.handleError(record)
         else:
             errors.append(error)
-
-    def accept(
-        self,
-        fields: Mapping[str, Any],
-        template: object,
-        created: float,
-        record: logging.LogRecord | None = None,
-    ) -> None:
-        """Queue an event, whether a record carries it or not.
-
-        Args:
-            fields: As in `extra["rudder"]`.
-            template: The log line's, which names the event if the fields don't.
-            created: When it was logged, in seconds since the epoch.
-            record: That carries it, if more matters than what the others say.
-
-        Raises:
-            InvalidEventError: It can't be sent as it is; counted in `Stats.invalid`.
-        """
-        try:
-            if record is None:
-                message = self._formatter.encode(fields, template, created, self._defaults)
-            else:
-                message = self._message_of(record, fields)
-            if self.config.before_send is not None:
-                edited = self._edited(message)
-                if edited is None:
-                    return
-                message = edited
-            if len(message) >= self._size_to_look_at:  # it lacks a byte
-                self._look_at_size(message)
-        except Exception:
-            self._ledger.invalid()
-            raise
-        # Before the `try`, which accounts for an event that was accepted: in a forked child, this
-        # makes the pipeline, and may be interrupted.
-        ledger = self._pipeline.ledger
-        pipeline = self._pipeline
-        if not self.config.send:
-            ledger.accept()
-            pipeline.drop(message, "send_off")
-            return
-        waiting: int | None
-        try:
-            try:
-                ledger.accept()  # in here, or a signal handler might raise in between
-                waiting = pipeline.queue.put(message)
-            except QueueFullError:
-                waiting = pipeline.put_by_force(message)
-        except BaseException as error:
-            pipeline.after_failed_put(message, error)
-            raise
-        if waiting is None:
-            ledger.overflow()
-            pipeline.reports.tell_dropped([message], "queue_full")
-            waiting = 0
-        listener = pipeline.listener
-        if listener.retired or pipeline.is_synchronous or lifecycle.ending_since is not None:
-            pipeline.see_to_delivery()
-        elif waiting >= listener.wake_at:
-            listener.wake()
-
-    def _look_at_size(self, message: bytes) -> None:
-        check_size(len(message) + 1, self.config.max_event_bytes)
-        if len(message) >= DOCUMENTED_EVENT_BYTES:
-            self._pipeline.reports.large(message)
 
     def await_close(self) -> None:
         """Called when the process ends, and logging will close this: until then, events gather."""
@@ -477,19 +385,6 @@ class RudderHandler(logging.Handler):
         """Say if this very record has just been here: it is known until the next."""
         last, self._last = self._last, weakref.ref(record)
         return last is not None and last() is record
-
-    def _edited(self, message: bytes) -> bytes | None:
-        """The message as `before_send` returns it; None: it is dropped, and counted."""
-        hook = self.config.before_send
-        reports = self._pipeline.reports
-        if hook is None or reports.is_inside(hook):
-            return message
-        edited = before_send(message, partial(reports.call, hook))
-        if isinstance(edited, bytes):
-            return edited
-        self._ledger.accept()
-        self._pipeline.drop(message, edited)
-        return None
 
     def _patience(self, timeout: float) -> float:
         """The time-out, or 0 where waiting for the listener would be waiting for ourselves."""

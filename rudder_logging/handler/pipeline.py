@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol, cast
 
 from ..common.clock import monotonic
-from ..common.locks import EndingLock, OrphanedError
+from ..common.locks import EndingLock
 from ..config import Config
 from ..delivery.ledger import Ledger
 from ..delivery.listener import BatchListener
 from ..delivery.reports import Reports
 from ..delivery.retry import RetryPolicy
 from ..delivery.sender import Delivery
-from ..exceptions import ConfigError, QueueFullError
+from ..exceptions import ConfigError
 from ..process import lifecycle
 from ..queues import EventQueue, open_queue
 from ..queues.shared import SharedQueue
@@ -49,7 +49,7 @@ class Pipeline:
     is_synchronous: bool
     """Events leave in the calls that log them, because nothing else can be relied on, or by
     `sync_mode`."""
-    _kept: Kept = field(default_factory=Kept)
+    kept: Kept = field(default_factory=Kept)
 
     @classmethod
     def open(
@@ -116,74 +116,10 @@ class Pipeline:
         """True if events leave from the thread that logs them."""
         return self.is_synchronous or lifecycle.ending_since is not None
 
-    def put_by_force(self, message: bytes) -> int | None:
-        """Put a message into a full queue as `overflow` says; None: there is no room."""
-        self.listener.end_rest()
-        evicted: list[bytes] = []
-        waiting: int | None = None
-        try:
-            while waiting is None and self._make_room(len(message), evicted):
-                with contextlib.suppress(QueueFullError):
-                    waiting = self.queue.put(message)
-        except BaseException:
-            if waiting is not None:
-                self._kept.add(message)
-            raise
-        else:
-            return waiting
-        finally:
-            if evicted:  # told after the put, or `stats()` in `on_drop` would not balance
-                self.reports.tell_dropped(evicted, "queue_full")
-
-    def _make_room(self, size: int, evicted: list[bytes]) -> bool:
-        policy = self.config.overflow
-        if policy == "drop_old":
-            oldest = self.ledger.evict(self.queue, size, "queue_full")
-            evicted += oldest or ()
-            return oldest is not None
-        if policy == "block" and not self.listener.is_deliverer():
-            if self.delivers_itself or not self.listener.ensure_running():
-                return self.listener.drain(self.deadline(self.config.block_timeout))
-            self.listener.wake()
-            return self.queue.wait_for_room(size, self.config.block_timeout)
-        return False
-
-    def after_failed_put(self, message: bytes, error: BaseException) -> None:
-        """Account for an accepted message whose `put` did not return.
-
-        A queue of the app's raised; or a signal handler did, and our queues know how far it got.
-        Or the interpreter is ending, and has ended a thread that was inside the queue.
-        """
-        if isinstance(error, OrphanedError):
-            self.drop(message, "shutdown")
-        elif self._kept.take(message) or message in self.queue:
-            self.listener.wake()
-        elif isinstance(error, Exception) and self._has_queue_of_the_app:
-            self.drop(message, "queue_failed")
-        else:
-            self.drop(message, "interrupted")
-
     @property
-    def _has_queue_of_the_app(self) -> bool:
+    def has_queue_of_the_app(self) -> bool:
+        """True if the queue is code of the app's, which may raise anything."""
         return isinstance(self.queue, SharedQueue) or not isinstance(self.config.queue, str)
-
-    def drop(self, message: bytes, reason: str) -> None:
-        """Count and tell an accepted message that is in no queue, and won't be sent."""
-        self.ledger.drop(1, reason)
-        self.reports.tell_dropped([message], reason)
-
-    def see_to_delivery(self) -> None:
-        """Start a thread that delivers; where none can be relied on, deliver in this one."""
-        if lifecycle.ending_since is not None:
-            few = self.queue.depth().waiting < self.config.max_queue_size // 2
-            if not (self.listener.awaits_close and few):
-                self.finish()
-        elif self.is_synchronous:
-            self.listener.drain(self.deadline(self.config.timeout))
-        else:
-            # No wake-up: a thread that starts looks at the queue by itself.
-            lifecycle.finish_with_worker()
-            self.listener.ensure_running()  # if that fails, the next event or the exit tries again
 
     def deadline(self, timeout: float) -> float:
         """When so many seconds from now will have passed.

@@ -437,15 +437,22 @@ def _deliver_then_end(number: int, frame: FrameType | None) -> None:
         _drain_then_end(number)
 
 
+_WITH_LOCKS = (
+    "rudder_logging.handler.handler",
+    "rudder_logging.handler.admission",
+    "rudder_logging.process.lifecycle",
+    "logging",
+)
+
+
 def _interrupts_us(frame: FrameType | None) -> bool:
     """Tell if the thread is inside a call of ours or of logging's, with locks delivery needs.
 
     Logging holds its own while it makes a logger, and a handler's while that writes a line.
     """
-    inside = ("rudder_logging.handler.handler", "rudder_logging.process.lifecycle", "logging")
     while frame is not None:
         name = str(frame.f_globals.get("__name__"))
-        if name in inside or name.startswith("logging."):
+        if name in _WITH_LOCKS or name.startswith("logging."):
             return True
         frame = frame.f_back
     return False

@@ -19,6 +19,7 @@ import orjson
 from ..common.logging_tree import all_loggers, handed_on, handlers_above
 from ..delivery.ledger import Ledger
 from ..exceptions import WarehouseWarning
+from ..handler.admission import Admission
 from ..handler.dispatch import is_stand_in, rudder_handlers, want_records
 from ..handler.handler import RudderHandler
 from ..handler.settings import Settings, settings
@@ -86,7 +87,7 @@ _stand_in = _StandIn()
 
 
 class _Diverted:
-    """A handler to `RudderHandler._accept`, and all of its pipeline: what is put is kept.
+    """A handler to `Admission._accept`, and all of its pipeline: what is put is kept.
 
     So it is the handler's own code that makes, edits and checks the message.
     """
@@ -100,13 +101,13 @@ class _Diverted:
     ) -> None:
         self._handler, self._record = handler, record
         self._stopped_by, self._exact = stopped_by, exact
-        self._pipeline = self._listener = self.listener = self.queue = self
+        self._pipeline = self.listener = self.queue = self
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._handler, name)
 
     def accept(self, *event: Any) -> None:
-        RudderHandler.accept(self, *event)  # type: ignore[arg-type]
+        Admission.accept(self, *event)  # type: ignore[arg-type]
 
     @property
     def ledger(self) -> Ledger:
@@ -121,14 +122,15 @@ class _Diverted:
         self._keep(message)
         return 0  # fewer than `wake_at`: nobody is woken
 
-    def after_failed_put(self, message: bytes, error: BaseException) -> None:
+    def _after_failed_put(self, *_failed: object) -> None:
         """Nothing: it is counted, and what `put` raised goes on."""
 
-    def see_to_delivery(self) -> None:
+    def _see_to_delivery(self, _pipeline: object) -> None:
         """Nothing: none is queued."""
 
-    def drop(self, message: bytes, reason: str) -> None:
-        self._handler._pipeline.drop(message, reason)  # noqa: SLF001
+    def _drop(self, _pipeline: object, message: bytes, reason: str) -> None:
+        handler = self._handler
+        handler._drop(handler._pipeline, message, reason)  # noqa: SLF001 - it stands for it
         if reason == "send_off":
             self._stopped_by = self._stopped_by or "the option send is off"
             self._keep(message)
@@ -286,7 +288,7 @@ def _obstacle(
     return None if None in obstacles else obstacles[0]
 
 
-def _accept(self: RudderHandler, record: logging.LogRecord) -> None:
+def _accept(self: Any, record: logging.LogRecord) -> None:
     with _Warning():
         _divert(self, record, None, exact=self is not _stand_in._handler)  # noqa: SLF001
 
@@ -328,7 +330,7 @@ _METHODS: tuple[tuple[type, str, Any], ...] = (
     (logging.Logger, "isEnabledFor", _is_enabled_for),
     (logging.Logger, "handle", _handle),
     (logging.Handler, "handle", _handler_handle),
-    (RudderHandler, "_accept", _accept),
+    (Admission, "_accept", _accept),
     (RudderHandler, "deliver", _deliver),
     (RudderHandler, "handleError", _handle_error),
     (Settings, "make_handler", _make_handler),

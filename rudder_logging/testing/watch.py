@@ -11,12 +11,13 @@ from urllib.parse import urlsplit
 from ..common.clock import monotonic
 from ..delivery.ledger import Stats
 from ..exceptions import KEPT_BACK
+from ..handler.admission import Admission
 from ..handler.dispatch import want_records
 from ..handler.handler import RudderHandler
 from ..handler.stdlib import complaint
 from ..process import lifecycle
 from ..sinks.gateway.guard import is_loopback
-from .layers import lay, lift
+from .layers import Layer, lay, lift
 from .matching import listed
 
 if TYPE_CHECKING:
@@ -41,19 +42,22 @@ class Watch:
         self._handlers: list[RudderHandler] = []  # held: a closed one may be forgotten meanwhile
         self._before: dict[int, Stats] = {}
         self._invalid: list[tuple[logging.LogRecord, str]] = []
-        self._layers = {"_accept": self._around_accept, "deliver": self._around_deliver}
+        self._layers: tuple[tuple[type, str, Layer], ...] = (
+            (Admission, "_accept", self._around_accept),
+            (RudderHandler, "deliver", self._around_deliver),
+        )
 
     def start(self) -> None:
         """Watch each handler that gets an event from now on."""
         want_records(1)
-        for name, layer in self._layers.items():
-            lay(RudderHandler, name, layer)
+        for cls, name, layer in self._layers:
+            lay(cls, name, layer)
 
     def stop(self) -> None:
         """End the watch."""
         want_records(-1)
-        for name, layer in self._layers.items():
-            lift(RudderHandler, name, layer)
+        for cls, name, layer in self._layers:
+            lift(cls, name, layer)
 
     def _around_accept(self, below: Method) -> Method:
         def accept(handler: RudderHandler, record: logging.LogRecord) -> None:

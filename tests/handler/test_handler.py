@@ -613,7 +613,7 @@ def test_a_bug_in_delivery_does_not_end_it(
     assert "secret" not in caplog.text
 
 
-@pytest.mark.parametrize("verb", ["get", "wait_until_settled", "waiting"])
+@pytest.mark.parametrize("verb", ["take", "wait_until_settled", "depth"])
 @pytest.mark.parametrize("sync_mode", [False, True])
 def test_flush_and_close_raise_nothing(
     make_handler: MakeHandler,

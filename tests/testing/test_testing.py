@@ -810,7 +810,7 @@ def test_captures_and_watches_may_end_in_any_order(
     """A module's capture may begin within a test that is watched; both see all that they are for,
     and in the end nothing is left of them.
     """
-    before = {name: vars(RudderHandler)[name] for name in ("_accept", "deliver")}
+    before = {name: getattr(RudderHandler, name) for name in ("_accept", "deliver")}
     handler = make_handler()
     logger = wire(handler)
     watch = Watch()
@@ -828,7 +828,7 @@ def test_captures_and_watches_may_end_in_any_order(
     assert handler.flush()
     assert len(plane.events) == 1
     watch.stop()
-    assert {name: vars(RudderHandler)[name] for name in before} == before
+    assert {name: getattr(RudderHandler, name) for name in before} == before
 
 
 class AppTest(unittest.TestCase):

@@ -1,0 +1,213 @@
+"""Admission: decides if an event may enter the queue, and what becomes of one that may not.
+
+An event may be refused, edited or dropped by `before_send`, too large, find the queue full, or be
+interrupted on its way. Each is counted once, so that the ledger balances.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from ..common.locks import OrphanedError
+from ..events.records import RECORD_IDS
+from ..events.table import DOCUMENTED_EVENT_BYTES, check_size
+from ..exceptions import QueueFullError
+from ..process import lifecycle
+from .before_send import before_send, edited_line
+from .stdlib import OTHER_LOGGERS, is_feedback
+
+if TYPE_CHECKING:
+    from ..config import Config
+    from ..events.formatter import Defaults, RudderFormatter
+    from .pipeline import Pipeline
+
+__all__ = ["Admission"]
+
+
+class Admission(logging.Handler):
+    """A RudderHandler, as far as it lets events in.
+
+    It is a base class, not an object: another frame makes each log call slower.
+    """
+
+    config: Config
+    _pipeline: Pipeline
+    _formatter: RudderFormatter
+    _defaults: Defaults
+    _is_hooked: bool
+    _size_to_look_at: int
+    """Of a message, from which on it may be too large."""
+
+    @property
+    def looks_at_records(self) -> bool:
+        """True if something of the app's sees records. Else `accept` does the same as `deliver`."""
+        return bool(self.filters) or self._is_hooked or self._formatter.is_hooked
+
+    def _accept(self, record: logging.LogRecord) -> None:
+        fields = record.__dict__.get("rudder")
+        if fields is None:
+            return
+        if record.name not in OTHER_LOGGERS and is_feedback(
+            record, self._pipeline.listener.is_deliverer
+        ):
+            return
+        # Of arguments, no log call leaves None behind: a queue of logging's own does.
+        if record.args is None or RECORD_IDS.wanted or self._formatter.is_hooked or self._is_hooked:
+            self.accept(fields, record.msg, record.created, record)
+        else:
+            self.accept(fields, record.msg, record.created)
+
+    def _message_of(self, record: logging.LogRecord, fields: Mapping[str, Any]) -> bytes:
+        if self._formatter.is_hooked or self._is_hooked:
+            return edited_line(self.format(record))
+        return self._formatter.message_of(record, fields, self._defaults)
+
+    def accept(
+        self,
+        fields: Mapping[str, Any],
+        template: object,
+        created: float,
+        record: logging.LogRecord | None = None,
+    ) -> None:
+        """Queue an event, whether a record carries it or not.
+
+        Args:
+            fields: As in `extra["rudder"]`.
+            template: The log line's, which names the event if the fields don't.
+            created: When it was logged, in seconds since the epoch.
+            record: That carries it, if more matters than what the others say.
+
+        Raises:
+            InvalidEventError: It can't be sent as it is; counted in `Stats.invalid`.
+        """
+        try:
+            if record is None:
+                message = self._formatter.encode(fields, template, created, self._defaults)
+            else:
+                message = self._message_of(record, fields)
+            if self.config.before_send is not None:
+                edited = self._edited(message)
+                if edited is None:
+                    return
+                message = edited
+            if len(message) >= self._size_to_look_at:  # it lacks a byte
+                self._look_at_size(message)
+        except Exception:
+            self._pipeline.ledger.invalid()
+            raise
+        # Before the `try`, which accounts for an event that was accepted: in a forked child, this
+        # makes the pipeline, and may be interrupted.
+        ledger = self._pipeline.ledger
+        pipeline = self._pipeline
+        if not self.config.send:
+            ledger.accept()
+            self._drop(pipeline, message, "send_off")
+            return
+        waiting: int | None
+        try:
+            try:
+                ledger.accept()  # in here, or a signal handler might raise in between
+                waiting = pipeline.queue.put(message)
+            except QueueFullError:
+                waiting = self._put_by_force(pipeline, message)
+        except BaseException as error:
+            self._after_failed_put(pipeline, message, error)
+            raise
+        if waiting is None:
+            ledger.overflow()
+            pipeline.reports.tell_dropped([message], "queue_full")
+            waiting = 0
+        listener = pipeline.listener
+        if listener.retired or pipeline.is_synchronous or lifecycle.ending_since is not None:
+            self._see_to_delivery(pipeline)
+        elif waiting >= listener.wake_at:
+            listener.wake()
+
+    def _look_at_size(self, message: bytes) -> None:
+        check_size(len(message) + 1, self.config.max_event_bytes)
+        if len(message) >= DOCUMENTED_EVENT_BYTES:
+            self._pipeline.reports.large(message)
+
+    def _edited(self, message: bytes) -> bytes | None:
+        """The message as `before_send` returns it; None: it is dropped, and counted."""
+        hook = self.config.before_send
+        reports = self._pipeline.reports
+        if hook is None or reports.is_inside(hook):
+            return message
+        edited = before_send(message, partial(reports.call, hook))
+        if isinstance(edited, bytes):
+            return edited
+        pipeline = self._pipeline
+        pipeline.ledger.accept()
+        self._drop(pipeline, message, edited)
+        return None
+
+    def _put_by_force(self, pipeline: Pipeline, message: bytes) -> int | None:
+        """Put a message into a full queue as `overflow` says; None: there is no room."""
+        pipeline.listener.end_rest()
+        evicted: list[bytes] = []
+        waiting: int | None = None
+        try:
+            while waiting is None and self._make_room(pipeline, len(message), evicted):
+                with contextlib.suppress(QueueFullError):
+                    waiting = pipeline.queue.put(message)
+        except BaseException:
+            if waiting is not None:
+                pipeline.kept.add(message)
+            raise
+        else:
+            return waiting
+        finally:
+            if evicted:  # told after the put, or `stats()` in `on_drop` would not balance
+                pipeline.reports.tell_dropped(evicted, "queue_full")
+
+    def _make_room(self, pipeline: Pipeline, size: int, evicted: list[bytes]) -> bool:
+        policy = self.config.overflow
+        if policy == "drop_old":
+            oldest = pipeline.ledger.evict(pipeline.queue, size, "queue_full")
+            evicted += oldest or ()
+            return oldest is not None
+        if policy == "block" and not pipeline.listener.is_deliverer():
+            if pipeline.delivers_itself or not pipeline.listener.ensure_running():
+                return pipeline.listener.drain(pipeline.deadline(self.config.block_timeout))
+            pipeline.listener.wake()
+            return pipeline.queue.wait_for_room(size, self.config.block_timeout)
+        return False
+
+    def _after_failed_put(self, pipeline: Pipeline, message: bytes, error: BaseException) -> None:
+        """Account for an accepted message whose `put` did not return.
+
+        A queue of the app's raised; or a signal handler did, and our queues know how far it got.
+        Or the interpreter is ending, and has ended a thread that was inside the queue.
+        """
+        if isinstance(error, OrphanedError):
+            self._drop(pipeline, message, "shutdown")
+        elif pipeline.kept.take(message) or message in pipeline.queue:
+            pipeline.listener.wake()
+        elif isinstance(error, Exception) and pipeline.has_queue_of_the_app:
+            self._drop(pipeline, message, "queue_failed")
+        else:
+            self._drop(pipeline, message, "interrupted")
+
+    def _drop(self, pipeline: Pipeline, message: bytes, reason: str) -> None:
+        """Count and tell an accepted message that is in no queue, and won't be sent."""
+        pipeline.ledger.drop(1, reason)
+        pipeline.reports.tell_dropped([message], reason)
+
+    def _see_to_delivery(self, pipeline: Pipeline) -> None:
+        """Start a thread that delivers; where none can be relied on, deliver in this one."""
+        if lifecycle.ending_since is not None:
+            few = pipeline.queue.depth().waiting < self.config.max_queue_size // 2
+            if not (pipeline.listener.awaits_close and few):
+                pipeline.finish()
+        elif pipeline.is_synchronous:
+            pipeline.listener.drain(pipeline.deadline(self.config.timeout))
+        else:
+            # No wake-up: a thread that starts looks at the queue by itself.
+            lifecycle.finish_with_worker()
+            # If that fails, the next event or the exit tries again.
+            pipeline.listener.ensure_running()
