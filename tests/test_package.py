@@ -199,16 +199,30 @@ def test_all_exceptions_are_exported_and_drawn() -> None:
     assert drawn <= set(rudder_logging.__all__)
 
 
+def all_tests() -> set[str]:
+    """The names of the functions that pytest collects."""
+    return {
+        name
+        for path in (PACKAGE.parent / "tests").rglob("test_*.py")
+        for name in re.findall(r"^def (test_\w+)", path.read_text(), re.MULTILINE)
+    }
+
+
 def test_the_tests_that_hold_the_rules_exist() -> None:
     """The table of rules names real tests, and has all twelve rules."""
     tests = PACKAGE.parent / "tests"
     text = (tests / "README.md").read_text()
-    defined = {
-        name
-        for path in tests.rglob("test_*.py")
-        for name in re.findall(r"^def (test_\w+)", path.read_text(), re.MULTILINE)
-    }
-    assert set(re.findall(r"`(test_\w+)`", text)) <= defined
+    assert set(re.findall(r"`(test_\w+)`", text)) <= all_tests()
     rows = re.findall(r"^\| (\d+)\. [^|]*\| ([^|]*) \|", text, re.MULTILINE)
     assert [int(number) for number, _ in rows] == list(range(1, 13))
     assert all("`test_" in named for _, named in rows)
+
+
+def test_what_the_contributors_page_names_exists() -> None:
+    """Each path and each test that it speaks of."""
+    root = PACKAGE.parent
+    text = (PACKAGE / "guides" / "contributing.md").read_text()
+    paths = set(re.findall(r"`((?:rudder_logging|tests)/[\w/.]+)`", text))
+    assert paths
+    assert [path for path in paths if not (root / path).exists()] == []
+    assert set(re.findall(r"`(test_\w+)`", text)) <= all_tests()

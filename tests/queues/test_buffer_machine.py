@@ -26,6 +26,8 @@ from rudder_logging.queues import Batch, EventQueue, open_queue
 from ..conftest import examples
 from .one_file import EvictingFile
 
+pytestmark = pytest.mark.slow
+
 MAX_BYTES, MAX_EVENTS = 3_000, 20
 SIZES = st.sampled_from([20, 40, 150, 400])
 COUNTS = st.integers(0, 12)

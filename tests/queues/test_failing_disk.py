@@ -134,6 +134,7 @@ def test_a_full_queue_that_cannot_be_read_ends_no_call(
     assert len(plane.events) == 60 - dropped
 
 
+@pytest.mark.slow
 def test_what_a_process_left_waits_for_permission(away: LocalDataPlane, spool: Path) -> None:
     """A segment is another user's for a while: it stays, `flush` says so at once, and own events
     are delivered; once it can be read, so are those in it.
@@ -161,6 +162,7 @@ def test_what_a_process_left_waits_for_permission(away: LocalDataPlane, spool: P
     assert segments(spool) == []
 
 
+@pytest.mark.slow
 def test_another_users_lock_is_tried_again(away: LocalDataPlane, spool: Path) -> None:
     """What can't be taken over is nothing that `flush` waits for; that is told, and counted, once;
     and when it can be, it is.
@@ -183,6 +185,7 @@ def test_another_users_lock_is_tried_again(away: LocalDataPlane, spool: Path) ->
     assert segments(spool) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "when"),
     [("open", takes_over), ("open", reads_a_segment), ("scandir", lambda *_: True)],

@@ -104,6 +104,7 @@ def leave(away: LocalDataPlane, spool: Path, *count: int) -> None:
     away.clear()
 
 
+@pytest.mark.slow
 def test_a_killed_process_loses_nothing(away: LocalDataPlane, spool: Path) -> None:
     """What a call returned from is delivered by the next process, once and in order."""
     leave(away, spool, 100)
@@ -182,6 +183,7 @@ def test_an_exit_with_the_server_away_leaves_events_to_the_next_process(
     assert numbers(away) == list(range(6))
 
 
+@pytest.mark.slow
 def test_segments_are_taken_over_once(away: LocalDataPlane, spool: Path) -> None:
     """Several processes that start at the same time share the work, not the events."""
     leave(away, spool, 50, 50, 50, 50)
