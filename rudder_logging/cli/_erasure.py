@@ -24,8 +24,6 @@ from ._sources import REPLAYED, Source
 
 __all__ = ["Matches", "concerns", "count", "erase", "sweep"]
 
-_EARLIER = ".erasure"  # what ended the names of temporary files
-
 _KEYS = ("userId", "anonymousId", "previousId")
 _NUMBERS = re.compile(rb'"(?:%s|value)":\s*(-?\d+)(?![\d.eE])' % "|".join(_KEYS).encode())
 
@@ -111,7 +109,7 @@ def sweep(directory: str) -> None:
         OSError: The directory does not let us.
     """
     for name in os.listdir(directory):  # noqa: PTH208
-        original = name[1 : -len(_EARLIER)] if name.endswith(_EARLIER) else original_of(name)
+        original = original_of(name)
         parsed = None if original is None else parse_name(original)
         if parsed is None:
             continue

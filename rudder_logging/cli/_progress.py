@@ -112,7 +112,7 @@ class _Contents:
 
     @classmethod
     def kept_in(cls, entry: Mapping[str, Any]) -> _Contents:
-        """Contents as an entry keeps them; one of an earlier version has no tail.
+        """Contents as an entry keeps them.
 
         Raises:
             KeyError, TypeError, ValueError: It is damaged.
@@ -120,8 +120,8 @@ class _Contents:
         return cls(
             head_bytes=int(entry["head_bytes"]),
             head=str(entry["head"]),
-            tail_bytes=int(entry.get("tail_bytes", 0)),
-            tail=str(entry.get("tail", _hash(b""))),
+            tail_bytes=int(entry["tail_bytes"]),
+            tail=str(entry["tail"]),
         )
 
     def is_in(self, source: Source, offset: int) -> bool:

@@ -358,7 +358,7 @@ def test_purge_sweeps_what_a_killed_one_has_left(app: App, spool: Path) -> None:
     """Events do not stay in the temporary file of a purge that was killed."""
     app(PEOPLE)
     (segment,) = segments(spool)
-    left = segment.with_name(f".{segment.name}.erasure")
+    left = segment.with_name(f".{segment.name}.0123456789abcdef.new")
     left.write_text("ada")
     assert run("spool", "purge", "--user-id", "nobody", "--yes", spool).returncode == ExitCode.OK
     assert not left.exists()

@@ -102,7 +102,7 @@ class Note(NamedTuple):
 
     settled: Position
     origin: Origin | None
-    """None: it does not say that, being of an earlier version, or made by who took over."""
+    """None: it does not say that, because whoever took over has made the file."""
 
 
 def read_note(path: str) -> Note:
