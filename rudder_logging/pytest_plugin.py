@@ -29,7 +29,7 @@ _MARKERS = (
 
 
 class Network:
-    """Which events may leave, and what did not: see `sinks.gateway.guard`, which asks and tells."""
+    """Which events may leave, and what did not: see `sinks.guard`, which asks and tells."""
 
     _VARIABLE = "_RUDDER_LOGGING_KEEPS_EVENTS"
 
@@ -112,6 +112,10 @@ network = _shared_network()
 def pytest_configure(config: pytest.Config) -> None:
     """Keep events from now on; make the markers known."""
     network.begin()
+    if "rudder_logging.handler.handler" in sys.modules:
+        from rudder_logging.testing.watch import guard_all  # noqa: PLC0415
+
+        guard_all()
     for line in _MARKERS:
         config.addinivalue_line("markers", line)
 

@@ -20,7 +20,7 @@ from ..delivery.sender import Delivery
 from ..exceptions import RefusedError
 from ..queues import MemoryQueue
 from ..sinks import open_sink
-from ..sinks.base import MESSAGE_OVERHEAD, Failure, Outcome, Sink, Unknown
+from ..sinks.base import MESSAGE_OVERHEAD, Dropped, Failure, Outcome, Sink, Unknown
 from ._common import BadInputError, quiet
 
 __all__ = ["Shipper"]
@@ -156,7 +156,7 @@ class _Noting:
     def send(self, messages: Sequence[bytes], deadline: float | None) -> Outcome:
         """See `Sink.send`."""
         outcome = self._sink.send(messages, deadline)
-        self.fault = str(outcome.error) if isinstance(outcome, Failure) else None
+        self.fault = str(outcome.error) if isinstance(outcome, (Dropped, Failure)) else None
         self.is_unknown = isinstance(outcome, Unknown)
         return outcome
 

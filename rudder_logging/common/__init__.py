@@ -5,6 +5,7 @@
 - `locks.py`: locks for the end of the process
 - `logging_tree.py`: the loggers and handlers that a record meets
 - `private_files.py`: files that are ours alone; `given_files.py`: files that options name
+- `hosts.py`: is a host this machine?
 - `schemes.py`: URL schemes that third parties have registered for sinks
 - `printable.py`: text that steers no terminal; `stderr.py`: lines for when logging is gone
 """

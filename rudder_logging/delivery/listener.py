@@ -110,9 +110,9 @@ class BatchListener(QueueListener):
         return self._ledger.holding
 
     @property
-    def is_kept_back(self) -> bool:
-        """True if, under pytest, its events may not leave at present."""
-        return self._delivery.is_kept_back
+    def delivery(self) -> Delivery:
+        """Whoever delivers for it."""
+        return self._delivery
 
     def stats(self) -> Stats:
         """The counts of the handler whose events it delivers."""

@@ -8,11 +8,12 @@ from collections.abc import Collection, Sequence
 from itertools import groupby, islice
 
 from ..common.clock import monotonic
-from ..exceptions import ConnectionFailedError, KeptBackError, RetriesExhaustedError
+from ..exceptions import ConnectionFailedError, DeliveryError, RetriesExhaustedError
 from ..queues import Batch, EventQueue
 from ..sinks.base import (
     LONGEST_IDLE,
     MESSAGE_OVERHEAD,
+    Dropped,
     Failure,
     Hold,
     Later,
@@ -24,7 +25,6 @@ from ..sinks.base import (
     Trip,
     Unknown,
 )
-from ..sinks.gateway.guard import kept_back
 from .batch_limit import BatchLimit, TimeLimit
 from .ledger import Ledger
 from .reports import Reports
@@ -34,9 +34,6 @@ __all__ = ["Delivery"]
 
 _log = logging.getLogger("rudder_logging")
 
-_UNTIL_ALLOWED = 86_400.0
-"""Seconds until a durable queue looks again, under pytest, whether its events may leave. A flush
-makes it look at once, and so does the end."""
 _FAILURES_BEFORE_LESS = 1  # of what may always be too much
 _FAILURES_BEFORE_BLAME = 3
 _NEIGHBOURS = 15  # that are tried at the most, behind an event that may be to blame
@@ -47,12 +44,12 @@ healthy event in 40,000 is, at the worst; with few others behind it, one in 600 
 requests fail."""
 
 
-_Answer = Stored | Refused | TooLarge
+_Answer = Stored | Refused | TooLarge | Dropped
 
 
 def _refused(outcome: _Answer, events: int) -> Collection[int] | None:
     """Positions of what is refused among so many messages; None: the outcome settles none."""
-    if isinstance(outcome, Stored):
+    if isinstance(outcome, (Stored, Dropped)):
         return ()
     if isinstance(outcome, Refused) and outcome.which is not None:
         return outcome.which
@@ -98,7 +95,8 @@ class Delivery:
         timeout: float,
     ) -> None:
         self._queue = queue
-        self._sink = sink
+        self.sink = sink
+        """It may be exchanged for another between two batches."""
         self._ledger = ledger
         self._reports = reports
         self._policy = policy
@@ -144,9 +142,6 @@ class Delivery:
                 if not self._settle(part, outcome, refused):
                     return False
                 continue
-            if isinstance(outcome.error, KeptBackError):
-                self._keep_back(outcome.error, part, patience)
-                return False
             if len(part) > 1 and _is_suspicious(outcome, failures):
                 parts += reversed(self._halves(part, outcome))
             else:
@@ -172,8 +167,11 @@ class Delivery:
         self, seconds: float, failure: Failure, part: Sequence[bytes], patience: Patience
     ) -> bool:
         """Wait between attempts, and tell of an outage when it has lasted long enough for that."""
+        time_left = patience.time_left()
+        if isinstance(failure, Hold) and time_left is not None and time_left < (failure.after or 0):
+            return False
         untold = self._reports.trouble.until_told(monotonic())
-        if untold < seconds and patience.time_left() is None:
+        if untold < seconds and time_left is None:
             until = monotonic() + untold
             if not patience.pause(untold):
                 return False
@@ -208,30 +206,13 @@ class Delivery:
             parts.append(part[size:])
         return part[:size]
 
-    def _keep_back(self, error: KeptBackError, part: Sequence[bytes], patience: Patience) -> None:
-        """Under pytest: nobody is to wait for what will not leave. A durable queue keeps it."""
-        left = self._ledger.abandon(self._queue, "kept_back")
-        kept_back(error.host, len(left))
-        if left:
-            self._reports.dropped(left, "kept_back")
-            self._reports.failed(error, left)
-        else:
-            self._reports.holds(error, part)
-            if patience.time_left() is None:
-                patience.pause(_UNTIL_ALLOWED)
-
-    @property
-    def is_kept_back(self) -> bool:
-        """True if, under pytest, nothing may leave for its host at present."""
-        return getattr(self._sink, "is_kept_back", False)
-
     def disown(self) -> None:
         """Called in a forked child: nothing of the parent's is sent from here."""
-        self._sink = _Disowned()
+        self.sink = _Disowned()
 
     def close(self) -> None:
         """Let go of connections; the next upload opens new ones."""
-        self._sink.close()
+        self.sink.close()
 
     def _send(self, part: Sequence[bytes], time_left: float | None) -> Outcome:
         if part[0] in self._ahead:
@@ -239,7 +220,7 @@ class Delivery:
         self._ledger.request()
         begun = monotonic()
         try:
-            outcome = self._sink.send(part, None if time_left is None else begun + time_left)
+            outcome = self.sink.send(part, None if time_left is None else begun + time_left)
         finally:
             self._last_at = monotonic()
         for _ in range(1, outcome.requests):
@@ -267,7 +248,9 @@ class Delivery:
             limit.start_small()
 
     def _settle(self, part: Sequence[bytes], outcome: _Answer, refused: Collection[int]) -> bool:
-        """Delivered or refused. False: the queue no longer had all of them."""
+        """Delivered, refused or dropped. False: the queue no longer had all of them."""
+        if isinstance(outcome, Dropped):
+            return self._drop(part, outcome.reason, outcome.error)
         self._reports.well()
         if self._ahead:  # else each message would be hashed for nothing
             self._ahead.difference_update(part)
@@ -376,18 +359,21 @@ class Delivery:
             middle = self._limit.refused([len(message) + MESSAGE_OVERHEAD for message in part])
         return [part[:middle], part[middle:]]
 
+    def _drop(self, part: Sequence[bytes], reason: str, error: DeliveryError) -> bool:
+        self._reports.dropped(part, reason)
+        self._reports.failed(error, part)
+        settled = self._ledger.settle_dropped(self._queue, self._batch, len(part), reason)
+        return settled == len(part)
+
     def _give_up(self, part: Sequence[bytes], failure: Failure) -> bool:
-        reason = "retries_exhausted"
         exhausted = RetriesExhaustedError(f"gave up after {self._policy.max_retries} retries")
         exhausted.__cause__ = error = failure.error
         self._reports.given_up = f"{error}; {failure.cure}"
-        self._reports.dropped(part, reason)
-        self._reports.failed(exhausted, part)
-        settled = self._ledger.settle_dropped(self._queue, self._batch, len(part), reason)
+        settled = self._drop(part, "retries_exhausted", exhausted)
         if not self._queue.depth().events and self._ledger.outage is None:
             self._reports.trouble.end()
         self._reports.drop_line()
-        return settled == len(part)
+        return settled
 
     def _wait_for(
         self, failure: Failure, attempt: int, part: Sequence[bytes], remaining: float
@@ -403,7 +389,8 @@ class Delivery:
         fraction = 0.0 if remaining else random.random()  # noqa: S311 - jitter, not a secret
         self._tell(failure, part)
         if isinstance(failure, Hold):
-            return remaining or self._policy.probe_delay(attempt, fraction)
+            wait = remaining or self._policy.probe_delay(attempt, fraction)
+            return max(wait, failure.after or 0.0)
         after = failure.after if isinstance(failure, Later) else None
         delay = self._policy.delay(attempt, fraction, after)
         if delay is None:

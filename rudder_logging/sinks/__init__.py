@@ -3,7 +3,7 @@
 In comes a batch of messages; out it goes over the network, and back comes an outcome. Waiting and
 trying again are delivery's business.
 
-- `opening.py`: from a handler's options to a sink
+- `opening.py`: from a handler's options to a sink; `guard.py`: one for tests before it
 - `base.py`: the protocol of all sinks, and the outcomes
 - `gateway/`: RudderStack's gateway, over HTTP
 """
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from .base import (
     MESSAGE_OVERHEAD,
+    Dropped,
     Forkable,
     Hold,
     Later,
@@ -28,6 +29,7 @@ from .opening import open_sink, register
 
 __all__ = [
     "MESSAGE_OVERHEAD",
+    "Dropped",
     "Forkable",
     "Hold",
     "Later",

@@ -16,6 +16,7 @@ from ..exceptions import DeliveryError, HeldError, OutcomeUnknownError, RefusedE
 __all__ = [
     "LONGEST_IDLE",
     "MESSAGE_OVERHEAD",
+    "Dropped",
     "Failure",
     "Forkable",
     "Hold",
@@ -108,6 +109,15 @@ class TooLarge(_Refusal):
 
 
 @dataclass(frozen=True)
+class Dropped(_Outcome):
+    """The messages are not to be delivered. They are counted as dropped, for a reason."""
+
+    reason: str
+    error: DeliveryError
+    """For `on_error`."""
+
+
+@dataclass(frozen=True)
 class Failure(_Outcome):
     """No message is known to be stored, and none is refused."""
 
@@ -143,6 +153,9 @@ class Later(Failure):
 class Hold(Failure):
     """A configuration fault. Everything is kept, and tried again slowly until it is mended."""
 
+    after: float | None = field(default=None, kw_only=True)
+    """Seconds for which another attempt is of no use. Nobody waits for it who has less time."""
+
     @property
     def error(self) -> DeliveryError:
         """The error that `on_error` receives."""
@@ -156,7 +169,7 @@ class Unknown(Failure):
     _kind: ClassVar[type[DeliveryError]] = OutcomeUnknownError
 
 
-Outcome = Stored | Refused | TooLarge | Later | Hold | Unknown
+Outcome = Stored | Refused | TooLarge | Dropped | Later | Hold | Unknown
 
 
 class Sink(Protocol):

@@ -9,6 +9,7 @@ from ..config import Config
 from ..config.parsers import lacking_in_sink
 from ..exceptions import ConfigError
 from .base import Sink
+from .guard import guarded
 
 __all__ = ["open_sink", "register"]
 
@@ -29,11 +30,15 @@ def register(scheme: str, make: Callable[[Config], Sink]) -> None:
 
 
 def open_sink(config: Config) -> Sink:
-    """Make the sink that the options name.
+    """Make the sink that the options name; under pytest it is guarded.
 
     Raises:
         ConfigError: A maker that was registered makes no sink.
     """
+    return guarded(_made(config), config)
+
+
+def _made(config: Config) -> Sink:
     if config.sink is not None:
         own: Sink = config.sink
         return own

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 from ..common.clock import monotonic
+from ..common.hosts import is_loopback
 from ..delivery.ledger import Stats
 from ..exceptions import KEPT_BACK
 from ..handler.admission import Admission
@@ -16,7 +17,7 @@ from ..handler.dispatch import want_records
 from ..handler.handler import RudderHandler
 from ..handler.stdlib import complaint
 from ..process import lifecycle
-from ..sinks.gateway.guard import is_loopback
+from ..sinks.guard import KeepingSink, guarded
 from .layers import Layer, lay, lift
 from .matching import listed
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from ..dataplane import LocalDataPlane
     from ..delivery.listener import BatchListener
 
-__all__ = ["Watch", "settle", "told"]
+__all__ = ["Watch", "guard_all", "settle", "told"]
 
 Method = Callable[[RudderHandler, logging.LogRecord], None]
 
@@ -144,6 +145,14 @@ def _settles(handler: RudderHandler) -> bool:
     return True
 
 
+def guard_all() -> None:
+    """Guard the sinks of handlers that were made before pytest ran."""
+    for handler in lifecycle.forkables():
+        if isinstance(handler, RudderHandler) and not handler._is_unused():  # noqa: SLF001
+            delivery = handler._pipeline.listener.delivery  # noqa: SLF001
+            delivery.sink = guarded(delivery.sink, handler.config)
+
+
 def settle(*, for_good: bool = False) -> None:
     """Have what waits for other hosts kept back, of handlers that are forgotten too.
 
@@ -175,7 +184,8 @@ def _waiting() -> list[BatchListener]:
     found = []
     for listener in cast("list[BatchListener]", lifecycle.listeners()):
         with contextlib.suppress(Exception):  # a queue object of the app's may raise anything
-            if listener.queue.depth().events and listener.is_kept_back:
+            sink = listener.delivery.sink
+            if listener.queue.depth().events and isinstance(sink, KeepingSink) and sink.refusal():
                 found.append(listener)
     return found
 

@@ -14,9 +14,11 @@ import pytest
 
 from rudder_logging import KeptBackError, RudderHandler
 from rudder_logging.dataplane import LocalDataPlane
-from rudder_logging.sinks.gateway import guard
+from rudder_logging.sinks import guard
+from rudder_logging.testing.watch import guard_all
 
 from ..conftest import MakeHandler, Wire
+from .one_file import FileSink
 
 pytestmark = pytest.mark.slow
 
@@ -116,6 +118,41 @@ assert handler.stats().dropped == {{}}
     subprocess.run([sys.executable, "-c", code], check=True, timeout=50)
     spooled = [path.read_bytes() for path in (tmp_path / "spool").rglob("*") if path.is_file()]
     assert any(b'"event":"X"' in text for text in spooled)
+
+
+@pytest.mark.filterwarnings("ignore::rudder_logging.KeptBackWarning")
+@pytest.mark.parametrize(("url", "kept"), [("kafka://broker", 1), ("kafka://localhost", 0)])
+def test_sink_of_the_apps_is_kept_if_it_names_its_servers(
+    tmp_path: Path, url: str, kept: int
+) -> None:
+    """By `urls`. Of others nobody knows the way: they are left alone."""
+
+    class TopicSink(FileSink):
+        def urls(self) -> list[str]:
+            return [url]
+
+    for sink, number in (TopicSink(tmp_path / "a"), kept), (FileSink(tmp_path / "b"), 0):
+        handler = RudderHandler(sink=sink)
+        handler.accept({"user_id": "1"}, "X", 0)
+        assert handler.flush(10)
+        assert handler.stats().dropped.get("kept_back", 0) == number
+        handler.close()
+
+
+def test_handler_that_was_made_before_pytest_is_guarded(
+    plane: LocalDataPlane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The plugin puts its sink in, as where a command configures the app and then runs pytest."""
+    with monkeypatch.context() as patch:
+        patch.setattr(guard, "_PLUGINS", ())
+        patch.delenv("_RUDDER_LOGGING_KEEPS_EVENTS")
+        handler = RudderHandler("key", plane.url)
+    delivery = handler._pipeline.listener.delivery
+    assert not isinstance(delivery.sink, guard.KeepingSink)
+    guard_all()
+    assert isinstance(delivery.sink, guard.KeepingSink)
+    guard_all()
+    assert not isinstance(delivery.sink.sink, guard.KeepingSink)
 
 
 def test_error_survives_a_pickle() -> None:

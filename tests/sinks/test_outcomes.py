@@ -12,6 +12,7 @@ import pytest
 from rudder_logging import Config, ConfigError, HeldError, OutcomeUnknownError, RudderHandler
 from rudder_logging.common import schemes
 from rudder_logging.sinks import (
+    Dropped,
     Hold,
     Later,
     Outcome,
@@ -158,6 +159,16 @@ def test_hold_keeps_everything(open_: Open, wire: Wire) -> None:
     assert str(errors[0]) == "no topic is named events; make it"
 
 
+def test_hold_for_longer_than_somebody_waits_is_not_waited_for(open_: Open, wire: Wire) -> None:
+    """A call that delivers itself, or the end of the process, comes back at once."""
+    sink = Script(*[Hold("closed", "wait until tomorrow", after=1_000.0)] * 9)
+    handler = open_(sink, sync_mode=True)
+    log(handler, wire, 1)
+    assert sink.sent == [[0]]
+    assert handler.stats().pending == 1
+    sink.outcomes.clear()
+
+
 def test_unknown_is_sent_again_in_smaller_uploads(open_: Open, wire: Wire) -> None:
     """As after a lost answer of the gateway's; without a trip, delivery measures by itself."""
     sink = Script(Unknown("the connection was cut"))
@@ -184,6 +195,19 @@ def test_sink_that_raises_loses_nothing(
     assert handler.stats().delivered == 2
     assert "delivery failed with KeyError" in caplog.text
     assert "secret" not in caplog.text
+
+
+def test_dropped_ones_are_counted_by_their_reason(open_: Open, wire: Wire) -> None:
+    """A sink may have no use for messages: they are no failure, and nobody waits for them."""
+    errors: list[Exception] = []
+    fault = HeldError("not from here")
+    handler = open_(
+        Script(Dropped("unwanted", fault)), on_error=lambda error, events: errors.append(error)
+    )
+    log(handler, wire, 3)
+    assert handler.flush()
+    assert handler.stats().dropped == {"unwanted": 3}
+    assert errors == [fault]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="POSIX only")
@@ -238,17 +262,17 @@ def test_registered_scheme_makes_sinks(wire: Wire) -> None:
         return sink
 
     with pytest.raises(ConfigError, match="data_plane_url must look like https"):
-        RudderHandler("key", "topic://broker/events")
+        RudderHandler("key", "topic://localhost/events")
     register("topic", make)
-    handler = RudderHandler("key", "topic://broker/events")
+    handler = RudderHandler("key", "topic://localhost/events")
     log(handler, wire, 2)
     assert handler.flush()
     handler.close()
-    assert made == ["topic://broker/events"]
+    assert made == ["topic://localhost/events"]
     assert sink.sent == [[0, 1]]
     register("topic", lambda config: object())  # type: ignore[arg-type, return-value]
     with pytest.raises(ConfigError, match="lacks send, close, max_bytes"):
-        RudderHandler("key", "topic://broker/events")
+        RudderHandler("key", "topic://localhost/events")
 
 
 @pytest.mark.parametrize("scheme", ["http", "https", "HTTP", "", "a b"])

@@ -6,7 +6,6 @@ coming, becomes an outcome.
 - `sink.py`: the gateway's sink: from messages to an outcome
 - `body.py`: the body of an upload
 - `transport.py`: one upload over a kept-alive connection
-- `guard.py`: no upload to another host from an app's tests
 - `compression.py`: the body, compressed
 - `network_errors.py`: the meaning of a failure of the network
 - `outcomes.py`: the meaning of an answer

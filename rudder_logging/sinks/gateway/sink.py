@@ -70,10 +70,9 @@ class GatewaySink:
         """See `Sink.close`."""
         self._transport.close()
 
-    @property
-    def is_kept_back(self) -> bool:
-        """True if, under pytest, nothing may leave for its host at present."""
-        return self._transport.is_kept_back()
+    def urls(self) -> list[str]:
+        """The URLs of all servers that it connects to: the gateway's, and a proxy's."""
+        return self._transport.urls()
 
     def _examine(
         self, messages: Sequence[bytes], refusal: Refused, deadline: float | None

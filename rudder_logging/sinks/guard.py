@@ -1,0 +1,132 @@
+"""Under pytest, no event leaves for another host: a sink before the sink keeps it.
+
+The plugin can't import this package, which would cost every run that does not use it. So it is
+looked up here, by the names under which it may be loaded. Processes that tests start do not load
+it: they inherit a variable of the environment from the one that does.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Protocol, cast, runtime_checkable
+from urllib.parse import urlsplit
+
+from ..common.hosts import is_loopback
+from ..config import Config
+from ..exceptions import KeptBackError
+from ..queues.memory import MemoryQueue
+from ..queues.urls import MEMORY
+from .base import Dropped, Hold, Outcome, Sink
+
+__all__ = ["KeepingSink", "check_url", "guarded", "kept_back"]
+
+_log = logging.getLogger("rudder_logging")
+_VARIABLE = "_RUDDER_LOGGING_KEEPS_EVENTS"
+_UNTIL_ALLOWED = 86_400.0  # seconds; a flush tries at once, and so does the end
+_PLUGINS = ("_rudder_logging_pytest", "rudder_logging.pytest_plugin")
+
+
+class _Network(Protocol):
+    """The plugin's knowledge of the network."""
+
+    keeps_events: bool | None
+    """True if the test at hand is not marked; None: pytest does not run in this process."""
+
+    def keep(self, host: str, events: int) -> None:
+        """Told of each request that was not made, and how many events are dropped by that."""
+        ...
+
+
+def _network() -> _Network | None:
+    for name in _PLUGINS:
+        network = getattr(sys.modules.get(name), "network", None)
+        if network is not None:
+            return cast("_Network", network)
+    return None
+
+
+def _keeps_events() -> bool:
+    network = _network()
+    if network is not None and network.keeps_events is not None:
+        return network.keeps_events
+    return bool(os.environ.get(_VARIABLE))
+
+
+def check_url(url: str) -> None:
+    """Raises: KeptBackError: Under pytest, which keeps requests from that URL's host."""
+    if _keeps_events():
+        host = urlsplit(url).hostname or ""
+        if not is_loopback(host):
+            raise KeptBackError(host or "a host without a name")
+
+
+def kept_back(host: str, events: int) -> None:
+    """Have the plugin tell of it; in a process that a test started, there is but a line."""
+    network = _network()
+    if network is not None and network.keeps_events is not None:
+        network.keep(host, events)
+    elif events:
+        _log.warning("%s", KeptBackError(host))
+
+
+@runtime_checkable
+class _Reaching(Protocol):
+    def urls(self) -> Sequence[str]:
+        """The URLs of all servers that a sink connects to."""
+        ...
+
+
+def guarded(sink: Sink, config: Config) -> Sink:
+    """The sink, or where pytest runs one before it.
+
+    A sink of the app's that has no `urls` is left alone: nobody knows its way.
+    """
+    if isinstance(sink, KeepingSink) or (_network() is None and not os.environ.get(_VARIABLE)):
+        return sink
+    if isinstance(sink, _Reaching):
+        return KeepingSink(sink, sink.urls, config)
+    if config.sink is not None:
+        return sink
+    return KeepingSink(sink, lambda: [config.data_plane_url], config)
+
+
+class KeepingSink:
+    """Sends by another sink, unless the test at hand may not reach its servers.
+
+    What a queue in memory has is dropped at once: nobody is to wait for it. A durable queue keeps
+    its events, and tries again when somebody flushes.
+    """
+
+    def __init__(self, sink: Sink, urls: Callable[[], Sequence[str]], config: Config) -> None:
+        self.sink = sink
+        self.max_bytes = sink.max_bytes
+        self._urls = urls
+        queue = config.queue
+        self._drops = isinstance(queue, MemoryQueue) or queue == MEMORY
+
+    def send(self, messages: Sequence[bytes], deadline: float | None) -> Outcome:
+        """See `Sink.send`."""
+        error = self.refusal()
+        if error is None:
+            return self.sink.send(messages, deadline)
+        if self._drops:
+            kept_back(error.host, len(messages))
+            return Dropped("kept_back", error)
+        kept_back(error.host, 0)
+        return Hold(str(error), cause=error, after=_UNTIL_ALLOWED)
+
+    def refusal(self) -> KeptBackError | None:
+        """Why nothing may leave at present; None: it may."""
+        try:
+            for url in self._urls() if _keeps_events() else ():
+                check_url(url)
+        except KeptBackError as error:
+            return error
+        return None
+
+    def close(self) -> None:
+        """See `Sink.close`."""
+        self.sink.close()
