@@ -27,6 +27,8 @@ from rudder_logging.queues.waiting import Settled
 
 from .conftest import MakeHandler, Wire
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def eager_gc() -> Iterator[None]:

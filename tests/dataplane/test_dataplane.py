@@ -512,6 +512,7 @@ def test_depth(plane: LocalDataPlane, levels: int, pair: str) -> None:
     assert ask(plane, body[:-1]).text == "invalid json\n"
 
 
+@pytest.mark.slow
 def test_depth_has_an_end(plane: LocalDataPlane) -> None:
     """Else a body of nothing but brackets would keep all others waiting for a minute."""
     body = '{"batch":[{"userId":"u","p":' + "[" * 200_001 + "]" * 200_001 + "}]}"

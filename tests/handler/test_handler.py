@@ -41,6 +41,7 @@ OWN_FIELDS: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.slow
 def test_ten_thousand_events_among_ordinary_records_arrive_once_each_in_order(
     make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane
 ) -> None:

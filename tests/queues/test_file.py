@@ -115,6 +115,7 @@ def test_a_killed_process_loses_nothing(away: LocalDataPlane, spool: Path) -> No
     assert [path for path in spool.rglob("*") if path.is_file()] == []
 
 
+@pytest.mark.slow
 def test_a_line_is_the_message_as_it_will_be_sent(away: LocalDataPlane, spool: Path) -> None:
     """`cat` and `jq` read the spool; only `sentAt` comes at the attempt."""
     leave(away, spool, 3)
@@ -139,6 +140,7 @@ def test_only_the_owner_can_read_it_and_names_give_nothing_away(
     assert "127.0.0.1" not in names
 
 
+@pytest.mark.slow
 def test_a_handler_delivers_what_was_left_before_its_first_event(
     away: LocalDataPlane, spool: Path, make_handler: MakeHandler
 ) -> None:
@@ -152,6 +154,7 @@ def test_a_handler_delivers_what_was_left_before_its_first_event(
     assert stats.balanced
 
 
+@pytest.mark.slow
 def test_what_was_delivered_is_not_sent_again(plane: LocalDataPlane, spool: Path) -> None:
     """Progress is kept beside the segment: a kill right after an answer makes no duplicate."""
     script = "log(*range(10))\nassert handler.flush()\nlog(*range(10, 12))\ndie()"
@@ -173,6 +176,7 @@ def test_progress_within_a_segment(spool: Path) -> None:
     queue.after_fork()
 
 
+@pytest.mark.slow
 def test_an_exit_with_the_server_away_leaves_events_to_the_next_process(
     away: LocalDataPlane, spool: Path
 ) -> None:
@@ -193,6 +197,7 @@ def test_segments_are_taken_over_once(away: LocalDataPlane, spool: Path) -> None
     assert sorted(numbers(away)) == [*range(200), *range(1_000, 1_004)]
 
 
+@pytest.mark.slow
 def test_a_living_process_keeps_its_own(away: LocalDataPlane, spool: Path) -> None:
     """Another process of the same source takes nothing from one that runs."""
     script = """
@@ -212,6 +217,7 @@ def test_a_living_process_keeps_its_own(away: LocalDataPlane, spool: Path) -> No
     assert sorted(numbers(away)) == [0, 1, 2, 3, 4, 10]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 def test_a_forked_child_has_segments_of_its_own(away: LocalDataPlane, spool: Path) -> None:
     """The parent's backlog stays the parent's, even if the child outlives it."""
@@ -237,6 +243,7 @@ def test_a_forked_child_has_segments_of_its_own(away: LocalDataPlane, spool: Pat
     assert sorted(numbers(away)) == [*range(5), *range(10, 15)]
 
 
+@pytest.mark.slow
 def test_a_forked_child_lets_go_of_a_forgotten_handlers_segments(
     away: LocalDataPlane, spool: Path
 ) -> None:
@@ -266,6 +273,7 @@ def test_a_forked_child_lets_go_of_a_forgotten_handlers_segments(
         os.kill(int(child), signal.SIGKILL)
 
 
+@pytest.mark.slow
 def test_a_forked_childs_exit_delivers_its_own(plane: LocalDataPlane, spool: Path) -> None:
     """Nothing of the parent's is sent twice, whoever ends first."""
     script = """
@@ -283,6 +291,7 @@ def test_a_forked_childs_exit_delivers_its_own(plane: LocalDataPlane, spool: Pat
     assert sorted(numbers(plane)) == [*range(8), *range(10, 15)]
 
 
+@pytest.mark.slow
 def test_torn_and_damaged_lines(
     away: LocalDataPlane, spool: Path, make_handler: MakeHandler, tmp_path: Path
 ) -> None:
@@ -313,6 +322,7 @@ def test_torn_and_damaged_lines(
     assert segments(spool) == []
 
 
+@pytest.mark.slow
 def test_a_line_without_end_that_is_whole_is_delivered(away: LocalDataPlane, spool: Path) -> None:
     """Killed between the last byte and the line's end: it is an event."""
     leave(away, spool, 2)
@@ -322,6 +332,7 @@ def test_a_line_without_end_that_is_whole_is_delivered(away: LocalDataPlane, spo
     assert numbers(away) == [0, 1]
 
 
+@pytest.mark.slow
 def test_sources_do_not_mix(away: LocalDataPlane, spool: Path) -> None:
     """Handlers for other write keys or data planes may share the directory."""
     leave(away, spool, 3)
@@ -896,6 +907,7 @@ FULL_DISK = """
     """
 
 
+@pytest.mark.slow
 def test_a_full_disk_tears_no_line(away: LocalDataPlane, spool: Path) -> None:
     """A line of which only a part fits is taken back; nothing is lost or doubled."""
     code, _out, err = run(away, spool, FULL_DISK)
@@ -908,6 +920,7 @@ def test_a_full_disk_tears_no_line(away: LocalDataPlane, spool: Path) -> None:
     assert numbers(away) == list(range(11))
 
 
+@pytest.mark.slow
 def test_memory_and_start_do_not_grow_with_the_backlog(away: LocalDataPlane, spool: Path) -> None:
     """Of a long backlog, no more is read than one upload takes."""
     leave(away, spool, 1)
