@@ -11,7 +11,7 @@ from ..config import OPTIONS, Config
 from ..exceptions import ConfigError
 from ..handler.handler import RudderHandler
 from ..handler.settings import settings
-from ..process import lifecycle
+from ..process import forks
 from . import _doctor_disk, _doctor_network
 from ._doctor_celery import of_celery
 from ._doctor_findings import Finding, Severity, a_warning
@@ -260,7 +260,7 @@ def _everywhere() -> list[Reached]:
 
 
 def _of_process() -> Iterator[Finding]:
-    if not lifecycle.threads_run():
+    if not forks.threads_run():
         yield a_warning(
             "uwsgi-without-threads",
             "this process",

@@ -18,6 +18,7 @@ from typing import Any
 from ..common.clock import monotonic
 from ..common.locks import EndingLock
 from ..common.stderr import tell_undelivered
+from ..process import ending
 from ..queues import Batch, EventQueue
 from ..sinks.base import MESSAGE_OVERHEAD
 from .ledger import Ledger, Stats
@@ -261,18 +262,18 @@ class BatchListener(QueueListener):
         """
         if self.is_deliverer():
             return  # an event logged by a callback: the loop further up delivers or counts it
-        if not (self.retired or sys.is_finalizing()):  # else there is no thread to wait for
+        if not (self.retired or ending.threads_are_ended()):  # else there is no thread to wait for
             self.stop(max(0.0, deadline - monotonic()))
         # Once the interpreter takes modules apart, nothing can be imported, and requests fails at
         # its first import inside a function: after the server has stored the events.
-        if self.queue.depth().events and sys.meta_path is not None:
+        if self.queue.depth().events and ending.can_import():
             self.drain(deadline)
         self._abandoned = True
         self.wake()
         left = self._ledger.abandon(self.queue, "shutdown")
         if left:
             self._reports.shutdown(left, self._ledger.holding, tell)
-        if not sys.is_finalizing():  # a handler's lock may be held by a thread that was ended
+        if not ending.threads_are_ended():  # else one of them may hold a handler's lock
             self._reports.final_lines()
 
     def release(self) -> None:

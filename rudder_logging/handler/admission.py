@@ -16,7 +16,7 @@ from ..common.locks import OrphanedError
 from ..events.records import RECORD_IDS
 from ..events.table import DOCUMENTED_EVENT_BYTES, check_size
 from ..exceptions import QueueFullError
-from ..process import lifecycle
+from ..process import ending, exits
 from .before_send import before_send, edited_line
 from .stdlib import OTHER_LOGGERS, is_feedback
 
@@ -122,7 +122,7 @@ class Admission(logging.Handler):
             pipeline.reports.tell_dropped([message], "queue_full")
             waiting = 0
         listener = pipeline.listener
-        if listener.retired or pipeline.is_synchronous or lifecycle.ending_since is not None:
+        if listener.retired or pipeline.is_synchronous or ending.since is not None:
             self._see_to_delivery(pipeline)
         elif waiting >= listener.wake_at:
             listener.wake()
@@ -200,7 +200,7 @@ class Admission(logging.Handler):
 
     def _see_to_delivery(self, pipeline: Pipeline) -> None:
         """Start a thread that delivers; where none can be relied on, deliver in this one."""
-        if lifecycle.ending_since is not None:
+        if ending.since is not None:
             few = pipeline.queue.depth().waiting < self.config.max_queue_size // 2
             if not (pipeline.listener.awaits_close and few):
                 pipeline.finish()
@@ -208,6 +208,6 @@ class Admission(logging.Handler):
             pipeline.listener.drain(pipeline.deadline(self.config.timeout))
         else:
             # No wake-up: a thread that starts looks at the queue by itself.
-            lifecycle.finish_with_worker()
+            exits.finish_with_worker()
             # If that fails, the next event or the exit tries again.
             pipeline.listener.ensure_running()

@@ -24,7 +24,7 @@ from ..delivery.ledger import Ledger, Stats
 from ..events.formatter import Defaults, RudderFormatter
 from ..events.records import FormattedNameError
 from ..events.table import DOCUMENTED_EVENT_BYTES
-from ..process import lifecycle
+from ..process import ending, exits, forks, members
 from .admission import Admission
 from .files import check_files
 from .stdlib import (
@@ -123,12 +123,12 @@ class RudderHandler(Admission):
         self._last: weakref.ref[logging.LogRecord] | None = None
         tell_of_setup(
             debug=self.config.debug,
-            without_threads=not self.config.sync_mode and not lifecycle.threads_run(),
+            without_threads=not self.config.sync_mode and not forks.threads_run(),
             without_sigterm=self.config.drain_on_sigterm and not is_main_thread(),
             in_clear_to=self.config.data_plane_url if self.config.is_in_clear else None,
         )
         self._close_by = math.inf
-        lifecycle.add_forkable(self)
+        forks.add_forkable(self)
         queue = self._pipeline.queue
         queue.recover()
         if queue.depth().events and not self._pipeline.is_synchronous:
@@ -268,7 +268,7 @@ class RudderHandler(Admission):
         if queue.wait_until_settled(mark, 0):
             return True
         if self._pipeline.delivers_itself or not self._listener.ensure_running():
-            with lifecycle.keeping_the_process():
+            with ending.keeping_the_process():
                 self._listener.drain(self._pipeline.deadline(timeout))
             return queue.wait_until_settled(mark, 0)
         self._listener.hurry()
@@ -288,7 +288,7 @@ class RudderHandler(Admission):
     def _close(self) -> None:
         seconds = min(self.config.shutdown_timeout, max(0.0, self._close_by - monotonic()))
         patience = self._patience(seconds)
-        if lifecycle.ending_since is not None:
+        if ending.since is not None:
             self._listener.awaits_close = False
             self._pipeline.finish()
             if self._listener.retired:
@@ -350,7 +350,7 @@ class RudderHandler(Admission):
 
     def _wind_up_when_forgotten(self) -> None:
         """Have what is queued delivered even if the handler is forgotten."""
-        self._finalizer = weakref.finalize(self, lifecycle.wind_up, self._pipeline.listener)
+        self._finalizer = weakref.finalize(self, exits.wind_up, self._pipeline.listener)
         self._finalizer.atexit = False
 
     def stats(self) -> Stats:
@@ -401,7 +401,7 @@ class RudderHandler(Admission):
 
 def _all_handlers() -> list[RudderHandler]:
     """All RudderHandlers of this process, wherever they are in use."""
-    return [one for one in lifecycle.forkables() if isinstance(one, RudderHandler)]
+    return [one for one in members.forkables() if isinstance(one, RudderHandler)]
 
 
 def flush_all(timeout: float | None = None) -> list[RudderHandler]:

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol, cast
 
-from ..common.clock import monotonic
 from ..common.locks import EndingLock
 from ..config import Config
 from ..delivery.ledger import Ledger
@@ -17,7 +16,7 @@ from ..delivery.reports import Reports
 from ..delivery.retry import RetryPolicy
 from ..delivery.sender import Delivery
 from ..exceptions import ConfigError
-from ..process import lifecycle
+from ..process import ending, forks, members, signals
 from ..queues import EventQueue, open_queue
 from ..queues.shared import SharedQueue
 from ..queues.waiting import Kept
@@ -78,7 +77,7 @@ class Pipeline:
         if config.overflow == "drop_old" and not queue.evicts:
             raise ConfigError("overflow can't be drop_old: the queue's buffer has no evict()")
         if isinstance(config.queue, str):
-            lifecycle.add_forkable(queue)  # it may outlive the handler, and hold locks of files
+            forks.add_forkable(queue)  # it may outlive the handler, and hold locks of files
         ledger = Ledger()
         reports = Reports(
             ledger,
@@ -105,16 +104,16 @@ class Pipeline:
             max_queue_size=config.max_queue_size,
             shutdown_timeout=config.shutdown_timeout,
         )
-        lifecycle.add_listener(listener)
+        members.add_listener(listener)
         if config.drain_on_sigterm:
-            lifecycle.drain_on_sigterm()  # again in a forked child: its server has handlers anew
-        is_synchronous = config.sync_mode or not lifecycle.thread_delivers()
+            signals.drain_on_sigterm()  # again in a forked child: its server has handlers anew
+        is_synchronous = config.sync_mode or not forks.thread_delivers()
         return cls(config, make_sink, queue, ledger, reports, listener, is_synchronous)
 
     @property
     def delivers_itself(self) -> bool:
         """True if events leave from the thread that logs them."""
-        return self.is_synchronous or lifecycle.ending_since is not None
+        return self.is_synchronous or ending.since is not None
 
     @property
     def has_queue_of_the_app(self) -> bool:
@@ -122,18 +121,12 @@ class Pipeline:
         return isinstance(self.queue, SharedQueue) or not isinstance(self.config.queue, str)
 
     def deadline(self, timeout: float) -> float:
-        """When so many seconds from now will have passed.
-
-        At the end of the process, all that is waited for shares `shutdown_timeout`. What the app
-        does meanwhile takes none of it.
-        """
-        if lifecycle.ending_since is not None:
-            timeout = min(timeout, max(0.0, self.config.shutdown_timeout - lifecycle.seconds_kept))
-        return monotonic() + timeout
+        """When so many seconds from now will have passed; sooner at the end of the process."""
+        return ending.deadline(timeout, self.config.shutdown_timeout)
 
     def finish(self) -> None:
         """At the end of the process: deliver what waits, or count it."""
-        with lifecycle.keeping_the_process():
+        with ending.keeping_the_process():
             self.listener.finish(self.deadline(self.config.shutdown_timeout))
 
     is_renewal: ClassVar[bool] = False

@@ -9,7 +9,7 @@ from typing import Any
 from ..common.locks import EndingLock
 from ..config import canonical_name, parse_option
 from ..exceptions import ConfigError
-from ..process.lifecycle import add_forkable
+from ..process.forks import add_forkable
 from .handler import RudderHandler
 
 __all__ = ["Settings", "settings"]

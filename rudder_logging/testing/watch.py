@@ -16,7 +16,7 @@ from ..handler.admission import Admission
 from ..handler.dispatch import want_records
 from ..handler.handler import RudderHandler
 from ..handler.stdlib import complaint
-from ..process import lifecycle
+from ..process import members
 from ..sinks.guard import KeepingSink, guarded
 from .layers import Layer, lay, lift
 from .matching import listed
@@ -147,7 +147,7 @@ def _settles(handler: RudderHandler) -> bool:
 
 def guard_all() -> None:
     """Guard the sinks of handlers that were made before pytest ran."""
-    for handler in lifecycle.forkables():
+    for handler in members.forkables():
         if isinstance(handler, RudderHandler) and not handler._is_unused():  # noqa: SLF001
             delivery = handler._pipeline.listener.delivery  # noqa: SLF001
             delivery.sink = guarded(delivery.sink, handler.config)
@@ -182,7 +182,7 @@ def settle(*, for_good: bool = False) -> None:
 def _waiting() -> list[BatchListener]:
     """Listeners with events that may not leave at present."""
     found = []
-    for listener in cast("list[BatchListener]", lifecycle.listeners()):
+    for listener in cast("list[BatchListener]", members.listeners()):
         with contextlib.suppress(Exception):  # a queue object of the app's may raise anything
             sink = listener.delivery.sink
             if listener.queue.depth().events and isinstance(sink, KeepingSink) and sink.refusal():

@@ -285,8 +285,8 @@ def exit_hook_when_time_is_over(stage: Stage) -> None:
     hook = """
 import atexit, time
 def late():
-    from rudder_logging.process import lifecycle
-    while time.monotonic() < lifecycle.ending_since + 1.5:
+    from rudder_logging.process import ending
+    while time.monotonic() < ending.since + 1.5:
         time.sleep(0.01)
     log(range(10, 13))
 atexit.register(late)

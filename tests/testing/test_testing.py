@@ -33,7 +33,7 @@ from rudder_logging import (
     bind,
 )
 from rudder_logging.dataplane import LocalDataPlane
-from rudder_logging.process import lifecycle
+from rudder_logging.process import ending
 from rudder_logging.testing import CapturedEvents, Events, capture_events, diversion
 from rudder_logging.testing.recorder import Recorder
 from rudder_logging.testing.watch import Watch
@@ -208,7 +208,7 @@ def test_events_at_the_end_of_the_process_are_recorded(
 ) -> None:
     """When no thread can be relied on any more, none is needed."""
     logger = wire(make_handler())
-    monkeypatch.setattr(lifecycle, "ending_since", 0.0)
+    monkeypatch.setattr(ending, "since", 0.0)
     with capture_events() as events:
         event(logger)
     assert len(events) == 1

@@ -8,7 +8,7 @@ import types
 import pytest
 
 from rudder_logging.dataplane import LocalDataPlane
-from rudder_logging.process import lifecycle
+from rudder_logging.process import exits, forks
 
 from ..conftest import MakeHandler, Wire
 
@@ -21,7 +21,7 @@ def uwsgi(monkeypatch: pytest.MonkeyPatch) -> types.SimpleNamespace:
     )
     monkeypatch.setitem(sys.modules, "uwsgi", module)
     monkeypatch.setitem(sys.modules, "uwsgidecorators", None)
-    monkeypatch.setattr(lifecycle, "_watches_uwsgi", False)
+    monkeypatch.setattr(forks, "_watches_uwsgi", False)
     return module
 
 
@@ -76,7 +76,7 @@ def test_a_module_that_is_called_celery_signals_harms_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Who knows what goes by that name."""
-    monkeypatch.setattr(lifecycle, "_finalized_in", None)
+    monkeypatch.setattr(exits, "_finalized_in", None)
     monkeypatch.setitem(sys.modules, "celery.signals", types.SimpleNamespace())
     handler = make_handler()
     wire(handler).info("e", extra={"rudder": {"user_id": "u"}})
