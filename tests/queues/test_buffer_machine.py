@@ -125,6 +125,13 @@ class MemoryMachine(RuleBasedStateMachine):
         del self.left[place : place + len(evicted)]
         assert self.has_room(size) is not False
 
+    @rule(size=SIZES, times=COUNTS)
+    def put_by_force(self, size: int, times: int) -> None:
+        """Each one displaces others, as `overflow="drop_old"` has it."""
+        for _ in range(times):
+            self.evict(size)
+            self.put(size, 1)
+
     @rule()
     def close(self) -> None:
         """Nothing is lost by it."""
@@ -140,9 +147,11 @@ class MemoryMachine(RuleBasedStateMachine):
     def flushes_end_when_all_before_them_is_gone(self) -> None:
         """Neither sooner nor later."""
         left = set(self.left)
-        for mark, before in self.marks.items():
+        for mark, before in list(self.marks.items()):
             gone = not (before & left or self.adopted & left)
             assert self.queue.wait_until_settled(mark, 0) == gone
+            if gone:
+                del self.marks[mark]
 
     @invariant()
     def depth_is_that_of_the_list(self) -> None:
