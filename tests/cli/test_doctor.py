@@ -47,6 +47,13 @@ def doctor(*words: str, at: Path, stdin: bytes = b"", **environment: str) -> tup
     return done.returncode, out, err
 
 
+def findings(*words: str, at: Path) -> tuple[int, dict[str, dict[str, str]]]:
+    """Run it; return code, and what it finds, by the kind of finding."""
+    code, out, err = doctor("--json", *words, at=at)
+    assert err == ""
+    return code, {finding["code"]: finding for finding in json.loads(out)["findings"]}
+
+
 def settings(plane: LocalDataPlane, **handler: Any) -> dict[str, Any]:
     """An app's logging configuration."""
     return {
@@ -176,13 +183,13 @@ def test_disabled_loggers_are_found(plane: LocalDataPlane, tmp_path: Path) -> No
     content = settings(plane)
     del content["disable_existing_loggers"]
     (tmp_path / "app.py").write_text(APP.format(settings=content))
-    code, out, _ = doctor("--config", "app:LOGGING", "--offline", at=tmp_path)
-    assert code == 0
-    assert "warning  logging  loggers 'app.early', 'other.early': disabled" in out
-    assert "logger 'rudder_logging': is disabled" in out
-    code, out, _ = doctor("--config", "app:LOGGING", "--offline", "app.early", at=tmp_path)
-    assert code == 1
-    assert "stops    logging  logger 'app.early': is disabled" in out
+    _, out, _ = doctor("--config", "app:LOGGING", "--offline", "--json", at=tmp_path)
+    told = {one["subject"]: (one["code"], one["severity"]) for one in json.loads(out)["findings"]}
+    assert told["loggers 'app.early', 'other.early'"] == ("logger-disabled", "warning")
+    assert told["logger 'rudder_logging'"] == ("diagnostics-lost", "warning")
+    _, out, _ = doctor("--config", "app:LOGGING", "--offline", "--json", "app.early", at=tmp_path)
+    told = {one["subject"]: (one["code"], one["severity"]) for one in json.loads(out)["findings"]}
+    assert told["logger 'app.early'"] == ("logger-disabled", "stops")
 
 
 def test_ini_file(plane: LocalDataPlane, tmp_path: Path) -> None:
@@ -207,9 +214,9 @@ class=rudder_logging.RudderHandler
 args=({WRITE_KEY!r}, {plane.url!r})
 """
     )
-    code, out, _ = doctor("--config", "logging.ini", "--offline", "shop", at=tmp_path)
+    code, found = findings("--config", "logging.ini", "--offline", "shop", at=tmp_path)
     assert code == 1
-    assert "logger 'shop': its level is WARNING" in out
+    assert found["logger-level"]["subject"] == "logger 'shop'"
 
 
 def test_wrong_formatter_is_overheard(plane: LocalDataPlane, tmp_path: Path) -> None:
@@ -217,9 +224,9 @@ def test_wrong_formatter_is_overheard(plane: LocalDataPlane, tmp_path: Path) -> 
     content = settings(plane, formatter="plain")
     content["formatters"] = {"plain": {"format": "%(message)s"}}
     config = write(tmp_path, content)
-    code, out, err = doctor("--config", config, "--offline", at=tmp_path)
-    assert (code, err) == (0, "")
-    assert "RudderHandler keeps its RudderFormatter: Formatter can't make messages" in out
+    code, found = findings("--config", config, "--offline", at=tmp_path)
+    assert code == 0
+    assert "RudderFormatter" in found["overheard"]["text"]
 
 
 def test_one_thing_is_told_once(tmp_path: Path, plane: LocalDataPlane) -> None:
@@ -362,20 +369,21 @@ def test_what_the_app_logs_meanwhile_is_not_sent(plane: LocalDataPlane, tmp_path
 
 
 @pytest.mark.parametrize(
-    ("state", "value", "words"),
+    ("state", "value", "kind", "words"),
     [
-        ("source_enabled", False, "404 'source is disabled'. Cure: enable the source"),
-        ("overloaded", True, "503 'Service Unavailable'. Cure: wait: events are kept"),
+        ("source_enabled", False, "source-disabled", "404 'source is disabled'"),
+        ("overloaded", True, "not-now", "503 'Service Unavailable'"),
     ],
 )
 def test_data_planes_that_take_nothing(
-    plane: LocalDataPlane, tmp_path: Path, state: str, value: object, words: str
+    plane: LocalDataPlane, tmp_path: Path, state: str, value: object, kind: str, words: str
 ) -> None:
     """In the gateway's words, with a cure."""
     setattr(plane, state, value)
-    code, out, _ = doctor("--config", write(tmp_path, settings(plane)), at=tmp_path)
+    code, found = findings("--config", write(tmp_path, settings(plane)), at=tmp_path)
     assert code == 1
-    assert words in out
+    assert words in found[kind]["text"]
+    assert found[kind]["cure"]
 
 
 def test_a_private_ca(tmp_path: Path) -> None:
@@ -391,22 +399,19 @@ def test_a_private_ca(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("how", "words"),
-    [
-        ({"days": -1}, "certificate has expired. Cure: have it renewed, or set"),
-        ({"host": "other.example"}, "Cure: correct the host in data_plane_url"),
-    ],
+    ("how", "cure"),
+    [({"days": -1}, "renewed"), ({"host": "other.example"}, "data_plane_url")],
     ids=["expired", "wrong host"],
 )
 def test_certificates_through_the_entry_point(
-    tmp_path: Path, how: dict[str, Any], words: str
+    tmp_path: Path, how: dict[str, Any], cure: str
 ) -> None:
     """What is wrong with them, and the cure."""
     with secure_plane(tmp_path, **how) as plane:
         config = write(tmp_path, settings(plane, ca_bundle=str(tmp_path / "ca.pem")))
-        code, out, _ = doctor("--config", config, at=tmp_path)
+        code, found = findings("--config", config, at=tmp_path)
     assert code == 1
-    assert words in out
+    assert cure in found["certificate-refused"]["cure"]
 
 
 def test_passwords_of_proxies_are_not_shown(plane: LocalDataPlane, tmp_path: Path) -> None:
