@@ -477,8 +477,13 @@ def test_each_source_is_visited_once(
     assert len(plane.requests) == 1
 
 
-def test_other_loggers_are_told_of_together(logger: logging.Logger) -> None:
+def test_other_loggers_are_told_of_together(
+    logger: logging.Logger, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Disabled ones, and those that do not propagate to a handler, by name, as warnings."""
+    manager = logging.root.manager
+    ours = {name: own for name, own in manager.loggerDict.items() if name.startswith("shop")}
+    monkeypatch.setattr(manager, "loggerDict", ours)  # not those that other tests have made
     names = [f"shop.orders.part{number}" for number in range(7)]
     for name in names:
         logging.getLogger(name).disabled = True
@@ -502,10 +507,10 @@ def test_process_wide_matters(monkeypatch: pytest.MonkeyPatch, logger: logging.L
     logging.getLogger("rudder_logging").disabled = True
     visit = Visit(["shop.orders"])
     visit.look_at_logging()
-    cures = {finding.code: finding.cure for finding in visit.findings}
-    assert {"uwsgi-without-threads", "raise-exceptions-off", "diagnostics-lost"} <= cures.keys()
-    assert "enable-threads" in cures["uwsgi-without-threads"]
-    assert all(finding.severity is Severity.WARNING for finding in visit.findings)
+    found = {finding.code: finding for finding in visit.findings}
+    expected = ("uwsgi-without-threads", "raise-exceptions-off", "diagnostics-lost")
+    assert {found[code].severity for code in expected} == {Severity.WARNING}
+    assert "enable-threads" in found["uwsgi-without-threads"].cure
 
 
 def fake_uwsgi() -> types.ModuleType:
