@@ -166,6 +166,7 @@ def replay(plane: LocalDataPlane, *words: object) -> tuple[int, str]:
     return done.returncode, done.stderr
 
 
+@pytest.mark.slow
 def test_replay_follows_no_link(plane: LocalDataPlane, tmp_path: Path, secret: Path) -> None:
     """Neither the progress, nor what becomes it, nor the rejects lead anywhere else."""
     log = log_file(tmp_path)
@@ -214,6 +215,7 @@ def test_segments_made_beforehand_show_nothing(
     assert len(away.events) == 221
 
 
+@pytest.mark.slow
 @as_root
 @pytest.mark.parametrize("kind", ["symlink", "hard link"])
 def test_a_segment_that_leads_elsewhere_is_neither_read_nor_copied(
@@ -266,6 +268,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
+@pytest.mark.slow
 @as_root
 @pytest.mark.parametrize("logs", ["first", "later"])
 @pytest.mark.parametrize("below", ["", "spool", "a/spool"])
@@ -305,6 +308,7 @@ for path in sys.argv[2:]:
 """
 
 
+@pytest.mark.slow
 @as_root
 def test_a_spool_of_another_user_is_an_error_with_the_cure(tmp_path: Path, theirs: Path) -> None:
     """A volume's own directory is root's, say: one below it is made, and is the app's."""

@@ -502,6 +502,7 @@ def test_an_async_generator_is_bound_in_its_body_and_not_in_its_consumer() -> No
     assert seen == ["sent", "u1", {"userId": "u1"}, None, "u1", {"userId": "u1"}]
 
 
+@pytest.mark.slow
 def test_an_async_generator_that_nobody_closes() -> None:
     """The event loop closes it, elsewhere, and the body's clean-up is bound."""
     seen: list[object] = []
