@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from logging.handlers import MemoryHandler, QueueHandler, QueueListener
 
+from ..common.logging_tree import ancestry
 from ..events.formatter import RudderFormatter
 from ._doctor_findings import Finding, Severity, a_stop
 from ._doctor_probes import Probes
@@ -110,7 +111,7 @@ def _of_levels(logger: logging.Logger) -> Iterator[Finding]:
         )
     level = logger.getEffectiveLevel()
     if level > logging.INFO:
-        whose = next((owner for owner in _to_root(logger) if owner.level), root)
+        whose = next((owner for owner in ancestry(logger) if owner.level), root)
         has = "its level" if whose is logger else f"the level of {named(whose)}, which it inherits,"
         yield a_stop(
             "logger-level",
@@ -118,14 +119,6 @@ def _of_levels(logger: logging.Logger) -> Iterator[Finding]:
             f"{has} is {logging.getLevelName(level)}, above INFO",
             f"set the level of {named(logger)} to INFO",
         )
-
-
-def _to_root(logger: logging.Logger) -> Iterator[logging.Logger]:
-    # Levels are inherited whether loggers propagate or not.
-    current: logging.Logger | None = logger
-    while current is not None:
-        yield current
-        current = current.parent
 
 
 @dataclass

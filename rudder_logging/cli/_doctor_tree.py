@@ -7,10 +7,10 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from logging.handlers import MemoryHandler, QueueHandler, QueueListener
-from typing import Any
+from typing import Any, cast
 
 from ..common import logging_tree
-from ..common.logging_tree import way
+from ..common.logging_tree import ancestry, chains, way
 from ..handler.handler import RudderHandler
 
 __all__ = [
@@ -74,30 +74,17 @@ def beyond(logger: logging.Logger) -> tuple[logging.Logger, list[Reached]] | Non
     last = list(way(logger))[-1]
     if last.parent is None:
         return None
-    return last, [found for owner in _ancestors(last) for found in reached(owner)]
-
-
-def _ancestors(logger: logging.Logger) -> Iterator[logging.Logger]:
-    current = logger.parent
-    while current is not None:
-        yield current
-        current = current.parent
+    return last, [found for owner in ancestry(last.parent) for found in reached(owner)]
 
 
 def reached(owner: logging.Logger) -> Iterator[Reached]:
     """The RudderHandlers among a logger's own handlers, and inside them."""
-    for handler in owner.handlers:
-        yield from _within(handler, owner, ())
+    for chain in chains(owner.handlers, _is_ours, _handed_on_to):
+        yield Reached(cast("RudderHandler", chain[-1]), owner, chain[:-1])
 
 
-def _within(
-    handler: logging.Handler, owner: logging.Logger, through: tuple[logging.Handler, ...]
-) -> Iterator[Reached]:
-    if isinstance(handler, RudderHandler):
-        yield Reached(handler, owner, through)
-    elif handler not in through:
-        for inner in _handed_on_to(handler):
-            yield from _within(inner, owner, (*through, handler))
+def _is_ours(handler: object) -> bool:
+    return isinstance(handler, RudderHandler)
 
 
 def _handed_on_to(handler: logging.Handler) -> list[logging.Handler]:

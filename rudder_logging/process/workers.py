@@ -10,10 +10,10 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import NoReturn
 
-from ..common.logging_tree import handed_on, handlers_above
+from ..common.logging_tree import chains, handlers_above, way_by_name
 
 __all__ = ["deliver_before_rq_exits", "keep_in_celery"]
 
@@ -77,7 +77,7 @@ class _Keeper:
     def leads_to_ours(self, handler: logging.Handler) -> bool:
         """Tell if it is a RudderHandler, or hands records on to one."""
         ours = list(self._ours())
-        return any(one is other for one in (handler, *handed_on(handler)) for other in ours)
+        return any(chains([handler], lambda one: any(one is other for other in ours)))
 
 
 class _ByName(logging.Handler):
@@ -90,24 +90,12 @@ class _ByName(logging.Handler):
     def handle(self, record: logging.LogRecord) -> bool:
         if record.__dict__.get("rudder") is not None:
             reached = handlers_above(logging.getLogger(record.name))
-            for logger in _by_name(record.name):
+            for logger in way_by_name(record.name):
                 for handler in logger.handlers:
                     passes = record.levelno >= handler.level and handler not in reached
                     if passes and self._keeper.leads_to_ours(handler):
                         handler.handle(record)
         return True
-
-
-def _by_name(name: str) -> Iterator[logging.Logger]:
-    known = logging.Logger.manager.loggerDict
-    while name:
-        logger = known.get(name)
-        if isinstance(logger, logging.Logger):
-            yield logger
-            if not logger.propagate:
-                return
-        name = name.rpartition(".")[0]
-    yield logging.getLogger()
 
 
 def deliver_before_rq_exits(deliver: Callable[[], None]) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 import orjson
 
-from ..common.logging_tree import all_loggers, handed_on, handlers_above
+from ..common.logging_tree import all_loggers, ancestry, chains, handlers_above
 from ..delivery.ledger import Ledger
 from ..exceptions import WarehouseWarning
 from ..handler.admission import Admission
@@ -239,16 +239,8 @@ def _take(logger: logging.Logger, record: logging.LogRecord, on_way: list[Rudder
         handler.handleError(record)
 
 
-def _ways(handlers: Iterable[object], wrappers: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """The RudderHandlers among them, and those that logging's own handlers pass records on to.
-
-    Each stands last in a tuple, after the handlers that it is behind.
-    """
-    for handler in handlers:
-        if isinstance(handler, RudderHandler):
-            yield (*wrappers, handler)
-        elif isinstance(handler, logging.Handler):
-            yield from _ways(handed_on(handler), (*wrappers, handler))
+def _ways(handlers: Iterable[object]) -> Iterator[tuple[Any, ...]]:
+    return chains(handlers, lambda handler: isinstance(handler, RudderHandler))
 
 
 def _obstacle_on(way: tuple[Any, ...], record: logging.LogRecord) -> str | None:
@@ -276,9 +268,7 @@ def _obstacle(
         return f"the logger {logger.name!r} is disabled"
     if logger.manager.disable >= record.levelno:
         return f"logging.disable({logging.getLevelName(logger.manager.disable)}) is in force"
-    source: logging.Logger | None = logger
-    while source is not None and not source.level:
-        source = source.parent
+    source = next((one for one in ancestry(logger) if one.level), None)
     if source is not None and source.level > record.levelno:
         return f"the level of logger {source.name!r} is {logging.getLevelName(source.level)}"
     if not ways:
