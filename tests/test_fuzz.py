@@ -241,7 +241,7 @@ def errors(monkeypatch: pytest.MonkeyPatch) -> list[BaseException | None]:
 def direct(make_handler: MakeHandler) -> RudderHandler:
     """A handler that asks the gateway's rules in the calling thread."""
     handler = make_handler(sync_mode=True)
-    handler._listener._delivery.sink = GatewaySink(handler.config, Gateway())
+    handler._listener._sender.sink = GatewaySink(handler.config, Gateway())
     return handler
 
 
@@ -266,7 +266,7 @@ def test_any_event_is_sent_as_the_gateway_wants_it_or_refused_at_the_call(
     """
     logger = wire(direct)
     logger.propagate = False
-    sink: Any = direct._listener._delivery.sink
+    sink: Any = direct._listener._sender.sink
     transport = sink._transport
 
     @fuzz(15.0)

@@ -198,7 +198,7 @@ class HandlerMachine(Faults):
             self.logger.addHandler(handler)
         self.logger.propagate = False
         assert isinstance(handler, RudderHandler)
-        handler._listener._delivery._policy = RetryPolicy(
+        handler._listener._sender._policy = RetryPolicy(
             **{**vars(POLICY), "max_retries": drawn["retries"]}
         )
         self.made.append((handler, account))

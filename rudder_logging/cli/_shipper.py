@@ -16,7 +16,7 @@ from ..config import Config
 from ..delivery.ledger import Ledger
 from ..delivery.reports import Reports
 from ..delivery.retry import RetryPolicy
-from ..delivery.sender import Delivery
+from ..delivery.sender import Sender
 from ..exceptions import RefusedError
 from ..queues import MemoryQueue
 from ..sinks import open_sink
@@ -61,7 +61,7 @@ class Shipper:
             on_drop=None,
             dead_letter=self._config.dead_letter,
         )
-        self._delivery = Delivery(
+        self._sender = Sender(
             self._queue,
             self._sink,
             ledger=self._ledger,
@@ -84,8 +84,8 @@ class Shipper:
         before = self._dropped()
         for message in messages:
             self._queue.put(message)
-        while batch := self._queue.take(self._delivery.max_bytes, MESSAGE_OVERHEAD):
-            if not self._delivery.deliver(batch, self):
+        while batch := self._queue.take(self._sender.max_bytes, MESSAGE_OVERHEAD):
+            if not self._sender.deliver(batch, self):
                 break
             self._gives_up_at = monotonic() + self._patience
         # Not what is gone from the queue: delivery drops events, too, where pytest keeps them.
@@ -117,7 +117,7 @@ class Shipper:
 
     def close(self) -> None:
         """Let go of connections."""
-        self._delivery.close()
+        self._sender.close()
 
     # What delivery asks: see the protocol `Patience`.
 

@@ -24,7 +24,7 @@ from ..sinks.base import MESSAGE_OVERHEAD
 from .ledger import Ledger, Stats
 from .reports import Reports
 from .retry import RetryPolicy
-from .sender import Delivery
+from .sender import Sender
 
 __all__ = ["BatchListener"]
 
@@ -59,7 +59,7 @@ class BatchListener(QueueListener):
     def __init__(
         self,
         queue: EventQueue,
-        delivery: Delivery,
+        sender: Sender,
         ledger: Ledger,
         reports: Reports,
         *,
@@ -77,7 +77,7 @@ class BatchListener(QueueListener):
         self._abandoned = False  # at the end of the process: no attempt is begun any more
         self.awaits_close = False
         """True if its handler will be closed as the process ends: nothing has to leave before."""
-        self._delivery = delivery
+        self._sender = sender
         self._ledger = ledger
         self._reports = reports
         self.shutdown_timeout = shutdown_timeout
@@ -111,9 +111,9 @@ class BatchListener(QueueListener):
         return self._ledger.holding
 
     @property
-    def delivery(self) -> Delivery:
-        """Whoever delivers for it."""
-        return self._delivery
+    def sender(self) -> Sender:
+        """Sends the batches, one after the other."""
+        return self._sender
 
     def stats(self) -> Stats:
         """The counts of the handler whose events it delivers."""
@@ -216,7 +216,7 @@ class BatchListener(QueueListener):
                 batch = self._take()
                 if not batch:  # what waited and still does can't be read from the disk at present
                     return not (waited and self.queue.depth().waiting)
-                if not self._delivery.deliver(batch, self):
+                if not self._sender.deliver(batch, self):
                     # Take back all but the first, or as long as it is handed out it could neither
                     # make room nor become too old.
                     self.queue.take(0)
@@ -236,7 +236,7 @@ class BatchListener(QueueListener):
         gevent's greenlets are in the child, too, and would run.
         """
         self._abandoned = True
-        self._delivery.disown()
+        self._sender.disown()
         gevent = sys.modules.get("gevent")
         if gevent is not None and isinstance(self._greenlet, gevent.Greenlet):
             # A thread ends by this exception without a word, if it is among those that run.
@@ -278,7 +278,7 @@ class BatchListener(QueueListener):
 
     def release(self) -> None:
         """Let go of connections and files that `drain` opened."""
-        self._delivery.close()
+        self._sender.close()
         self.queue.close()
 
     # What the thread does.
@@ -303,7 +303,7 @@ class BatchListener(QueueListener):
                 pending = self.queue.depth().events
                 if self._abandoned:
                     self.retired = True
-                    self._delivery.close()
+                    self._sender.close()
                     return None
                 if pending:
                     sleep, wake_at = self._until_due(pending, monotonic())
@@ -358,7 +358,7 @@ class BatchListener(QueueListener):
                 try:
                     if self._drains != self._drains_when_taken:
                         record = self._take()  # a caller has delivered meanwhile
-                    self._delivery.deliver(record, self)
+                    self._sender.deliver(record, self)
                 finally:
                     self._deliverer = None
                     self._rested_at = monotonic() + _REST
@@ -398,7 +398,7 @@ class BatchListener(QueueListener):
         self._first_at = None
         self._drains_when_taken = self._drains
         hurry = self._roused = self._hurry
-        batch = self.queue.take(self._delivery.max_bytes, MESSAGE_OVERHEAD) or Batch()
+        batch = self.queue.take(self._sender.max_bytes, MESSAGE_OVERHEAD) or Batch()
         if self.queue.depth().waiting:
             self._first_at = float("-inf")  # they have waited long enough already
         else:
@@ -417,7 +417,7 @@ class BatchListener(QueueListener):
             if pending:
                 self.retired = False
                 return False
-            self._delivery.close()  # before a next thread can have begun to use it
+            self._sender.close()  # before a next thread can have begun to use it
         self.queue.close()
         return True
 

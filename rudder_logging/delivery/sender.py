@@ -30,7 +30,7 @@ from .ledger import Ledger
 from .reports import Reports
 from .retry import Patience, RetryPolicy
 
-__all__ = ["Delivery"]
+__all__ = ["Sender"]
 
 _log = logging.getLogger("rudder_logging")
 
@@ -81,7 +81,7 @@ class _Disowned:
         """Nothing is open."""
 
 
-class Delivery:
+class Sender:
     """Delivers batches, one at a time and in order, and settles them in queue and ledger."""
 
     def __init__(

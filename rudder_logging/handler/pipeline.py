@@ -14,7 +14,7 @@ from ..delivery.ledger import Ledger
 from ..delivery.listener import BatchListener
 from ..delivery.reports import Reports
 from ..delivery.retry import RetryPolicy
-from ..delivery.sender import Delivery
+from ..delivery.sender import Sender
 from ..exceptions import ConfigError
 from ..process import ending, forks, members, signals
 from ..queues import EventQueue, open_queue
@@ -86,7 +86,7 @@ class Pipeline:
             dead_letter=config.dead_letter,
         )
         queue.attach(reports)
-        delivery = Delivery(
+        sender = Sender(
             queue,
             make_sink(config),
             ledger=ledger,
@@ -96,7 +96,7 @@ class Pipeline:
         )
         listener = BatchListener(
             queue,
-            delivery,
+            sender,
             ledger,
             reports,
             upload_size=config.upload_size_within_queue,

@@ -70,14 +70,14 @@ def filtered(record: logging.LogRecord, passed: object) -> logging.LogRecord:
     return passed if isinstance(passed, logging.LogRecord) else record
 
 
-def is_feedback(record: logging.LogRecord, is_sender: Callable[[], bool]) -> bool:
-    """Tell if a filter of the app's has made an event of what the sender itself logs."""
+def is_feedback(record: logging.LogRecord, is_deliverer: Callable[[], bool]) -> bool:
+    """Tell if a filter of the app's has made an event of what delivery itself logs."""
     package = str(record.name).partition(".")[0]
     if package not in OWN_LOGGERS:
         if type(record.name) is str and len(OTHER_LOGGERS) < _MOST_NAMES:
             OTHER_LOGGERS.add(record.name)
         return False
-    return package == "rudder_logging" or is_sender()
+    return package == "rudder_logging" or is_deliverer()
 
 
 def holds_logging_lock() -> bool:

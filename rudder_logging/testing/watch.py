@@ -149,8 +149,8 @@ def guard_all() -> None:
     """Guard the sinks of handlers that were made before pytest ran."""
     for handler in members.forkables():
         if isinstance(handler, RudderHandler) and not handler._is_unused():  # noqa: SLF001
-            delivery = handler._pipeline.listener.delivery  # noqa: SLF001
-            delivery.sink = guarded(delivery.sink, handler.config)
+            sender = handler._pipeline.listener.sender  # noqa: SLF001
+            sender.sink = guarded(sender.sink, handler.config)
 
 
 def settle(*, for_good: bool = False) -> None:
@@ -184,7 +184,7 @@ def _waiting() -> list[BatchListener]:
     found = []
     for listener in cast("list[BatchListener]", members.listeners()):
         with contextlib.suppress(Exception):  # a queue object of the app's may raise anything
-            sink = listener.delivery.sink
+            sink = listener.sender.sink
             if listener.queue.depth().events and isinstance(sink, KeepingSink) and sink.refusal():
                 found.append(listener)
     return found

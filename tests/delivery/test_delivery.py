@@ -256,7 +256,7 @@ def test_uploads_begin_small_and_soon_take_all_that_waits(
     """On a fast line the fourth upload has all that waits; after an outage it begins with few."""
     handler = make_handler(upload_interval=60, upload_size=100_000)
     line = FastLine()
-    handler._listener._delivery.sink = GatewaySink(handler.config, line)
+    handler._listener._sender.sink = GatewaySink(handler.config, line)
     for answers in [], [503]:
         line.answers = answers
         line.uploads.clear()
@@ -939,7 +939,7 @@ def test_retries_count_though_flushes_come_between(
     """A flush does not put off the attempt that was due: in the end max_retries are used up."""
     monkeypatch.setattr("random.random", lambda: 0.999)
     handler = make_handler(upload_interval=0)
-    handler._listener._delivery._policy = RetryPolicy(base=0.5, max_retries=1)
+    handler._listener._sender._policy = RetryPolicy(base=0.5, max_retries=1)
     plane.fail(503, times=None)
     log_events(wire, handler, 1)
     plane.wait_for_requests(1)
@@ -1037,7 +1037,7 @@ def test_server_that_fails_at_random_loses_no_healthy_event(
     assert handler.flush(50)
     assert sorted(numbers(plane.events)) == [n for n in range(100) if n not in bad]
     assert handler.stats().refused == len(bad)
-    assert not handler._listener._delivery._ahead  # what came before its turn is forgotten then
+    assert not handler._listener._sender._ahead  # what came before its turn is forgotten then
 
 
 def test_a_batch_stays_whole_over_three_500s(
@@ -1110,7 +1110,7 @@ def test_stale_connection_gets_one_immediate_retry(
     handler = make_handler(upload_interval=0)
     log_events(wire, handler, 1)
     plane.wait_for(1)
-    handler._listener._delivery._policy = RetryPolicy(base=1_000, cap=1_000)
+    handler._listener._sender._policy = RetryPolicy(base=1_000, cap=1_000)
     plane.cut(accepted=False)
     log_events(wire, handler, 1)
     assert len(plane.wait_for(2)) == 2
@@ -1151,10 +1151,10 @@ def test_connection_that_breaks_late_is_not_tried_anew_beyond_the_time_that_is_l
         sleep(0.02)
         raise StaleConnectionError
 
-    delivery = make_handler()._listener._delivery
-    delivery.sink = sink = GatewaySink(make_handler().config)
+    sender = make_handler()._listener._sender
+    sender.sink = sink = GatewaySink(make_handler().config)
     monkeypatch.setattr(sink._transport, "send", send)
-    assert isinstance(delivery._send([b'{"a":1'], time_left), Unknown)
+    assert isinstance(sender._send([b'{"a":1'], time_left), Unknown)
     assert len(given) == attempts
     if time_left == 60:
         assert given[1] is not None
@@ -1218,7 +1218,7 @@ def test_suspect_is_not_refused_because_time_is_up(
 
     batch = handler._pipeline.queue.take(1_000_000)
     assert batch
-    assert handler._listener._delivery.deliver(batch, Impatient()) is False
+    assert handler._listener._sender.deliver(batch, Impatient()) is False
     assert numbers(plane.events) == [1]
     assert (handler.stats().refused, handler.stats().pending) == (0, 4)
     plane.heal()

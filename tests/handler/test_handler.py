@@ -574,7 +574,7 @@ def test_dead_listener_is_replaced_at_the_next_event(
         raise SystemExit  # what C code or a debugger may inject
 
     with monkeypatch.context() as patch:
-        patch.setattr(type(handler._listener._delivery), "deliver", die)
+        patch.setattr(type(handler._listener._sender), "deliver", die)
         logger.info("first", extra={"rudder": {"user_id": 1}})
         handler._listener.hurry()
         thread = handler._listener._thread
@@ -596,8 +596,8 @@ def test_a_bug_in_delivery_does_not_end_it(
 ) -> None:
     """An exception inside delivery is logged without its text, and the batch tried again."""
     handler = make_handler()
-    delivery = handler._listener._delivery
-    original = delivery.deliver
+    sender = handler._listener._sender
+    original = sender.deliver
     calls: list[int] = []
 
     def fail_once(*args: Any) -> bool:
@@ -606,7 +606,7 @@ def test_a_bug_in_delivery_does_not_end_it(
             raise KeyError("secret")
         return original(*args)
 
-    monkeypatch.setattr(delivery, "deliver", fail_once)
+    monkeypatch.setattr(sender, "deliver", fail_once)
     wire(handler).info("e", extra={"rudder": {"user_id": 1}})
     assert handler.flush()
     assert len(plane.events) == 1

@@ -147,12 +147,12 @@ def test_handler_that_was_made_before_pytest_is_guarded(
         patch.setattr(guard, "_PLUGINS", ())
         patch.delenv("_RUDDER_LOGGING_KEEPS_EVENTS")
         handler = RudderHandler("key", plane.url)
-    delivery = handler._pipeline.listener.delivery
-    assert not isinstance(delivery.sink, guard.KeepingSink)
+    sender = handler._pipeline.listener.sender
+    assert not isinstance(sender.sink, guard.KeepingSink)
     guard_all()
-    assert isinstance(delivery.sink, guard.KeepingSink)
+    assert isinstance(sender.sink, guard.KeepingSink)
     guard_all()
-    assert not isinstance(delivery.sink.sink, guard.KeepingSink)
+    assert not isinstance(sender.sink.sink, guard.KeepingSink)
 
 
 def test_error_survives_a_pickle() -> None:
