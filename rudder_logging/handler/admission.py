@@ -44,7 +44,7 @@ class Admission(logging.Handler):
 
     @property
     def looks_at_records(self) -> bool:
-        """True if something of the app's sees records. Else `accept` does the same as `deliver`."""
+        """True if something of the app's sees records. Else `accept` does as `handle_or_raise`."""
         return bool(self.filters) or self._is_hooked or self._formatter.is_hooked
 
     def _accept(self, record: logging.LogRecord) -> None:

@@ -168,7 +168,7 @@ class _LastHandler:
     def handle(self, record: logging.LogRecord) -> None:
         try:
             for handler in dict.fromkeys(_rudder_among(self._path)) or [settings.make_handler()]:
-                handler.deliver(record)
+                handler.handle_or_raise(record)
         except Exception as error:  # noqa: BLE001 - raised later
             self.error = error
             return

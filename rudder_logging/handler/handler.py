@@ -310,7 +310,7 @@ class RudderHandler(Admission):
 
     # What is ours.
 
-    def deliver(self, record: logging.LogRecord) -> None:
+    def handle_or_raise(self, record: logging.LogRecord) -> None:
         """Do as `handle`, whatever the level, but raise what is wrong with the event.
 
         Raises:

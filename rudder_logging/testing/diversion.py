@@ -294,11 +294,11 @@ def _divert(
         raise
 
 
-def _deliver(self: RudderHandler, record: logging.LogRecord) -> None:
+def _handle_or_raise(self: RudderHandler, record: logging.LogRecord) -> None:
     """Of direct calls: what they raise, whoever made them has seen."""
     __tracebackhide__ = True
     try:
-        _originals["deliver"](self, record)
+        _originals["handle_or_raise"](self, record)
     except Exception:
         for recorder in _recorders.copy():
             recorder.mark_raised(record)
@@ -321,7 +321,7 @@ _METHODS: tuple[tuple[type, str, Any], ...] = (
     (logging.Logger, "handle", _handle),
     (logging.Handler, "handle", _handler_handle),
     (Admission, "_accept", _accept),
-    (RudderHandler, "deliver", _deliver),
+    (RudderHandler, "handle_or_raise", _handle_or_raise),
     (RudderHandler, "handleError", _handle_error),
     (Settings, "make_handler", _make_handler),
 )

@@ -45,7 +45,7 @@ class Watch:
         self._invalid: list[tuple[logging.LogRecord, str]] = []
         self._layers: tuple[tuple[type, str, Layer], ...] = (
             (Admission, "_accept", self._around_accept),
-            (RudderHandler, "deliver", self._around_deliver),
+            (RudderHandler, "handle_or_raise", self._around_handle_or_raise),
         )
 
     def start(self) -> None:
@@ -72,15 +72,15 @@ class Watch:
 
         return accept
 
-    def _around_deliver(self, below: Method) -> Method:
-        def deliver(handler: RudderHandler, record: logging.LogRecord) -> None:
+    def _around_handle_or_raise(self, below: Method) -> Method:
+        def handle_or_raise(handler: RudderHandler, record: logging.LogRecord) -> None:
             try:
                 below(handler, record)
             except Exception:
                 self._forgive(record)
                 raise
 
-        return deliver
+        return handle_or_raise
 
     def _forgive(self, record: logging.LogRecord) -> None:
         """Forget a refusal that a direct call raised: its caller has seen it."""

@@ -544,11 +544,11 @@ def test_own_formatter_brings_defaults(
 
 
 def test_deliver_raises_what_handle_swallows(make_handler: MakeHandler) -> None:
-    """The calls go by `deliver`, which tells the caller what is wrong."""
+    """The calls go by `handle_or_raise`, which tells the caller what is wrong."""
     handler = make_handler()
     record = logging.makeLogRecord({"msg": "e", "rudder": {}})
     with pytest.raises(InvalidEventError, match="no id"):
-        handler.deliver(record)
+        handler.handle_or_raise(record)
 
 
 def test_reprs_hold_no_secret(make_handler: MakeHandler) -> None:

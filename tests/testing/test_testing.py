@@ -810,7 +810,7 @@ def test_captures_and_watches_may_end_in_any_order(
     """A module's capture may begin within a test that is watched; both see all that they are for,
     and in the end nothing is left of them.
     """
-    before = {name: getattr(RudderHandler, name) for name in ("_accept", "deliver")}
+    before = {name: getattr(RudderHandler, name) for name in ("_accept", "handle_or_raise")}
     handler = make_handler()
     logger = wire(handler)
     watch = Watch()
