@@ -31,7 +31,7 @@ class Stats:
     accepted: int = 0
     """Events that passed validation."""
     delivered: int = 0
-    """Acknowledged by the data plane."""
+    """Stored by the data plane."""
     refused: int = 0
     """Refused by the data plane for good: see `dead_letter` and `on_drop`."""
     dropped: Mapping[str, int] = field(default_factory=dict)
@@ -95,7 +95,11 @@ class _Tally:
 
 
 class Ledger:
-    """Counts of what was accepted and what became of it."""
+    """Counts what was accepted, and what became of it.
+
+    `settle_...`, `evict` and `abandon` also take the events out of the queue: in one place, so that
+    none leaves it uncounted.
+    """
 
     def __init__(self) -> None:
         self._accepted = _Tally()
@@ -111,25 +115,25 @@ class Ledger:
         self._is_settling = False  # some are no longer pending, and not counted elsewhere yet
         self.holding: str | None = None
         self.outage: str | None = None
-        self.accept = self._accepted.one
+        self.count_accepted = self._accepted.one
         """An event passed validation. In one step: a method around it cost 1 % of a call."""
-        self.overflow = self._dropped["queue_full"].one
+        self.count_overflow = self._dropped["queue_full"].one
         """An accepted event finds no room. In one step, which no signal handler can divide."""
 
-    def adopt(self, number: int) -> None:
+    def count_adopted(self, number: int) -> None:
         """Events that another process had accepted are this one's now."""
         self._accepted.add(number)
         self._adopted.add(number)
 
-    def spool_error(self) -> None:
+    def count_spool_error(self) -> None:
         """The durable queue's disk failed."""
         self._spool_errors.one()
 
-    def invalid(self) -> None:
+    def count_invalid(self) -> None:
         """An event was refused at the call."""
         self._invalid.one()
 
-    def drop(self, number: int, reason: str) -> None:
+    def count_dropped(self, number: int, reason: str) -> None:
         """Accepted events that are in no queue (any more) won't be sent."""
         if number:
             self._dropped.setdefault(reason, _Tally()).add(number)
@@ -174,26 +178,26 @@ class Ledger:
     def abandon(self, queue: EventQueue, reason: str) -> list[bytes]:
         """Drop all that the queue can't keep beyond this process, and return it."""
         left = queue.abandon()
-        self.drop(len(left), reason)
+        self.count_dropped(len(left), reason)
         return left
 
-    def request(self) -> None:
+    def count_request(self) -> None:
         """An upload is tried."""
         self._requests.one()
 
-    def retry(self) -> None:
+    def count_retry(self) -> None:
         """An upload is to be tried again."""
         self._retries.one()
 
-    def lost_answer(self) -> None:
+    def count_lost_answer(self) -> None:
         """An upload was sent, and no answer came."""
         self._lost_answers.one()
 
-    def callback_error(self) -> None:
+    def count_callback_error(self) -> None:
         """A callback raised."""
         self._callback_errors.one()
 
-    def restart(self) -> None:
+    def count_restart(self) -> None:
         """A dead listener thread is replaced."""
         self._restarts.one()
 

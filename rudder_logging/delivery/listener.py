@@ -139,7 +139,7 @@ class BatchListener(QueueListener):
                 self._starting = False
             if self._died:
                 self._died = False
-                self._ledger.restart()
+                self._ledger.count_restart()
             return True
 
     def _is_looked_after(self) -> bool:

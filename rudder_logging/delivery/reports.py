@@ -140,11 +140,11 @@ class Reports:
 
     def count_adopted(self, number: int) -> None:
         """See `Observer.count_adopted`."""
-        self._ledger.adopt(number)
+        self._ledger.count_adopted(number)
 
     def count_dropped(self, number: int, reason: str) -> None:
         """See `Observer.count_dropped`."""
-        self._ledger.drop(number, reason)
+        self._ledger.count_dropped(number, reason)
 
     def tell_dropped(self, messages: Iterable[bytes], reason: str) -> None:
         """See `Observer.tell_dropped`: to `on_drop`, and in the line that tells of drops."""
@@ -167,7 +167,7 @@ class Reports:
         if fault is None:
             _log.warning("the queue's directory is well again; events are stored there")
             return
-        self._ledger.spool_error()
+        self._ledger.count_spool_error()
         if is_new:
             _log.error(
                 "the queue's directory fails: %s. Until it is well, events that it does not take "
@@ -225,7 +225,7 @@ class Reports:
         except BaseException as error:  # an app's callback may raise anything
             if not (isinstance(error, Exception) or getattr(self._calling, "is_own", False)):
                 raise
-            self._ledger.callback_error()
+            self._ledger.count_callback_error()
             # Not the exception's text: it may quote the event.
             _log.error(
                 "callback %s raised %s at %s",

@@ -217,16 +217,16 @@ class Sender:
     def _send(self, part: Sequence[bytes], time_left: float | None) -> Outcome:
         if part[0] in self._ahead:
             return Stored()
-        self._ledger.request()
+        self._ledger.count_request()
         begun = monotonic()
         try:
             outcome = self.sink.send(part, None if time_left is None else begun + time_left)
         finally:
             self._last_at = monotonic()
         for _ in range(1, outcome.requests):
-            self._ledger.request()
+            self._ledger.count_request()
         for _ in range(outcome.retries):
-            self._ledger.retry()
+            self._ledger.count_retry()
         self._learn(outcome, part, self._last_at - begun)
         return outcome
 
@@ -240,7 +240,7 @@ class Sender:
             if isinstance(outcome, Stored):
                 limit.answered(trip)
             else:
-                self._ledger.lost_answer()
+                self._ledger.count_lost_answer()
                 limit.lost(trip)
         elif isinstance(outcome, Later) and trip is not None and trip.seconds > limit.seconds:
             limit.lost(trip)  # a proxy says 502, or 504, when it gets no answer in time
@@ -396,7 +396,7 @@ class Sender:
         if delay is None:
             return None
         delay = max(delay, remaining)
-        self._ledger.retry()
+        self._ledger.count_retry()
         _log.debug(
             "upload of %d events failed (%s%s); retry %d in %.1f s",
             len(part),

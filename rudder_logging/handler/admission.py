@@ -97,20 +97,20 @@ class Admission(logging.Handler):
             if len(message) >= self._size_to_look_at:  # it lacks a byte
                 self._look_at_size(message)
         except Exception:
-            self._pipeline.ledger.invalid()
+            self._pipeline.ledger.count_invalid()
             raise
         # Before the `try`, which accounts for an event that was accepted: in a forked child, this
         # makes the pipeline, and may be interrupted.
         ledger = self._pipeline.ledger
         pipeline = self._pipeline
         if not self.config.send:
-            ledger.accept()
+            ledger.count_accepted()
             self._drop(pipeline, message, "send_off")
             return
         waiting: int | None
         try:
             try:
-                ledger.accept()  # in here, or a signal handler might raise in between
+                ledger.count_accepted()  # in here, or a signal handler might raise in between
                 waiting = pipeline.queue.put(message)
             except QueueFullError:
                 waiting = self._put_by_force(pipeline, message)
@@ -118,7 +118,7 @@ class Admission(logging.Handler):
             self._after_failed_put(pipeline, message, error)
             raise
         if waiting is None:
-            ledger.overflow()
+            ledger.count_overflow()
             pipeline.reports.tell_dropped([message], "queue_full")
             waiting = 0
         listener = pipeline.listener
@@ -142,7 +142,7 @@ class Admission(logging.Handler):
         if isinstance(edited, bytes):
             return edited
         pipeline = self._pipeline
-        pipeline.ledger.accept()
+        pipeline.ledger.count_accepted()
         self._drop(pipeline, message, edited)
         return None
 
@@ -195,7 +195,7 @@ class Admission(logging.Handler):
 
     def _drop(self, pipeline: Pipeline, message: bytes, reason: str) -> None:
         """Count and tell an accepted message that is in no queue, and won't be sent."""
-        pipeline.ledger.drop(1, reason)
+        pipeline.ledger.count_dropped(1, reason)
         pipeline.reports.tell_dropped([message], reason)
 
     def _see_to_delivery(self, pipeline: Pipeline) -> None:

@@ -378,7 +378,7 @@ class RudderHandler(Admission):
             return self.filter(record)
         except Exception:
             if record.__dict__.get("rudder") is not None:
-                self._ledger.invalid()
+                self._ledger.count_invalid()
             raise
 
     def _was_last(self, record: logging.LogRecord) -> bool:

@@ -118,7 +118,7 @@ class _Diverted:
         return self._handler._listener.is_deliverer()  # noqa: SLF001 - it stands for it
 
     def put(self, message: bytes) -> int:
-        self.ledger.drop(1, "captured")
+        self.ledger.count_dropped(1, "captured")
         self._keep(message)
         return 0  # fewer than `wake_at`: nobody is woken
 

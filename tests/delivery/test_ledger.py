@@ -48,7 +48,7 @@ def test_a_snapshot_waits_for_events_that_are_just_being_counted() -> None:
     """Counts are those of one moment, though the listener loses its turn between two of them."""
     queue, ledger = MomentsQueue(), Ledger()
     for number in range(3):
-        ledger.accept()
+        ledger.count_accepted()
         queue.put(b"%d" % number)
     batch = queue.take(100)
     assert batch

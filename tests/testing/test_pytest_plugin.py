@@ -364,7 +364,7 @@ def test_unchecked(handler, rudder_data_plane):
 
 def test_unbalanced(handler):
     event()
-    handler._ledger.accept()
+    handler._ledger.count_accepted()
 
 def test_held(rudder_data_plane):
     handler = RudderHandler("another-key", rudder_data_plane.url, shutdown_timeout=0.2)

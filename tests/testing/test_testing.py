@@ -447,8 +447,8 @@ def test_ledger_that_does_not_balance_fails_the_block(
     with pytest.raises(AssertionError, match="does not balance: Stats"):  # noqa: PT012 - as above
         with capture_events():
             event(wire(handler))
-            handler._ledger.accept()
-    handler._ledger.drop(1, "test")
+            handler._ledger.count_accepted()
+    handler._ledger.count_dropped(1, "test")
 
 
 # Matching.
