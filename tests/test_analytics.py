@@ -433,7 +433,7 @@ def test_shutdown_closes_handlers_that_no_call_reaches(
     wire(handler).info("e", extra={"rudder": {"user_id": "u"}})
     rudder_logging.shutdown()
     assert len(plane.events) == 1
-    assert handler._listener.retired
+    assert handler._listener.unattended
 
 
 def test_flush_without_handlers_is_true() -> None:

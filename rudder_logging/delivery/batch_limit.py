@@ -26,7 +26,7 @@ class BatchLimit:
         self.bytes = most
         """Bytes that the messages of an upload may have."""
         self._most = self._before = most
-        self._accepted = 0  # uploads since the limit was changed
+        self._stored = 0  # uploads since the limit was changed
 
     def begin(self) -> None:
         """A batch is taken, all of which was within the limit."""
@@ -40,7 +40,7 @@ class BatchLimit:
         """
         half = sum(sizes) // 2
         self.bytes = min(self.bytes, max(half, _LEAST))
-        self._accepted = 0
+        self._stored = 0
         weight = count = 0
         while count < len(sizes) - 1 and weight + sizes[count] <= half:
             weight += sizes[count]
@@ -51,13 +51,13 @@ class BatchLimit:
         """One event was too large by itself: that is why the batch with it was refused."""
         self.bytes = self._before
 
-    def accepted(self) -> None:
-        """An upload was accepted; after many, twice as much is tried."""
+    def stored(self) -> None:
+        """An upload was stored; after many, twice as much is tried."""
         if self.bytes < self._most:
-            self._accepted += 1
-            if self._accepted >= _UPLOADS_BEFORE_MORE:
+            self._stored += 1
+            if self._stored >= _UPLOADS_BEFORE_MORE:
                 self.bytes = min(2 * self.bytes, self._most)
-                self._accepted = 0
+                self._stored = 0
 
 
 _PATIENCE = 10.0
@@ -134,7 +134,7 @@ class TimeLimit:
         self._latency, self._compared = 0.0, None
 
     def answered(self, trip: Trip) -> None:
-        """An upload was accepted."""
+        """An upload was stored."""
         self._compression = trip.sent / trip.size
         self._compare(trip)
         variable = max(trip.seconds - self._latency, 0.001)

@@ -157,11 +157,11 @@ class Ledger:
         counts = self._settled
         counts.setdefault(outcome, 0)
         self._is_settling = True
-        before = queue.acked
+        before = queue.settled
         try:
             queue.settle(batch, number)
         finally:
-            settled = queue.acked - before
+            settled = queue.settled - before
             counts[outcome] += settled
             self._is_settling = False
         return settled

@@ -69,7 +69,7 @@ class BatchListener(QueueListener):
         shutdown_timeout: float,
     ) -> None:
         super().__init__(queue)  # type: ignore[arg-type]  # as above
-        self.retired = True
+        self.unattended = True
         """True if no thread looks at the queue. Whoever puts an event calls `ensure_running`."""
         self.wake_at = _NEVER
         """Number of waiting events that ends its sleep. Whoever puts an event, and finds that many
@@ -123,7 +123,7 @@ class BatchListener(QueueListener):
 
     def ensure_running(self) -> bool:
         """Start the thread if none runs. False: none can be started (the interpreter is ending)."""
-        if not self.retired:
+        if not self.unattended:
             return True
         with self._life:
             if self._is_looked_after():
@@ -143,15 +143,15 @@ class BatchListener(QueueListener):
             return True
 
     def _is_looked_after(self) -> bool:
-        return not self.retired or self._starting
+        return not self.unattended or self._starting
 
     def start(self) -> None:
         """Start the thread; see `ensure_running`, which does so once."""
-        self.retired = False
+        self.unattended = False
         try:
             super().start()
         except BaseException:
-            self.retired = True
+            self.unattended = True
             raise
 
     def wake(self) -> None:
@@ -191,7 +191,7 @@ class BatchListener(QueueListener):
             thread = self._thread
         if thread is not None and thread is not threading.current_thread():
             thread.join(self.shutdown_timeout if timeout is None else timeout)
-        return self.retired
+        return self.unattended
 
     def is_deliverer(self) -> bool:
         """Tell if the calling thread is the one that delivers: it can't wait for itself."""
@@ -262,7 +262,8 @@ class BatchListener(QueueListener):
         """
         if self.is_deliverer():
             return  # an event logged by a callback: the loop further up delivers or counts it
-        if not (self.retired or ending.threads_are_ended()):  # else there is no thread to wait for
+        # Else there is no thread to wait for.
+        if not (self.unattended or ending.threads_are_ended()):
             self.stop(max(0.0, deadline - monotonic()))
         # Once the interpreter takes modules apart, nothing can be imported, and requests fails at
         # its first import inside a function: after the server has stored the events.
@@ -290,7 +291,7 @@ class BatchListener(QueueListener):
                 return self._next()
             except Exception as error:  # noqa: BLE001, PERF203 - of the queue, if it is no bug
                 if not self._pause_after_bug(error):
-                    self.retired = True
+                    self.unattended = True
                     return None
 
     def _next(self) -> Batch | None:
@@ -302,7 +303,7 @@ class BatchListener(QueueListener):
                 hurry = self._hurry
                 pending = self.queue.depth().events
                 if self._abandoned:
-                    self.retired = True
+                    self.unattended = True
                     self._sender.close()
                     return None
                 if pending:
@@ -313,7 +314,7 @@ class BatchListener(QueueListener):
                     sleep, wake_at = None, 1
                     self._first_at = None
                     self._hurried = hurry
-                    if self._stopping and self._retire():
+                    if self._stopping and self._end_unless_pending():
                         return None
                 self.wake_at = wake_at
                 if self.queue.depth().events < wake_at:  # else they came before that was known
@@ -321,7 +322,7 @@ class BatchListener(QueueListener):
         except Exception:
             raise
         except BaseException:
-            self._died = self.retired = True
+            self._died = self.unattended = True
             raise
 
     def _is_in_charge(self) -> bool:
@@ -333,7 +334,7 @@ class BatchListener(QueueListener):
         with self._life:
             if self._thread is not threading.current_thread():
                 return False
-            self.retired = False
+            self.unattended = False
             if (greenlet := sys.modules.get("greenlet")) is not None:
                 self._greenlet = greenlet.getcurrent()
             return True
@@ -368,7 +369,7 @@ class BatchListener(QueueListener):
         except Exception as error:  # noqa: BLE001 - a bug of ours must not end delivery
             self._pause_after_bug(error)  # the batch is still first in line
         except BaseException:
-            self._died = self.retired = True
+            self._died = self.unattended = True
             raise
 
     @contextlib.contextmanager
@@ -405,17 +406,17 @@ class BatchListener(QueueListener):
             self._hurried = hurry
         return batch
 
-    def _retire(self) -> bool:
+    def _end_unless_pending(self) -> bool:
         """End, unless an event has come at the last moment."""
         # In this order: whoever puts an event after the look sees the flag and restarts. And not
         # under the lock: an interrupted `put`, which holds the queue's, may want it.
-        self.retired = True
+        self.unattended = True
         pending = self.queue.depth().events
         with self._life:
             if self._thread is not threading.current_thread():
                 return True  # another has been started meanwhile, and looks after the queue
             if pending:
-                self.retired = False
+                self.unattended = False
                 return False
             self._sender.close()  # before a next thread can have begun to use it
         self.queue.close()

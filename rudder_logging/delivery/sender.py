@@ -44,10 +44,10 @@ healthy event in 40,000 is, at the worst; with few others behind it, one in 600 
 requests fail."""
 
 
-_Answer = Stored | Refused | TooLarge | Dropped
+_Definite = Stored | Refused | TooLarge | Dropped
 
 
-def _refused(outcome: _Answer, events: int) -> Collection[int] | None:
+def _refused(outcome: _Definite, events: int) -> Collection[int] | None:
     """Positions of what is refused among so many messages; None: the outcome settles none."""
     if isinstance(outcome, (Stored, Dropped)):
         return ()
@@ -104,7 +104,7 @@ class Sender:
         self._time_limit = TimeLimit(timeout)
         self._last_at = 0.0  # an upload came to its end
         self._batch = Batch()  # what is being delivered
-        self._ahead: set[bytes] = set()  # accepted before their turn: not to be sent again
+        self._ahead: set[bytes] = set()  # stored before their turn: not to be sent again
 
     @property
     def max_bytes(self) -> int:
@@ -247,7 +247,7 @@ class Sender:
         elif isinstance(outcome, (Later, Hold)):
             limit.start_small()
 
-    def _settle(self, part: Sequence[bytes], outcome: _Answer, refused: Collection[int]) -> bool:
+    def _settle(self, part: Sequence[bytes], outcome: _Definite, refused: Collection[int]) -> bool:
         """Delivered, refused or dropped. False: the queue no longer had all of them."""
         if isinstance(outcome, Dropped):
             return self._drop(part, outcome.reason, outcome.error)
@@ -255,7 +255,7 @@ class Sender:
         if self._ahead:  # else each message would be hashed for nothing
             self._ahead.difference_update(part)
         if isinstance(outcome, Stored):
-            self._limit.accepted()
+            self._limit.stored()
             return self._ledger.settle_delivered(self._queue, self._batch, len(part)) == len(part)
         if isinstance(outcome, TooLarge):
             self._limit.refused_alone()
@@ -285,7 +285,7 @@ class Sender:
     ) -> Outcome:
         """The outcome for a lone event: if it may be to blame, in the light of others.
 
-        Those that are accepted meanwhile are settled when it is their turn.
+        Those that are stored meanwhile are settled when it is their turn.
         """
         if isinstance(outcome, Hold) and outcome.may_blame_event:
             for message in self._behind(suspect, parts):

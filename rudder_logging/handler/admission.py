@@ -122,7 +122,7 @@ class Admission(logging.Handler):
             pipeline.reports.tell_dropped([message], "queue_full")
             waiting = 0
         listener = pipeline.listener
-        if listener.retired or pipeline.is_synchronous or ending.since is not None:
+        if listener.unattended or pipeline.is_synchronous or ending.since is not None:
             self._see_to_delivery(pipeline)
         elif waiting >= listener.wake_at:
             listener.wake()

@@ -291,12 +291,12 @@ class RudderHandler(Admission):
         if ending.since is not None:
             self._listener.awaits_close = False
             self._pipeline.finish()
-            if self._listener.retired:
+            if self._listener.unattended:
                 self._listener.release()
         elif self._pipeline.is_synchronous:
             self._listener.drain(self._pipeline.deadline(patience))
             self._listener.release()
-        elif not self._listener.retired:
+        elif not self._listener.unattended:
             self._listener.stop(patience)
         self._pipeline.reports.final_lines()
 
@@ -345,7 +345,7 @@ class RudderHandler(Admission):
 
     def retire(self) -> None:
         """Close without waiting: what is queued is delivered in the background."""
-        if not self._is_unused() and not self._listener.retired:
+        if not self._is_unused() and not self._listener.unattended:
             self._listener.enqueue_sentinel()
 
     def _wind_up_when_forgotten(self) -> None:

@@ -56,7 +56,7 @@ def wind_up(listener: Listener) -> None:
         return
     if listener.queue.depth().events:
         listener.ensure_running()
-    if not listener.retired:
+    if not listener.unattended:
         listener.enqueue_sentinel()
 
 
@@ -102,7 +102,7 @@ def deliver_all() -> None:
     left: list[tuple[int, str | None]] = []
     for listener in listeners:  # all of them at once, then one after the other
         listener.outlive_threads()
-        if not listener.retired:
+        if not listener.unattended:
             listener.enqueue_sentinel()
     with ending.keeping_the_process():
         for listener in listeners:

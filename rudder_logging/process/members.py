@@ -54,7 +54,7 @@ class Listener(Protocol):
         ...
 
     @property
-    def retired(self) -> bool:
+    def unattended(self) -> bool:
         """True if no thread looks after the queue."""
         ...
 

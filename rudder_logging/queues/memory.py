@@ -44,7 +44,7 @@ class MemoryQueue(EventQueue):
         self._messages: deque[bytes] = deque()
         self._bytes = 0
         self._handed_out = 0
-        self.acked = self.evicted = 0
+        self.settled = self.evicted = 0
         self._progress = Settled()
 
     def after_fork(self) -> None:
@@ -134,7 +134,7 @@ class MemoryQueue(EventQueue):
             self._bytes -= size
             self._handed_out -= handed_out
             self._progress.in_turn += count
-            self.acked += handed_out
+            self.settled += handed_out
         return forgotten
 
     def evict(self, size: int) -> list[bytes] | None:

@@ -45,7 +45,7 @@ class SharedQueue(SerialQueue):
         self._changes = 0  # counts settlements and evictions
         self._full_at = -1  # so many changes ago there was no room
         self._depth = self._buffer.depth()
-        self.acked = self.evicted = 0
+        self.settled = self.evicted = 0
 
     @property
     def evicts(self) -> bool:
@@ -122,7 +122,7 @@ class SharedQueue(SerialQueue):
                     self._handed_out -= gone
                     self._progress.in_turn += gone
                     self._changes += 1
-                    self.acked += gone
+                    self.settled += gone
                     self._changed.notify_all()
         self._tell()
         return gone

@@ -24,8 +24,9 @@ class EventQueue(ABC):
     what the methods promise.
     """
 
-    acked: int
-    """Number of messages that `settle` has forgotten. A plain number, read without a call."""
+    settled: int
+    """Number of messages that `settle` has forgotten: stored, refused or given up. A plain number,
+    read without a call."""
     evicted: int
     """Number of messages that `evict` has dropped."""
     _progress: Settled

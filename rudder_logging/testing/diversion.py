@@ -93,7 +93,7 @@ class _Diverted:
     """
 
     is_synchronous = False
-    retired = False
+    unattended = False
     wake_at = 1
 
     def __init__(

@@ -70,7 +70,7 @@ class FileQueue(SerialQueue):
         self._timer: threading.Timer | None = None
         self._aside = self._backlog.aside
         self._progress = self._backlog.settled
-        self.acked = 0
+        self.settled = 0
 
     # A buffer's methods.
 
@@ -180,7 +180,7 @@ class FileQueue(SerialQueue):
                 self._mend()
                 raise
             finally:
-                self.acked += before - self._backlog.pending
+                self.settled += before - self._backlog.pending
             self._backlog.read_ahead()
             self._changed.notify_all()
         self._tell()
