@@ -4,7 +4,7 @@
 
 The rooms, in the order in which one event passes through them:
 
-- `analytics.py`: the seven calls, `EventLogger`, `flush` and `shutdown`
+- `analytics.py`: the seven calls, `EventLogger`, `flush` and `shutdown`; direct calls only
 - `handler/`: `RudderHandler`, from a record to the queue
 - `events/`: from a call's fields to one message in JSON: types, fields, values, ids
 - `queues/`: where messages wait: in memory, or in files

@@ -1,4 +1,4 @@
-"""Small helpers that every room may import; they know nothing of events or of other rooms.
+"""Small helpers that every room may import; they import no other room but `exceptions`.
 
 - `dictconfig.py`: containers as `dictConfig` hands them over
 - `clock.py`: clocks that an app's tests can't freeze
@@ -6,6 +6,6 @@
 - `logging_tree.py`: the loggers and handlers that a record meets
 - `private_files.py`: files that are ours alone; `given_files.py`: files that options name
 - `hosts.py`: is a host this machine?
-- `schemes.py`: URL schemes that third parties have registered for sinks
+- `schemes.py`: URL schemes that third parties have registered
 - `printable.py`: text that steers no terminal; `stderr.py`: lines for when logging is gone
 """

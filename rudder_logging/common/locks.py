@@ -36,7 +36,7 @@ class EndingLock:
         return self._without > 0
 
     def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
-        """Acquire it; False: in time, or because of a thread that was ended, it can't be had."""
+        """Acquire it. False: it was not free in time, or the thread that holds it was ended."""
         if self._is_finalizing():
             blocking, timeout = False, -1
         return bool(self._lock.acquire(blocking, timeout))

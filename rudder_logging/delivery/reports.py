@@ -33,7 +33,7 @@ _log = logging.getLogger("rudder_logging")
 _MOST_NAMES_TOLD = 100
 _LONGEST_NAME_TOLD = 64
 _SECONDS_BETWEEN_LINES = 10.0
-_OUTAGE = "an outage, of whatever"
+_OUTAGE = "outage"  # one state whatever the fault, which may change from attempt to attempt
 _CURE_OF_A_FULL_QUEUE = (
     '; overflow="block" has a job wait for room, block_timeout says how long, max_queue_size and '
     "max_queue_bytes (a durable queue's max_bytes) make more of it, and "
@@ -80,7 +80,8 @@ class Reports:
         self._told: str | None = None  # what is wrong
         self._lasted = ""  # for how long something was
         self._waiting = 0  # events, in an outage
-        self._last_state_line = {True: float("-inf"), False: float("-inf")}  # by: is it trouble?
+        # The last line that told of trouble (True), and of its end.
+        self._last_state_line = {True: float("-inf"), False: float("-inf")}
         self._line_lock = threading.Lock()
         self._calling = threading.local()
         self._told_large: set[object] = set()

@@ -1,7 +1,7 @@
 """Any Python value as JSON that the gateway takes: a private copy, and one orjson pass over it.
 
-The rules (DESIGN: values; the gateway's own: it turns every number into a float64, refuses NaN,
-and loses deeply nested events after a 200):
+The rules (the gateway itself turns every number into a float64, refuses NaN, and loses deeply
+nested events after a 200):
 
 - NaN and infinities become null; integers beyond 2^53 become strings.
 - Lone surrogates become U+FFFD; keys become strings.

@@ -3,8 +3,8 @@
 In comes a log record, or one of the seven calls; out goes a message into a queue, or a complaint to
 `handleError`. A handler also owns its queue and its delivery, from the first event to the end.
 
-- `dispatch.py`: from a direct call to the handlers on its logger's path
-- `settings.py`: the package's settings, and the handler that is made of them
+- `dispatch.py`: from a direct call to the handlers on its logger's path; direct calls only
+- `settings.py`: the package's settings, and the handler that is made of them; likewise
 - `handler.py`: `RudderHandler`: the methods that logging calls, its opening and its end
 - `admission.py`: may an event enter, is there room, and what becomes of one that may not
 - `stdlib.py`: the demands of the standard library's logging on a handler

@@ -39,8 +39,8 @@ class Admission(logging.Handler):
     _formatter: RudderFormatter
     _defaults: Defaults
     _is_hooked: bool
-    _size_to_look_at: int
-    """Of a message, from which on it may be too large."""
+    _large_from: int
+    """Bytes from which on a message may be too large, or more than is documented."""
 
     @property
     def looks_at_records(self) -> bool:
@@ -94,13 +94,14 @@ class Admission(logging.Handler):
                 if edited is None:
                     return
                 message = edited
-            if len(message) >= self._size_to_look_at:  # it lacks a byte
+            if len(message) >= self._large_from:  # its closing brace is still to come
                 self._look_at_size(message)
         except Exception:
             self._pipeline.ledger.count_invalid()
             raise
-        # Before the `try`, which accounts for an event that was accepted: in a forked child, this
-        # makes the pipeline, and may be interrupted.
+        # Before the `try`, which accounts for an event that was accepted: in a forked child, the
+        # first attribute that is read exchanges the pipeline, and may be interrupted. It is bound
+        # only after that.
         ledger = self._pipeline.ledger
         pipeline = self._pipeline
         if not self.config.send:
@@ -186,7 +187,7 @@ class Admission(logging.Handler):
         """
         if isinstance(error, OrphanedError):
             self._drop(pipeline, message, "shutdown")
-        elif pipeline.kept.take(message) or message in pipeline.queue:
+        elif pipeline.kept.take(message) or pipeline.queue.took(message):
             pipeline.listener.wake()
         elif isinstance(error, Exception) and pipeline.has_queue_of_the_app:
             self._drop(pipeline, message, "queue_failed")

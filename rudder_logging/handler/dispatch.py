@@ -20,7 +20,7 @@ from .stdlib import OWN_LOGGERS, filtered
 
 __all__ = ["dispatch", "is_stand_in", "rudder_handlers", "want_records"]
 
-_wanted = 0  # by how many
+_wanted = 0  # number of those who look at records in tests
 _FRAMES_TO_THE_CALLER = 5  # from `_caller`: by `_log_record`, `dispatch`, `_log_event` and the call
 
 
@@ -153,7 +153,7 @@ def _is_usual(function: Any, of_logging: object) -> bool:
 
 
 class _LastHandler:
-    """The one handler of a logger's stand-in: it passes records to all on the logger's path.
+    """The one handler of a logger's stand-in: it passes a record to all on the logger's path.
 
     To RudderHandlers whatever the levels are, to others as they say.
     """

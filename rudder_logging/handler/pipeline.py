@@ -31,13 +31,13 @@ class Owner(Protocol):
     _pipeline: Pipeline
 
     def _wind_up_when_forgotten(self) -> None:
-        """Called when the pipeline is another."""
+        """Called when a pipeline of its own has taken the place of the parent's."""
         ...
 
 
 @dataclass(frozen=True)
 class Pipeline:
-    """Everything of a handler that can't be shared with a forked child."""
+    """Delivers a handler's events. A forked child gets another, with the same queue, emptied."""
 
     config: Config
     make_sink: Callable[[Config], Sink]
@@ -49,6 +49,8 @@ class Pipeline:
     """Events leave in the calls that log them, because nothing else can be relied on, or by
     `sync_mode`."""
     kept: Kept = field(default_factory=Kept)
+    """Messages that a full queue took after all, if a signal handler raised when `put` returned.
+    The queue's own `Kept` has those whose `put` was interrupted within."""
 
     @classmethod
     def open(
@@ -130,10 +132,10 @@ class Pipeline:
             self.listener.finish(self.deadline(self.config.shutdown_timeout))
 
     is_renewal: ClassVar[bool] = False
-    """True of a stand-in, which makes the real one at its first use."""
+    """True of a renewal, which makes the real one at its first use."""
 
     def after_fork(self, handler: Owner) -> Pipeline:
-        """Let go, in a forked child, of what is the parent's. Returns what stands for the child's.
+        """Let go, in a forked child, of the parent's. Returns a renewal, which makes the child's.
 
         Args:
             handler: The one whose pipeline this is.
@@ -143,6 +145,7 @@ class Pipeline:
 
     def _let_go(self) -> None:
         with contextlib.suppress(Exception):  # a queue object of the app's may raise anything
+            # The second time, if a URL named it: it is a forkable, too. Twice is harmless.
             self.queue.after_fork()
         with contextlib.suppress(Exception):
             if isinstance(self.config.sink, Forkable):

@@ -27,10 +27,10 @@ _log = logging.getLogger("rudder_logging")
 _T = TypeVar("_T")
 
 OWN_LOGGERS = ("rudder_logging", "urllib3", "requests", "charset_normalizer")
+"""Loggers that delivery itself may use. From its own thread, none of their events is shipped."""
 _MOST_NAMES = 1_000
 OTHER_LOGGERS: set[str] = set()
-"""Names of loggers that are known not to be among them, or below: most are asked often."""
-"""Loggers that the sender itself may use. From its own thread, none of their events is shipped."""
+"""Names of loggers that are known not to be among those, or below: most are asked often."""
 
 
 class NoLock:

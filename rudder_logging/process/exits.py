@@ -78,7 +78,10 @@ def _resolve_without_threads() -> None:
 
 
 def _at_exit() -> None:
-    """Runs before `logging.shutdown`, registered earlier: what is logged until that leaves then."""
+    """Runs before `logging.shutdown`, in which what is logged until then leaves.
+
+    `atexit` runs first what was registered last, and logging registered before us.
+    """
     with contextlib.suppress(Exception):  # another logging than we know
         _have_ours_closed_last()
     deliver_all()

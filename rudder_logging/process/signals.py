@@ -15,15 +15,15 @@ from .exits import deliver_all, gevent_has_patched
 __all__ = ["after_fork", "drain_on_sigterm"]
 
 _SECONDS_UNTIL_AGAIN = 0.02
-_ended_since: float | None = None
+_sigterm_since: float | None = None
 """The monotonic time at which SIGTERM came, where it is taken over."""
 _drains_for_sigterm = False
 
 
 def after_fork() -> None:
     """In a forked child: no signal came to it yet."""
-    global _ended_since, _drains_for_sigterm
-    _ended_since, _drains_for_sigterm = None, False
+    global _sigterm_since, _drains_for_sigterm
+    _sigterm_since, _drains_for_sigterm = None, False
 
 
 def drain_on_sigterm() -> bool:
@@ -98,16 +98,16 @@ def _deliver_then_end(number: int, frame: FrameType | None) -> None:
 
     A second one changes nothing: service managers send one to a worker beside its master's.
     """
-    global _ended_since
-    if _ended_since is None:
-        _ended_since = monotonic()
+    global _sigterm_since
+    if _sigterm_since is None:
+        _sigterm_since = monotonic()
     if _drains_for_sigterm:
         return
     if gevent_has_patched("threading"):  # this may be its hub, in which nothing can wait
         sys.modules["gevent"].spawn(_drain_then_end, number)
         return
     longest = max((listener.shutdown_timeout for listener in members.listeners()), default=0.0)
-    is_early = monotonic() < _ended_since + longest
+    is_early = monotonic() < _sigterm_since + longest
     if not (is_early and _interrupts_us(frame) and _send_soon(number)):
         _drain_then_end(number)
 

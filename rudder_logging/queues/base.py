@@ -112,7 +112,10 @@ class Durable(Protocol):
         ...
 
     def abandon(self) -> list[bytes]:
-        """Forget, and return, what can't outlive this process: called when it ends."""
+        """Forget, and return, what can't outlive this process.
+
+        Called when it ends, or when nothing will be delivered any more.
+        """
         ...
 
 

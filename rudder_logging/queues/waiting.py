@@ -90,8 +90,8 @@ class EventQueue(ABC):
     def attach(self, observer: Observer) -> None:  # noqa: B027 - as above
         """Called before use, and again after `after_fork`. Nothing happens by itself."""
 
-    def __contains__(self, message: bytes) -> bool:
-        """Tell if `put`, which did not return, has kept the message."""
+    def took(self, message: bytes) -> bool:
+        """Tell if `put`, which did not return, has kept the message. To be asked once."""
         with self._lock:
             return self._kept.take(message) or self._holds(message)
 
