@@ -92,10 +92,13 @@ class GatewaySink:
         if monotonic() - self._probed_at < _SECONDS_BETWEEN_PROBES:
             return False  # asked for each of many events, the answer would be the same
         self._probed_at = monotonic()
+        counts = self._requests, self._retries
         try:
             return is_of_gateway(self._post(WITHOUT_EVENTS, deadline, plain=self._plain))
         except (TransportError, HeldError):
             return False
+        finally:
+            self._requests, self._retries = counts  # it brings no messages, so it is no upload
 
     def _upload(self, messages: Sequence[bytes], deadline: float | None) -> Outcome:
         """Send once, and once more without compression if that may be what is wrong."""
@@ -117,7 +120,6 @@ class GatewaySink:
     def _request(
         self, messages: Sequence[bytes], deadline: float | None, *, plain: bool
     ) -> Outcome:
-        self._requests += 1
         body = body_of(messages, time())
         try:
             answer = self._post(body, deadline, plain=plain)
@@ -133,6 +135,7 @@ class GatewaySink:
 
     def _post(self, body: bytes, deadline: float | None, *, plain: bool) -> Answer:
         begun = monotonic()
+        self._requests += 1
         try:
             return self._transport.send(body, _until(deadline, begun), plain=plain)
         except StaleConnectionError as fault:
