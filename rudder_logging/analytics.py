@@ -15,7 +15,6 @@ from .events.ids import new_message_id
 from .events.table import MESSAGE_ID, bind_fields, merge_bound
 from .handler.dispatch import dispatch
 from .handler.handler import close_all, flush_all
-from .handler.settings import settings
 from .handler.stdlib import to_thread
 
 if TYPE_CHECKING:
@@ -37,7 +36,6 @@ __all__ = [
     "merge",
     "page",
     "screen",
-    "settings",
     "shutdown",
     "track",
 ]

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from rudder_logging import RudderHandler, analytics
+from rudder_logging import RudderHandler
 from rudder_logging.dataplane import LocalDataPlane
+from rudder_logging.handler.settings import settings as package_settings
 
 # The same examples in every run, so that no run fails by chance. `--hypothesis-profile=long` looks
 # at many more, and at others each time.
@@ -74,7 +75,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def clean_settings() -> Iterator[None]:
     """Settings of the package and its loggers do not outlive a test."""
     yield
-    analytics.settings.reset()
+    package_settings.reset()
     for name in ("rudder", "rudder_logging"):
         logger = logging.getLogger(name)
         logger.setLevel(logging.NOTSET)

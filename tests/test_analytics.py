@@ -25,6 +25,7 @@ from rudder_logging import (
 )
 from rudder_logging.config import ALIASES, OPTIONS
 from rudder_logging.dataplane import LocalDataPlane
+from rudder_logging.handler.settings import settings as package_settings
 from rudder_logging.testing import CapturedEvents
 
 from .conftest import WRITE_KEY, MakeHandler, Wire
@@ -220,7 +221,7 @@ def test_a_setting_of_none_in_words_wins_over_the_environment(
     monkeypatch.setenv("RUDDER_MAX_RETRIES", "3")
     for given, retries in ((None, 3), ("none", None)):
         rudder_logging.max_retries = given  # type: ignore[assignment]  # text is taken, too
-        handler = analytics.settings.make_handler()
+        handler = package_settings.make_handler()
         assert handler.config.max_retries == retries
 
 
@@ -363,7 +364,7 @@ def test_configured_handler_is_used_and_each_event_sent_once(
     rudder_logging.track("u", "e")
     assert stored(plane) == [{"type": "track", "userId": "u", "event": "e"}]
     assert handler.stats().accepted == 1
-    assert analytics.settings.handler is None
+    assert package_settings.handler is None
 
 
 def test_logger_filters_can_hold_back_calls(

@@ -25,11 +25,11 @@ from rudder_logging import (
     InvalidEventError,
     RudderHandler,
     UnknownOptionError,
-    analytics,
 )
 from rudder_logging.config import ALIASES, OPTIONS
 from rudder_logging.dataplane import LocalDataPlane, gateway
 from rudder_logging.events.table import validate
+from rudder_logging.handler.settings import settings as package_settings
 from rudder_logging.sinks.gateway.outcomes import Answer
 from rudder_logging.sinks.gateway.sink import GatewaySink
 
@@ -427,7 +427,7 @@ def test_any_attribute_of_the_package_is_a_setting_or_a_clear_error(name: str, v
     else:
         assert (getattr(rudder_logging, name) is None) == (value is None)
     finally:
-        analytics.settings.reset()
+        package_settings.reset()
 
 
 @st.composite

@@ -15,7 +15,7 @@ from ..common.printable import printable, printable_json
 from ..config import OPTIONS, Config, parsers
 from ..events.table import nearest
 from ..exceptions import ConfigError
-from ..handler.files import check_files
+from ..handler.setup import check_files
 
 if TYPE_CHECKING:
     from typing_extensions import Self

@@ -23,7 +23,7 @@ from ..exceptions import (
     OutcomeUnknownError,
     TransportError,
 )
-from ..handler.files import check_files
+from ..handler.setup import check_files
 from ..sinks.base import Later
 from ..sinks.gateway.body import WITHOUT_EVENTS
 from ..sinks.gateway.outcomes import (

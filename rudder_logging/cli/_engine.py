@@ -14,7 +14,7 @@ from ..checks.plan import TrackingPlan
 from ..common.clock import monotonic
 from ..delivery.dead_letters import DeadLetters
 from ..exceptions import ConfigError, InvalidEventError
-from ..handler.before_send import before_send
+from ..handler.before_send import edited_by
 from ..sinks.base import MESSAGE_OVERHEAD
 from ..sinks.gateway.body import FRAME
 from ._common import BadInputError, FailedError
@@ -184,7 +184,7 @@ class Replay:
     def _to_send(self, line: Line, stored: Stored) -> _Item:
         queued, rules = stored.queued, self._rules
         if rules.hook is not None:
-            edited = before_send(queued, partial(_call, rules.hook))
+            edited = edited_by(queued, partial(_call, rules.hook))
             if edited == "before_send":
                 return _Item(line, "withheld")
             if not isinstance(edited, bytes):

@@ -274,7 +274,7 @@ def lacking_in_sink(value: object) -> str:
 
 def queue(value: Any) -> str | Buffer:
     """A queue's URL, or a buffer."""
-    from ..queues.opening import check_buffer, check_url  # noqa: PLC0415 - only where one is given
+    from ..queues.opening import check_buffer, check_queue_url  # noqa: PLC0415 - only where one is given
 
-    (check_url if isinstance(value, str) else check_buffer)(value)
+    (check_queue_url if isinstance(value, str) else check_buffer)(value)
     return value  # type: ignore[no-any-return]

@@ -49,7 +49,11 @@ class DeadLetters:
 
 
 def check_dead_letters(path: str) -> None:
-    """Raises: ConfigError: It is a file of another user, or a link, which might lead to one."""
+    """Check that dead letters can be kept in a file that is this user's alone.
+
+    Raises:
+        ConfigError: It is a file of another user, or a link, which might lead to one.
+    """
     words = refusal(path)
     if words is None:
         return

@@ -21,7 +21,7 @@ from ..common.stderr import tell_undelivered
 from ..process import ending
 from ..queues import Batch, EventQueue
 from ..sinks.base import MESSAGE_OVERHEAD
-from .ledger import Ledger, Stats
+from .ledger import Ledger
 from .reports import Reports
 from .retry import RetryPolicy
 from .sender import Sender
@@ -114,10 +114,6 @@ class BatchListener(QueueListener):
     def sender(self) -> Sender:
         """Sends the batches, one after the other."""
         return self._sender
-
-    def stats(self) -> Stats:
-        """The counts of the handler whose events it delivers."""
-        return self._ledger.snapshot(self.queue)
 
     # What callers say.
 

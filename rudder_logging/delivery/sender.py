@@ -345,6 +345,7 @@ class Sender:
     def _behind(self, suspect: bytes, parts: list[Sequence[bytes]]) -> list[bytes]:
         """Some of the next events behind the one that is first in line, to compare it with."""
         if self._queue.depth().waiting and sum(map(len, parts)) < _NEIGHBOURS:
+            # They are sent one by one: the time that an upload may take is no bound here.
             batch = self._queue.take(self._limit.bytes, MESSAGE_OVERHEAD) or Batch()
             self._batch = batch
             if batch[:1] == [suspect] and len(batch) > 1:

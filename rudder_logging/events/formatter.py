@@ -22,7 +22,7 @@ from .lines import line_of, writable
 from .records import RECORD_IDS, template_of
 from .table import CONTEXT, INTEGRATIONS, build, merge
 
-__all__ = ["Defaults", "RudderFormatter", "event_of"]
+__all__ = ["Defaults", "RudderFormatter"]
 
 _LIBRARY = MappingProxyType({"library": {"name": "rudder-logging", "version": __version__}})
 
@@ -45,7 +45,11 @@ class Defaults:
     """Text around a message's own `context`, if that has no names of the defaults'."""
 
     def __post_init__(self) -> None:
-        """Raises: InvalidValueError: They can't be sent; see `dumps`."""
+        """Serialise them once.
+
+        Raises:
+            InvalidValueError: They can't be sent; see `dumps`.
+        """
         context = dumps({"context": self.context})[1:-2] + (b"," if self.context else b"")
         after = b"," + dumps({"integrations": self.integrations})[1:-1]
         whole = dumps({"context": self.context, "integrations": self.integrations})
@@ -61,11 +65,6 @@ class Defaults:
 
 
 _in_force: ContextVar[Defaults | None] = ContextVar("rudder_logging_defaults", default=None)
-
-
-def event_of(record: logging.LogRecord) -> Mapping[str, Any] | None:
-    """The app's `extra["rudder"]`; None: the record carries no event."""
-    return record.__dict__.get("rudder")
 
 
 class RudderFormatter(OrjsonFormatter):
@@ -131,7 +130,7 @@ class RudderFormatter(OrjsonFormatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The record's line, without a line end."""
-        fields = event_of(record)
+        fields = record.__dict__.get("rudder")
         if fields is None:
             return writable(super().format(record), self)
         message = self.message_of(record, fields, _in_force.get() or self.event_defaults)
@@ -192,11 +191,11 @@ class RudderFormatter(OrjsonFormatter):
                 encoder = None
             if encoder is not None:
                 try:
-                    queued = encoder(fields, template, created, defaults)
+                    encoded = encoder(fields, template, created, defaults)
                 except KeyError:  # another thread took a field away
-                    queued = None
-                if queued is not None:
-                    return queued
+                    encoded = None
+                if encoded is not None:
+                    return encoded
         message = build(fields, template=template, bound=bound, now=created)
         message["originalTimestamp"] = MOMENTS.at(created)[2]
         context = message.pop("context", None)

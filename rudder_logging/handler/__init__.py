@@ -7,9 +7,9 @@ In comes a log record, or one of the seven calls; out goes a message into a queu
 - `settings.py`: the package's settings, and the handler that is made of them; likewise
 - `handler.py`: `RudderHandler`: the methods that logging calls, its opening and its end
 - `admission.py`: may an event enter, is there room, and what becomes of one that may not
-- `stdlib.py`: the demands of the standard library's logging on a handler
+- `stdlib.py`: the handler's dealings with the standard library
 - `before_send.py`: messages that the app edits
 - `pipeline.py`: queue, ledger, reports, delivery and listener, put together
-- `files.py`: files that options name, looked at when a handler is made
+- `setup.py`: a look at the options when a handler is made
 - `flushing.py`: `flushing()`, for functions whose process is frozen when they return
 """

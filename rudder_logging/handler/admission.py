@@ -17,7 +17,7 @@ from ..events.records import RECORD_IDS
 from ..events.table import DOCUMENTED_EVENT_BYTES, check_size
 from ..exceptions import QueueFullError
 from ..process import ending, exits
-from .before_send import before_send, edited_line
+from .before_send import edited_by, edited_line
 from .stdlib import OTHER_LOGGERS, is_feedback
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ class Admission(logging.Handler):
         reports = self._pipeline.reports
         if hook is None or reports.is_inside(hook):
             return message
-        edited = before_send(message, partial(reports.call, hook))
+        edited = edited_by(message, partial(reports.call, hook))
         if isinstance(edited, bytes):
             return edited
         pipeline = self._pipeline

@@ -12,10 +12,10 @@ from ..events.ids import new_message_id
 from ..events.table import validate
 from ..exceptions import InvalidTypeError, InvalidValueError
 
-__all__ = ["before_send", "edited_line"]
+__all__ = ["edited_by", "edited_line"]
 
 
-def before_send(message: bytes, hook: Callable[[dict[str, Any]], object]) -> bytes | str:
+def edited_by(message: bytes, hook: Callable[[dict[str, Any]], object]) -> bytes | str:
     """The message as it is to be sent, or the reason why it is not.
 
     The hook gets a copy, so that it can't change what the app holds. A hook that raises keeps the
@@ -23,7 +23,8 @@ def before_send(message: bytes, hook: Callable[[dict[str, Any]], object]) -> byt
 
     Args:
         message: Short of its closing brace, as is the one returned.
-        hook: The app's; what it raises, it returns.
+        hook: Calls the app's `before_send`. It returns what that returned, or the exception that it
+            raised.
 
     Raises:
         InvalidEventError: What it returned can't be sent.

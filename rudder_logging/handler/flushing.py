@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from .handler import flush_all
+from .stdlib import to_thread
 
 __all__ = ["flushing"]
 
@@ -91,9 +92,7 @@ class flushing:  # noqa: N801 - it reads as a verb where it is used
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        import asyncio  # noqa: PLC0415 - costly, and loaded in such an app anyway
-
-        await asyncio.to_thread(self._flush)
+        await to_thread(self._flush)
 
     def _for_call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> flushing:
         return _Call(self._within, self._margin, (*args, *kwargs.values()))

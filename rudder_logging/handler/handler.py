@@ -26,14 +26,12 @@ from ..events.records import FormattedNameError
 from ..events.table import DOCUMENTED_EVENT_BYTES
 from ..process import ending, exits, forks, members
 from .admission import Admission
-from .files import check_files
+from .setup import check_files, is_main_thread, tell_of_setup
 from .stdlib import (
     NoLock,
     complaint,
     filtered,
     holds_logging_lock,
-    is_main_thread,
-    tell_of_setup,
     to_thread,
 )
 
@@ -355,7 +353,7 @@ class RudderHandler(Admission):
 
     def stats(self) -> Stats:
         """Counts of all events so far, and the present state."""
-        return self._listener.stats()
+        return self._ledger.snapshot(self._pipeline.queue)
 
     def __repr__(self) -> str:
         level = logging.getLevelName(self.level)

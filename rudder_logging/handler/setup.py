@@ -1,17 +1,26 @@
-"""Files that options name, looked at when a handler is made."""
+"""A look at the options when a handler is made: at files that they name, and at what they miss."""
 
 from __future__ import annotations
+
+import logging
+import threading
 
 from ..common.given_files import fault_of_file
 from ..config import Config
 from ..delivery.dead_letters import check_dead_letters
 from ..exceptions import ConfigError
 
-__all__ = ["check_files"]
+__all__ = ["check_files", "is_main_thread", "tell_of_setup"]
+
+_log = logging.getLogger("rudder_logging")
 
 
 def check_files(config: Config) -> None:
-    """Raises: ConfigError: A certificate file is not there; others can read the dead letters."""
+    """Check that certificate files can be read, and that dead letters can be kept in private.
+
+    Raises:
+        ConfigError: They can't.
+    """
     for option in ("ca_bundle", "client_cert"):
         given = getattr(config, option)
         for path in given if isinstance(given, tuple) else (given,):
@@ -20,3 +29,48 @@ def check_files(config: Config) -> None:
                 raise ConfigError(fault)
     if config.dead_letter:
         check_dead_letters(config.dead_letter)
+
+
+def is_main_thread() -> bool:
+    """Tell if this is the thread in which Python lets signals be handled."""
+    return threading.current_thread() is threading.main_thread()
+
+
+def _show_debug_lines() -> None:
+    _log.setLevel(logging.DEBUG)
+    if not _log.hasHandlers():
+        _log.addHandler(logging.StreamHandler())
+
+
+_told_in_clear: set[str] = set()
+
+
+def tell_of_setup(
+    *, debug: bool, without_threads: bool, without_sigterm: bool, in_clear_to: str | None
+) -> None:
+    """Tell of what works, but not as the app's operators would want it; at DEBUG, of more.
+
+    Args:
+        debug: Show DEBUG lines.
+        without_threads: None may be started.
+        without_sigterm: It is to be taken over, and only the main thread could.
+        in_clear_to: Where events go without TLS; told once for all handlers that send there.
+    """
+    if debug:
+        _show_debug_lines()
+    if without_threads:
+        _log.warning(
+            "uWSGI runs without threads: events are sent by the calls that log them, which have "
+            "to wait; give uWSGI the option enable-threads"
+        )
+    if without_sigterm:
+        _log.warning(
+            "drain_on_sigterm does nothing for a handler that is made outside the main thread, "
+            "where Python lets nobody handle signals; make it in the main thread"
+        )
+    if in_clear_to is not None and in_clear_to not in _told_in_clear:
+        _told_in_clear.add(in_clear_to)
+        _log.warning(
+            "events and write key go over the network unencrypted: data_plane_url is http://; "
+            "use https://"
+        )

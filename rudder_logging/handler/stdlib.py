@@ -1,9 +1,8 @@
-"""The handler's dealings with the standard library's logging, beside its own business."""
+"""The handler's dealings with the standard library: its logging, and its event loops."""
 
 from __future__ import annotations
 
 import logging
-import threading
 import traceback
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -18,12 +17,9 @@ __all__ = [
     "filtered",
     "holds_logging_lock",
     "is_feedback",
-    "is_main_thread",
-    "tell_of_setup",
     "to_thread",
 ]
 
-_log = logging.getLogger("rudder_logging")
 _T = TypeVar("_T")
 
 OWN_LOGGERS = ("rudder_logging", "urllib3", "requests", "charset_normalizer")
@@ -84,51 +80,6 @@ def holds_logging_lock() -> bool:
     """Tell if this thread holds the logging module's lock, as it does inside `dictConfig`."""
     is_owned = getattr(getattr(logging, "_lock", None), "_is_owned", None)
     return bool(is_owned and is_owned())
-
-
-def is_main_thread() -> bool:
-    """Tell if this is the thread in which Python lets signals be handled."""
-    return threading.current_thread() is threading.main_thread()
-
-
-def _show_debug_lines() -> None:
-    _log.setLevel(logging.DEBUG)
-    if not _log.hasHandlers():
-        _log.addHandler(logging.StreamHandler())
-
-
-_told_in_clear: set[str] = set()
-
-
-def tell_of_setup(
-    *, debug: bool, without_threads: bool, without_sigterm: bool, in_clear_to: str | None
-) -> None:
-    """Tell of what works, but not as the app's operators would want it; at DEBUG, of more.
-
-    Args:
-        debug: Show DEBUG lines.
-        without_threads: None may be started.
-        without_sigterm: It is to be taken over, and only the main thread could.
-        in_clear_to: Where events go without TLS; told once for all handlers that send there.
-    """
-    if debug:
-        _show_debug_lines()
-    if without_threads:
-        _log.warning(
-            "uWSGI runs without threads: events are sent by the calls that log them, which have "
-            "to wait; give uWSGI the option enable-threads"
-        )
-    if without_sigterm:
-        _log.warning(
-            "drain_on_sigterm does nothing for a handler that is made outside the main thread, "
-            "where Python lets nobody handle signals; make it in the main thread"
-        )
-    if in_clear_to is not None and in_clear_to not in _told_in_clear:
-        _told_in_clear.add(in_clear_to)
-        _log.warning(
-            "events and write key go over the network unencrypted: data_plane_url is http://; "
-            "use https://"
-        )
 
 
 async def to_thread(call: Callable[..., _T], *args: Any) -> _T:

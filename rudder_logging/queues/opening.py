@@ -11,7 +11,7 @@ from .shared import SharedQueue
 from .urls import MEMORY, parse_spool_url
 from .waiting import EventQueue
 
-__all__ = ["Maker", "check_buffer", "check_url", "open_queue", "register"]
+__all__ = ["Maker", "check_buffer", "check_queue_url", "open_queue", "register"]
 
 
 class Maker(Protocol):
@@ -48,7 +48,7 @@ def register(scheme: str, maker: Maker) -> None:
     _makers[scheme] = maker
 
 
-def check_url(url: str) -> None:
+def check_queue_url(url: str) -> None:
     """See whether the option `queue` may be that URL.
 
     Raises:
@@ -69,7 +69,7 @@ def check_buffer(value: object) -> None:
     """See whether the option `queue` may be that object.
 
     Raises:
-        ValueError: It lacks methods. The text is as that of `check_url`.
+        ValueError: It lacks methods. The text is as that of `check_queue_url`.
     """
     missing = [name for name in METHODS if not callable(getattr(value, name, None))]
     if missing:

@@ -780,7 +780,7 @@ OTHER_S_FILE = """
 import os
 import urllib.parse  # while it may be read
 from rudder_logging import Config
-from rudder_logging.handler.files import check_files
+from rudder_logging.handler.setup import check_files
 
 if os.geteuid() == 0:
     os.seteuid(65534)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from rudder_logging import RudderFormatter, __version__, bind
-from rudder_logging.events.formatter import Defaults, event_of
+from rudder_logging.events.formatter import Defaults
 from rudder_logging.exceptions import InvalidEventError, InvalidTypeError, InvalidValueError
 
 LIBRARY = {"name": "rudder-logging", "version": __version__}
@@ -374,12 +374,6 @@ def test_dict_config_makes_one() -> None:
     sent = json.loads(formatter.format(make_record()))
     assert sent["context"]["app"] == {"name": "a"}
     assert sent["integrations"] == {"All": True, "S3": False}
-
-
-def test_event_of() -> None:
-    """The event is what the app gave, the object itself."""
-    assert event_of(make_record(EVENT)) is EVENT
-    assert event_of(logging.makeLogRecord({"msg": "Hi"})) is None
 
 
 # --- Errors ---

@@ -726,7 +726,7 @@ def test_unencrypted_url_is_warned_about(
     """Plain HTTP to another machine shows events and key to the network. It is said once, however
     many handlers send there, and for another data plane anew.
     """
-    monkeypatch.setattr("rudder_logging.handler.stdlib._told_in_clear", set())
+    monkeypatch.setattr("rudder_logging.handler.setup._told_in_clear", set())
     for _ in range(3):
         make_handler(data_plane_url=url)
     assert caplog.text.count("unencrypted") == warned

@@ -36,7 +36,7 @@ from rudder_logging import (
     OutcomeUnknownError,
 )
 from rudder_logging.dataplane import LocalDataPlane
-from rudder_logging.handler.files import check_files
+from rudder_logging.handler.setup import check_files
 from rudder_logging.sinks.gateway.network_errors import Attempt, meaning
 from rudder_logging.sinks.gateway.outcomes import Answer
 from rudder_logging.sinks.gateway.transport import HttpTransport

@@ -29,10 +29,10 @@ from rudder_logging import (
     InvalidValueError,
     RudderHandler,
     WarehouseWarning,
-    analytics,
     bind,
 )
 from rudder_logging.dataplane import LocalDataPlane
+from rudder_logging.handler.settings import settings as package_settings
 from rudder_logging.process import ending
 from rudder_logging.testing import CapturedEvents, Events, capture_events, diversion
 from rudder_logging.testing.recorder import Recorder
@@ -232,7 +232,7 @@ def test_nothing_needs_to_be_configured(caplog: pytest.LogCaptureFixture) -> Non
         logging.LoggerAdapter(logger, {"rudder": {"user_id": "5"}}).info("Adapted")
     assert [one["userId"] for one in events] == ["1", "2", "3", "4", "5"]
     assert all(one.would_leave for one in events)
-    assert analytics.settings.handlers() == []
+    assert package_settings.handlers() == []
 
 
 def test_settings_of_the_package_shape_its_calls() -> None:
