@@ -17,7 +17,7 @@ from types import FrameType, MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..exceptions import InvalidEventError
-from .table import bind_fields, merge
+from .table import bind_fields, merge_mappings
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -98,7 +98,7 @@ class Scope:
         merged = _NOTHING if scope is None else scope.merged
         for scope in reversed(stale):
             if not scope.has_ended:
-                merged = merge(merged, scope.own)
+                merged = merge_mappings(merged, scope.own)
             scope.merged, scope.as_of = merged, as_of
         return merged
 
@@ -110,7 +110,7 @@ class Scope:
         """
         folded, outer = self, self.outer
         while folded.is_kept and outer is not None and (outer.is_kept or outer.has_ended):
-            own = folded.own if outer.has_ended else merge(outer.own, folded.own)
+            own = folded.own if outer.has_ended else merge_mappings(outer.own, folded.own)
             folded = Scope(own)
             folded.is_kept = True
             folded.outer = outer = outer.outer

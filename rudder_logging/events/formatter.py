@@ -20,7 +20,7 @@ from .encoding import dumps
 from .ids import MOMENTS
 from .lines import line_of, writable
 from .records import RECORD_IDS, template_of
-from .table import CONTEXT, INTEGRATIONS, build, merge
+from .table import CONTEXT, INTEGRATIONS, build, merge_mappings
 
 __all__ = ["Defaults", "RudderFormatter"]
 
@@ -60,7 +60,8 @@ class Defaults:
     def under(self, over: Defaults) -> Defaults:
         """These defaults, and others that win over them."""
         return Defaults(
-            merge(self.context, over.context), merge(self.integrations, over.integrations)
+            merge_mappings(self.context, over.context),
+            merge_mappings(self.integrations, over.integrations),
         )
 
 
@@ -203,6 +204,6 @@ class RudderFormatter(OrjsonFormatter):
         if context is None and integrations is None:
             return dumps(message)[:-1] + defaults.ending
         # In the order in which the compiled encoders have them.
-        message["context"] = merge(defaults.context, context or {})
-        message["integrations"] = merge(defaults.integrations, integrations or {})
+        message["context"] = merge_mappings(defaults.context, context or {})
+        message["integrations"] = merge_mappings(defaults.integrations, integrations or {})
         return dumps(message)[:-1]

@@ -39,8 +39,8 @@ __all__ = [
     "bind_fields",
     "build",
     "check_size",
-    "merge",
     "merge_bound",
+    "merge_mappings",
     "nearest",
     "validate",
     "visible",
@@ -280,17 +280,17 @@ def merge_bound(fields: Mapping[str, Any], bound: Mapping[str, Any]) -> dict[str
         if given is None:
             merged[field.arg] = value
         elif isinstance(value, Mapping) and isinstance(fields[given], Mapping):
-            merged[given] = merge(value, fields[given])
+            merged[given] = merge_mappings(value, fields[given])
     return merged
 
 
-def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+def merge_mappings(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     """Both mappings in a new one; `over` wins, and mappings within merge likewise."""
     merged = {**base} if type(base) is dict else entries_of(base)
     for key, value in ({**over} if type(over) is dict else entries_of(over)).items():
         below = merged.get(key)
         if isinstance(below, Mapping) and isinstance(value, Mapping):
-            merged[key] = merge(below, value)
+            merged[key] = merge_mappings(below, value)
         else:
             merged[key] = value
     return merged
@@ -332,7 +332,7 @@ def _place_traits(row: EventType, message: dict[str, Any]) -> None:
         # An empty mapping at the root would hide context.traits from transformers.
         del message["traits"]
     elif row.traits_in_context:
-        message["context"] = merge(message.get("context") or {}, {"traits": traits})
+        message["context"] = merge_mappings(message.get("context") or {}, {"traits": traits})
 
 
 def _unknown_field(row: EventType, name: object) -> InvalidValueError:

@@ -23,7 +23,7 @@ from .base import (
     TooLarge,
     Trip,
     Unknown,
-    closed,
+    completed,
 )
 from .opening import open_sink, register
 
@@ -40,7 +40,7 @@ __all__ = [
     "TooLarge",
     "Trip",
     "Unknown",
-    "closed",
+    "completed",
     "open_sink",
     "register",
 ]

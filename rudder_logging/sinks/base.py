@@ -28,7 +28,7 @@ __all__ = [
     "TooLarge",
     "Trip",
     "Unknown",
-    "closed",
+    "completed",
 ]
 
 MESSAGE_OVERHEAD = len(',"sentAt":"2026-01-31T12:00:00.000Z"},')
@@ -39,7 +39,7 @@ LONGEST_IDLE = 60.0
 plane forgets one after 4 to 15 minutes without a word, and its next upload gets no answer."""
 
 
-def closed(message: bytes, now: float) -> bytes:
+def completed(message: bytes, now: float) -> bytes:
     """A message as the JSON that is sent.
 
     Args:
@@ -182,7 +182,7 @@ class Sink(Protocol):
         """Send messages, in order.
 
         Args:
-            messages: At least one. Each is JSON short of its closing brace; `closed` adds that,
+            messages: At least one. Each is JSON short of its closing brace; `completed` adds that,
                 and `sentAt`. A lone message may weigh more than `max_bytes`.
             deadline: When to give up, by `time.monotonic`: the process is about to end. None:
                 a time-out of the sink's own.

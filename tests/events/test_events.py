@@ -25,8 +25,8 @@ from rudder_logging.events.table import (
     EVENT_TYPES,
     bind_fields,
     build,
-    merge,
     merge_bound,
+    merge_mappings,
     validate,
 )
 from rudder_logging.exceptions import InvalidEventError, InvalidTypeError, InvalidValueError
@@ -1202,5 +1202,5 @@ def test_merge_goes_deep_and_changes_neither(
 ) -> None:
     """Mappings merge key by key, anything else is replaced, and both stay as they were."""
     before = copy.deepcopy((base, over))
-    assert merge(make(base), make(over)) == merged
+    assert merge_mappings(make(base), make(over)) == merged
     assert (base, over) == before

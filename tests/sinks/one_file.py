@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from rudder_logging.sinks import Later, Outcome, Stored, TooLarge, closed
+from rudder_logging.sinks import Later, Outcome, Stored, TooLarge, completed
 
 
 class FileSink:
@@ -24,7 +24,7 @@ class FileSink:
         now = time.time()
         try:
             with self.path.open("ab") as file:
-                file.write(b"".join(closed(message, now) + b"\n" for message in messages))
+                file.write(b"".join(completed(message, now) + b"\n" for message in messages))
         except OSError as error:
             return Later(f"the file can't be written: {error.strerror}", "see to its directory")
         return Stored()

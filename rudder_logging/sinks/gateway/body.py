@@ -16,7 +16,7 @@ WITHOUT_EVENTS = _OPENING + _CLOSING
 
 
 def body_of(messages: Sequence[bytes], now: float) -> bytes:
-    """The request's JSON: each queued message closed with its `sentAt`, framed as a batch.
+    """The request's JSON: the messages as `completed` returns them, framed as a batch.
 
     The server reads `sentAt` per event only, and corrects the sender's clock by it; so it is
     the time of this attempt, not of the first.
