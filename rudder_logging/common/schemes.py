@@ -1,4 +1,4 @@
-"""The URL schemes that third parties have registered for sinks."""
+"""The URL schemes that third parties have registered."""
 
 from __future__ import annotations
 
@@ -36,6 +36,11 @@ class Schemes:
         """The maker that was registered for a URL; None: none was."""
         scheme, colon, _ = url.partition(":")
         return self._makers.get(scheme.lower()) if colon else None
+
+    @property
+    def names(self) -> list[str]:
+        """The schemes that were registered."""
+        return list(self._makers)
 
 
 SINKS = Schemes("http", "https")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from ..common.schemes import Schemes
 from ..exceptions import ConfigError
 from .base import METHODS, Buffer
 from .memory import MemoryQueue
 from .shared import SharedQueue
-from .urls import MEMORY, parse_spool_url
+from .urls import MEMORY, is_spool_url, parse_spool_url
 from .waiting import EventQueue
 
 __all__ = ["Maker", "check_buffer", "check_queue_url", "open_queue", "register"]
@@ -33,19 +34,22 @@ class Maker(Protocol):
         ...
 
 
-_makers: dict[str, Maker] = {}
+QUEUES = Schemes("memory", "file")
 
 
 def register(scheme: str, maker: Maker) -> None:
     """Have the option `queue` take URLs of a scheme, from now on.
 
     Args:
-        scheme: That before the colon; a registered one is replaced.
+        scheme: In lower case, that before the colon. Of two makers for one, the last counts.
         maker: Makes the buffer.
+
+    Raises:
+        ValueError: It is no scheme, or one of this package.
 
     .. versionadded:: 0.1.0
     """
-    _makers[scheme] = maker
+    QUEUES.register(scheme, maker)
 
 
 def check_queue_url(url: str) -> None:
@@ -54,14 +58,13 @@ def check_queue_url(url: str) -> None:
     Raises:
         ValueError: It may not. The text continues a sentence that begins with its name.
     """
-    scheme, colon, _ = url.partition(":")
-    if not colon or scheme not in _makers or (scheme == "memory" and url != MEMORY):
-        others = "".join(f"{other}:..., " for other in _makers if other not in ("memory", "file"))
+    if not (url == MEMORY or is_spool_url(url) or QUEUES.maker(url)):
+        others = "".join(f"{scheme}:..., " for scheme in QUEUES.names)
         raise ValueError(
             f"must be {MEMORY}, file:///var/spool/app, {others}"
             "or an object with the methods of Buffer"
         )
-    if scheme == "file":
+    if is_spool_url(url):
         parse_spool_url(url)
 
 
@@ -90,7 +93,7 @@ def open_queue(option: str | Buffer, *, source: str, max_events: int, max_bytes:
     """
     buffer = option
     if isinstance(buffer, str):
-        make = _makers[buffer.partition(":")[0]]
+        make = QUEUES.maker(buffer) or (_in_files if is_spool_url(buffer) else _in_memory)
         buffer = make(buffer, source=source, max_events=max_events, max_bytes=max_bytes)
         try:
             check_buffer(buffer)
@@ -109,7 +112,3 @@ def _in_files(url: str, *, source: str, max_events: int, max_bytes: int) -> Even
     from .file import FileQueue  # noqa: PLC0415 - only where there are POSIX locks
 
     return FileQueue(parse_spool_url(url), source, max_events=max_events, max_bytes=max_bytes)
-
-
-register("memory", _in_memory)
-register("file", _in_files)

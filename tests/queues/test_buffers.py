@@ -316,7 +316,7 @@ def test_a_registered_scheme_makes_the_queue(
         assert "test-write-key" in source
         return OneFile(tmp_path / "events", max_bytes)
 
-    monkeypatch.setattr(opening, "_makers", dict(opening._makers))
+    monkeypatch.setattr(opening.QUEUES, "_makers", {})
     register("onefile", make)
     handler = make_handler(queue="onefile:events", max_queue_size=7, max_queue_bytes=5_000)
     wire(handler).info("e", extra=EVENT)
@@ -330,17 +330,24 @@ def test_a_scheme_that_nobody_registered_is_told(
     make_handler: MakeHandler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With those that are there."""
-    monkeypatch.setattr(opening, "_makers", dict(opening._makers))
+    monkeypatch.setattr(opening.QUEUES, "_makers", {})
     register("onefile", lambda _url, **_bounds: MemoryQueue(max_events=1, max_bytes=1))
     with pytest.raises(ConfigError, match=r"queue must be memory://, file:.*, onefile:\.\.\., or"):
         make_handler(queue="onefiel:events")
+
+
+def test_the_package_keeps_its_own_schemes() -> None:
+    """As those of sinks do."""
+    for scheme in ("memory", "file"):
+        with pytest.raises(ValueError, match="own"):
+            register(scheme, lambda _url, **_bounds: MemoryQueue(max_events=1, max_bytes=1))
 
 
 def test_a_maker_that_makes_no_buffer_is_told(
     make_handler: MakeHandler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What it lacks is named."""
-    monkeypatch.setattr(opening, "_makers", dict(opening._makers))
+    monkeypatch.setattr(opening.QUEUES, "_makers", {})
     wrong: Any = lambda _url, **_bounds: object()  # noqa: E731
     register("wrong", wrong)
     with pytest.raises(ConfigError, match="lacking: put, take, settle, depth, close"):
