@@ -25,10 +25,10 @@ from ..sinks.base import (
     Trip,
     Unknown,
 )
-from .batch_limit import BatchLimit, TimeLimit
 from .ledger import Ledger
 from .reports import Reports
 from .retry import Patience, RetryPolicy
+from .upload_limits import SizeLimit, TimeLimit
 
 __all__ = ["Sender"]
 
@@ -100,7 +100,7 @@ class Sender:
         self._ledger = ledger
         self._reports = reports
         self._policy = policy
-        self._limit = BatchLimit(sink.max_bytes)
+        self._limit = SizeLimit(sink.max_bytes)
         self._time_limit = TimeLimit(timeout)
         self._last_at = 0.0  # an upload came to its end
         self._batch = Batch()  # what is being delivered

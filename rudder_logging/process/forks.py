@@ -19,7 +19,10 @@ _watches_uwsgi = _keeps_in_celery = False
 
 
 def add_forkable(forkable: Forkable) -> None:
-    """In a forked child, have it begin anew."""
+    """In a forked child, have it begin anew.
+
+    The first one also hooks uWSGI's forks, and Celery's changes to logging, where these run.
+    """
     global _watches_uwsgi, _keeps_in_celery
     members.known_forkables.add(forkable)
     if not _keeps_in_celery and "celery.signals" in sys.modules:

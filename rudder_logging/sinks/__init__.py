@@ -1,7 +1,7 @@
 """Sinks: the only rooms that open a connection.
 
-In comes a batch of messages; out it goes over the network, and back comes an outcome. Waiting and
-trying again are delivery's business.
+In come the messages of one upload; out they go over the network, and back comes an outcome.
+Waiting and trying again are delivery's business.
 
 - `opening.py`: from a handler's options to a sink; `guard.py`: one for tests before it
 - `base.py`: the protocol of all sinks, and the outcomes

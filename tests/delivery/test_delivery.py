@@ -836,7 +836,7 @@ def test_larger_uploads_are_tried_again_in_the_end(
     """What had a limit may have none any more: after some uploads there are larger ones, as large
     as the option says, and never larger.
     """
-    monkeypatch.setattr("rudder_logging.delivery.batch_limit._UPLOADS_BEFORE_MORE", 10)
+    monkeypatch.setattr("rudder_logging.delivery.upload_limits._UPLOADS_BEFORE_MORE", 10)
     handler = make_handler(
         upload_interval=60, upload_size=10_000, max_batch_bytes=40_000, max_event_bytes=1_000
     )

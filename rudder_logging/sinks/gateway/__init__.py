@@ -1,7 +1,7 @@
 """RudderStack's gateway: all that is HTTP, and the gateway's words.
 
-In comes a batch of messages; out goes one POST to `/v1/batch`. Its answer, or what kept it from
-coming, becomes an outcome.
+In come the messages of one upload; out goes one POST to `/v1/batch`. Its answer, or
+what kept it from coming, becomes an outcome.
 
 - `sink.py`: the gateway's sink: from messages to an outcome
 - `body.py`: the body of an upload

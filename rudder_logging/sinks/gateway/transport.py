@@ -72,7 +72,7 @@ class Transport(Protocol):
         ...
 
     def send(self, body: bytes, timeout: float | None = None, *, plain: bool = False) -> Answer:
-        """Post one batch, as JSON, and return the answer.
+        """Post one upload, as JSON, and return the answer.
 
         Args:
             body: Uncompressed.

@@ -8,15 +8,15 @@ from itertools import accumulate
 
 from ..sinks.base import MESSAGE_OVERHEAD, Trip
 
-__all__ = ["BatchLimit", "TimeLimit"]
+__all__ = ["SizeLimit", "TimeLimit"]
 
 _LEAST = 1_000  # bytes; room for some event
 _UPLOADS_BEFORE_MORE = 100
 """Uploads before twice as much is tried: where the limit stays, few bodies are sent in vain."""
 
 
-class BatchLimit:
-    """Lowered when a 413 says so, and raised again, because what said so may be gone.
+class SizeLimit:
+    """A limit of bytes: lowered when a 413 says so, and raised again, as that may be gone.
 
     Args:
         most: What the messages of an upload may weigh, as the sink says.
@@ -48,7 +48,7 @@ class BatchLimit:
         return max(count, 1)
 
     def refused_alone(self) -> None:
-        """One event was too large by itself: that is why the batch with it was refused."""
+        """One event was too large by itself: that is why the upload with it was refused."""
         self.bytes = self._before
 
     def stored(self) -> None:

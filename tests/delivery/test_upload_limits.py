@@ -17,7 +17,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from rudder_logging.delivery.batch_limit import TimeLimit
+from rudder_logging.delivery.upload_limits import TimeLimit
 from rudder_logging.sinks.base import MESSAGE_OVERHEAD, Trip
 from rudder_logging.sinks.gateway.body import FRAME
 
