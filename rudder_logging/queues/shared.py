@@ -73,13 +73,15 @@ class SharedQueue(SerialQueue):
                 if alone:
                     before = self._depth.events
                     try:
-                        waiting = self._buffer.put(message)
+                        self._buffer.put(message)
                     except QueueFullError:
                         self._full_at = self._changes
                         raise
                     finally:
                         self._look()
                         is_kept = self._depth.events > before
+                    # Not as the buffer counts: of what it handed out, `take` may have kept some.
+                    waiting = self._depth.events - self._handed_out
                 else:
                     self._refuse_if_orphaned()
                     is_kept = True  # before the call, after which a signal handler comes in

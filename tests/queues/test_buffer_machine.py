@@ -109,12 +109,28 @@ class MemoryMachine(RuleBasedStateMachine):
         del self.left[:count]
         self.handed_out -= count
 
+    @rule(max_bytes=st.sampled_from([100, 700]), count=COUNTS)
+    def deliver(self, max_bytes: int, count: int) -> None:
+        """Some of a batch are settled, and the rest of it is still handed out."""
+        self.take(max_bytes, 0)
+        self.settle(count)
+
+    @rule(size=SIZES, handed_out=st.integers(1, 400))
+    def fill(self, size: int, handed_out: int) -> None:
+        """A flush begins with a batch under way, and then many come."""
+        self.take(handed_out, 0)
+        self.mark()
+        self.put_by_force(size, 25)
+
     @rule(size=SIZES)
     def evict(self, size: int) -> None:
         """Some behind them leave, the oldest first."""
         evicted = self.queue.evict(size)
         if evicted is None:
             assert not self.has_room(size)
+            if self.evicts_exactly:
+                in_vain = sum(map(len, self.left[: self.handed_out])) + size > MAX_BYTES
+                assert in_vain or self.handed_out >= MAX_EVENTS
             return
         place = self.left.index(evicted[0]) if evicted else 0
         assert self.left[place : place + len(evicted)] == evicted
@@ -159,6 +175,7 @@ class MemoryMachine(RuleBasedStateMachine):
         events, size = len(self.left), sum(map(len, self.left))
         assert self.queue.depth() == (events, size, events - self.handed_out)
 
+    @precondition(lambda self: self.number % 7 == 6)  # seldom
     @rule()
     def abandon(self) -> None:
         """The process ends; what outlives it stays."""
@@ -215,7 +232,9 @@ class FileMachine(MemoryMachine):
 
 
 class SharedMachine(MemoryMachine):
-    """The queue over a buffer of a third party's."""
+    """The queue over a buffer of a third party's, which spares more than its queue hands out."""
+
+    evicts_exactly = False
 
     def open(self) -> EventQueue:
         """Over one in a file."""
