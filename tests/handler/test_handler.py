@@ -642,7 +642,7 @@ def test_flush_and_close_raise_nothing(
         handler.close()
     assert caplog.text.count("delivery failed with TypeError") == 1
     assert "secret" not in caplog.text
-    assert handler.flush()
+    assert handler.flush(30)
     assert len(plane.events) == 5
 
 
