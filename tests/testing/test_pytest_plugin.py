@@ -53,7 +53,7 @@ def run(pytester: pytest.Pytester) -> Run:
 
     def run(code: str, *arguments: str, head: str = HEAD) -> pytest.RunResult:
         pytester.makepyfile(test_app=head + code)
-        return pytester.runpytest_subprocess(*OWN, *arguments, timeout=50)
+        return pytester.runpytest_subprocess(*OWN, *arguments, timeout=150)
 
     return run
 
