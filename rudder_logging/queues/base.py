@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 __all__ = ["METHODS", "Batch", "Buffer", "Depth", "Durable", "Evicting", "Forkable", "Observer"]
 
@@ -14,15 +17,26 @@ class Batch(list[bytes]):
     """
 
 
-class Depth(NamedTuple):
-    """Fill of a buffer."""
-
+class _Depth(NamedTuple):
     events: int
     """Number of messages that are not settled."""
     bytes: int
     """Their size."""
     waiting: int
     """Number of those that are not handed out."""
+
+
+class Depth(_Depth):
+    """Fill of a buffer."""
+
+    __slots__ = ()
+
+    def __new__(cls, events: int, bytes: int, waiting: int) -> Self:  # noqa: A002 - the field
+        """Make one in a frame with builtins, which a NamedTuple's own has not.
+
+        What a garbage collection runs there can import nothing.
+        """
+        return tuple.__new__(cls, (events, bytes, waiting))
 
 
 class Buffer(Protocol):
