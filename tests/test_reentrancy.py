@@ -88,37 +88,54 @@ def test_signals_and_garbage_collections_inside_emit_lose_nothing(
     assert handler.stats().accepted == logged.total()
 
 
-RAISING = """
+BEGINNING = """
 import contextlib, json, random, signal, sys, time
 from dataclasses import asdict
 from rudder_logging import RudderHandler
 from rudder_logging.handler.admission import Admission
 
 url, queue, error, pause = sys.argv[1:]
+error = TimeoutError if error == "TimeoutError" else type(error, (BaseException,), {})
+event = {"user_id": "u"}
+
+def on_signal(*_):
+    raise error
+"""
+
+ENDING = """
+settled = handler.flush(30)
+stats = handler.stats()
+print(json.dumps({**asdict(stats), "balanced": stats.balanced, "settled": settled}))
+"""
+
+AMID_CALLS = """
 if float(pause):  # as on a machine that gives this thread no turn
     after_failed_put = Admission._after_failed_put
     def later(*arguments):
         time.sleep(float(pause))
         after_failed_put(*arguments)
     Admission._after_failed_put = later
-error = TimeoutError if error == "TimeoutError" else type(error, (BaseException,), {})
 handler = RudderHandler("test-write-key", url, upload_interval=0.01, queue=queue)
-event = {"user_id": "u"}
 # A thread that such a signal hits at its start may die of it: that is Python's own affair.
 handler.accept(event, "e", 1_700_000_000.0)
-
-def on_signal(*_):
-    raise error
-
 signal.signal(signal.SIGALRM, on_signal)
 for _ in range(300):
     with contextlib.suppress(error):
         signal.setitimer(signal.ITIMER_REAL, random.uniform(0.00005, 0.0004))
         while True:
             handler.accept(event, "e", 1_700_000_000.0)
-settled = handler.flush(30)
-stats = handler.stats()
-print(json.dumps({**asdict(stats), "balanced": stats.balanced, "settled": settled}))
+"""
+
+AMID_DELIVERIES = """
+handler = RudderHandler("test-write-key", url, sync_mode=True, queue=queue)
+handler.accept(event, "e", 1_700_000_000.0)
+signal.signal(signal.SIGALRM, on_signal)
+for _ in range(150):
+    with contextlib.suppress(error):
+        signal.setitimer(signal.ITIMER_REAL, random.uniform(0.0005, 0.006))
+        for _ in range(50):
+            handler.accept(event, "e", 1_700_000_000.0)
+        signal.setitimer(signal.ITIMER_REAL, 0)
 """
 
 
@@ -147,39 +164,10 @@ def test_signal_handlers_that_raise_anywhere_leave_counts_right(
     So, too, where the event is delivered before the call that logged it comes to see whether it
     was queued.
     """
-    stats = _run(RAISING, plane.url, queue.format(folder=tmp_path / "spool"), error, str(pause))
+    stats = _run(AMID_CALLS, plane.url, queue.format(folder=tmp_path / "spool"), error, pause)
     assert set(stats["dropped"]) <= {"interrupted", "queue_full"}
     assert len(plane.events) == stats["delivered"]
     assert len({event["messageId"] for event in plane.events}) == stats["delivered"]
-
-
-RAISING_AMID_A_DELIVERY = """
-import contextlib, json, random, signal, sys
-from dataclasses import asdict
-from rudder_logging import RudderHandler
-
-class TooLateError(BaseException):
-    pass
-
-url, queue = sys.argv[1:]
-handler = RudderHandler("test-write-key", url, sync_mode=True, queue=queue)
-event = {"user_id": "u"}
-handler.accept(event, "e", 1_700_000_000.0)
-
-def on_signal(*_):
-    raise TooLateError
-
-signal.signal(signal.SIGALRM, on_signal)
-for _ in range(150):
-    with contextlib.suppress(TooLateError):
-        signal.setitimer(signal.ITIMER_REAL, random.uniform(0.0005, 0.006))
-        for _ in range(50):
-            handler.accept(event, "e", 1_700_000_000.0)
-    signal.setitimer(signal.ITIMER_REAL, 0)
-settled = handler.flush(30)
-stats = handler.stats()
-print(json.dumps({**asdict(stats), "balanced": stats.balanced, "settled": settled}))
-"""
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no interval timers on this system")
@@ -188,15 +176,16 @@ def test_signal_handlers_that_raise_amid_a_delivery_leave_counts_right(
     plane: LocalDataPlane, tmp_path: Path, queue: str
 ) -> None:
     """Where calls deliver: the next upload does not hang, each event arrives once or again."""
-    stats = _run(RAISING_AMID_A_DELIVERY, plane.url, queue.format(folder=tmp_path / "spool"))
+    queue = queue.format(folder=tmp_path / "spool")
+    stats = _run(AMID_DELIVERIES, plane.url, queue, "TooLateError", 0)
     assert set(stats["dropped"]) <= {"interrupted"}
     assert len({event["messageId"] for event in plane.events}) == stats["delivered"]
 
 
-def _run(program: str, *arguments: str) -> dict[str, Any]:
+def _run(program: str, url: str, queue: str, error: str, pause: float) -> dict[str, Any]:
     """Run it without coverage, whose own lock such a signal would leave taken."""
     done = subprocess.run(
-        [sys.executable, "-c", program, *arguments],
+        [sys.executable, "-c", BEGINNING + program + ENDING, url, queue, error, str(pause)],
         env={name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")},
         capture_output=True,
         text=True,

@@ -158,7 +158,7 @@ class Admission(logging.Handler):
                     waiting = pipeline.queue.put(message)
         except BaseException:
             if waiting is not None:
-                pipeline.kept.add(message)
+                pipeline.queue.keeps(message)
             raise
         else:
             return waiting
@@ -187,7 +187,7 @@ class Admission(logging.Handler):
         """
         if isinstance(error, OrphanedError):
             self._drop(pipeline, message, "shutdown")
-        elif pipeline.kept.take(message) or pipeline.queue.took(message):
+        elif pipeline.queue.took(message):
             pipeline.listener.wake()
         elif isinstance(error, Exception) and pipeline.has_queue_of_the_app:
             self._drop(pipeline, message, "queue_failed")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, cast
 
 from ..common.locks import EndingLock
@@ -19,7 +19,6 @@ from ..exceptions import ConfigError
 from ..process import ending, forks, members, signals
 from ..queues import EventQueue, open_queue
 from ..queues.shared import SharedQueue
-from ..queues.waiting import Kept
 from ..sinks.base import Forkable, Sink
 
 __all__ = ["Pipeline"]
@@ -48,9 +47,6 @@ class Pipeline:
     is_synchronous: bool
     """Events leave in the calls that log them, because nothing else can be relied on, or by
     `sync_mode`."""
-    kept: Kept = field(default_factory=Kept)
-    """Messages that a full queue took after all, if a signal handler raised when `put` returned.
-    The queue's own `Kept` has those whose `put` was interrupted within."""
 
     @classmethod
     def open(

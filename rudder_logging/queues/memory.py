@@ -6,11 +6,11 @@ import contextlib
 import sys
 from collections import deque
 from collections.abc import Iterator
-from itertools import accumulate, islice, repeat, starmap, takewhile
+from itertools import islice, repeat, starmap
 
 from ..exceptions import QueueFullError
 from .base import Batch, Depth
-from .waiting import EventQueue, Settled, oldest_to_go
+from .waiting import EventQueue, Settled, fitting, oldest_to_go
 
 __all__ = ["MemoryQueue"]
 
@@ -61,7 +61,7 @@ class MemoryQueue(EventQueue):
                 messages.append(message)
                 return len(messages) - self._handed_out
             except BaseException:  # a signal handler's, which comes in after a call
-                self._kept.add(message)
+                self.keeps(message)
                 raise
         return self._put_within_bounds(message)
 
@@ -78,7 +78,7 @@ class MemoryQueue(EventQueue):
                 return len(self._messages) - self._handed_out
         except BaseException:
             if is_kept:
-                self._kept.add(message)
+                self.keeps(message)
             raise
 
     def _holds(self, message: bytes) -> bool:
@@ -91,8 +91,8 @@ class MemoryQueue(EventQueue):
             while some := self._some_from(len(batch)):
                 size = sum(map(len, some)) + overhead * len(some)
                 if size > max_bytes:
-                    fitting = self._fitting(some, max_bytes, overhead)
-                    batch += some[: fitting if batch else max(1, fitting)]
+                    number = fitting(some, max_bytes, overhead)
+                    batch += some[: number if batch else max(1, number)]
                     break
                 max_bytes -= size
                 batch += some
@@ -105,11 +105,6 @@ class MemoryQueue(EventQueue):
             # A copy in one step: a `put` from a garbage collection must not disturb a loop.
             with contextlib.suppress(RuntimeError):  # it came between the steps of this one
                 return list(islice(self._messages, position, position + _MESSAGES_AT_ONCE))
-
-    def _fitting(self, messages: list[bytes], max_bytes: int, overhead: int) -> int:
-        """Number of messages, from the first, that have that many bytes at the most."""
-        ends = accumulate(len(message) + overhead for message in messages)
-        return sum(1 for _ in takewhile(max_bytes.__ge__, ends))
 
     def settle(self, batch: Batch, count: int) -> int:  # noqa: ARG002 - the oldest are its
         """See `Buffer.settle`."""

@@ -5,12 +5,11 @@ from __future__ import annotations
 import sys
 from collections import deque
 from functools import partial
-from itertools import accumulate, takewhile
 
 from ..exceptions import QueueFullError
 from .base import Batch, Buffer, Depth, Observer
 from .memory import MemoryQueue
-from .waiting import SerialQueue, Settled
+from .waiting import SerialQueue, Settled, fitting
 
 __all__ = ["SharedQueue"]
 
@@ -90,7 +89,7 @@ class SharedQueue(SerialQueue):
             self._tell()
         except BaseException:
             if is_kept:
-                self._kept.add(message)
+                self.keeps(message)
             raise
         return waiting
 
@@ -103,10 +102,8 @@ class SharedQueue(SerialQueue):
         with self._alone() as alone:
             if alone and (batch := self._buffer.take(max_bytes)):
                 self._batch = batch
-                ends = accumulate(len(message) + overhead for message in batch)
-                fitting = max(1, sum(1 for _ in takewhile(max_bytes.__ge__, ends)))
-                self._handed_out = fitting
-                batch = Batch(batch[:fitting])
+                self._handed_out = max(1, fitting(batch, max_bytes, overhead))
+                batch = Batch(batch[: self._handed_out])
         self._tell()
         return batch
 

@@ -7,13 +7,14 @@ import threading
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from itertools import accumulate, takewhile
 from typing import Any
 
 from ..common.clock import wait_until
 from ..common.locks import EndingLock, OrphanedError
 from .base import Batch, Depth, Observer
 
-__all__ = ["EventQueue", "Kept", "SerialQueue", "Settled", "oldest_to_go"]
+__all__ = ["EventQueue", "SerialQueue", "Settled", "fitting", "oldest_to_go"]
 
 
 class EventQueue(ABC):
@@ -35,7 +36,7 @@ class EventQueue(ABC):
 
     def _begin(self) -> None:
         """Make what can't be shared with a forked child."""
-        self._kept = Kept()
+        self._kept: list[bytes] = []
         # Looked up here, not at import: gevent may have patched it by now. Re-entrant, because a
         # signal handler or a `__del__` may log an event while its thread is in here.
         self._lock: Any = threading.RLock()
@@ -90,10 +91,22 @@ class EventQueue(ABC):
     def attach(self, observer: Observer) -> None:  # noqa: B027 - as above
         """Called before use, and again after `after_fork`. Nothing happens by itself."""
 
+    def keeps(self, message: bytes) -> None:
+        """Note a message that `put` kept, where an exception takes the place of its result.
+
+        The caller has to learn that from `took`. Until it asks, the message may have been
+        delivered, and have left the queue.
+        """
+        self._kept.append(message)
+
     def took(self, message: bytes) -> bool:
         """Tell if `put`, which did not return, has kept the message. To be asked once."""
         with self._lock:
-            return self._kept.take(message) or self._holds(message)
+            for position, kept in enumerate(self._kept):
+                if kept is message:
+                    del self._kept[position]
+                    return True
+            return self._holds(message)
 
     @abstractmethod
     def _holds(self, message: bytes) -> bool:
@@ -227,27 +240,16 @@ class Settled:
         self._ahead = ahead
 
 
-class Kept:
-    """Messages whose `put` was interrupted after it had kept them.
+def fitting(messages: Iterable[bytes], max_bytes: int, overhead: int) -> int:
+    """Number of messages, from the first, that have that many bytes at the most.
 
-    The caller has to learn that from here: until it asks, the message may have been delivered and
-    have left the queue.
+    Args:
+        messages: The oldest first.
+        max_bytes: The bound.
+        overhead: Bytes that count for each besides its own.
     """
-
-    def __init__(self) -> None:
-        self._messages: list[bytes] = []
-
-    def add(self, message: bytes) -> None:
-        """Note a message that its `put` kept, which is about to raise."""
-        self._messages.append(message)
-
-    def take(self, message: bytes) -> bool:
-        """Tell if this very message was kept. Once: it is forgotten."""
-        for position, kept in enumerate(self._messages):
-            if kept is message:
-                del self._messages[position]
-                return True
-        return False
+    ends = accumulate(len(message) + overhead for message in messages)
+    return sum(1 for _ in takewhile(max_bytes.__ge__, ends))
 
 
 def oldest_to_go(waiting: Iterable[bytes], events: int, excess: int) -> list[bytes] | None:

@@ -125,7 +125,7 @@ class FileQueue(SerialQueue):
                 self._sync_soon()
         except BaseException:
             if is_kept:
-                self._kept.add(message)
+                self.keeps(message)
             raise
         else:
             return waiting

@@ -15,7 +15,7 @@ import errno
 import os
 import secrets
 import time
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from ...common.private_files import open_file
 from .files import (
@@ -37,7 +37,8 @@ _TAKEN_NAMES = 100  # that are passed over, at the most
 _TAIL = 64 * 1024  # bytes in which a line is looked for that may just have been written
 
 
-class Line(NamedTuple):
+@dataclass(slots=True)  # no NamedTuple, for the reason at `Depth`
+class Line:
     """A line as it was read, without its end."""
 
     text: bytes
