@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PATIENCE", "PRELUDE", "Process", "Stage", "wait_until"]
 
-PATIENCE = 30.0
+PATIENCE = 120.0
 """Seconds after which something that has not happened won't: far more than it takes."""
 
 ROOT = Path(__file__).parent.parent.parent
