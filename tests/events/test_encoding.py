@@ -738,7 +738,6 @@ def test_one_value_in_two_places_is_no_cycle() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(20)
 @pytest.mark.parametrize("beside", [1, BIG, {1, 2}], ids=["fast", "big integer", "slow"])
 @pytest.mark.parametrize(
     "twice",
