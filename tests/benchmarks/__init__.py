@@ -5,6 +5,7 @@ turns, round by round, each in a process of its own, and a ratio is taken within
 
 - `plan.py`: what is measured, how often, and with how many events
 - `event.py`: the event that all clients send; `clients.py`: the clients
+- `shapes.py`: events of all the shapes that a call is to be cheap for
 - `child.py`: the process in which one client does one task; `measures.py`: the tasks
 - `imports.py`: what importing costs
 - `sink.py`: the server's process, which counts what arrived; `control.py`: how it is controlled
