@@ -12,17 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from rudder_logging.cli._common import ExitCode
-from rudder_logging.cli._group import COMMANDS, EXTRAS, group
+from rudder_logging.cli.common import ExitCode
+from rudder_logging.cli.group import COMMANDS, EXTRAS, group
 
 from ..readme import README
 from .command import COMMAND, complaint, environment, run
 
 pytestmark = pytest.mark.slow
 
-THERE = [
-    name for name in COMMANDS if importlib.util.find_spec(f"rudder_logging.cli._{name}") is not None
-]
+THERE = [name for name in COMMANDS if importlib.util.find_spec(f"rudder_logging.cli.{name}")]
 
 
 def without(module: str, *words: str) -> subprocess.CompletedProcess[str]:

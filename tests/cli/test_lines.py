@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rudder_logging.cli import _sources
-from rudder_logging.cli._moments import moment_of, since
-from rudder_logging.cli._sources import Line, Source
+from rudder_logging.cli import sources
+from rudder_logging.cli.moments import moment_of, since
+from rudder_logging.cli.sources import Line, Source
 
 from ..conftest import examples
 
@@ -46,7 +46,7 @@ def test_lines_are_those_of_the_file(
     if expected[-1] == b"":
         expected.pop()
     with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as directory:
-        patch.setattr(_sources, "_CHUNK", chunk)
+        patch.setattr(sources, "_CHUNK", chunk)
         path = f"{directory}/f"
         if through_pipe:
             os.mkfifo(path)
@@ -72,8 +72,8 @@ def test_long_lines_take_no_memory(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, behind: bytes
 ) -> None:
     """A line over the bound is passed over, and what stands behind it is read."""
-    monkeypatch.setattr(_sources, "LONGEST_LINE", 20)
-    monkeypatch.setattr(_sources, "_CHUNK", 7)
+    monkeypatch.setattr(sources, "LONGEST_LINE", 20)
+    monkeypatch.setattr(sources, "_CHUNK", 7)
     whole = b"first\n" + b"x" * 50 + behind
     (tmp_path / "f").write_bytes(whole)
     found = lines_of(str(tmp_path / "f"))

@@ -23,9 +23,9 @@ from typing import Any
 import pytest
 
 from rudder_logging import RudderFormatter
-from rudder_logging.cli._common import ExitCode
-from rudder_logging.cli._engine import EVENTS_PER_UPLOAD
-from rudder_logging.cli._stored import read_stored
+from rudder_logging.cli.common import ExitCode
+from rudder_logging.cli.replay.engine import EVENTS_PER_UPLOAD
+from rudder_logging.cli.stored import read_stored
 from rudder_logging.dataplane import LocalDataPlane
 
 from ..conftest import WRITE_KEY

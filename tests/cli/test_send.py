@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from rudder_logging.cli._common import ExitCode
+from rudder_logging.cli.common import ExitCode
 from rudder_logging.dataplane import LocalDataPlane
 from rudder_logging.events.table import EVENT_TYPES
 

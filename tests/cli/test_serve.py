@@ -19,7 +19,7 @@ import pytest
 import requests
 
 from rudder_logging import RudderHandler
-from rudder_logging.cli._common import ExitCode
+from rudder_logging.cli.common import ExitCode
 from rudder_logging.dataplane.dialects import DIALECTS
 
 pytestmark = pytest.mark.slow

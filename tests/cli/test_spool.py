@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 
 from rudder_logging import RudderHandler
-from rudder_logging.cli._common import ExitCode
-from rudder_logging.cli._spool import _age
+from rudder_logging.cli.common import ExitCode
+from rudder_logging.cli.spool.command import _age
 from rudder_logging.dataplane import LocalDataPlane
 
 from ..conftest import MakeHandler, heal_for_the_living

@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from rudder_logging import RudderHandler
-from rudder_logging.cli._common import ExitCode
+from rudder_logging.cli.common import ExitCode
 from rudder_logging.common.private_files import make_directories, make_temporary, open_file
 from rudder_logging.dataplane import LocalDataPlane
 from rudder_logging.delivery.dead_letters import DeadLetters

@@ -14,7 +14,7 @@ import requests
 
 import rudder_logging
 from rudder_logging.checks.plan import TrackingPlan
-from rudder_logging.cli import _serve
+from rudder_logging.cli import serve
 from rudder_logging.dataplane import LocalDataPlane
 from rudder_logging.dataplane.faults import DEFAULT_TEXTS
 from rudder_logging.dataplane.inbox import ReceivedRequest
@@ -382,8 +382,8 @@ def test_the_page_and_the_flags_offer_what_the_server_knows() -> None:
     html = (STATIC / "index.html").read_text()
     offered = re.findall(r"<option(?: selected)?>(\d+)</option>", html)
     assert list(map(int, offered)) == list(DEFAULT_TEXTS)
-    assert _serve._LONGEST_LATENCY == plane._LONGEST_LATENCY
-    assert _serve._LARGEST_LIMIT == plane._LARGEST_LIMIT
+    assert serve._LONGEST_LATENCY == plane._LONGEST_LATENCY
+    assert serve._LARGEST_LIMIT == plane._LARGEST_LIMIT
 
 
 def test_shares_of_requests_fail(live: LivePlane, monkeypatch: pytest.MonkeyPatch) -> None:

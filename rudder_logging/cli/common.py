@@ -1,0 +1,189 @@
+"""Shared by the sub-commands: exit codes, errors, output, and options of the package's table."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+import orjson
+from click.shell_completion import CompletionItem
+
+from ..common.printable import printable, printable_json
+from ..config import OPTIONS, Config, parsers
+from ..events.table import nearest
+from ..exceptions import ConfigError
+from ..handler.setup import check_files
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = [
+    "CONNECTION",
+    "BadInputError",
+    "ExitCode",
+    "FailedError",
+    "NearestGroup",
+    "completes",
+    "config_options",
+    "events",
+    "load_config",
+    "quiet",
+    "show_json",
+    "tell",
+]
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+class ExitCode(IntEnum):
+    """Exit code of the command, with its meaning. `--help` and the README print the table."""
+
+    meaning: str
+
+    def __new__(cls, code: int, meaning: str) -> Self:
+        """An integer with its meaning beside it."""
+        member = int.__new__(cls, code)
+        member._value_ = code
+        member.meaning = meaning
+        return member
+
+    OK = 0, "All is well, or all has arrived."
+    FAILED = 1, "Something did not arrive, or was found to be wrong."
+    BAD_INPUT = 2, "The command's words, or what they name, are wrong; nothing was sent."
+    INTERRUPTED = 130, "Ctrl-C. What was acknowledged until then has arrived."
+    CLOSED_PIPE = 141, "Whoever read the output went away."
+
+
+class FailedError(click.ClickException):
+    """Ends the command with one line on stderr, and `ExitCode.FAILED`."""
+
+    exit_code = ExitCode.FAILED
+
+
+class BadInputError(click.ClickException):
+    """Ends the command with one line on stderr, and `ExitCode.BAD_INPUT`."""
+
+    exit_code = ExitCode.BAD_INPUT
+
+
+class NearestGroup(click.Group):
+    """A group that names the nearest command when it has none of that name."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """In the order in which they were added."""
+        return list(self.commands)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """See click. Without that, an unknown name is an error."""
+        known = dict.fromkeys(self.list_commands(ctx))
+        name = args[0]
+        if name not in known and not name.startswith("-"):
+            ctx.fail(f"there is no {name!r}{nearest(name, known)}; there are {', '.join(known)}")
+        return super().resolve_command(ctx, args)
+
+
+CONNECTION = (
+    "write_key",
+    "data_plane_url",
+    "timeout",
+    "gzip",
+    "proxies",
+    "ca_bundle",
+    "client_cert",
+)
+"""The options that a command needs to reach a data plane."""
+
+
+_METAVARS = {
+    parsers.seconds: "SECONDS",
+    parsers.positive_seconds: "SECONDS",
+    parsers.write_key: "KEY",
+    parsers.data_plane_url: "URL",
+    parsers.flag: "on|off",
+    parsers.path: "FILE",
+    parsers.path_from_here: "FILE",
+    parsers.client_cert: "FILE",
+    parsers.proxies: "JSON",
+}
+
+
+def config_options(*names: str) -> Callable[[_F], _F]:
+    """Flags for options of the package, made of its table: `--write-key`, `--data-plane-url`.
+
+    The command gets what was given as text or None, to pass to `load_config` or `RudderHandler`,
+    which read the environment for what is None.
+    """
+
+    def decorate(command: _F) -> _F:
+        for name in reversed(names):
+            metadata = OPTIONS[name].metadata
+            flag = f"--{name.replace('_', '-')}"
+            unit = metadata["unit"]
+            default = metadata["default"]
+            known = f"; default: {default:g} {unit}" if unit else ""
+            text = f"{metadata['doc']} [env: RUDDER_{name.upper()}{known}]"
+            metavar = _METAVARS.get(metadata["parse"], "TEXT")
+            names_of_files = completes("file") if metavar == "FILE" else None
+            command = click.option(
+                flag, name, metavar=metavar, help=text, shell_complete=names_of_files
+            )(command)
+        return command
+
+    return decorate
+
+
+def completes(kind: str) -> Callable[..., list[CompletionItem]]:
+    """For the `shell_complete` of a parameter: names of files (`file`), or of directories (`dir`).
+
+    Only `click.Path` would have the shell do that by itself, but it refuses what is no such name,
+    like `-`, or a queue's URL, and in other words than ours.
+    """
+
+    def complete(
+        _context: click.Context, _parameter: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        return [CompletionItem(incomplete, type=kind)]
+
+    return complete
+
+
+def load_config(**given: Any) -> Config:
+    """The package's options: flags win over the environment, as everywhere.
+
+    Raises:
+        BadInputError: One is missing, or can't be right.
+    """
+    try:
+        config = Config.load(**given)
+        if config.ca_bundle or config.client_cert:
+            check_files(config)
+    except ConfigError as error:
+        raise BadInputError(str(error)) from None
+    return config
+
+
+def quiet() -> None:
+    """Keep the package's own log lines off stderr, where the command says it in its own."""
+    logger = logging.getLogger("rudder_logging")
+    logger.addHandler(logging.NullHandler())
+    logger.propagate = False
+
+
+def events(number: int) -> str:
+    """A number of events in words: `1 event`, `2,000 events`."""
+    return f"{number:,} event" if number == 1 else f"{number:,} events"
+
+
+def tell(line: str) -> None:
+    """Print one line on stderr, where everything goes that is no result."""
+    click.echo(printable(line), err=True)
+
+
+def show_json(result: object) -> None:
+    """Print a result as one line of JSON."""
+    click.echo(printable_json(orjson.dumps(result)))

@@ -1,0 +1,132 @@
+"""The live logging tree: which handlers a record meets, and what stands before them."""
+
+from __future__ import annotations
+
+import gc
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from logging.handlers import MemoryHandler, QueueHandler, QueueListener
+from typing import Any, cast
+
+from ...common import logging_tree
+from ...common.logging_tree import ancestry, chains, way
+from ...handler.handler import RudderHandler
+
+__all__ = [
+    "Reached",
+    "adapters",
+    "all_loggers",
+    "beyond",
+    "describe",
+    "listener_of",
+    "named",
+    "reached",
+    "root",
+    "runs",
+    "way",
+]
+
+_DEEPEST = 10  # adapters around each other
+
+root = logging.getLogger()
+
+
+@dataclass(frozen=True)
+class Reached:
+    """A RudderHandler that a record of a logger comes to."""
+
+    handler: RudderHandler
+    owner: logging.Logger
+    """The logger that has it, or that has its outermost wrapper."""
+    through: tuple[logging.Handler, ...] = ()
+    """Handlers that hand records on to it, the outermost first."""
+
+    @property
+    def chain(self) -> tuple[logging.Handler, ...]:
+        """All handlers on the way, itself included."""
+        return (*self.through, self.handler)
+
+    def __str__(self) -> str:
+        inside = "".join(f", inside {describe(handler)}" for handler in reversed(self.through))
+        return f"{describe(self.handler)}{inside} on {named(self.owner)}"
+
+
+def named(logger: logging.Logger) -> str:
+    """A logger's name for use in a sentence."""
+    return "the root logger" if logger is root else f"logger {logger.name!r}"
+
+
+def describe(handler: logging.Handler) -> str:
+    """A handler's name for use in a sentence."""
+    name = f" {handler.get_name()!r}" if handler.get_name() else ""
+    to = f" to {handler.config.data_plane_url}" if isinstance(handler, RudderHandler) else ""
+    return f"{type(handler).__name__}{name}{to}"
+
+
+def all_loggers() -> list[logging.Logger]:
+    """Every logger that exists, root first, then by name."""
+    return sorted(logging_tree.all_loggers(), key=lambda one: (one is not root, one.name))
+
+
+def beyond(logger: logging.Logger) -> tuple[logging.Logger, list[Reached]] | None:
+    """The logger that does not propagate, and the RudderHandlers above it, out of reach."""
+    last = list(way(logger))[-1]
+    if last.parent is None:
+        return None
+    return last, [found for owner in ancestry(last.parent) for found in reached(owner)]
+
+
+def reached(owner: logging.Logger) -> Iterator[Reached]:
+    """The RudderHandlers among a logger's own handlers, and inside them."""
+    for chain in chains(owner.handlers, _is_ours, _handed_on_to):
+        yield Reached(cast("RudderHandler", chain[-1]), owner, chain[:-1])
+
+
+def _is_ours(handler: object) -> bool:
+    return isinstance(handler, RudderHandler)
+
+
+def _handed_on_to(handler: logging.Handler) -> list[logging.Handler]:
+    if isinstance(handler, QueueHandler):
+        listener = listener_of(handler)
+        return list(listener.handlers) if listener else []
+    if isinstance(handler, MemoryHandler):
+        return [handler.target] if handler.target else []
+    # Wrappers of other libraries, and the app's own, keep it in some attribute.
+    kept = [value for value in vars(handler).values() if value is not handler]
+    flat = [item for value in kept for item in (value if isinstance(value, list) else [value])]
+    return [item for item in flat if isinstance(item, logging.Handler)]
+
+
+def listener_of(handler: QueueHandler) -> QueueListener | None:
+    """Find the listener that takes from its queue. From Python 3.12, dictConfig leaves it there."""
+    known = getattr(handler, "listener", None)
+    if isinstance(known, QueueListener):
+        return known
+    # By type: isinstance would ask lazy objects of the app's what they are, and wake them.
+    alive = (thing for thing in gc.get_objects() if issubclass(type(thing), QueueListener))
+    found = [listener for listener in alive if listener.queue is handler.queue]
+    return next(filter(runs, found), found[0] if found else None)
+
+
+def runs(listener: QueueListener) -> bool:
+    """Tell if a listener has the thread that takes from the queue."""
+    return getattr(listener, "_thread", None) is not None
+
+
+def adapters() -> list[tuple[logging.LoggerAdapter[Any], logging.Logger]]:
+    """The LoggerAdapters that are alive, and their loggers, which don't know of them."""
+    alive = [thing for thing in gc.get_objects() if issubclass(type(thing), logging.LoggerAdapter)]
+    return [(adapter, logger) for adapter in alive if (logger := _logger_of(adapter))]
+
+
+def _logger_of(adapter: logging.LoggerAdapter[Any]) -> logging.Logger | None:
+    inner: object = adapter
+    for _ in range(_DEEPEST):
+        inner = vars(inner).get("logger")
+        if isinstance(inner, logging.Logger):
+            return inner
+        if not issubclass(type(inner), logging.LoggerAdapter):
+            break
+    return None

@@ -1,0 +1,325 @@
+"""`rudder-logging replay FILE...`: ships what was written instead of sent."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from time import time
+
+import click
+
+from ...checks.plan import TrackingPlan
+from ...common.private_files import open_file
+from ...config import OPTIONS, Config
+from ...exceptions import ConfigError
+from ..common import (
+    CONNECTION,
+    BadInputError,
+    ExitCode,
+    FailedError,
+    completes,
+    config_options,
+    events,
+    load_config,
+    show_json,
+    tell,
+)
+from ..moments import since as since_of
+from ..sources import REPLAYED, Source
+from .display import Display
+from .engine import Input, Replay, Rules
+from .progress import Mark, Progress, Tally, Terms
+
+__all__ = ["replay"]
+
+
+@click.command()
+@click.argument(
+    "files", nargs=-1, required=True, metavar="FILE...|-", shell_complete=completes("file")
+)
+@click.option(
+    "--rate",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="EVENTS/S",
+    help="Send no faster than that.",
+)
+@click.option("--dry-run", is_flag=True, help="Read, check and count; send and write nothing.")
+@click.option(
+    "--since",
+    metavar="TIME",
+    help="Only what happened since: 2026-01-31T12:00:00Z, or 30m, 12h, 7d ago.",
+)
+@click.option(
+    "--plan",
+    metavar="FILE",
+    shell_complete=completes("file"),
+    help="A tracking plan; what breaks it is not sent.",
+)
+@click.option(
+    "--resume",
+    metavar="FILE",
+    shell_complete=completes("file"),
+    help=f"Where to keep how far it got, instead of FILE{REPLAYED} beside each file.",
+)
+@click.option("--again", is_flag=True, help="Send all of it, whatever was sent before.")
+@click.option(
+    "--rejects",
+    metavar="FILE",
+    shell_complete=completes("file"),
+    help="Append what can't be sent or is refused, like dead letters.",
+)
+@click.option(
+    "--give-up-after",
+    type=click.FloatRange(min=0),
+    default=60.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long to wait for a data plane that is not well.",
+)
+@config_options(*CONNECTION)
+@click.option("--json", "is_json", is_flag=True, help="Print the counts as JSON.")
+def replay(
+    *,
+    files: tuple[str, ...],
+    dry_run: bool,
+    since: str | None,
+    plan: str | None,
+    resume: str | None,
+    again: bool,
+    rejects: str | None,
+    rate: float | None,
+    give_up_after: float,
+    is_json: bool,
+    **connection: str | None,
+) -> int:
+    """Send events from spools, dead letters and logs.
+
+    Reads JSON Lines: segments of a spool, files of dead letters, logs that a RudderFormatter
+    wrote (ordinary lines among them are skipped and counted), or stdin (`-`). Events keep their
+    ids and the time at which they happened; `sentAt` is that of the replay.
+
+    How far it got is kept in FILE.replayed, after each upload. After Ctrl-C, an outage or a crash,
+    the same command goes on there, and sends only what is new. That holds for the same data plane
+    and source only. Killed by force, it may send up to 1,000 events twice, with the same ids. Of
+    stdin, that is kept only with --resume. Ctrl-C waits for the answer to what is under way; a
+    second one does not.
+
+    Events that can't be sent are told by file and line, never by content. The exit code is 0 only
+    if all have arrived.
+    """
+    config = None if dry_run else load_config(dead_letter=rejects, **connection)
+    rules = _rules(config, rate=rate, since=since, plan=plan)
+    terms = Terms.of(config, rules.since, plan)
+    inputs = _inputs(files, resume, terms, again=again, keeps=not dry_run)
+    rejects = rejects if config is None else config.dead_letter
+    if not dry_run:
+        _check_writable(inputs, rejects)
+    _tell_of_earlier(inputs)
+    shipper = None
+    sizes = [one.source.size for one in inputs]
+    known = [size for size in sizes if size is not None]
+    total = sum(known) - sum(one.mark.offset for one in inputs)
+    with Display(total if len(known) == len(sizes) else None) as display:
+        if config is not None:
+            from ..shipper import Shipper  # noqa: PLC0415 - it imports requests
+
+            shipper = Shipper(config, patience=give_up_after, on_wait=display.waiting)
+        run = Replay(shipper, rules, display, None if dry_run else rejects)
+        try:
+            run.run(inputs)
+            fault = None
+        except FailedError as error:
+            fault = error.message
+        finally:
+            if shipper is not None:
+                shipper.close()
+            for one in inputs:
+                one.source.close()
+    return _conclude(run, inputs, fault, is_json=is_json, dry_run=dry_run, again=again)
+
+
+def _rules(
+    config: Config | None, *, rate: float | None, since: str | None, plan: str | None
+) -> Rules:
+    moment = None
+    if since is not None:
+        try:
+            moment = since_of(since, time())
+        except ValueError as error:
+            raise BadInputError(f"--since {error}") from None
+    rules = Rules(
+        max_bytes=OPTIONS["max_batch_bytes"].metadata["default"],
+        since=moment,
+        rate=rate,
+        plan=_plan(plan) if plan else None,
+    )
+    if config is None:
+        return rules
+    return replace(rules, max_bytes=config.max_batch_bytes, hook=config.before_send)
+
+
+def _inputs(
+    files: Sequence[str], resume: str | None, terms: Terms, *, again: bool, keeps: bool
+) -> list[Input]:
+    shared = Progress(resume, terms, again=again, keeps=keeps) if resume is not None else None
+    inputs: list[Input] = []
+    for path in files:
+        source = Source(path)
+        if any(source.identity == one.source.identity for one in inputs):
+            raise BadInputError(f"{source.name} is given twice")
+        progress = shared
+        if progress is None and source.is_file:
+            progress = Progress(source.path + REPLAYED, terms, again=again, keeps=keeps)
+        mark = Mark() if progress is None else progress.mark_of(source)
+        if source.is_file:
+            mark = _behind_settled(source, mark)
+        inputs.append(Input(source, mark, progress if keeps else None))
+    return inputs
+
+
+def _behind_settled(source: Source, mark: Mark) -> Mark:
+    """The mark; of a segment in its spool, behind what its process has delivered.
+
+    Raises:
+        BadInputError: It is being delivered.
+    """
+    try:
+        from ..spool.holdings import settled_before  # noqa: PLC0415 - only where there are POSIX locks
+    except ModuleNotFoundError:
+        return mark
+    found = settled_before(source.path)
+    if found is None:
+        return mark
+    offset, is_held = found
+    if is_held:
+        raise BadInputError(
+            f"{source.name} is held by a living process, which delivers it; "
+            "copy it, if it is to go elsewhere, too"
+        )
+    tell(
+        f"{source.name} is part of a spool: the next process that uses that will send it again, "
+        "unless it is purged (rudder-logging spool purge)"
+    )
+    if offset <= mark.offset:
+        return mark
+    source.skip_settled(offset)
+    return replace(mark, offset=offset, line=source.position[1])
+
+
+def _check_writable(inputs: Sequence[Input], rejects: str | None) -> None:
+    """Before anything is sent: what can't be noted would be sent again, or be lost."""
+    for one in inputs:
+        if one.progress is not None:
+            one.progress.note(one.source, one.mark)
+    for progress in dict.fromkeys(one.progress for one in inputs):
+        if progress is not None:
+            try:
+                progress.save()
+            except OSError as error:
+                raise BadInputError(
+                    f"{progress.path} can't be written: {error.strerror}; name a file with --resume"
+                ) from None
+    if rejects is None:
+        return
+    try:
+        file = open_file(rejects, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    except OSError as error:
+        raise BadInputError(f"{rejects} can't be written: {error.strerror}") from None
+    found = os.fstat(file)
+    os.close(file)
+    for one in inputs:
+        if one.source.identity == (found.st_dev, found.st_ino):
+            raise BadInputError(f"{rejects} is to be read and to get the rejects; name another")
+
+
+def _tell_of_earlier(inputs: Sequence[Input]) -> None:
+    for one in inputs:
+        if one.mark.line and one.progress is not None:
+            tell(
+                f"{one.source.name}: going on behind line {one.mark.line:,} "
+                f"({one.progress.path}; --again sends all of it)"
+            )
+        if failed := one.mark.tally.failed:
+            tell(
+                f"{one.source.name}: {events(failed)} of earlier runs did not arrive; those runs "
+                "told which, and --dry-run --again tells again which can't be sent"
+            )
+        for what in one.mark.left_out:
+            tell(
+                f"{one.source.name}: left out, and not looked at again: {what}; "
+                "--again sends all of it"
+            )
+
+
+def _conclude(
+    run: Replay,
+    inputs: Sequence[Input],
+    fault: str | None,
+    *,
+    is_json: bool,
+    dry_run: bool,
+    again: bool,
+) -> int:
+    """Print the counts; return the exit code, or raise what ended it."""
+    tally = sum((one.mark.tally for one in inputs), Tally())
+    is_whole = not (tally.failed or any(one.mark.left_out for one in inputs))
+    to_send, now = (run.sent, 0) if dry_run else (0, run.sent)
+    tally = replace(tally, arrived=tally.arrived - to_send)
+    if is_json:
+        is_finished = fault is None and not run.is_interrupted
+        show_json(
+            {
+                **asdict(tally),
+                "arrived_now": now,
+                "dry_run": dry_run,
+                "would_be_sent": to_send,
+                "finished": is_finished,
+                "all_arrived": is_finished and is_whole and not dry_run,
+            }
+        )
+    else:
+        click.echo(_summary(tally, now, to_send if dry_run else None))
+    cure = "--resume FILE would have kept it"
+    if all(one.progress is not None for one in inputs):
+        cure = "the same command goes on from there"
+        if again:
+            cure = "without --again, " + cure
+    elif dry_run:
+        cure = "nothing is sent in a dry run"
+    if fault is not None:
+        raise FailedError(f"{fault}; {events(now)} arrived in this run; {cure}")
+    if run.is_interrupted:
+        tell(f"interrupted; {events(now)} arrived in this run; {cure}")
+        return ExitCode.INTERRUPTED
+    return ExitCode.OK if is_whole else ExitCode.FAILED
+
+
+def _summary(tally: Tally, now: int, to_send: int | None) -> str:
+    """The counts in words; `to_send` is those that a dry run would send."""
+    words = {
+        "refused": "refused by the data plane",
+        "unsendable": "can't be sent",
+        "unplanned": "not as in --plan",
+        "withheld": "withheld by before_send",
+        "older": "from before --since",
+        "ordinary": "ordinary lines of a log",
+    }
+    counts = asdict(tally)
+    text = f"{events(tally.arrived)} arrived"
+    if to_send is not None:
+        text = f"{events(to_send)} would be sent"
+        if tally.arrived:
+            text += f" ({tally.arrived:,} arrived before)"
+    elif now < tally.arrived:
+        text += f" ({tally.arrived - now:,} of them before this run)"
+    return ", ".join(
+        [text, *(f"{counts[name]:,} {what}" for name, what in words.items() if counts[name])]
+    )
+
+
+def _plan(path: str) -> TrackingPlan:
+    try:
+        return TrackingPlan.load(path)
+    except (ConfigError, ImportError) as error:
+        raise BadInputError(str(error)) from None

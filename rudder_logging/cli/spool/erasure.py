@@ -1,0 +1,178 @@
+"""Erasing events from a spool, beside processes that use it.
+
+What a process has left is taken over by its lock, as a process that delivers it would, and its
+segments are replaced whole. What a living process holds is left to it: it has read ahead, so what
+is overwritten in its files may leave all the same. A line half overwritten would be a damaged
+event, which it keeps among its dead letters.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import stat
+from collections.abc import Callable, Collection
+
+import orjson
+
+from ...common.private_files import make_temporary, open_file, original_of, write_all
+from ...queues.file.files import is_locked, name_of_progress, parse_name
+from ...queues.file.segments import Claim
+from ..sources import REPLAYED, Source
+from .holdings import Holding, holding_of
+
+__all__ = ["Matches", "concerns", "count", "erase", "sweep"]
+
+_KEYS = ("userId", "anonymousId", "previousId")
+_NUMBERS = re.compile(rb'"(?:%s|value)":\s*(-?\d+)(?![\d.eE])' % "|".join(_KEYS).encode())
+
+Matches = Callable[[bytes], bool]
+"""Tells if a line is to be erased."""
+
+
+def concerns(ids: Collection[str]) -> Matches:
+    """Lines of events that have one of the ids: as the user's, as the old one, or in a merge.
+
+    A whole number there is the id of its digits. A line that is no JSON any more does, if it has
+    one of them anywhere, or a number where an id stands.
+    """
+    wanted = frozenset(ids)
+    quoted = [orjson.dumps(one) for one in wanted]
+
+    def matches(line: bytes) -> bool:
+        try:
+            event = orjson.loads(line)
+        except orjson.JSONDecodeError:
+            numbers = (number.decode() for number in _NUMBERS.findall(line))
+            return any(one in line for one in quoted) or not wanted.isdisjoint(numbers)
+        if not isinstance(event, dict):
+            return False
+        found = [event.get(key) for key in _KEYS]
+        merged = event.get("mergeProperties")
+        for pair in merged if isinstance(merged, list) else ():
+            found += [pair.get("value")] if isinstance(pair, dict) else []
+        return not wanted.isdisjoint(map(_id, found))
+
+    return matches
+
+
+def _id(value: object) -> str | None:
+    """A value as an id: an app's `before_send`, say, may have left a number."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return value if isinstance(value, str) else None
+
+
+def count(holding: Holding, matches: Matches) -> int:
+    """Count the events of a holding that would be erased."""
+    return sum(matches(line.text) for _, line in holding.pending())
+
+
+def erase(holding: Holding, matches: Matches) -> int | None:
+    """Erase events that a process has left.
+
+    Returns:
+        How many were pending; None: somebody holds them, and none was touched.
+
+    Raises:
+        OSError: The directory does not let us.
+    """
+    claim = Claim.adopt(holding.directory, holding.owner)
+    if claim is None:
+        return None if is_locked(holding.progress) else 0
+    try:
+        holding = holding_of(holding.directory, holding.owner)  # the lock was free until now
+        erased = sum(_rewrite(holding, number, matches) for number in sorted(holding.sizes))
+    finally:
+        claim.let_go()
+    left = Claim.adopt(holding.directory, holding.owner)  # which removes what is settled
+    if left is not None:
+        left.let_go()
+    _forget_replays(holding)
+    return erased
+
+
+def _forget_replays(holding: Holding) -> None:
+    """Remove the notes that say how far segments were replayed that are not there any more."""
+    for number in holding.sizes:
+        path = holding.path(number)
+        if not os.path.lexists(path):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path + REPLAYED)  # noqa: PTH108
+
+
+def sweep(directory: str) -> None:
+    """Remove what an erasure has left that was killed: it has events that are nobody's.
+
+    Raises:
+        OSError: The directory does not let us.
+    """
+    for name in os.listdir(directory):  # noqa: PTH208
+        original = original_of(name)
+        parsed = None if original is None else parse_name(original)
+        if parsed is None:
+            continue
+        # Under way, an erasure has the lock of the process whose events they are.
+        progress = os.path.join(directory, name_of_progress(parsed[0]))  # noqa: PTH118
+        if not is_locked(progress):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(os.path.join(directory, name))  # noqa: PTH108, PTH118
+
+
+def _rewrite(holding: Holding, number: int, matches: Matches) -> int:
+    """Replace one segment by what is to stay. Returns how many pending events are gone.
+
+    Offsets stay right at any moment: what is settled already becomes as many blanks.
+    """
+    path = holding.path(number)
+    settled = holding.settled[1] if number == holding.settled[0] else 0
+    kept: list[bytes] = []
+    erased = 0
+    is_there_before = False
+    source = Source(path, is_segment=True)
+    try:
+        for line in source.lines():
+            if line is None:
+                continue
+            hit = matches(line.text)
+            if line.end <= settled:
+                is_there_before = is_there_before or hit
+            elif hit:
+                erased += 1
+            else:
+                kept.append(line.text if line.is_torn else line.text + b"\n")
+    finally:
+        source.close()
+    if erased or is_there_before:
+        blanks = b" " * (settled - 1) + b"\n" if settled else b""
+        _replace(path, blanks + b"".join(kept))
+    return erased
+
+
+def _replace(path: str, content: bytes) -> None:
+    """Either all of it is there afterwards, or what was; with the same owner and mode."""
+    earlier = open_file(path, os.O_RDONLY, mends=False, in_spool=True)
+    try:
+        before = os.fstat(earlier)
+    finally:
+        os.close(earlier)
+    file, temporary = make_temporary(path, in_spool=True)
+    try:
+        with contextlib.suppress(PermissionError):  # only root may: else it is ours as it was
+            os.fchown(file, before.st_uid, before.st_gid)
+        os.fchmod(file, stat.S_IMODE(before.st_mode))  # whoever takes it over mends that
+        write_all(file, content)
+        os.fsync(file)
+        os.rename(temporary, path)  # noqa: PTH104
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)  # noqa: PTH108
+        raise
+    finally:
+        os.close(file)
+    folder = os.open(os.path.dirname(path), os.O_RDONLY | os.O_CLOEXEC)  # noqa: PTH120
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -1,0 +1,1 @@
+"""The doctor, through its real entry point and part by part."""

@@ -1,0 +1,541 @@
+"""`rudder-logging doctor` as a process: real files, real modules, a real data plane."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rudder_logging import RudderHandler
+from rudder_logging.cli.doctor import messages
+from rudder_logging.cli.sources import Source
+from rudder_logging.dataplane import LocalDataPlane
+
+from ...conftest import WRITE_KEY, MakeHandler, Wire
+from .test_network import secure_plane
+
+pytestmark = pytest.mark.slow
+
+
+def doctor(*words: str, at: Path, stdin: bytes = b"", **environment: str) -> tuple[int, str, str]:
+    """Run it in a directory; return code, stdout, stderr. No secret is ever shown."""
+    clean = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("RUDDER_", "REQUESTS_CA", "CURL_CA"))
+    }
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-m", "rudder_logging", "doctor", *words],
+        env={**clean, "PYTHONPATH": os.pathsep.join(sys.path[1:]), **environment},
+        cwd=at,
+        input=stdin,
+        capture_output=True,
+        timeout=50,
+        check=False,
+    )
+    out, err = done.stdout.decode(), done.stderr.decode()
+    assert WRITE_KEY not in out + err
+    assert "hidden" not in out + err
+    assert "Traceback" not in err
+    return done.returncode, out, err
+
+
+def findings(*words: str, at: Path) -> tuple[int, dict[str, dict[str, str]]]:
+    """Run it; return code, and what it finds, by the kind of finding."""
+    code, out, err = doctor("--json", *words, at=at)
+    assert err == ""
+    return code, {finding["code"]: finding for finding in json.loads(out)["findings"]}
+
+
+def settings(plane: LocalDataPlane, **handler: Any) -> dict[str, Any]:
+    """An app's logging configuration."""
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "handlers": {
+            "events": {
+                "class": "rudder_logging.RudderHandler",
+                "write_key": WRITE_KEY,
+                "data_plane_url": plane.url,
+                **handler,
+            }
+        },
+        "root": {"level": "INFO", "handlers": ["events"]},
+    }
+
+
+def write(directory: Path, content: object, name: str = "logging.json") -> str:
+    """A file with that content as JSON; return its name."""
+    (directory / name).write_text(json.dumps(content))
+    return name
+
+
+def test_all_is_well(plane: LocalDataPlane, tmp_path: Path) -> None:
+    """Exit code 0, verdicts first, plain lines without colour; no event is sent."""
+    config = write(tmp_path, settings(plane))
+    code, out, err = doctor("--config", config, "shop", "rudder", at=tmp_path)
+    assert (code, err) == (0, "")
+    first, second, *lines, last = out.splitlines()
+    assert first == (
+        "An event logged to logger 'shop' at INFO: leaves, by RudderHandler 'events' to "
+        f"{plane.url} on the root logger."
+    )
+    assert second.startswith("An event by a call of the package, like track(): leaves, by ")
+    sigterm, *lines = lines
+    assert sigterm.startswith("well     logging  SIGTERM: has its default action.")
+    assert all(line.startswith("well     network  RudderHandler 'events'") for line in lines)
+    assert last == "nothing stops events, no warnings."
+    assert "\x1b" not in out
+    assert plane.events == []
+
+
+def test_what_stops_is_told_with_its_cure(plane: LocalDataPlane, tmp_path: Path) -> None:
+    """Exit code 1; logger, level and cure in one line."""
+    content = settings(plane)
+    content["loggers"] = {"shop": {"level": "ERROR"}, "shop.api": {"propagate": False}}
+    config = write(tmp_path, content)
+    code, out, err = doctor("--config", config, "shop", "shop.api", at=tmp_path)
+    assert (code, err) == (1, "")
+    assert "logger 'shop' at INFO: does NOT leave." in out
+    assert (
+        "stops    logging  logger 'shop': its level is ERROR, above INFO. "
+        "Cure: set the level of logger 'shop' to INFO.\n"
+    ) in out
+    assert "logger 'shop.api': does not propagate" in out
+
+
+def test_json(plane: LocalDataPlane, tmp_path: Path) -> None:
+    """One object, for machines."""
+    config = write(tmp_path, settings(plane, level="ERROR"))
+    code, out, _ = doctor("--config", config, "--json", "--offline", "shop", at=tmp_path)
+    found = json.loads(out)
+    assert (code, found["ok"]) == (1, False)
+    assert found["loggers"] == [{"logger": "shop", "by_call": False, "leaves": False, "by": []}]
+    finding, sigterm = found["findings"]
+    assert (sigterm["severity"], sigterm["subject"]) == ("well", "SIGTERM")
+    assert finding.pop("subject").startswith("RudderHandler 'events' to ")
+    assert finding == {
+        "severity": "stops",
+        "area": "logging",
+        "code": "handler-level",
+        "text": "its level is ERROR, above INFO",
+        "cure": "set the handler's level to INFO, or leave it out",
+    }
+
+
+def test_without_a_configuration(plane: LocalDataPlane, tmp_path: Path) -> None:
+    """The package's settings, from the environment or the command line, are what is checked."""
+    code, out, _ = doctor(at=tmp_path, RUDDER_WRITE_KEY=WRITE_KEY, RUDDER_DATA_PLANE_URL=plane.url)
+    assert code == 0
+    assert "leaves, by a handler that is made of the settings" in out
+    code, out, _ = doctor("--write-key", "wrong", "--data-plane-url", plane.url, at=tmp_path)
+    assert code == 1
+    assert "401 'invalid write key'" in out
+    code, out, _ = doctor(at=tmp_path)
+    assert code == 1
+    assert "write_key is missing" in out
+
+
+def test_the_installed_script_looks_into_the_current_directory(
+    plane: LocalDataPlane, tmp_path: Path
+) -> None:
+    """A console script, unlike `python -m`, does not do so by itself."""
+    (tmp_path / "site_settings.py").write_text(APP.format(settings=settings(plane)))
+    script = Path(sys.executable).with_name("rudder-logging")
+    words = ["doctor", "--offline", "--config", "site_settings:LOGGING"]
+    done = subprocess.run([script, *words], cwd=tmp_path, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+APP = """
+import logging, logging.config
+print("what the app prints")
+LOGGING = {settings!r}
+class Staging:
+    LOGGING = LOGGING
+def configure():
+    logging.config.dictConfig(LOGGING)
+def settings():
+    return LOGGING
+early = logging.getLogger("app.early")
+logging.getLogger("other.early")
+"""
+
+
+@pytest.mark.parametrize("name", ["LOGGING", "Staging.LOGGING", "configure", "settings"])
+def test_configuration_in_a_module(plane: LocalDataPlane, tmp_path: Path, name: str) -> None:
+    """A dict like Django's, or a function; what the app prints is none of the results."""
+    (tmp_path / "site_settings.py").write_text(APP.format(settings=settings(plane)))
+    code, out, err = doctor("--config", f"site_settings:{name}", "--json", "--offline", at=tmp_path)
+    assert (code, err) == (0, "what the app prints\n")
+    assert [row["leaves"] for row in json.loads(out)["loggers"]] == [True, True]
+
+
+def test_disabled_loggers_are_found(plane: LocalDataPlane, tmp_path: Path) -> None:
+    """The app's own, made before dictConfig with its default: told of all, and of one by name."""
+    content = settings(plane)
+    del content["disable_existing_loggers"]
+    (tmp_path / "app.py").write_text(APP.format(settings=content))
+    _, out, _ = doctor("--config", "app:LOGGING", "--offline", "--json", at=tmp_path)
+    told = {one["subject"]: (one["code"], one["severity"]) for one in json.loads(out)["findings"]}
+    assert told["loggers 'app.early', 'other.early'"] == ("logger-disabled", "warning")
+    assert told["logger 'rudder_logging'"] == ("diagnostics-lost", "warning")
+    _, out, _ = doctor("--config", "app:LOGGING", "--offline", "--json", "app.early", at=tmp_path)
+    told = {one["subject"]: (one["code"], one["severity"]) for one in json.loads(out)["findings"]}
+    assert told["logger 'app.early'"] == ("logger-disabled", "stops")
+
+
+def test_ini_file(plane: LocalDataPlane, tmp_path: Path) -> None:
+    """For fileConfig."""
+    (tmp_path / "logging.ini").write_text(
+        f"""
+[loggers]
+keys=root,shop
+[handlers]
+keys=events
+[formatters]
+keys=
+[logger_root]
+level=INFO
+handlers=events
+[logger_shop]
+qualname=shop
+level=WARNING
+handlers=
+[handler_events]
+class=rudder_logging.RudderHandler
+args=({WRITE_KEY!r}, {plane.url!r})
+"""
+    )
+    code, found = findings("--config", "logging.ini", "--offline", "shop", at=tmp_path)
+    assert code == 1
+    assert found["logger-level"]["subject"] == "logger 'shop'"
+
+
+def test_wrong_formatter_is_overheard(plane: LocalDataPlane, tmp_path: Path) -> None:
+    """What the handler has to say of its configuration is a finding."""
+    content = settings(plane, formatter="plain")
+    content["formatters"] = {"plain": {"format": "%(message)s"}}
+    config = write(tmp_path, content)
+    code, found = findings("--config", config, "--offline", at=tmp_path)
+    assert code == 0
+    assert "RudderFormatter" in found["overheard"]["text"]
+
+
+def test_one_thing_is_told_once(tmp_path: Path, plane: LocalDataPlane) -> None:
+    """The handler warns of it when it is made, and the network's check finds it, too."""
+    content = settings(plane, data_plane_url="http://data-plane.invalid")
+    _, out, _ = doctor("--config", write(tmp_path, content), at=tmp_path)
+    assert out.count("unencrypted") == 1
+
+
+BROKEN = {
+    "raises.py": "import nothing_of_that_name",
+    "extra.py": "raise ModuleNotFoundError(\"No module named 'h11'\", name='h11')",
+    "fails.py": "LOGGING = {}\nraise RuntimeError('the settings are\\nnot well')",
+    "exits.py": "raise SystemExit('wrong usage')",
+    "syntax.py": "LOGGING = {",
+    "odd.py": "LOGGING = 7\n"
+    "def broken(): raise OSError(13, 'Permission denied')\n"
+    "class Lazy:\n"
+    "    def __getattr__(self, name): raise RuntimeError('not now')\n"
+    "lazy = Lazy()",
+    "not.json": "{'version': 1}",
+    "list.json": "[]",
+    "deep.json": '{"version":' + "[" * 100_000,
+    "version.json": "{}",
+    "class.json": '{"version": 1, "handlers": {"a": {"class": "shop.Handler"}}}',
+    "option.json": json.dumps(
+        {
+            "version": 1,
+            "handlers": {"events": {"class": "rudder_logging.RudderHandler", "uplod_size": 1}},
+        }
+    ),
+    "key.json": '{"version": 1, "handlers": {"a": {"class": "rudder_logging.RudderHandler"}}}',
+    "empty.ini": "",
+    "log.yaml": "version: 1",
+}
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("nowhere.json", "names no file: nowhere.json; give a JSON or INI file, or module:NAME"),
+        ("not.json", "not.json is not valid JSON: Expecting property name"),
+        ("deep.json", "deep.json is nested too deeply"),
+        ("list.json", "list.json must be a dict for dictConfig, not list"),
+        ("version.json", "dictionary doesn't specify a version"),
+        ("class.json", "No module named 'shop'"),
+        ("option.json", "did you mean 'upload_size'"),
+        ("key.json", "write_key is missing"),
+        ("empty.ini", "empty.ini"),
+        ("log.yaml", "is YAML"),
+        ("nothing_there:LOGGING", "No module named 'nothing_there'"),
+        ("odd:MISSING", "module 'odd' has no attribute 'MISSING'"),
+        ("odd:LOGGING", "odd:LOGGING must be a dict for dictConfig, not int"),
+        ("odd:lazy.LOGGING", "RuntimeError: not now"),
+        ("odd:broken", "Permission denied"),
+        (":LOGGING", "is not module:NAME"),
+        ("raises:LOGGING", "No module named 'nothing_of_that_name'"),
+        ("extra:LOGGING", "No module named 'h11'; pip install 'rudder-logging[dataplane]'"),
+        ("fails:LOGGING", "RuntimeError: the settings are"),
+        ("exits:LOGGING", "SystemExit: wrong usage"),
+        ("syntax:LOGGING", "SyntaxError"),
+    ],
+)
+def test_bad_configuration_is_one_clear_line(tmp_path: Path, source: str, words: str) -> None:
+    """Exit code 2, nothing on stdout."""
+    for name, text in BROKEN.items():
+        (tmp_path / name).write_text(text)
+    code, out, err = doctor("--config", source, at=tmp_path)
+    assert (code, out) == (2, "")
+    assert err.startswith("Error: --config")
+    assert err.count("\n") == 1
+    assert words in err
+
+
+def test_a_file_of_something_else(tmp_path: Path) -> None:
+    """Neither JSON nor INI: not even text."""
+    (tmp_path / "logging.json").write_bytes(b"\xff\xfe")
+    code, out, err = doctor("--config", "logging.json", at=tmp_path)
+    assert (code, out) == (2, "")
+    assert err == "Error: --config: logging.json can't be read: it is not UTF-8 text\n"
+
+
+def test_the_line_of_the_apps_own_code_is_named(tmp_path: Path) -> None:
+    """Where to look."""
+    (tmp_path / "fails.py").write_text(BROKEN["fails.py"])
+    _, _, err = doctor("--config", "fails:LOGGING", at=tmp_path)
+    assert f"({tmp_path / 'fails.py'}:2)" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--config", "/root/nothing/x"], "names no file"),
+        (["--write-key", ""], "write_key"),
+        (["--messages", "nothing.jsonl"], "nothing.jsonl can't be read: No such file"),
+        (["--timeout", "soon"], "--timeout"),
+        (["--data-plane-url", "nowhere", "--write-key", "k"], "data_plane_url must look like"),
+    ],
+)
+def test_bad_words(tmp_path: Path, words: list[str], said: str) -> None:
+    """Each is told in words; a wrong URL, too."""
+    code, out, err = doctor(*words, at=tmp_path)
+    assert code in (1, 2)
+    assert said in out + err
+
+
+def test_what_is_left_in_a_spool_stays_there(
+    plane: LocalDataPlane, make_handler: MakeHandler, wire: Wire, tmp_path: Path
+) -> None:
+    """The doctor makes the app's handlers; that must not deliver what another process left."""
+    spool = tmp_path / "spool"
+    leaving = (
+        "import logging, os, rudder_logging as r\n"
+        f"h = r.RudderHandler({WRITE_KEY!r}, 'http://127.0.0.1:9', queue='file://{spool}')\n"
+        "logging.getLogger().addHandler(h)\n"
+        "logging.warning('Left Behind', extra={'rudder': {'user_id': 1}})\n"
+        "os._exit(0)"
+    )
+    subprocess.run([sys.executable, "-c", leaving], check=True, timeout=30)
+    files = {path: path.read_bytes() for path in spool.rglob("*") if path.is_file()}
+    assert files
+    content = settings(plane, queue=f"file://{spool}")
+    content["handlers"]["events"]["data_plane_url"] = "http://127.0.0.1:9"
+    code, out, _ = doctor("--config", write(tmp_path, content), at=tmp_path)
+    assert code == 1  # nobody listens there
+    assert f"the spool {spool} is well" in out
+    assert {path: path.read_bytes() for path in spool.rglob("*") if path.is_file()} == files
+
+
+def test_what_the_app_logs_meanwhile_is_not_sent(plane: LocalDataPlane, tmp_path: Path) -> None:
+    """An import that tracks something is no reason to send it."""
+    (tmp_path / "eager.py").write_text(
+        f"import rudder_logging as r\nr.write_key = {WRITE_KEY!r}\n"
+        f"r.data_plane_url = {plane.url!r}\nr.track('1', 'Imported')\nLOGGING = {{'version': 1}}\n"
+    )
+    code, out, _ = doctor("--config", "eager:LOGGING", at=tmp_path)
+    assert code == 0, out
+    assert "write key is accepted" in out
+    assert plane.events == []
+
+
+@pytest.mark.parametrize(
+    ("state", "value", "kind", "words"),
+    [
+        ("source_enabled", False, "source-disabled", "404 'source is disabled'"),
+        ("overloaded", True, "not-now", "503 'Service Unavailable'"),
+    ],
+)
+def test_data_planes_that_take_nothing(
+    plane: LocalDataPlane, tmp_path: Path, state: str, value: object, kind: str, words: str
+) -> None:
+    """In the gateway's words, with a cure."""
+    setattr(plane, state, value)
+    code, found = findings("--config", write(tmp_path, settings(plane)), at=tmp_path)
+    assert code == 1
+    assert words in found[kind]["text"]
+    assert found[kind]["cure"]
+
+
+def test_a_private_ca(tmp_path: Path) -> None:
+    """Refused without its file, and accepted with it, from the environment."""
+    trusted = str(tmp_path / "ca.pem")
+    with secure_plane(tmp_path) as plane:
+        config = write(tmp_path, settings(plane))
+        code, out, _ = doctor("--config", config, at=tmp_path)
+        assert code == 1
+        assert "unable to get local issuer certificate. Cure: if it is of a private CA" in out
+        code, out, _ = doctor("--config", config, at=tmp_path, RUDDER_CA_BUNDLE=trusted)
+    assert code == 0, out
+
+
+@pytest.mark.parametrize(
+    ("how", "cure"),
+    [({"days": -1}, "renewed"), ({"host": "other.example"}, "data_plane_url")],
+    ids=["expired", "wrong host"],
+)
+def test_certificates_through_the_entry_point(
+    tmp_path: Path, how: dict[str, Any], cure: str
+) -> None:
+    """What is wrong with them, and the cure."""
+    with secure_plane(tmp_path, **how) as plane:
+        config = write(tmp_path, settings(plane, ca_bundle=str(tmp_path / "ca.pem")))
+        code, found = findings("--config", config, at=tmp_path)
+    assert code == 1
+    assert cure in found["certificate-refused"]["cure"]
+
+
+def test_passwords_of_proxies_are_not_shown(plane: LocalDataPlane, tmp_path: Path) -> None:
+    """Neither in lines nor as JSON (`doctor` looks for it)."""
+    proxy = plane.url.replace("http://", "http://user:hidden@")
+    config = write(tmp_path, settings(plane, proxies={"http": proxy}))
+    for words in ([], ["--json"]):
+        _, out, _ = doctor("--config", config, *words, at=tmp_path)
+        assert "***@127.0.0.1" in out
+
+
+def test_messages_of_a_file(
+    plane: LocalDataPlane, make_handler: MakeHandler, wire: Wire, tmp_path: Path
+) -> None:
+    """Counted per kind, with the first line; other lines are skipped and counted."""
+    event = {"type": "track", "messageId": "m", "userId": "1", "event": "Order Paid"}
+    dead = {"message": {**event, "userId": None}, "status": 400, "reason": "r", "refusedAt": "t"}
+    lines = [
+        b"an ordinary line",
+        json.dumps({"message": "of python-json-logger's", "level": "INFO"}).encode(),
+        json.dumps({**event, "properties": {"userId": 7}}).encode(),
+        json.dumps({**event, "properties": {"userId": 8}}).encode(),
+        json.dumps(dead).encode(),
+        json.dumps({**event, "event": "Order 1 Paid"}).encode(),
+        json.dumps({**event, "event": "Order 2 Paid"}).encode(),
+        b"x" * 5_000_001,
+        b'{"type": "track", "torn',
+    ]
+    code, out, err = doctor("--messages", "-", at=tmp_path, stdin=b"\n".join(lines))
+    assert (code, err) == (1, "")
+    dead_letter, reserved, names, *rest = out.splitlines()
+    assert dead_letter.startswith(
+        "stops    messages stdin: 1 of 5 events, first in line 5: can't be"
+    )
+    assert "track: no id (give 'user_id' or 'anonymous_id')" in dead_letter
+    assert reserved.startswith(
+        "warning  messages stdin: 2 of 5 events, first in line 3: properties"
+    )
+    assert "first in line 7: event names that differ only in values, like 'Order … Paid'" in names
+    assert rest == [
+        "well     messages stdin: events looked at: 5; other lines skipped: 4.",
+        "1 finding stops events, 2 warnings.",
+    ]
+
+
+def test_names_can_not_command_a_terminal(tmp_path: Path) -> None:
+    """What stands in a file may come from anybody."""
+    event = {"type": "track", "messageId": "m", "userId": "1", "event": "Paid"}
+    write(tmp_path, {**event, "properties": {"\x1b[2J\u202e": 1}}, "events.jsonl")
+    _, out, _ = doctor("--messages", "events.jsonl", at=tmp_path)
+    assert "properties.\ufffd[2J\ufffd becomes _2j" in out
+
+
+def test_kinds_of_findings_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file in which each event has a fault of its own does not fill the memory."""
+    monkeypatch.setattr(messages, "_MOST_KINDS", 3)
+    event = {"type": "track", "messageId": "m", "userId": "1", "event": "Paid"}
+    lines = [json.dumps({**event, "properties": {f"€{n}x": 1}}) for n in range(10)]
+    (tmp_path / "events.jsonl").write_text("\n".join([*lines, "", "a line"]))
+    source = Source(str(tmp_path / "events.jsonl"))
+    *kinds, beyond, looked_at = messages.examine(source)
+    source.close()
+    assert len(kinds) == 3
+    assert beyond.text.startswith("7 findings of more kinds")
+    assert looked_at.text == "events looked at: 10; other lines skipped: 1"
+
+
+def test_messages_that_are_none(tmp_path: Path) -> None:
+    """An ordinary log is a warning; what is no text at all is damage. Neither is a crash."""
+    (tmp_path / "app.log").write_text("the shop is open\n" * 10)
+    code, out, _ = doctor("--messages", "app.log", at=tmp_path)
+    assert code == 0
+    assert "there is no event among" in out
+    (tmp_path / "other.bin").write_bytes(bytes(range(256)) * 10)
+    code, out, _ = doctor("--messages", "other.bin", at=tmp_path)
+    assert code == 1
+    assert "damaged: no JSON" in out
+
+
+def test_a_spools_own_lines_are_read(
+    make_handler: MakeHandler, wire: Wire, tmp_path: Path, plane: LocalDataPlane
+) -> None:
+    """What the durable queue writes is what the doctor reads."""
+    plane.source_enabled = False
+    handler = make_handler(queue=f"file://{tmp_path}/spool")
+    assert isinstance(handler, RudderHandler)
+    wire(handler).info("Article Read", extra={"rudder": {"user_id": "1"}})
+    (segment,) = (tmp_path / "spool").rglob("*.jsonl")
+    code, out, _ = doctor("--messages", str(segment), at=tmp_path)
+    assert code == 0
+    assert "events looked at: 1;" in out
+
+
+def test_a_table_on_a_terminal(plane: LocalDataPlane, tmp_path: Path) -> None:
+    """With colours, and no wider than the terminal."""
+    config = write(tmp_path, settings(plane, level="ERROR"))
+    ours, terminal = os.openpty()
+    done = subprocess.Popen(
+        [sys.executable, "-m", "rudder_logging", "doctor", "--offline", "--config", config],
+        stdout=terminal,
+        cwd=tmp_path,
+        env={**os.environ, "COLUMNS": "90", "TERM": "xterm"},
+    )
+    os.close(terminal)
+    shown = b""
+    with contextlib.suppress(OSError):  # how Linux says that the other side has closed
+        while piece := os.read(ours, 65_536):
+            shown += piece
+    os.close(ours)
+    assert done.wait(timeout=30) == 1
+    lines = re.sub(r"\x1b\[[\d;]*m", "", shown.decode()).splitlines()
+    assert "\x1b[1;31mstops" in shown.decode()
+    assert any("finding" in line and "cure" in line for line in lines)
+    assert max(map(len, (line for line in lines if line[:1] in "┏│"))) <= 90
+
+
+def test_closed_pipe(plane: LocalDataPlane, tmp_path: Path) -> None:
+    """Whoever reads may go away: exit code 141, and no traceback."""
+    config = write(tmp_path, settings(plane))
+    command = f"{sys.executable} -m rudder_logging doctor --config {config} --offline; echo $? >&2"
+    read, written = os.pipe()
+    os.close(read)
+    done = subprocess.run(
+        ["sh", "-c", command], cwd=tmp_path, stdout=written, stderr=subprocess.PIPE, check=False
+    )
+    os.close(written)
+    assert done.stderr.decode().strip() == "141"
