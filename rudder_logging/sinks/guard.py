@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol, cast, runtime_checkable
 from urllib.parse import urlsplit
 
@@ -21,7 +21,7 @@ from ..queues.memory import MemoryQueue
 from ..queues.urls import MEMORY
 from .base import Dropped, Hold, Outcome, Sink
 
-__all__ = ["KeepingSink", "check_url", "guarded", "kept_back"]
+__all__ = ["KeepingSink", "guarded", "kept_back", "refusal"]
 
 _log = logging.getLogger("rudder_logging")
 _VARIABLE = "_RUDDER_LOGGING_KEEPS_EVENTS"
@@ -55,12 +55,13 @@ def _keeps_events() -> bool:
     return bool(os.environ.get(_VARIABLE))
 
 
-def check_url(url: str) -> None:
-    """Raises: KeptBackError: Under pytest, which keeps requests from that URL's host."""
-    if _keeps_events():
+def refusal(urls: Iterable[str]) -> KeptBackError | None:
+    """Why nothing may be sent to these URLs at present; None: it may."""
+    for url in urls if _keeps_events() else ():
         host = urlsplit(url).hostname or ""
         if not is_loopback(host):
-            raise KeptBackError(host or "a host without a name")
+            return KeptBackError(host or "a host without a name")
+    return None
 
 
 def kept_back(host: str, events: int) -> None:
@@ -120,12 +121,7 @@ class KeepingSink:
 
     def refusal(self) -> KeptBackError | None:
         """Why nothing may leave at present; None: it may."""
-        try:
-            for url in self._urls() if _keeps_events() else ():
-                check_url(url)
-        except KeptBackError as error:
-            return error
-        return None
+        return refusal(self._urls())
 
     def close(self) -> None:
         """See `Sink.close`."""
