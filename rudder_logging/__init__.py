@@ -195,6 +195,9 @@ class _Setting:
         return settings[self._name]
 
     def __set__(self, package: ModuleType, value: Any) -> None:
+        room = f"{package.__name__}.{self._name}"
+        if isinstance(value, ModuleType) and value.__name__ == room:
+            return  # the import system's, of a room that has the setting's name
         settings[self._name] = value
 
     def __delete__(self, package: ModuleType) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import inspect
 import logging
 import logging.config
+import sys
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -289,6 +291,19 @@ def test_a_setting_that_is_patched_for_a_while_is_what_it_was(
         delattr(rudder_logging, name)
     monkeypatch.undo()
     assert getattr(rudder_logging, name) == original
+
+
+def test_a_module_may_have_the_name_of_a_setting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To import it changes no setting, though the import system sets it as the package's."""
+    (tmp_path / "integrations.py").write_text("FOUND = True")
+    monkeypatch.setattr(rudder_logging, "__path__", [*rudder_logging.__path__, str(tmp_path)])
+    monkeypatch.setitem(sys.modules, "rudder_logging.integrations", sys)  # forgotten at the end
+    del sys.modules["rudder_logging.integrations"]
+    rudder_logging.integrations = {"All": True}
+    assert importlib.import_module("rudder_logging.integrations").FOUND
+    assert rudder_logging.integrations == {"All": True}
 
 
 def test_the_package_shows_its_names_and_settings() -> None:
