@@ -25,7 +25,9 @@ from .tree import (
     way,
 )
 
-__all__ = ["Passage", "examine"]
+__all__ = ["SEND_OFF", "Passage", "examine"]
+
+SEND_OFF = "the option send is off: events are checked and counted, and go nowhere"
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ def examine(
     is_stopped = _any_stops(stops)
     more = list(remarks(logger, found))
     if not by_call:
-        more += (finding for _, finding in of_adapters([logger]))
+        more += of_adapters([logger])[logger]
     ways = () if is_stopped else tuple(reversed(leaves_by.values()))
     leaves = bool(ways) or (by_call and not found and not is_stopped)
     return Passage(logger, by_call, leaves, ways, (*stops, *more))
@@ -159,7 +161,7 @@ class _Chains:
             yield a_stop(
                 "send-off",
                 str(reach),
-                "its option send is off: events are checked and counted, and go nowhere",
+                SEND_OFF,
                 "leave out send=False (or the variable RUDDER_SEND)",
             )
 

@@ -101,20 +101,16 @@ def _of_wrapper(wrapper: logging.Handler, reach: Reached) -> Iterator[Finding]:
         )
 
 
-def of_adapters(loggers: Collection[logging.Logger]) -> Iterator[tuple[logging.Logger, Finding]]:
+def of_adapters(loggers: Collection[logging.Logger]) -> dict[logging.Logger, list[Finding]]:
     """Adapters of those loggers that lose events."""
-    told: set[tuple[logging.Logger, str]] = set()
+    found: dict[logging.Logger, list[Finding]] = {logger: [] for logger in loggers}
     for adapter, logger in adapters():
-        kind = type(adapter).__name__
-        if logger in loggers and (logger, kind) not in told and _loses_events(adapter):
-            told.add((logger, kind))
-            found = a_warning(
-                "adapter-drops-extra",
-                named(logger),
-                f"a {kind} throws the `extra` of its calls away, and the events in it",
-                "use rudder_logging.EventLogger, or (from Python 3.13) merge_extra=True",
-            )
-            yield logger, found
+        if logger in found and _loses_events(adapter):
+            kind = type(adapter).__name__
+            text = f"a {kind} throws the `extra` of its calls away, and the events in it"
+            cure = "use rudder_logging.EventLogger, or (from Python 3.13) merge_extra=True"
+            found[logger].append(a_warning("adapter-drops-extra", named(logger), text, cure))
+    return {logger: list(dict.fromkeys(told)) for logger, told in found.items()}
 
 
 def _loses_events(adapter: logging.LoggerAdapter[Any]) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import click
@@ -15,8 +16,8 @@ from .passage import Passage
 
 __all__ = ["as_document", "show"]
 
-_STYLES = {Severity.WELL: "green", Severity.WARNING: "yellow", Severity.STOPS: "bold red"}
-_ORDER = (Severity.STOPS, Severity.WARNING, Severity.WELL)
+_STYLES = {Severity.STOPS: "bold red", Severity.WARNING: "yellow", Severity.WELL: "green"}
+_ORDER = list(_STYLES)
 
 
 def as_document(passages: Sequence[Passage], findings: Sequence[Finding]) -> dict[str, Any]:
@@ -33,14 +34,7 @@ def as_document(passages: Sequence[Passage], findings: Sequence[Finding]) -> dic
             for passage in passages
         ],
         "findings": [
-            {
-                "severity": finding.severity.value,
-                "area": finding.area,
-                "code": finding.code,
-                "subject": finding.subject,
-                "text": finding.text,
-                "cure": finding.cure or None,
-            }
+            {**asdict(finding), "severity": finding.severity.value, "cure": finding.cure or None}
             for finding in findings
         ],
     }

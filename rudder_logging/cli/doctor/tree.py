@@ -7,7 +7,7 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from logging.handlers import MemoryHandler, QueueHandler, QueueListener
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from ...common import logging_tree
 from ...common.logging_tree import ancestry, chains, way
@@ -27,7 +27,7 @@ __all__ = [
     "way",
 ]
 
-_DEEPEST = 10  # adapters around each other
+_T = TypeVar("_T")
 
 root = logging.getLogger()
 
@@ -104,9 +104,7 @@ def listener_of(handler: QueueHandler) -> QueueListener | None:
     known = getattr(handler, "listener", None)
     if isinstance(known, QueueListener):
         return known
-    # By type: isinstance would ask lazy objects of the app's what they are, and wake them.
-    alive = (thing for thing in gc.get_objects() if issubclass(type(thing), QueueListener))
-    found = [listener for listener in alive if listener.queue is handler.queue]
+    found = [one for one in _alive(QueueListener) if one.queue is handler.queue]
     return next(filter(runs, found), found[0] if found else None)
 
 
@@ -115,18 +113,16 @@ def runs(listener: QueueListener) -> bool:
     return getattr(listener, "_thread", None) is not None
 
 
-def adapters() -> list[tuple[logging.LoggerAdapter[Any], logging.Logger]]:
+def adapters() -> Iterator[tuple[logging.LoggerAdapter[Any], logging.Logger]]:
     """The LoggerAdapters that are alive, and their loggers, which don't know of them."""
-    alive = [thing for thing in gc.get_objects() if issubclass(type(thing), logging.LoggerAdapter)]
-    return [(adapter, logger) for adapter in alive if (logger := _logger_of(adapter))]
-
-
-def _logger_of(adapter: logging.LoggerAdapter[Any]) -> logging.Logger | None:
-    inner: object = adapter
-    for _ in range(_DEEPEST):
-        inner = vars(inner).get("logger")
+    for adapter in _alive(logging.LoggerAdapter):
+        inner: object = adapter
+        while issubclass(type(inner), logging.LoggerAdapter):
+            inner = vars(inner).get("logger")
         if isinstance(inner, logging.Logger):
-            return inner
-        if not issubclass(type(inner), logging.LoggerAdapter):
-            break
-    return None
+            yield adapter, inner
+
+
+def _alive(kind: type[_T]) -> list[_T]:
+    # By type: isinstance would ask lazy objects of the app's what they are, and wake them.
+    return [thing for thing in gc.get_objects() if issubclass(type(thing), kind)]

@@ -5,26 +5,24 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
 from typing import Any
 
 from ...config import OPTIONS, Config
 from ...exceptions import ConfigError
 from ...handler.handler import RudderHandler
 from ...handler.settings import settings
-from ...process import forks
 from . import disk, network
-from .celery import of_celery
 from .findings import Finding, Severity, a_warning
-from .passage import Passage, examine
+from .passage import SEND_OFF, Passage, examine
 from .probes import Probes
+from .process import OWN, of_process
 from .remarks import of_adapters
-from .sigterm import of_sigterm
-from .tree import Reached, all_loggers, describe, named, reached, root, way
+from .tree import Reached, all_loggers, describe, reached, root, way
 
 __all__ = ["Visit"]
 
 _CALLS = "rudder"
-_OWN = "rudder_logging"
 _SOME = 5  # names in a sentence
 
 
@@ -55,9 +53,7 @@ class Visit:
         for passage in self.passages:
             self.findings += passage.findings
         self.findings += self._of_none()
-        self.findings += _of_process()
-        self.findings += of_sigterm([found.handler.config for found in _everywhere()])
-        self.findings += of_celery()
+        self.findings += of_process([found.handler.config for found in _everywhere()])
         if not self.names:
             self.findings += self._of_others()
         self.findings = list(dict.fromkeys(self.findings))
@@ -115,7 +111,7 @@ class Visit:
 
     def _apps(self) -> list[logging.Logger]:
         """The app's own loggers, those with a level of their own first."""
-        ignored = {root.name, _CALLS, _OWN, *self.not_the_apps}
+        ignored = {root.name, _CALLS, OWN.name, *self.not_the_apps}
         found = [logger for logger in all_loggers() if logger.name not in ignored]
         return sorted(found, key=lambda logger: not logger.level)
 
@@ -124,10 +120,7 @@ class Visit:
         try:
             if self._settings().send:
                 return passage
-            code, text = (
-                "send-off",
-                "the option send is off: events are checked and counted, and go nowhere",
-            )
+            code, text = "send-off", SEND_OFF
             cure = "leave it out (or the variable RUDDER_SEND)"
         except ConfigError as error:
             text, _, cure = str(error).partition("; ")
@@ -155,49 +148,22 @@ class Visit:
             return
         asked = {passage.logger for passage in self.passages}
         others = [logger for logger in self._apps() if logger not in asked]
-        disabled = [logger.name for logger in others if logger.disabled]
-        if disabled:
-            yield a_warning(
-                "logger-disabled",
-                _some(disabled),
-                "disabled, as dictConfig and fileConfig leave loggers that they don't name",
-                'configure with "disable_existing_loggers": False, or name them in it',
-            )
-        apart = [
-            logger.name
-            for logger in others
-            if not logger.propagate and logger.parent and not owners & set(way(logger))
-            if owners & set(way(logger.parent))
-        ]
-        if apart:
-            yield a_warning(
-                "no-propagation",
-                _some(apart),
-                "without propagation: a RudderHandler above is not reached",
-                "leave propagate at True, or add a RudderHandler, if events are logged there",
-            )
-        on_the_way = [logger for logger in others if owners & set(way(logger))]
-        high = [logger.name for logger in on_the_way if logger.level > logging.INFO]
-        if high:
-            yield a_warning(
-                "logger-level",
-                _some(high),
-                "with a level above INFO: events logged there at INFO don't leave",
-                "set the level to INFO, if events are logged there",
-            )
-        yield from self._of_filters_and_adapters(on_the_way)
-
-    def _of_filters_and_adapters(self, loggers: list[logging.Logger]) -> Iterator[Finding]:
-        found = list(of_adapters(loggers))
-        for logger in loggers:
-            record = self._probes.make(logger)
-            _, kept_back = self._probes.filtered(logger, record, named(logger))
-            found += ((logger, finding.as_warning()) for finding in kept_back)
+        by_adapters = of_adapters(others)
         names: dict[tuple[str, str, str], list[str]] = {}
-        for logger, finding in sorted(found, key=lambda pair: pair[0].name):
-            names.setdefault((finding.code, finding.text, finding.cure), []).append(logger.name)
+        for logger in others:
+            is_on_the_way = bool(owners & set(way(logger)))
+            found = [_DISABLED] if logger.disabled else []
+            if is_on_the_way:
+                found += [_HIGH] if logger.level > logging.INFO else []
+                _, kept_back = self._probes.filtered(logger, self._probes.make(logger), "")
+                lost = [*kept_back, *by_adapters[logger]]
+                found += [(finding.code, finding.text, finding.cure) for finding in lost]
+            elif not logger.propagate and logger.parent and owners & set(way(logger.parent)):
+                found.append(_APART)
+            for kind in found:
+                names.setdefault(kind, []).append(logger.name)
         for (code, text, cure), whose in names.items():
-            yield a_warning(code, _some(whose), text, cure)
+            yield a_warning(code, _some(sorted(whose)), text, cure)
 
     def _settings(self) -> Config:
         own = {name: settings[name] for name in OPTIONS}
@@ -212,22 +178,34 @@ class Visit:
             sources.append((config, f"the package's settings, to {config.data_plane_url}"))
         seen = set()
         for config, subject in sources:
-            key = tuple(str(getattr(config, name)) for name in _TOLD_APART_BY)
+            key = str(_places_of(config))
             if config.send and key not in seen:
                 seen.add(key)
                 yield config, subject
 
 
-_TOLD_APART_BY = (
-    "write_key",
-    "data_plane_url",
-    "queue",
-    "dead_letter",
-    "proxies",
-    "ca_bundle",
-    "client_cert",
-    "gzip",
+# Of loggers that nobody asked about: code, text and cure.
+_DISABLED = (
+    "logger-disabled",
+    "disabled, as dictConfig and fileConfig leave loggers that they don't name",
+    'configure with "disable_existing_loggers": False, or name them in it',
 )
+_APART = (
+    "no-propagation",
+    "without propagation: a RudderHandler above is not reached",
+    "leave propagate at True, or add a RudderHandler, if events are logged there",
+)
+_HIGH = (
+    "logger-level",
+    "with a level above INFO: events logged there at INFO don't leave",
+    "set the level to INFO, if events are logged there",
+)
+
+
+_places_of = attrgetter(
+    "write_key", "data_plane_url", "queue", "dead_letter",
+    "proxies", "ca_bundle", "client_cert", "gzip",
+)  # fmt: skip
 
 
 def _owners() -> list[logging.Logger]:
@@ -257,38 +235,6 @@ def _everywhere() -> list[Reached]:
         for found in reached(logger):
             first.setdefault(found.handler, found)
     return list(first.values())
-
-
-def _of_process() -> Iterator[Finding]:
-    if not forks.threads_run():
-        yield a_warning(
-            "uwsgi-without-threads",
-            "this process",
-            "uWSGI runs without threads: events are sent by the calls that log them, which have to "
-            "wait",
-            "give uWSGI the option enable-threads",
-        )
-    if not logging.raiseExceptions:
-        yield a_warning(
-            "raise-exceptions-off",
-            "logging.raiseExceptions",
-            "is off: nothing is said of an event that is not accepted",
-            "leave it on, at least where the app is developed",
-        )
-    own = logging.getLogger(_OWN)
-    if own.disabled or not own.isEnabledFor(logging.WARNING):
-        how = "shows no warnings"
-        if own.disabled:
-            how = (
-                "is disabled, like every logger that was made before the configuration and is not "
-                "named in it"
-            )
-        yield a_warning(
-            "diagnostics-lost",
-            named(own),
-            f"{how}; what it has to say of events that wait, or are dropped, is lost",
-            'configure with "disable_existing_loggers": False, and leave it at WARNING or below',
-        )
 
 
 def _some(names: list[str]) -> str:
