@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -11,6 +13,7 @@ import click
 import orjson
 from click.shell_completion import CompletionItem
 
+from ..checks.plan import TrackingPlan
 from ..common.printable import printable, printable_json
 from ..config import OPTIONS, Config, parsers
 from ..events.table import nearest
@@ -30,6 +33,8 @@ __all__ = [
     "config_options",
     "events",
     "load_config",
+    "load_plan",
+    "on_signals",
     "quiet",
     "show_json",
     "tell",
@@ -165,6 +170,29 @@ def load_config(**given: Any) -> Config:
     except ConfigError as error:
         raise BadInputError(str(error)) from None
     return config
+
+
+def load_plan(path: str | None) -> TrackingPlan | None:
+    """The tracking plan that a flag `--plan` names.
+
+    Raises:
+        BadInputError: It is none, or the extra `plan` is missing.
+    """
+    try:
+        return None if path is None else TrackingPlan.load(path)
+    except (ConfigError, ImportError) as error:
+        raise BadInputError(f"--plan: {error}") from None
+
+
+@contextlib.contextmanager
+def on_signals(act: Callable[[int, object], None]) -> Iterator[None]:
+    """Have Ctrl-C and SIGTERM call a function."""
+    before = {number: signal.signal(number, act) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def quiet() -> None:

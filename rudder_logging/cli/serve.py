@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import re
-import signal
 import socket
 import sys
 import threading
@@ -20,7 +19,7 @@ import click
 from ..common.printable import printable_json
 from ..config import parsers
 from ..exceptions import ConfigError
-from .common import BadInputError
+from .common import BadInputError, load_plan, on_signals
 
 if TYPE_CHECKING:
     from ..checks.plan import TrackingPlan
@@ -167,7 +166,7 @@ def serve(
         raise BadInputError("--host is empty; give an address of this machine")
     if len({status for status, _ in shares}) < len(shares):
         raise BadInputError("--fail names a status twice; give it once")
-    plane = _plane(host, port, write_key, _plan(plan_path))
+    plane = _plane(host, port, write_key, load_plan(plan_path))
     if dialect is not None:
         try:
             plane.dialect = dialect
@@ -195,17 +194,6 @@ def serve(
     )
 
 
-def _plan(path: str | None) -> TrackingPlan | None:
-    if path is None:
-        return None
-    from ..checks.plan import TrackingPlan  # noqa: PLC0415 - needs another extra
-
-    try:
-        return TrackingPlan.load(path)
-    except (ConfigError, ImportError) as error:
-        raise BadInputError(f"--plan: {error}") from None
-
-
 def _plane(host: str, port: int, write_key: str | None, plan: TrackingPlan | None) -> LivePlane:
     try:
         from ..dataplane.live import LivePlane  # noqa: PLC0415 - needs another extra
@@ -225,12 +213,8 @@ def _ended() -> Iterator[threading.Event]:
             raise KeyboardInterrupt
         ended.set()
 
-    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with on_signals(end):
         yield ended
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 @contextmanager

@@ -25,7 +25,6 @@ LONGEST_TAIL = 16 * 1024
 """Bytes before an offset that can be asked for."""
 
 _CHUNK = 256 * 1024
-_HEAD = 4096
 _SECONDS_UNTIL_IDLE = 0.5
 _UNPACKERS = {
     b"\x1f\x8b": "zcat",
@@ -79,13 +78,12 @@ class Source:
             raise BadInputError(f"{self.name} can't be read: it is a directory; name its files")
         self.is_file = stat.S_ISREG(mode) and path != "-"
         self._offset = self._number = 0
-        self._head = b""
         self._kept = bytearray()  # of a pipe: what was read, but for what nobody needs any more
         self._kept_from = 0
         self._takes_anything = is_segment
         if self.is_file:
             try:
-                self._refuse_compressed(self.head(_HEAD))
+                self._refuse_compressed(self._read_at(0, max(map(len, _UNPACKERS))))
             except OSError as error:
                 self.close()
                 raise BadInputError(f"{self.name} can't be read: {error.strerror}") from None
@@ -109,12 +107,6 @@ class Source:
     def key(self) -> str:
         """Its name in a file of progress, which is UTF-8 whatever the path is."""
         return os.fsencode(self.path).decode("utf-8", "backslashreplace")
-
-    def head(self, length: int) -> bytes:
-        """Its first bytes, as far as they are kept: what tells it from another of its name."""
-        if self.is_file and len(self._head) < min(length, _HEAD):
-            self._head = self._read_at(0, _HEAD)
-        return self._head[:length]
 
     def before(self, offset: int, length: int) -> bytes:
         """The bytes right before an offset that was read: as far as they are kept, of a pipe."""
@@ -142,7 +134,7 @@ class Source:
         else:
             left = offset
             while left and (chunk := os.read(self._file, min(left, _CHUNK))):
-                self._keep(chunk)
+                self._kept += chunk
                 left -= len(chunk)
                 self.forget_before(offset - left)
         self._offset, self._number = offset, number
@@ -162,6 +154,7 @@ class Source:
             BadInputError: What comes through a pipe is compressed.
         """
         rest, is_too_long = b"", False
+        is_first = not self._offset
         while True:
             if not self._is_ready():
                 yield None
@@ -170,9 +163,10 @@ class Source:
             if not chunk:
                 break
             if not self.is_file:
-                if not self._head:
+                if is_first:
                     self._refuse_compressed(chunk)
-                self._keep(chunk)
+                self._kept += chunk
+                is_first = False
             *whole, rest = (rest + chunk).split(b"\n")
             for text in whole:
                 self._offset += len(text) + 1
@@ -220,11 +214,6 @@ class Source:
             return found
         finally:
             os.lseek(self._file, back, os.SEEK_SET)
-
-    def _keep(self, chunk: bytes) -> None:
-        self._kept += chunk
-        if len(self._head) < _HEAD:
-            self._head = (self._head + chunk)[:_HEAD]
 
     def _is_ready(self) -> bool:
         if self.is_file or os.name != "posix":  # elsewhere, only sockets can be waited for

@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from time import time
 
 import click
 
-from ...checks.plan import TrackingPlan
 from ...common.private_files import open_file
 from ...config import OPTIONS, Config
-from ...exceptions import ConfigError
 from ..common import (
     CONNECTION,
     BadInputError,
@@ -22,6 +21,7 @@ from ..common import (
     config_options,
     events,
     load_config,
+    load_plan,
     show_json,
     tell,
 )
@@ -29,7 +29,7 @@ from ..moments import since as since_of
 from ..sources import REPLAYED, Source
 from .display import Display
 from .engine import Input, Replay, Rules
-from .progress import Mark, Progress, Tally, Terms
+from .progress import Mark, Progress, Tally, destination
 
 __all__ = ["replay"]
 
@@ -110,8 +110,9 @@ def replay(
     """
     config = None if dry_run else load_config(dead_letter=rejects, **connection)
     rules = _rules(config, rate=rate, since=since, plan=plan)
-    terms = Terms.of(config, rules.since, plan)
-    inputs = _inputs(files, resume, terms, again=again, keeps=not dry_run)
+    inputs = _inputs(files, resume, config, again=again)
+    for one in inputs:
+        one.mark = one.mark.under(rules.since)
     rejects = rejects if config is None else config.dead_letter
     if not dry_run:
         _check_writable(inputs, rejects)
@@ -152,7 +153,7 @@ def _rules(
         max_bytes=OPTIONS["max_batch_bytes"].metadata["default"],
         since=moment,
         rate=rate,
-        plan=_plan(plan) if plan else None,
+        plan=load_plan(plan),
     )
     if config is None:
         return rules
@@ -160,9 +161,12 @@ def _rules(
 
 
 def _inputs(
-    files: Sequence[str], resume: str | None, terms: Terms, *, again: bool, keeps: bool
+    files: Sequence[str], resume: str | None, config: Config | None, *, again: bool
 ) -> list[Input]:
-    shared = Progress(resume, terms, again=again, keeps=keeps) if resume is not None else None
+    keeps = config is not None
+    to = None if config is None else destination(config)
+    progress_in = partial(Progress, to=to, again=again, keeps=keeps)
+    shared = progress_in(resume) if resume is not None else None
     inputs: list[Input] = []
     for path in files:
         source = Source(path)
@@ -170,7 +174,7 @@ def _inputs(
             raise BadInputError(f"{source.name} is given twice")
         progress = shared
         if progress is None and source.is_file:
-            progress = Progress(source.path + REPLAYED, terms, again=again, keeps=keeps)
+            progress = progress_in(source.path + REPLAYED)
         mark = Mark() if progress is None else progress.mark_of(source)
         if source.is_file:
             mark = _behind_settled(source, mark)
@@ -245,10 +249,10 @@ def _tell_of_earlier(inputs: Sequence[Input]) -> None:
                 f"{one.source.name}: {events(failed)} of earlier runs did not arrive; those runs "
                 "told which, and --dry-run --again tells again which can't be sent"
             )
-        for what in one.mark.left_out:
+        if left_out := one.mark.left_out:
             tell(
-                f"{one.source.name}: left out, and not looked at again: {what}; "
-                "--again sends all of it"
+                f"{one.source.name}: left out, and not looked at again: {events(left_out)} from "
+                "before an earlier --since; --again sends all of it"
             )
 
 
@@ -316,10 +320,3 @@ def _summary(tally: Tally, now: int, to_send: int | None) -> str:
     return ", ".join(
         [text, *(f"{counts[name]:,} {what}" for name, what in words.items() if counts[name])]
     )
-
-
-def _plan(path: str) -> TrackingPlan:
-    try:
-        return TrackingPlan.load(path)
-    except (ConfigError, ImportError) as error:
-        raise BadInputError(str(error)) from None

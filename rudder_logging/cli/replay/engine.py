@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
-import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -17,7 +15,7 @@ from ...exceptions import ConfigError, InvalidEventError
 from ...handler.before_send import edited_by
 from ...sinks.base import MESSAGE_OVERHEAD
 from ...sinks.gateway.body import FRAME
-from ..common import BadInputError, FailedError
+from ..common import BadInputError, FailedError, on_signals
 from ..sources import Line, Source
 from ..stored import Stored, UnsendableError, as_text, read_stored
 from .display import Display
@@ -114,7 +112,7 @@ class Replay:
         Raises:
             FailedError: The data plane could not be reached, or a file not be read or written.
         """
-        with self._stopping_in_order():
+        with on_signals(self._stop):
             try:
                 for one in inputs:
                     self._replay(one)
@@ -279,26 +277,14 @@ class Replay:
             raise _StoppedError
         self._due = max(self._due, now) + events / rate
 
-    @contextlib.contextmanager
-    def _stopping_in_order(self) -> Iterator[None]:
-        """Ctrl-C and SIGTERM end waits, and what is being sent is settled; a second one does not.
+    def _stop(self, _signal: int, _frame: object) -> None:
+        """End waits, and settle what is being sent; but end at once the second time, or if none is.
 
-        While lines are read, it ends at once: nothing of them was sent.
+        While lines are read, nothing of them was sent.
         """
-
-        def stop(_signal: int, _frame: object) -> None:
-            if self._shipper is None or not self._is_shipping or self._shipper.is_stopped:
-                raise KeyboardInterrupt
-            self._shipper.stop()
-
-        earlier = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-        for number in earlier:
-            signal.signal(number, stop)
-        try:
-            yield
-        finally:
-            for number, handler in earlier.items():
-                signal.signal(number, handler)
+        if self._shipper is None or not self._is_shipping or self._shipper.is_stopped:
+            raise KeyboardInterrupt
+        self._shipper.stop()
 
 
 _END = object()

@@ -20,13 +20,12 @@ from ...common.private_files import (
     write_all,
 )
 from ...config import Config
-from ..common import BadInputError, events
+from ..common import BadInputError
 from ..sources import LONGEST_TAIL, Source
 
-__all__ = ["Mark", "Progress", "Tally", "Terms"]
+__all__ = ["Mark", "Progress", "Tally", "destination"]
 
 _KIND = "rudder-logging replay, version 1"
-_HEAD = 4096
 _SECONDS_BETWEEN_SYNCS = 1.0
 
 
@@ -58,28 +57,6 @@ class Tally:
         return self.refused + self.unsendable + self.unplanned
 
 
-@dataclass(frozen=True, kw_only=True)
-class Terms:
-    """Destination and filters of a run: a line that was settled under others may not be so here."""
-
-    to: str | None
-    """Hash of data plane and write key, which shows neither; None: events go nowhere."""
-    since: float | None = None
-    plan: str | None = None
-    """Hash of the plan's content."""
-
-    @classmethod
-    def of(cls, config: Config | None, since: float | None, plan: str | None) -> Terms:
-        """The terms of a run; `plan` is a path."""
-        to = None
-        if config is not None:
-            to = _hash(f"{config.data_plane_url}\n{config.write_key}".encode())
-        if plan is not None:
-            with open(plan, "rb") as file:  # noqa: PTH123 - any kind of path
-                plan = _hash(file.read())
-        return cls(to=to, since=since, plan=plan)
-
-
 @dataclass
 class Mark:
     """The place up to which one input is settled."""
@@ -89,49 +66,15 @@ class Mark:
     tally: Tally = field(default_factory=Tally)
     since: float | None = None
     """The latest moment before which events were left out."""
-    plan: str | None = None
-    """The plan by which events were left out, as in `Terms`."""
-    left_out: tuple[str, ...] = ()
+    left_out: int = 0
     """Events that earlier runs left out and this one would not. Not kept: they are found anew."""
 
-
-@dataclass(frozen=True, kw_only=True)
-class _Contents:
-    """An input's bytes before a mark: its beginning alone may be the banner of each log."""
-
-    head_bytes: int
-    head: str
-    tail_bytes: int
-    tail: str
-
-    @classmethod
-    def of(cls, source: Source, offset: int) -> _Contents:
-        """Contents of an input which was read up to there, at least."""
-        head, tail = source.head(min(offset, _HEAD)), source.before(offset, LONGEST_TAIL)
-        return cls(head_bytes=len(head), head=_hash(head), tail_bytes=len(tail), tail=_hash(tail))
-
-    @classmethod
-    def kept_in(cls, entry: Mapping[str, Any]) -> _Contents:
-        """Contents as an entry keeps them.
-
-        Raises:
-            KeyError, TypeError, ValueError: It is damaged.
-        """
-        return cls(
-            head_bytes=int(entry["head_bytes"]),
-            head=str(entry["head"]),
-            tail_bytes=int(entry["tail_bytes"]),
-            tail=str(entry["tail"]),
-        )
-
-    def is_in(self, source: Source, offset: int) -> bool:
-        """Tell if an input that was read up to there has these contents."""
-        size = source.size
-        return (
-            (size is None or size >= offset)
-            and _hash(source.head(self.head_bytes)) == self.head
-            and _hash(source.before(offset, self.tail_bytes)) == self.tail
-        )
+    def under(self, since: float | None) -> Mark:
+        """The same in a run with that `--since`."""
+        earlier = self.since if self.tally.older else None
+        if earlier is None or (since is not None and since >= earlier):
+            return replace(self, since=since)
+        return replace(self, left_out=self.tally.older)
 
 
 class Progress:
@@ -141,7 +84,7 @@ class Progress:
 
     Args:
         path: The file, which need not be there.
-        terms: Those of this run.
+        to: Where events go, as `destination` says it; None: nowhere.
         again: Forget what it says.
         keeps: It will be saved; else it is only looked at.
 
@@ -149,9 +92,11 @@ class Progress:
         BadInputError: It is something else, can't be read, or another replay is using it.
     """
 
-    def __init__(self, path: str, terms: Terms, *, again: bool = False, keeps: bool = True) -> None:
+    def __init__(
+        self, path: str, to: str | None, *, again: bool = False, keeps: bool = True
+    ) -> None:
         self.path = path
-        self._terms = terms
+        self._to = to
         self._locked: int | None = None
         self._inputs: dict[str, Any] = {}
         self._sync_at = 0.0
@@ -189,67 +134,50 @@ class Progress:
         Raises:
             BadInputError: It is not the same any more, or went somewhere else.
         """
-        terms = self._terms
-        new = Mark(since=terms.since, plan=terms.plan)
         found = self._inputs.get(source.key) or self._renamed(source)
         if found is None:
-            return new
+            return Mark()
         try:
-            mark = Mark(
-                int(found["offset"]), int(found["line"]), Tally(**found["tally"]),
-                None if found["since"] is None else float(found["since"]), found["plan"],
-            )  # fmt: skip
-            contents, to = _Contents.kept_in(found), found["to"]
+            since = None if found["since"] is None else float(found["since"])
+            mark = Mark(int(found["offset"]), int(found["line"]), Tally(**found["tally"]), since)
+            tail, to = (int(found["tail_bytes"]), str(found["tail"])), found["to"]
         except (KeyError, TypeError, ValueError):
             raise BadInputError(f"{self.path} is damaged; give --again, or another") from None
-        if terms.to not in (None, to):
+        if self._to not in (None, to):
             if not mark.tally.arrived:  # a key or URL that was wrong, say
-                return new
+                return Mark()
             raise BadInputError(
                 f"{self.path} is the progress to another data plane or source; "
                 "--again sends all of it to this one, --resume OTHER keeps both"
             )
         source.skip_to(mark.offset, mark.line)
-        if not contents.is_in(source, mark.offset):
+        if not _has_tail(source, mark.offset, *tail):
             raise BadInputError(
                 f"{source.name} is not what it was when {self.path} was written "
                 "(rotated? then rename that along with it); --again sends all of it"
             )
-        return self._under_terms(mark)
-
-    def _under_terms(self, mark: Mark) -> Mark:
-        """Note on a mark what was left out under other terms than ours."""
-        terms, older, unplanned = self._terms, mark.tally.older, mark.tally.unplanned
-        since, plan, left_out = terms.since, terms.plan, []
-        if older and mark.since is not None:
-            if since is None or since < mark.since:
-                left_out.append(f"{events(older)} from before an earlier --since")
-            since = max(mark.since, since or mark.since)
-        if unplanned and plan != mark.plan:
-            left_out.append(f"{events(unplanned)} not as in an earlier --plan")
-            plan = mark.plan
-        return replace(mark, since=since, plan=plan, left_out=tuple(left_out))
+        return mark
 
     def _renamed(self, source: Source) -> Any:
         """The entry of a file that had another name then; None: there is none."""
         for found in self._inputs.values() if source.is_file else ():
-            if not isinstance(found, Mapping) or not found.get("head_bytes"):
-                continue
             with contextlib.suppress(KeyError, TypeError, ValueError):
-                if _Contents.kept_in(found).is_in(source, int(found["offset"])):
+                offset, size = int(found["offset"]), int(found["tail_bytes"])
+                if size and _has_tail(source, offset, size, found["tail"]):
                     return found
         return None
 
     def note(self, source: Source, mark: Mark) -> None:
         """Have a mark among those that are kept next."""
+        tail = source.before(mark.offset, LONGEST_TAIL)
         self._inputs[source.key] = {
             "offset": mark.offset,
             "line": mark.line,
-            **asdict(_Contents.of(source, mark.offset)),
+            "tail_bytes": len(tail),
+            "tail": _hash(tail),
             "tally": asdict(mark.tally),
-            "to": self._terms.to,
+            "to": self._to,
             "since": mark.since,
-            "plan": mark.plan,
         }
 
     def save(self) -> None:
@@ -287,5 +215,16 @@ class Progress:
             self._locked = None
 
 
-def _hash(head: bytes) -> str:
-    return hashlib.sha256(head).hexdigest()
+def destination(config: Config) -> str:
+    """A hash of data plane and write key, which shows neither."""
+    return _hash(f"{config.data_plane_url}\n{config.write_key}".encode())
+
+
+def _has_tail(source: Source, offset: int, size: int, digest: str) -> bool:
+    """Tell if an input has the bytes before a mark: its beginning may be the banner of each log."""
+    is_long_enough = source.size is None or source.size >= offset
+    return is_long_enough and _hash(source.before(offset, size)) == digest
+
+
+def _hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
