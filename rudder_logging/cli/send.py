@@ -15,13 +15,14 @@ import orjson
 
 from ..common.printable import printable
 from ..config import Config
+from ..events.defaults import Defaults
 from ..events.fields import (
     normalise_integrations,
     normalise_mapping,
     normalise_merge_properties,
     normalise_timestamp,
 )
-from ..events.formatter import Defaults, RudderFormatter
+from ..events.formatter import RudderFormatter
 from ..events.ids import new_message_id
 from ..events.table import EVENT_TYPES, EventType, Field, check_size
 from ..exceptions import InvalidEventError

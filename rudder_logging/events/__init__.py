@@ -6,6 +6,7 @@ that names field, fault and cure. Nothing here queues, sends or waits.
 - `formatter.py`: `RudderFormatter`, from a record to its message
 - `records.py`: a record's one id, and the template that names its event
 - `context.py`: the fields that `bind()` has bound
+- `defaults.py`: what is merged under an event's fields: defaults, and what is bound
 - `compiled.py`: encoders for events as most calls log them
 - `table.py`: the seven types in one table; `build` and `validate` for all others
 - `fields.py`: the rules of their fields; `types.py`: the same for type checkers

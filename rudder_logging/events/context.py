@@ -17,6 +17,7 @@ from types import FrameType, MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..exceptions import InvalidEventError
+from .defaults import Bound
 from .table import bind_fields, merge_mappings
 
 if TYPE_CHECKING:
@@ -47,7 +48,17 @@ class Scope:
     any more: it may still stand in a context that nobody can reach from here.
     """
 
-    __slots__ = ("_token", "as_of", "has_ended", "is_kept", "merged", "outer", "own", "owner")
+    __slots__ = (
+        "_bound",
+        "_token",
+        "as_of",
+        "has_ended",
+        "is_kept",
+        "merged",
+        "outer",
+        "own",
+        "owner",
+    )
 
     def __init__(self, own: Mapping[str, Any], owner: object = None) -> None:
         self.own = own
@@ -61,6 +72,7 @@ class Scope:
         self._token: Token[Scope | None] | None = None
         self.merged = _NOTHING
         self.as_of: object = None
+        self._bound: tuple[Mapping[str, Any], Bound] | None = None
 
     def __enter__(self) -> None:
         self.outer = _without_ends(innermost())
@@ -101,6 +113,13 @@ class Scope:
                 merged = merge_mappings(merged, scope.own)
             scope.merged, scope.as_of = merged, as_of
         return merged
+
+    def bound(self) -> Bound:
+        """The same, as it lies under events."""
+        fields, known = self.fields(), self._bound
+        if known is None or known[0] is not fields:
+            known = self._bound = fields, Bound(fields)
+        return known[1]
 
     def folded(self) -> Scope:
         """Itself, with those around it that are kept likewise made one with it.
@@ -275,6 +294,8 @@ def bind(**fields: Unpack[BoundFields]) -> _Binding:
     body runs, and not in whoever consumes it. A `with` block inside a generator is bound in the
     consumer, too, until it ends: so `contextlib.contextmanager` can make a block of it. It may end
     in any thread, task or context.
+
+    Mappings are read once, for the first event within: what changes in them later is not seen.
 
     Args:
         **fields: `user_id`, `anonymous_id`, `context`, `integrations`, `properties`. A field that

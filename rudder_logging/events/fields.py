@@ -21,6 +21,7 @@ from .encoding import actual, entries_of, isoformat
 
 __all__ = [
     "Field",
+    "are_known_integrations",
     "normalise_event_name",
     "normalise_id",
     "normalise_integrations",
@@ -136,6 +137,8 @@ def normalise_integrations(where: str, value: Any) -> Mapping[str, Any]:
 
 
 _integrations_named = {"All"}
+are_known_integrations = _integrations_named.issuperset
+"""Tells if each of some names has been noted."""
 _by_folded_name = {"all": "All"}
 _MOST_INTEGRATIONS = 1_000
 _LONGEST_INTEGRATION = 64  # no destination's name is longer, and those that are seen are kept

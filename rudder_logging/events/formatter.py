@@ -6,7 +6,6 @@ import contextlib
 import logging
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
@@ -14,55 +13,18 @@ from pythonjsonlogger.orjson import OrjsonFormatter
 
 from .._version import __version__
 from ..common.dictconfig import resolved
-from .compiled import ENCODERS, compile_encoder
+from .compiled import compile_encoder
 from .context import innermost
+from .defaults import NOTHING_BOUND, Defaults
 from .encoding import dumps
 from .ids import MOMENTS
 from .lines import line_of, writable
 from .records import RECORD_IDS, template_of
 from .table import CONTEXT, INTEGRATIONS, build, merge_mappings
 
-__all__ = ["Defaults", "RudderFormatter"]
+__all__ = ["RudderFormatter"]
 
 _LIBRARY = MappingProxyType({"library": {"name": "rudder-logging", "version": __version__}})
-
-
-@dataclass(frozen=True)
-class Defaults:
-    """Defaults of every message, below its own `context` and `integrations`."""
-
-    context: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
-    integrations: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
-
-    ending: bytes = field(init=False, repr=False)
-    """End of a message that has neither of its own: short of the brace, made once.
-
-    To serialise them for each event cost 4 % of a call.
-    """
-
-    before_context: bytes = field(init=False, repr=False)
-    after_context: bytes = field(init=False, repr=False)
-    """Text around a message's own `context`, if that has no names of the defaults'."""
-
-    def __post_init__(self) -> None:
-        """Serialise them once.
-
-        Raises:
-            InvalidValueError: They can't be sent; see `dumps`.
-        """
-        context = dumps({"context": self.context})[1:-2] + (b"," if self.context else b"")
-        after = b"," + dumps({"integrations": self.integrations})[1:-1]
-        whole = dumps({"context": self.context, "integrations": self.integrations})
-        object.__setattr__(self, "ending", b"," + whole[1:-1])
-        object.__setattr__(self, "before_context", b"," + context)
-        object.__setattr__(self, "after_context", after)
-
-    def under(self, over: Defaults) -> Defaults:
-        """These defaults, and others that win over them."""
-        return Defaults(
-            merge_mappings(self.context, over.context),
-            merge_mappings(self.integrations, over.integrations),
-        )
 
 
 _in_force: ContextVar[Defaults | None] = ContextVar("rudder_logging_defaults", default=None)
@@ -181,23 +143,25 @@ class RudderFormatter(OrjsonFormatter):
             InvalidEventError: The data plane would refuse the event, or lose it.
         """
         scope = innermost()
-        bound = None if scope is None else scope.fields()
-        if type(fields) is dict and not bound:
+        bound = NOTHING_BOUND if scope is None else scope.bound()
+        if bound is not NOTHING_BOUND:
+            defaults = bound.over(defaults)
+        if type(fields) is dict:
             shape = (fields["type"], *fields) if "type" in fields else (*fields,)
             try:
-                encoder = ENCODERS[shape]
+                encoder = bound.encoders[shape]
             except KeyError:
-                encoder = compile_encoder(shape)
+                encoder = compile_encoder(shape, bound.names)
             except TypeError:  # a type that has no hash
                 encoder = None
             if encoder is not None:
                 try:
-                    encoded = encoder(fields, template, created, defaults)
+                    encoded = encoder(fields, template, created, defaults, bound.fields)
                 except KeyError:  # another thread took a field away
                     encoded = None
                 if encoded is not None:
                     return encoded
-        message = build(fields, template=template, bound=bound, now=created)
+        message = build(fields, template=template, bound=bound.fields, now=created)
         message["originalTimestamp"] = MOMENTS.at(created)[2]
         context = message.pop("context", None)
         integrations = message.pop("integrations", None)

@@ -5,10 +5,9 @@ from __future__ import annotations
 import itertools
 import os
 import time
-import uuid
 from collections.abc import Callable
 
-from .encoding import first_of_millisecond, utc_milliseconds
+from .encoding import millisecond_of
 
 __all__ = ["MOMENTS", "Moment", "new_message_id"]
 
@@ -43,13 +42,15 @@ class _Moments:
         # know of, or a snapshot of a process (AWS Lambda SnapStart) that is restored many times.
         # Nor may a time from before it go on with it: a clock is set back, a record came late.
         if not since <= now < until:
-            prefix = str(uuid.uuid4())[: -len(str(_FIRST))]
-            # Not by way of `secrets`, whose import takes as long as the rest of the package's.
-            first = _FIRST + int.from_bytes(os.urandom(8), "big") % (8 * _FIRST)
+            # Not by `uuid4`, which costs 3 us more: at an event a second, each pays for this.
+            digits = os.urandom(16).hex()
+            variant = "89ab"[int(digits[15], 16) % 4]
+            prefix = f"{digits[:8]}-{digits[8:12]}-4{digits[12:15]}-{variant}{digits[16:19]}-"
+            first = _FIRST + int(digits[19:], 16) % (8 * _FIRST)
             number = itertools.count(first).__next__
             self._source = now, now + _SECONDS_OF_A_PREFIX, prefix, number
-        begins = first_of_millisecond(now)
-        self.current = moment = begins, begins + 0.001, utc_milliseconds(now), prefix, number
+        begins, text = millisecond_of(now)
+        self.current = moment = begins, begins + 0.001, text, prefix, number
         return moment
 
 

@@ -286,13 +286,13 @@ def merge_bound(fields: Mapping[str, Any], bound: Mapping[str, Any]) -> dict[str
 
 def merge_mappings(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     """Both mappings in a new one; `over` wins, and mappings within merge likewise."""
-    merged = {**base} if type(base) is dict else entries_of(base)
-    for key, value in ({**over} if type(over) is dict else entries_of(over)).items():
-        below = merged.get(key)
-        if isinstance(below, Mapping) and isinstance(value, Mapping):
+    base = {**base} if type(base) is dict else entries_of(base)
+    over = {**over} if type(over) is dict else entries_of(over)
+    merged = {**base, **over}
+    for key in base.keys() & over.keys():
+        below, value = base.get(key), over.get(key)
+        if isinstance(value, Mapping) and isinstance(below, Mapping):
             merged[key] = merge_mappings(below, value)
-        else:
-            merged[key] = value
     return merged
 
 

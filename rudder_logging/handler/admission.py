@@ -22,7 +22,8 @@ from .stdlib import OTHER_LOGGERS, is_feedback
 
 if TYPE_CHECKING:
     from ..config import Config
-    from ..events.formatter import Defaults, RudderFormatter
+    from ..events.defaults import Defaults
+    from ..events.formatter import RudderFormatter
     from .pipeline import Pipeline
 
 __all__ = ["Admission"]

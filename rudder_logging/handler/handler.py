@@ -21,7 +21,8 @@ from ..common.stderr import to_stderr
 from ..config import Config
 from ..config.parsers import LONGEST_WAIT
 from ..delivery.ledger import Ledger, Stats
-from ..events.formatter import Defaults, RudderFormatter
+from ..events.defaults import Defaults
+from ..events.formatter import RudderFormatter
 from ..events.records import FormattedNameError
 from ..events.table import DOCUMENTED_EVENT_BYTES
 from ..process import ending, exits, forks, members

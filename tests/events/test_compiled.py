@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+from decimal import Decimal
 from enum import Enum
 from types import MappingProxyType
 from typing import Any
@@ -13,8 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rudder_logging import bind
 from rudder_logging.events import compiled, formatter
+from rudder_logging.events import defaults as under_events
 from rudder_logging.events.compiled import ENCODERS
+from rudder_logging.events.defaults import NOTHING_BOUND, Defaults
 from rudder_logging.events.formatter import RudderFormatter
 from rudder_logging.events.table import EVENT_TYPES, build
 from rudder_logging.exceptions import InvalidEventError
@@ -28,22 +31,29 @@ class Name(str, Enum):
     READ = "Article Read"
 
 
-def encoded(fields: object, template: object) -> bytes | InvalidEventError:
+def encoded(
+    fields: object,
+    template: object,
+    bound: dict[str, Any] | None = None,
+    defaults: Defaults | None = None,
+) -> bytes | InvalidEventError:
     """What a formatter makes of an event, or what it says of it."""
     ours = RudderFormatter()
     given: Any = fields
     try:
-        return ours.encode(given, template, 1_700_000_000.5, ours.event_defaults)
+        with bind(**bound or {}):
+            return ours.encode(given, template, 1_700_000_000.5, defaults or ours.event_defaults)
     except InvalidEventError as error:
         return error
 
 
-def compare(fields: dict[str, Any], template: object) -> None:
+def compare(fields: dict[str, Any], template: object, *under: Any) -> None:
     """Encode with and without compiled encoders."""
-    fast = encoded(fields, template)
+    fast = encoded(fields, template, *under)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(formatter, "ENCODERS", defaultdict(lambda: None))
-        slow = encoded(fields, template)
+        patch.setattr(formatter, "compile_encoder", lambda *_: None)
+        patch.setattr(under_events, "encoders_with", lambda _names: {})
+        slow = encoded(fields, template, *under)
     if isinstance(slow, InvalidEventError):
         assert (type(fast), str(fast)) == (type(slow), str(slow))
     else:
@@ -68,6 +78,41 @@ events = st.one_of(
 )
 templates = st.sampled_from(["Read %s", "", " ", None, 5, Name.READ, "\ud800"])
 
+few_keys = st.sampled_from(["a", "b", "library", "traits", "5", 5, Name.READ])
+in_mappings = st.recursive(
+    st.sampled_from([1, "x", None, [1], (2,), 2**70, Decimal("1.5"), Name.READ, object]),
+    lambda inner: st.one_of(
+        st.dictionaries(few_keys, inner, max_size=3),
+        st.dictionaries(few_keys, inner, max_size=2).map(MappingProxyType),
+        st.lists(st.dictionaries(few_keys, inner, max_size=2), max_size=2),
+    ),
+    max_leaves=5,
+)
+mappings = st.dictionaries(few_keys, in_mappings, max_size=4)
+integrations = st.dictionaries(
+    st.sampled_from(["All", "S3", "Amplitude", "a", 5]),
+    st.one_of(st.booleans(), in_mappings),
+    max_size=3,
+)
+own_mappings = {
+    "properties": st.one_of(mappings, mappings.map(MappingProxyType)),
+    "context": mappings,
+    "integrations": integrations,
+}
+merged_events = st.fixed_dictionaries(
+    {"message_id": st.just("m1")},
+    optional={
+        "type": st.sampled_from(["track", "identify", "page", "group"]),
+        "user_id": st.sampled_from(["u1", None]),
+        "groupId": st.just("g1"),
+        "traits": mappings,
+        **own_mappings,
+    },
+)
+bound_fields = st.fixed_dictionaries(
+    {}, optional={"user_id": st.just("bound"), "anonymous_id": st.just("a-1"), **own_mappings}
+)
+
 
 @pytest.mark.slow
 def test_both_ways_lead_to_the_same() -> None:
@@ -84,6 +129,23 @@ def test_both_ways_lead_to_the_same() -> None:
         except TypeError:
             return
         compare(fields, template)
+
+    check()
+
+
+@pytest.mark.slow
+def test_both_ways_merge_the_same() -> None:
+    """Defaults, what is bound and what an event has itself, with names of one in the others."""
+
+    @fuzz(5.0)
+    @given(merged_events, bound_fields, mappings, integrations)
+    def check(
+        fields: dict[str, Any],
+        bound: dict[str, Any],
+        context: dict[Any, Any],
+        among: dict[Any, Any],
+    ) -> None:
+        compare(fields, "Read", bound, Defaults(context, among))
 
     check()
 
@@ -152,8 +214,8 @@ def test_field_names_may_be_members_of_an_enum(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """They are the text that they equal, whether or not that text's shape is known yet."""
-    monkeypatch.setattr(compiled, "ENCODERS", {})
-    monkeypatch.setattr(formatter, "ENCODERS", compiled.ENCODERS)
+    monkeypatch.setattr(NOTHING_BOUND, "encoders", {})
+    monkeypatch.setattr(compiled, "encoders_with", lambda _names: NOTHING_BOUND.encoders)
     by_member = {Key.TYPE: "track", Key.USER: "u1", Key.EVENT: "Read"}
     by_text = {"type": "track", "user_id": "u1", "event": "Read"}
     for fields in (by_member, by_text, by_member):

@@ -19,7 +19,7 @@ import orjson
 import pytest
 
 from rudder_logging import BoundFields, Event, RudderFormatter
-from rudder_logging.events.formatter import Defaults
+from rudder_logging.events.defaults import Defaults
 from rudder_logging.events.table import (
     BINDABLE_FIELDS,
     EVENT_TYPES,

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from rudder_logging import RudderFormatter, __version__, bind
-from rudder_logging.events.formatter import Defaults
+from rudder_logging.events.defaults import Defaults
 from rudder_logging.exceptions import InvalidEventError, InvalidTypeError, InvalidValueError
 
 LIBRARY = {"name": "rudder-logging", "version": __version__}
