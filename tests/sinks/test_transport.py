@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -481,6 +482,52 @@ def test_this_machine_is_reached_without_the_environments_proxy(
     with transport_to(plane.url, proxies={"http": "http://127.0.0.1:9"}) as transport:
         with pytest.raises(ConnectionFailedError):
             transport.send(BODY)
+
+
+def test_the_environment_is_read_once_a_session(
+    plane: LocalDataPlane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And not for each upload: it takes longer than all else that an upload is prepared by."""
+    read = []
+    original = requests.sessions.get_environ_proxies
+
+    def counted(*args: Any, **kwargs: Any) -> dict[str, str]:
+        read.append(args)
+        return original(*args, **kwargs)
+
+    monkeypatch.setattr(requests.sessions, "get_environ_proxies", counted)
+    with transport_to(plane.url) as transport:
+        for _ in range(3):
+            assert transport.send(BODY).status == 200
+        assert len(read) == 1
+        transport.close()
+        assert transport.send(BODY).status == 200
+        assert len(read) == 2
+
+
+@pytest.mark.rudder_network
+def test_an_environment_that_was_mended_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a failure the proxy is looked for anew, as the app may have set another meanwhile."""
+
+    def proxy_with(status: bytes) -> contextlib.AbstractContextManager[str]:
+        def answer(connection: socket.socket) -> None:
+            read_request(connection)
+            connection.sendall(b"HTTP/1.1 %s\r\nContent-Length: 0\r\n\r\n" % status)
+
+        return server(answer)
+
+    with (
+        proxy_with(b"407 Proxy Authentication Required") as strict,
+        proxy_with(b"200 OK") as mild,
+        transport_to("http://example.invalid") as transport,
+    ):
+        monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+        with pytest.raises(ConnectionFailedError):
+            transport.send(BODY)
+        monkeypatch.setenv("http_proxy", strict)
+        assert transport.send(BODY).status == 407
+        monkeypatch.setenv("http_proxy", mild)
+        assert transport.send(BODY).status == 200
 
 
 def test_cookies_are_neither_kept_nor_sent() -> None:
