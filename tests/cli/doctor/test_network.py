@@ -20,6 +20,7 @@ from rudder_logging.cli.doctor.network import examine, masked
 from rudder_logging.dataplane import LocalDataPlane
 from rudder_logging.dataplane.dialects import DIALECTS, NEWEST, spoken
 from rudder_logging.dataplane.gateway import Answer
+from rudder_logging.sinks.gateway import compression
 
 from ...conftest import WRITE_KEY
 from ...sinks.test_transport import read_request, server
@@ -220,6 +221,14 @@ def test_health_with_a_deep_word() -> None:
     body = b'{"acceptingEvents":' + b"[" * 1_000 + b"]" * 1_000 + b"}"
     with server(answers((b"HTTP/1.1 200 OK", body), EMPTY)) as url:
         fault(look(url), "health-takes-nothing", Severity.WARNING)
+
+
+def test_isal_that_is_missing(plane: LocalDataPlane, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is told with the extra that brings it, to those whose uploads are compressed."""
+    monkeypatch.setattr(compression, "compress", compression.by_zlib)
+    finding = fault(look(plane.url), "isal-missing", Severity.WARNING)
+    assert "rudder-logging[fast]" in finding.cure
+    assert {one.severity for one in look(plane.url, gzip=False)} == {Severity.WELL}
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
