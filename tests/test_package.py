@@ -11,10 +11,10 @@ from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
-import pytest
-
 import rudder_logging
 from rudder_logging import exceptions
+
+from .each import each
 
 PACKAGE = Path(rudder_logging.__file__).parent
 
@@ -146,10 +146,8 @@ def test_docstrings_say_what_a_thing_is_or_does() -> None:
     assert {path: texts for path, texts in found.items() if texts} == {}
 
 
-@pytest.mark.parametrize(
-    "place", ["", "class A:\n ", "def a():\n ", "a = 1\n", "class A:\n a = 1\n "]
-)
-@pytest.mark.parametrize("word", RIDDLES)
+@each("place", ["", "class A:\n ", "def a():\n ", "a = 1\n", "class A:\n a = 1\n "])
+@each("word", RIDDLES)
 def test_riddles_are_found(place: str, word: str) -> None:
     """In a module, a class, a function, and below an attribute."""
     assert riddles(f'{place}"""{word} it is."""') == [f"{word} it is."]
@@ -163,11 +161,7 @@ def test_docstring_lists_every_room() -> None:
         assert room == "__init__" or f"`{room}" in text, room
 
 
-@pytest.mark.parametrize(
-    "folder",
-    sorted({path.parent for path in PACKAGE.glob("*/**/*.py")}),
-    ids=lambda path: path.name,
-)
+@each("folder", sorted({path.parent for path in PACKAGE.glob("*/**/*.py")}))
 def test_docstring_lists_every_file(folder: Path) -> None:
     """A room's docstring leads a reader through its files and folders."""
     text = ast.get_docstring(ast.parse((folder / "__init__.py").read_text())) or ""

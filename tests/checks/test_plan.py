@@ -14,6 +14,8 @@ from rudder_logging import ConfigError
 from rudder_logging.checks.plan import TrackingPlan
 from rudder_logging.checks.schemas import Fault
 
+from ..each import each
+
 PLAN = {
     "events": [
         {
@@ -84,7 +86,7 @@ def order(**properties: Any) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize(
+@each(
     ("message", "verdict"),
     [
         (order(), None),
@@ -351,7 +353,7 @@ def test_plan_is_read_from_a_file(tmp_path: Path) -> None:
     assert TrackingPlan.load(path).verdict(order()) is None
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "place", "named"),
     [
         ("{", "line 1, column 2", "JSON"),

@@ -22,13 +22,15 @@ from rudder_logging.events.encoding import dumps
 from rudder_logging.events.table import build
 from rudder_logging.testing import capture_events
 
+from ..each import each
+
 
 def track(properties: Mapping[str, Any], event: str = "Article Read") -> list[str]:
     """Findings for a track event with these properties."""
     return findings({"type": "track", "userId": "1", "event": event, "properties": properties})
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "column"),
     [
         ("productId", "product_id"),
@@ -64,7 +66,7 @@ def test_usual_events_are_well() -> None:
     assert findings(message) == []
 
 
-@pytest.mark.parametrize(
+@each(
     "name",
     [
         "id",

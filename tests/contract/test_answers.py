@@ -16,6 +16,8 @@ import pytest
 from rudder_logging.dataplane import LocalDataPlane
 from rudder_logging.dataplane.dialects import DIALECTS
 
+from ..each import each
+
 Row = dict[str, Any]
 
 OURS = {"Date", "Content-Length", "Connection"}
@@ -83,7 +85,7 @@ def asked(plane: LocalDataPlane, row: Row) -> tuple[int, dict[str, str], str]:
     return int(status.split()[1]), {k: found[k] for k in found.keys() - OURS}, text
 
 
-@pytest.mark.parametrize("row", ANSWERS, ids=[row["name"] for row in ANSWERS])
+@each("row", ANSWERS)
 def test_answers(plane: LocalDataPlane, row: Row) -> None:
     """Each recorded request gets the status, the headers and the text that the server gave."""
     text = row[f"text_{plane.dialect}"]

@@ -22,6 +22,8 @@ from rudder_logging import ConfigError
 from rudder_logging.dataplane import LocalDataPlane
 from tests.conftest import WRITE_KEY
 
+from ..each import each
+
 Answer = tuple[int, str]
 NO_KEY = (401, "failed to read writekey from header")
 WRONG_KEY = (401, "invalid write key")
@@ -289,15 +291,11 @@ REFUSED: list[Refused] = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("wanted", "headers", "body"),
-    [
-        pytest.param(wanted, headers, body, id=rule)
-        for rule, wanted, headers, bodies in REFUSED
-        for body in bodies
-    ],
+@each(
+    ("rule", "wanted", "headers", "body"),
+    [(*row, body) for *row, bodies in REFUSED for body in bodies],
 )
-def test_refused(plane: LocalDataPlane, wanted: Answer, headers: Any, body: Any) -> None:
+def test_refused(plane: LocalDataPlane, rule: str, wanted: Answer, headers: Any, body: Any) -> None:
     """A batch request with one fault earns that fault's answer, and nothing is stored."""
     refuse(plane, wanted, body, headers=headers, auth=None if KEY_HEADER in headers else AUTH)
 
@@ -350,11 +348,10 @@ ACCEPTED: list[Accepted] = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("headers", "body", "stored"), [pytest.param(*row[1:], id=row[0]) for row in ACCEPTED]
-)
-def test_accepted(plane: LocalDataPlane, headers: Any, body: Any, stored: Any) -> None:
+@each(("rule", "headers", "body", "stored"), ACCEPTED)
+def test_accepted(plane: LocalDataPlane, rule: str, headers: Any, body: Any, stored: Any) -> None:
     """What is odd but no fault is accepted, and its one event stored."""
+    plane.clear()
     accept(plane, [stored], body, headers=headers, auth=None if KEY_HEADER in headers else AUTH)
 
 

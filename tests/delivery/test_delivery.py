@@ -47,6 +47,7 @@ from rudder_logging.sinks.gateway.outcomes import Answer, judge
 from rudder_logging.sinks.gateway.sink import GatewaySink
 
 from ..conftest import WRITE_KEY, MakeHandler, Wire
+from ..each import each
 
 pytestmark = pytest.mark.usefixtures("no_jitter")
 
@@ -70,8 +71,8 @@ def numbers(events: list[dict[str, Any]]) -> list[int]:
     return [event["properties"]["n"] for event in events]
 
 
-@pytest.mark.parametrize("dialect", DIALECTS)
-@pytest.mark.parametrize(
+@each("dialect", DIALECTS)
+@each(
     ("status", "text", "kind", "which"),
     [
         (200, "ok", Stored, None),

@@ -8,20 +8,22 @@ import pytest
 
 from rudder_logging.delivery.retry import RetryPolicy
 
+from ..each import each
+
 POLICY = RetryPolicy(base=1.0, cap=60.0, retry_after_cap=300.0, probe_base=5.0, probe_cap=60.0)
 
 
-@pytest.mark.parametrize(
+@each(
     ("attempt", "longest"),
     [(1, 1), (2, 2), (3, 4), (6, 32), (7, 60), (8, 60), (100, 60), (5_000, 60), (10**9, 60)],
 )
-@pytest.mark.parametrize("fraction", [0.0, 0.25, 0.5, 0.999])
+@each("fraction", [0.0, 0.25, 0.5, 0.999])
 def test_the_wait_doubles_up_to_its_cap(attempt: int, longest: float, fraction: float) -> None:
     """Full jitter: any share of a longest wait that doubles, however long the outage."""
     assert POLICY.delay(attempt, fraction) == pytest.approx(fraction * longest)
 
 
-@pytest.mark.parametrize(
+@each(
     ("retry_after", "fraction", "waits"),
     [
         (None, 0.5, 4.0),
@@ -61,10 +63,8 @@ def test_a_limit_counts_retries(max_retries: int, retry_after: float | None) -> 
     assert waits[max_retries:] == [None, None]
 
 
-@pytest.mark.parametrize(
-    ("attempt", "longest"), [(1, 5), (2, 10), (3, 20), (4, 40), (5, 60), (6, 60), (10**6, 60)]
-)
-@pytest.mark.parametrize(("fraction", "share"), [(0.0, 0.5), (0.5, 0.75), (1.0, 1.0)])
+@each(("attempt", "longest"), [(1, 5), (2, 10), (3, 20), (4, 40), (5, 60), (6, 60), (10**6, 60)])
+@each(("fraction", "share"), [(0.0, 0.5), (0.5, 0.75), (1.0, 1.0)])
 def test_probes_wait_at_least_half(
     attempt: int, longest: float, fraction: float, share: float
 ) -> None:

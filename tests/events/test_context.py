@@ -25,6 +25,8 @@ from rudder_logging.events.context import bound_fields, innermost
 from rudder_logging.events.formatter import RudderFormatter
 from rudder_logging.exceptions import InvalidValueError
 
+from ..each import each
+
 
 def message(**fields: Any) -> dict[str, Any]:
     """The message of an event logged here and now."""
@@ -285,8 +287,8 @@ def test_it_may_end_elsewhere(how: str) -> None:
     assert not bound_fields()
 
 
-@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
-@pytest.mark.parametrize("are_here", list(itertools.product((True, False), repeat=3)))
+@each("order", list(itertools.permutations(range(3))))
+@each("are_here", list(itertools.product((True, False), repeat=3)))
 def test_bindings_end_in_any_order(order: tuple[int, ...], are_here: tuple[bool, ...]) -> None:
     """Each takes its own fields away, and no others."""
     names = ("user_id", "anonymous_id", "properties")

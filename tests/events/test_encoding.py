@@ -44,6 +44,8 @@ from hypothesis import strategies as st
 from rudder_logging.events.encoding import MAX_DEPTH, dumps, isoformat, utc_milliseconds
 from rudder_logging.exceptions import InvalidValueError
 
+from ..each import each
+
 if not django_settings.configured:
     django_settings.configure(USE_I18N=False)
 
@@ -428,14 +430,14 @@ def strictly(raw: bytes) -> Any:
 # --- Values ---
 
 
-@pytest.mark.parametrize(("value", "text"), VALUES, ids=[type(v).__name__ for v, _ in VALUES])
+@each(("value", "text"), VALUES)
 def test_values(value: object, text: str) -> None:
     """Each type has its JSON; the fast path and the slow one agree on it."""
     assert dumps({"v": value}).decode() == f'{{"v":{text}}}'
     assert dumps({"v": value, "big": BIG}).decode() == f'{{"v":{text},"big":"{BIG}"}}'
 
 
-@pytest.mark.parametrize(("value", "text"), VALUES, ids=[type(v).__name__ for v, _ in VALUES])
+@each(("value", "text"), VALUES)
 def test_values_within_values(value: object, text: str) -> None:
     """It is the same within lists, dicts, tuples and dataclasses."""
     message = {"list": [value], "dict": {"k": value}, "tuple": (value,), "data": Data(value)}
@@ -490,7 +492,7 @@ def test_an_integer_too_long_to_print_is_text() -> None:
     assert [int(text, 16) for text in sent.values()] == [10**5_000, -(10**5_000)]
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "sent"),
     [
         ("\ud800", "\ufffd"),
@@ -500,9 +502,7 @@ def test_an_integer_too_long_to_print_is_text() -> None:
         ("\U0001f600\ud800\u00fc", "\U0001f600\ufffd\u00fc"),
     ],
 )
-@pytest.mark.parametrize(
-    "wrap", [str, MyText, PurePosixPath, lambda t: [t], lambda t: {"k": t}, Data]
-)
+@each("wrap", [str, MyText, PurePosixPath, lambda t: [t], lambda t: {"k": t}, Data])
 def test_lone_surrogates_are_replaced(wrap: Callable[[str], Any], text: str, sent: str) -> None:
     """Half a character can't be sent; two halves that belong together are joined."""
     raw = dumps({"v": wrap(text), text: 1})
@@ -513,7 +513,7 @@ def test_lone_surrogates_are_replaced(wrap: Callable[[str], Any], text: str, sen
 # --- Keys ---
 
 
-@pytest.mark.parametrize(
+@each(
     ("key", "text"),
     [
         ("k", "k"),
@@ -542,7 +542,6 @@ def test_lone_surrogates_are_replaced(wrap: Callable[[str], Any], text: str, sen
         (Plain(), "<plain>"),
         (Raising(), "<Raising>"),
     ],
-    ids=lambda part: type(part).__name__,
 )
 def test_keys_become_text(key: Any, text: str) -> None:
     """Whatever can be a key, at any level."""
@@ -591,21 +590,21 @@ WRAPS: dict[str, Callable[[Any], Any]] = {
 }
 
 
-@pytest.mark.parametrize("beside", [None, BIG], ids=["fast", "slow"])
-@pytest.mark.parametrize("wrap", WRAPS.values(), ids=WRAPS)
-def test_a_hundred_levels_are_fine(wrap: Callable[[Any], Any], beside: Any) -> None:
+@each("beside", [None, BIG])
+@each("wrap", WRAPS)
+def test_a_hundred_levels_are_fine(wrap: str, beside: Any) -> None:
     """The message itself is the first."""
     assert MAX_DEPTH == 100
-    assert strictly(dumps({"v": nest(99, wrap), "beside": beside}))["v"]
+    assert strictly(dumps({"v": nest(99, WRAPS[wrap]), "beside": beside}))["v"]
 
 
-@pytest.mark.parametrize("beside", [None, BIG], ids=["fast", "slow"])
-@pytest.mark.parametrize("levels", [100, 101, 252, 300])
-@pytest.mark.parametrize("wrap", WRAPS.values(), ids=WRAPS)
-def test_deeper_is_refused(wrap: Callable[[Any], Any], levels: int, beside: Any) -> None:
+@each("beside", [None, BIG])
+@each("levels", [100, 101, 252, 300])
+@each("wrap", WRAPS)
+def test_deeper_is_refused(wrap: str, levels: int, beside: Any) -> None:
     """The server would answer 200 and lose the event, so it is refused with a cure."""
     with pytest.raises(InvalidValueError, match=r"nested over 100 levels.*flatten it"):
-        dumps({"v": nest(levels, wrap), "beside": beside})
+        dumps({"v": nest(levels, WRAPS[wrap]), "beside": beside})
 
 
 def test_many_containers_are_not_deep() -> None:
@@ -808,9 +807,7 @@ OF_LIBRARIES: list[tuple[Any, Any]] = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("value", "sent"), OF_LIBRARIES, ids=[type(value).__name__ for value, _ in OF_LIBRARIES]
-)
+@each(("value", "sent"), OF_LIBRARIES)
 def test_values_of_libraries(value: object, sent: object) -> None:
     """Each is what its library prints of it, or the list that it is: not its Python code."""
     assert json.loads(dumps({"v": value, "in": [value]})) == {"v": sent, "in": [sent]}

@@ -31,6 +31,8 @@ from rudder_logging.events.table import (
 )
 from rudder_logging.exceptions import InvalidEventError, InvalidTypeError, InvalidValueError
 
+from ..each import each
+
 SECRET = "s3cret-payload"
 PAIR = [{"type": "email", "value": "a@example.com"}, {"type": "phone", "value": "+49"}]
 UUID = uuid.UUID("12345678-1234-5678-1234-567812345678")
@@ -141,8 +143,8 @@ def test_everything_is_documented(event_type: str) -> None:
     assert all(field.doc for field in row.fields)
 
 
-@pytest.mark.parametrize("style", ["snake_case", "camelCase"])
-@pytest.mark.parametrize("event_type", ALL_TYPES)
+@each("style", ["snake_case", "camelCase"])
+@each("event_type", ALL_TYPES)
 def test_fields_are_taken_under_either_name(event_type: str, style: str) -> None:
     """snake_case and camelCase make the same message."""
     rows = OWN[event_type] + COMMON
@@ -171,9 +173,7 @@ def test_track_is_the_default() -> None:
     assert build({"event": "Read", "user_id": "u1"})["type"] == "track"
 
 
-@pytest.mark.parametrize(
-    ("event_type", "arg", "key", "value"), [row for row in EVERY_FIELD if row[1] != row[2]]
-)
+@each(("event_type", "arg", "key", "value"), [row for row in EVERY_FIELD if row[1] != row[2]])
 def test_a_field_given_under_both_names_is_refused(
     event_type: str, arg: str, key: str, value: Any
 ) -> None:
@@ -191,7 +191,7 @@ def test_none_beside_the_other_name_is_no_second_value(which: str) -> None:
     assert build({"event": "Read", which: None, other: "u1"})["userId"] == "u1"
 
 
-@pytest.mark.parametrize(("event_type", "arg", "key", "value"), EVERY_FIELD)
+@each(("event_type", "arg", "key", "value"), EVERY_FIELD)
 def test_none_means_not_given(event_type: str, arg: str, key: str, value: Any) -> None:
     """A field that is None is as good as left out."""
     fields = minimal(event_type, anonymous_id="a1")
@@ -264,7 +264,7 @@ ID_FIELDS = [
 ]
 
 
-@pytest.mark.parametrize(
+@each(
     ("value", "sent"),
     [
         ("u1", "u1"),
@@ -286,7 +286,7 @@ ID_FIELDS = [
         (np.str_("u1"), "u1"),
     ],
 )
-@pytest.mark.parametrize(("event_type", "arg", "key"), ID_FIELDS)
+@each(("event_type", "arg", "key"), ID_FIELDS)
 def test_ids_are_sent_as_trimmed_text(
     event_type: str, arg: str, key: str, value: Any, sent: str
 ) -> None:
@@ -296,7 +296,7 @@ def test_ids_are_sent_as_trimmed_text(
     assert type(message[key]) is str
 
 
-@pytest.mark.parametrize(
+@each(
     "value",
     [
         True,
@@ -315,7 +315,7 @@ def test_ids_are_sent_as_trimmed_text(
         np.bool_(True),
     ],
 )
-@pytest.mark.parametrize(("event_type", "arg", "key"), ID_FIELDS)
+@each(("event_type", "arg", "key"), ID_FIELDS)
 def test_other_types_are_no_ids(event_type: str, arg: str, key: str, value: Any) -> None:
     """What may be an accident (a bool, a float, a list) is refused, by name and type."""
     with pytest.raises(InvalidTypeError) as caught:
@@ -326,7 +326,7 @@ def test_other_types_are_no_ids(event_type: str, arg: str, key: str, value: Any)
     )
 
 
-@pytest.mark.parametrize(
+@each(
     "value",
     [
         "",
@@ -343,7 +343,7 @@ def test_other_types_are_no_ids(event_type: str, arg: str, key: str, value: Any)
         Anything.BLANK,
     ],
 )
-@pytest.mark.parametrize(("event_type", "arg", "key"), ID_FIELDS)
+@each(("event_type", "arg", "key"), ID_FIELDS)
 def test_blank_ids_are_refused(event_type: str, arg: str, key: str, value: Any) -> None:
     """What the gateway would trim to nothing is no id, invisible characters included."""
     with pytest.raises(InvalidValueError, match=rf"^{event_type}: '{arg}' .*give a non-empty str"):
@@ -384,8 +384,8 @@ TEXT_FIELDS = [
 ]
 
 
-@pytest.mark.parametrize("value", [1, True, 1.5, b"Home", ["Home"], {"a": 1}, UUID, Number.SEVEN])
-@pytest.mark.parametrize(("event_type", "field"), TEXT_FIELDS)
+@each("value", [1, True, 1.5, b"Home", ["Home"], {"a": 1}, UUID, Number.SEVEN])
+@each(("event_type", "field"), TEXT_FIELDS)
 def test_text_fields_take_text_only(event_type: str, field: str, value: Any) -> None:
     """A name is never made of something else."""
     with pytest.raises(InvalidTypeError) as caught:
@@ -426,8 +426,8 @@ MAPPING_FIELDS = [
 ]
 
 
-@pytest.mark.parametrize("value", [[], [("a", 1)], "text", 1, True, ()])
-@pytest.mark.parametrize(("event_type", "field"), MAPPING_FIELDS)
+@each("value", [[], [("a", 1)], "text", 1, True, ()])
+@each(("event_type", "field"), MAPPING_FIELDS)
 def test_mapping_fields_take_mappings_only(event_type: str, field: str, value: Any) -> None:
     """A list or a text in their place would be lost behind the gateway."""
     with pytest.raises(InvalidTypeError) as caught:
@@ -490,7 +490,7 @@ def test_a_merge_takes_two_identifiers(value: Any, sent: Any) -> None:
     assert build(minimal("merge", merge_properties=value))["mergeProperties"] == sent
 
 
-@pytest.mark.parametrize(
+@each(
     ("value", "error", "says"),
     [
         ({"type": "email", "value": "a"}, InvalidTypeError, "must be a list of exactly two"),
@@ -522,7 +522,7 @@ def test_a_merge_of_another_shape_is_refused(
 # --- Timestamps ---
 
 
-@pytest.mark.parametrize(
+@each(
     "text",
     [
         "2022-02-01T19:14:18Z",
@@ -600,7 +600,7 @@ def test_a_moment_before_the_first_year_is_refused_by_name() -> None:
         build({"event": "Read", "user_id": "u1", "timestamp": moment})
 
 
-@pytest.mark.parametrize(
+@each(
     "text",
     [
         "",
@@ -667,8 +667,8 @@ def _sent(given: Any, way: str) -> Any:
         return error
 
 
-@pytest.mark.parametrize("form", FORMS, ids=lambda form: repr(form["given"]))
-@pytest.mark.parametrize("way", ["compiled", "long", "from a file"])
+@each("form", FORMS)
+@each("way", ["compiled", "long", "from a file"])
 def test_each_form_is_read_as_a_real_server_reads_it(way: str, form: dict[str, Any]) -> None:
     """Or refused: no event is stored under another time than its sender had in mind."""
     given, becomes = form["given"], form["timestamp"]
@@ -833,7 +833,7 @@ def test_a_name_that_can_not_be_shown_is_refused_like_any_other() -> None:
     assert "unknown field Closed;" in refusal({"event": "Read", "user_id": "u1", Closed(): "x"})
 
 
-@pytest.mark.parametrize(
+@each(
     ("event_type", "field"),
     [
         (event_type, arg)
@@ -887,7 +887,7 @@ def test_a_type_is_text(event_type: Any) -> None:
         build({"type": event_type, "user_id": "u1"})
 
 
-@pytest.mark.parametrize(
+@each(
     ("event_type", "field", "value"),
     [
         ("track", "user_id", [SECRET]),
@@ -1039,7 +1039,7 @@ def test_a_wire_message_may_have_more_fields(event_type: str) -> None:
     )
 
 
-@pytest.mark.parametrize(
+@each(
     ("event_type", "change", "error", "says"),
     [
         ("track", {"userId": None}, InvalidValueError, "no id; give 'user_id' or"),
@@ -1182,7 +1182,7 @@ def test_a_bound_mapping_does_not_hide_a_wrong_one() -> None:
     assert "'context' must be a mapping, not str" in said
 
 
-@pytest.mark.parametrize(
+@each(
     ("base", "over", "merged"),
     [
         ({}, {}, {}),
@@ -1196,7 +1196,7 @@ def test_a_bound_mapping_does_not_hide_a_wrong_one() -> None:
         ({"a": {"b": {"c": 1}}}, {"a": {"b": {"d": 2}}}, {"a": {"b": {"c": 1, "d": 2}}}),
     ],
 )
-@pytest.mark.parametrize("make", [dict, MappingProxyType])
+@each("make", [dict, MappingProxyType])
 def test_merge_goes_deep_and_changes_neither(
     base: Fields, over: Fields, merged: Fields, make: Callable[[Fields], Mapping[str, Any]]
 ) -> None:

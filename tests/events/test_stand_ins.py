@@ -21,6 +21,8 @@ from rudder_logging.events.encoding import dumps
 from rudder_logging.events.table import build, validate
 from rudder_logging.exceptions import InvalidTypeError, InvalidValueError
 
+from ..each import each
+
 STAND_INS: list[Callable[[Any], Any]] = [
     lambda value: SimpleLazyObject(lambda: value),
     lambda value: LocalProxy(lambda: value),
@@ -60,7 +62,7 @@ VALUES: list[tuple[Any, Any]] = [
 
 
 @every_kind
-@pytest.mark.parametrize(("value", "sent"), VALUES, ids=[type(v).__name__ for v, _ in VALUES])
+@each(("value", "sent"), VALUES)
 def test_values(stand_in: Callable[[Any], Any], value: object, sent: object) -> None:
     """At any depth, and whatever they stand for."""
     given = {"v": stand_in(value), "inner": [{"v": stand_in(value)}]}
