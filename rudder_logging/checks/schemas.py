@@ -32,76 +32,21 @@ _KINDS = {
     "object": "an object",
     "string": "a string",
 }
-_OTHER_KEYWORDS = frozenset(
-    {
-        "$schema",
-        "$id",
-        "id",
-        "$anchor",
-        "$dynamicAnchor",
-        "$recursiveAnchor",
-        "$comment",
-        "$defs",
-        "definitions",
-        "$vocabulary",
-        "title",
-        "description",
-        "default",
-        "example",
-        "examples",
-        "deprecated",
-        "readOnly",
-        "writeOnly",
-        "then",
-        "else",
-        "exclusiveMaximum",
-        "exclusiveMinimum",
-        "minContains",
-        "maxContains",
-        "contentEncoding",
-        "contentMediaType",
-        "contentSchema",
-    }
-)
-"""Keywords that do not demand anything by themselves, in one draft at least."""
 _SCHEMAS_BY_NAME = frozenset(
-    {"$defs", "definitions", "dependencies", "dependentSchemas", "patternProperties", "properties"}
+    "$defs definitions dependencies dependentSchemas patternProperties properties".split()  # noqa: SIM905
 )
 _SCHEMAS = frozenset(
-    {
-        "additionalItems",
-        "additionalProperties",
-        "allOf",
-        "anyOf",
-        "contains",
-        "contentSchema",
-        "else",
-        "if",
-        "items",
-        "not",
-        "oneOf",
-        "prefixItems",
-        "propertyNames",
-        "then",
-        "unevaluatedItems",
-        "unevaluatedProperties",
-    }
+    "additionalItems additionalProperties allOf anyOf contains contentSchema else if items not "  # noqa: SIM905
+    "oneOf prefixItems propertyNames then unevaluatedItems unevaluatedProperties".split()
 )
 """Keywords with a schema, or a list of them. What other keywords have are names and values."""
 _FALSE_HAS_NO_PATH = _SCHEMAS_BY_NAME | {"additionalItems", "items", "prefixItems"}
 _NOTHING: dict[str, Any] = {"not": {}}
 """The schema `false`, of which jsonschema tells the path."""
+_DRAFTS = ("3", "4", "7", "201909", "202012")
 _ALIKE = 0.75
 _LONGEST_RULE = 120
 _MOST_NAMES = 5
-_FIXED = {
-    "false": "is what the plan excludes",
-    "anyOf": "fits none of the plan's alternatives",
-    "oneOf": "does not fit exactly one of the plan's alternatives",
-    "not": "is what the plan excludes",
-    "contains": "contains none of what the plan demands",
-    "uniqueItems": "has the same item twice",
-}
 
 
 @dataclass(frozen=True)
@@ -201,7 +146,7 @@ def _validator(schema: Any, where: str) -> Validator:
         place = _path(error.absolute_path, where)
         said = error.message[:_LONGEST_RULE]
         raise ConfigError(f"{place} is not valid JSON Schema: {said}") from None
-    _check_keywords(schema, _OTHER_KEYWORDS | cls.VALIDATORS.keys(), where)
+    _check_keywords(schema, cls, where)
     try:
         resource = Resource.from_contents(schema, default_specification=DRAFT202012)
         resolver = EMPTY_REGISTRY.resolver_with_root(resource)
@@ -212,32 +157,33 @@ def _validator(schema: Any, where: str) -> Validator:
     return cls(_with_paths(copy.deepcopy(schema)), registry=EMPTY_REGISTRY)
 
 
-def _check_keywords(schema: Any, known: frozenset[str], where: str) -> None:
+def _check_keywords(schema: Any, cls: type[Validator], where: str) -> None:
     """Refuse, anywhere in a schema, what would demand nothing though it looks as if it did."""
     if not isinstance(schema, dict):
         return
-    for key in sorted(schema.keys() & _all_keywords() - known):
+    known, elsewhere = _keywords(cls)
+    for key in sorted(schema.keys() & elsewhere):
         raise ConfigError(
             f"{where}: {key!r} demands nothing in this draft of JSON Schema (2020-12 if '$schema' "
             "is left out); name its own draft as '$schema'"
         )
     check_keys(schema, known, where)
     for steps, part in _parts(schema):
-        _check_keywords(part, known, _path(steps, where))
+        _check_keywords(part, cls, _path(steps, where))
 
 
 @functools.cache
-def _all_keywords() -> frozenset[str]:
-    """Keywords of any draft that demand something."""
+def _keywords(cls: type[Validator]) -> tuple[frozenset[str], frozenset[str]]:
+    """Keywords that a draft may have, and those that demand something in others only."""
     from jsonschema import validators  # noqa: PLC0415 - of the extra `plan`
+    from jsonschema_specifications import REGISTRY  # type: ignore[import-untyped]  # noqa: PLC0415
 
-    drafts = (
-        validators.Draft4Validator,
-        validators.Draft7Validator,
-        validators.Draft201909Validator,
-        validators.Draft202012Validator,
-    )
-    return frozenset(keyword for draft in drafts for keyword in draft.VALIDATORS)
+    drafts = [getattr(validators, f"Draft{name}Validator") for name in _DRAFTS]
+    elsewhere = {key for draft in drafts for key in draft.VALIDATORS} - cls.VALIDATORS.keys()
+    elsewhere -= {"exclusiveMaximum", "exclusiveMinimum"}  # draft 4 has them beside another
+    known = {"example"}  # OpenAPI's
+    known |= {key for uri in REGISTRY for key in REGISTRY.contents(uri).get("properties", ())}
+    return frozenset((known | cls.VALIDATORS.keys()) - elsewhere), frozenset(elsewhere)
 
 
 def _parts(schema: Mapping[str, Any]) -> Iterator[tuple[tuple[str | int, ...], Any]]:
@@ -306,12 +252,11 @@ def _in_words(fault: ValidationError, start: str, bad_name: str | None) -> tuple
     if bad_name is not None:
         subject = f"the name {_names([bad_name])} in {subject}"
     elif keyword == "not" and rule == {}:
-        path = _path(_unwanted(fault), path)
-        return path, "false", f"{path or subject} must not be there"
+        keyword, path = "false", _path(_unwanted(fault), path)
+        subject = path or subject
     if keyword in _WORDS:
         return path, keyword, f"{subject} {_WORDS[keyword](rule, fault)}"
-    words = _FIXED.get(keyword) or f"breaks the rule {keyword}: {_short(rule)}"
-    return path, keyword, f"{subject} {words}"
+    return path, keyword, f"{subject} breaks the rule {keyword}: {_short(rule)}"
 
 
 def _unwanted(fault: ValidationError) -> list[str]:
@@ -320,10 +265,6 @@ def _unwanted(fault: ValidationError) -> list[str]:
     depends = keyword in ("dependencies", "dependentSchemas")
     inside = isinstance(fault.instance, dict) and name in fault.instance
     return [str(name)] if depends and inside else []
-
-
-def _lacks(rule: Any, fault: ValidationError) -> str:
-    return f"lacks {_names(_missing(rule, fault.instance))}"
 
 
 def _needs(rule: Any, fault: ValidationError) -> str:
@@ -377,7 +318,8 @@ def _short(rule: object) -> str:
 
 
 _WORDS: Mapping[str, Callable[[Any, ValidationError], str]] = {
-    "required": _lacks,
+    "false": lambda _rule, _fault: "must not be there",
+    "required": lambda rule, fault: f"lacks {_names(_missing(rule, fault.instance))}",
     "dependentRequired": _needs,
     "dependencies": _needs,
     "type": _is_of_another_type,
