@@ -47,9 +47,11 @@ def doctor(*words: str, at: Path, stdin: bytes = b"", **environment: str) -> tup
     return done.returncode, out, err
 
 
-def findings(*words: str, at: Path) -> tuple[int, dict[str, dict[str, str]]]:
+def findings(
+    *words: str, at: Path, stdin: bytes = b"", **environment: str
+) -> tuple[int, dict[str, dict[str, str]]]:
     """Run it; return code, and what it finds, by the kind of finding."""
-    code, out, err = doctor("--json", *words, at=at)
+    code, out, err = doctor("--json", *words, at=at, stdin=stdin, **environment)
     assert err == ""
     return code, {finding["code"]: finding for finding in json.loads(out)["findings"]}
 
@@ -83,21 +85,19 @@ def test_all_is_well(plane: LocalDataPlane, tmp_path: Path) -> None:
     code, out, err = doctor("--config", config, "shop", "rudder", at=tmp_path)
     assert (code, err) == (0, "")
     first, second, *lines, last = out.splitlines()
-    assert first == (
-        "An event logged to logger 'shop' at INFO: leaves, by RudderHandler 'events' to "
-        f"{plane.url} on the root logger."
-    )
-    assert second.startswith("An event by a call of the package, like track(): leaves, by ")
-    sigterm, *lines = lines
-    assert sigterm.startswith("well     logging  SIGTERM: has its default action.")
-    assert all(line.startswith("well     network  RudderHandler 'events'") for line in lines)
-    assert last == "nothing stops events, no warnings."
+    for part in ("'shop'", "INFO", ": leaves", f"RudderHandler 'events' to {plane.url}", "root"):
+        assert part in first
+    assert "track(): leaves" in second
+    kinds = [tuple(line.split()[:3]) for line in lines]
+    assert kinds[0] == ("well", "logging", "SIGTERM:")
+    assert set(kinds[1:]) == {("well", "network", "RudderHandler")}
+    assert last.startswith("nothing stops events")
     assert "\x1b" not in out
     assert plane.events == []
 
 
 def test_what_stops_is_told_with_its_cure(plane: LocalDataPlane, tmp_path: Path) -> None:
-    """Exit code 1; logger, level and cure in one line."""
+    """Exit code 1; logger, level and cure in one line: of all tests, this one holds the words."""
     content = settings(plane)
     content["loggers"] = {"shop": {"level": "ERROR"}, "shop.api": {"propagate": False}}
     config = write(tmp_path, content)
@@ -108,7 +108,8 @@ def test_what_stops_is_told_with_its_cure(plane: LocalDataPlane, tmp_path: Path)
         "stops    logging  logger 'shop': its level is ERROR, above INFO. "
         "Cure: set the level of logger 'shop' to INFO.\n"
     ) in out
-    assert "logger 'shop.api': does not propagate" in out
+    assert "logger 'shop.api': does not propagate, so that RudderHandler 'events'" in out
+    assert "Cure: leave propagate at True for logger 'shop.api'" in out
 
 
 def test_json(plane: LocalDataPlane, tmp_path: Path) -> None:
@@ -121,26 +122,25 @@ def test_json(plane: LocalDataPlane, tmp_path: Path) -> None:
     finding, sigterm = found["findings"]
     assert (sigterm["severity"], sigterm["subject"]) == ("well", "SIGTERM")
     assert finding.pop("subject").startswith("RudderHandler 'events' to ")
-    assert finding == {
-        "severity": "stops",
-        "area": "logging",
-        "code": "handler-level",
-        "text": "its level is ERROR, above INFO",
-        "cure": "set the handler's level to INFO, or leave it out",
-    }
+    assert "ERROR" in finding.pop("text")
+    assert "INFO" in finding.pop("cure")
+    assert finding == {"severity": "stops", "area": "logging", "code": "handler-level"}
 
 
 def test_without_a_configuration(plane: LocalDataPlane, tmp_path: Path) -> None:
     """The package's settings, from the environment or the command line, are what is checked."""
-    code, out, _ = doctor(at=tmp_path, RUDDER_WRITE_KEY=WRITE_KEY, RUDDER_DATA_PLANE_URL=plane.url)
-    assert code == 0
-    assert "leaves, by a handler that is made of the settings" in out
-    code, out, _ = doctor("--write-key", "wrong", "--data-plane-url", plane.url, at=tmp_path)
+    environment: Any = {"RUDDER_WRITE_KEY": WRITE_KEY, "RUDDER_DATA_PLANE_URL": plane.url}
+    code, out, _ = doctor("--json", at=tmp_path, **environment)
+    assert (code, json.loads(out)["ok"]) == (0, True)
+    (row,) = json.loads(out)["loggers"]
+    assert (row["logger"], row["by_call"], row["leaves"]) == ("rudder", True, True)
+    words = ("--write-key", "wrong", "--data-plane-url", plane.url)
+    code, found = findings(*words, at=tmp_path)
     assert code == 1
-    assert "401 'invalid write key'" in out
-    code, out, _ = doctor(at=tmp_path)
+    assert "401 'invalid write key'" in found["not-taken"]["text"]
+    code, found = findings(at=tmp_path)
     assert code == 1
-    assert "write_key is missing" in out
+    assert "write_key" in found["settings"]["text"]
 
 
 def test_the_installed_script_looks_into_the_current_directory(
@@ -232,8 +232,9 @@ def test_wrong_formatter_is_overheard(plane: LocalDataPlane, tmp_path: Path) -> 
 def test_one_thing_is_told_once(tmp_path: Path, plane: LocalDataPlane) -> None:
     """The handler warns of it when it is made, and the network's check finds it, too."""
     content = settings(plane, data_plane_url="http://data-plane.invalid")
-    _, out, _ = doctor("--config", write(tmp_path, content), at=tmp_path)
-    assert out.count("unencrypted") == 1
+    _, out, _ = doctor("--config", write(tmp_path, content), "--json", at=tmp_path)
+    told = [one for one in json.loads(out)["findings"] if "unencrypted" in str(one)]
+    assert [one["code"] for one in told] == ["unencrypted"]
 
 
 BROKEN = {
@@ -265,40 +266,43 @@ BROKEN = {
 
 
 @pytest.mark.parametrize(
-    ("source", "words"),
+    ("source", "facts"),
     [
-        ("nowhere.json", "names no file: nowhere.json; give a JSON or INI file, or module:NAME"),
-        ("not.json", "not.json is not valid JSON: Expecting property name"),
-        ("deep.json", "deep.json is nested too deeply"),
-        ("list.json", "list.json must be a dict for dictConfig, not list"),
-        ("version.json", "dictionary doesn't specify a version"),
-        ("class.json", "No module named 'shop'"),
-        ("option.json", "did you mean 'upload_size'"),
-        ("key.json", "write_key is missing"),
-        ("empty.ini", "empty.ini"),
-        ("log.yaml", "is YAML"),
-        ("nothing_there:LOGGING", "No module named 'nothing_there'"),
-        ("odd:MISSING", "module 'odd' has no attribute 'MISSING'"),
-        ("odd:LOGGING", "odd:LOGGING must be a dict for dictConfig, not int"),
-        ("odd:lazy.LOGGING", "RuntimeError: not now"),
-        ("odd:broken", "Permission denied"),
-        (":LOGGING", "is not module:NAME"),
-        ("raises:LOGGING", "No module named 'nothing_of_that_name'"),
-        ("extra:LOGGING", "No module named 'h11'; pip install 'rudder-logging[dataplane]'"),
-        ("fails:LOGGING", "RuntimeError: the settings are"),
-        ("exits:LOGGING", "SystemExit: wrong usage"),
-        ("syntax:LOGGING", "SyntaxError"),
+        ("nowhere.json", ("no file", "module:NAME")),
+        ("not.json", ("JSON", "Expecting property name")),
+        ("deep.json", ("deep",)),
+        ("list.json", ("dict", "list")),
+        ("version.json", ("version",)),
+        ("class.json", ("'shop'",)),
+        ("option.json", ("'uplod_size'", "'upload_size'")),
+        ("key.json", ("write_key", "RUDDER_WRITE_KEY")),
+        ("empty.ini", ()),
+        ("log.yaml", ("YAML", "module:NAME")),
+        ("nothing_there:LOGGING", ("'nothing_there'",)),
+        ("odd:MISSING", ("'odd'", "'MISSING'")),
+        ("odd:LOGGING", ("dict", "int")),
+        ("odd:lazy.LOGGING", ("RuntimeError: not now",)),
+        ("odd:broken", ("Permission denied",)),
+        (":LOGGING", ("module:NAME",)),
+        ("raises:LOGGING", ("'nothing_of_that_name'",)),
+        ("extra:LOGGING", ("'h11'", "pip install 'rudder-logging[dataplane]'")),
+        ("fails:LOGGING", ("RuntimeError: the settings are",)),
+        ("exits:LOGGING", ("SystemExit: wrong usage",)),
+        ("syntax:LOGGING", ("SyntaxError",)),
     ],
 )
-def test_bad_configuration_is_one_clear_line(tmp_path: Path, source: str, words: str) -> None:
-    """Exit code 2, nothing on stdout."""
+def test_bad_configuration_is_one_clear_line(
+    tmp_path: Path, source: str, facts: tuple[str, ...]
+) -> None:
+    """Exit code 2, nothing on stdout; the source, what Python says of it, and what to give."""
     for name, text in BROKEN.items():
         (tmp_path / name).write_text(text)
     code, out, err = doctor("--config", source, at=tmp_path)
     assert (code, out) == (2, "")
     assert err.startswith("Error: --config")
     assert err.count("\n") == 1
-    assert words in err
+    for fact in (source, *facts):
+        assert fact in err
 
 
 def test_a_file_of_something_else(tmp_path: Path) -> None:
@@ -306,7 +310,8 @@ def test_a_file_of_something_else(tmp_path: Path) -> None:
     (tmp_path / "logging.json").write_bytes(b"\xff\xfe")
     code, out, err = doctor("--config", "logging.json", at=tmp_path)
     assert (code, out) == (2, "")
-    assert err == "Error: --config: logging.json can't be read: it is not UTF-8 text\n"
+    assert err.startswith("Error: --config: logging.json")
+    assert "UTF-8" in err
 
 
 def test_the_line_of_the_apps_own_code_is_named(tmp_path: Path) -> None:
@@ -317,20 +322,21 @@ def test_the_line_of_the_apps_own_code_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "facts"),
     [
-        (["--config", "/root/nothing/x"], "names no file"),
-        (["--write-key", ""], "write_key"),
-        (["--messages", "nothing.jsonl"], "nothing.jsonl can't be read: No such file"),
-        (["--timeout", "soon"], "--timeout"),
-        (["--data-plane-url", "nowhere", "--write-key", "k"], "data_plane_url must look like"),
+        (["--config", "/root/nothing/x"], ("--config", "/root/nothing/x")),
+        (["--write-key", ""], ("write_key",)),
+        (["--messages", "nothing.jsonl"], ("nothing.jsonl", "No such file")),
+        (["--timeout", "soon"], ("--timeout",)),
+        (["--data-plane-url", "nowhere", "--write-key", "k"], ("data_plane_url",)),
     ],
 )
-def test_bad_words(tmp_path: Path, words: list[str], said: str) -> None:
+def test_bad_words(tmp_path: Path, words: list[str], facts: tuple[str, ...]) -> None:
     """Each is told in words; a wrong URL, too."""
     code, out, err = doctor(*words, at=tmp_path)
     assert code in (1, 2)
-    assert said in out + err
+    for fact in facts:
+        assert fact in out + err
 
 
 def test_what_is_left_in_a_spool_stays_there(
@@ -350,9 +356,10 @@ def test_what_is_left_in_a_spool_stays_there(
     assert files
     content = settings(plane, queue=f"file://{spool}")
     content["handlers"]["events"]["data_plane_url"] = "http://127.0.0.1:9"
-    code, out, _ = doctor("--config", write(tmp_path, content), at=tmp_path)
+    code, found = findings("--config", write(tmp_path, content), at=tmp_path)
     assert code == 1  # nobody listens there
-    assert f"the spool {spool} is well" in out
+    assert found["spool"]["severity"] == "well"
+    assert str(spool) in found["spool"]["text"]
     assert {path: path.read_bytes() for path in spool.rglob("*") if path.is_file()} == files
 
 
@@ -362,9 +369,9 @@ def test_what_the_app_logs_meanwhile_is_not_sent(plane: LocalDataPlane, tmp_path
         f"import rudder_logging as r\nr.write_key = {WRITE_KEY!r}\n"
         f"r.data_plane_url = {plane.url!r}\nr.track('1', 'Imported')\nLOGGING = {{'version': 1}}\n"
     )
-    code, out, _ = doctor("--config", "eager:LOGGING", at=tmp_path)
-    assert code == 0, out
-    assert "write key is accepted" in out
+    code, found = findings("--config", "eager:LOGGING", at=tmp_path)
+    assert code == 0, found
+    assert found["write-key"]["severity"] == "well"
     assert plane.events == []
 
 
@@ -391,11 +398,11 @@ def test_a_private_ca(tmp_path: Path) -> None:
     trusted = str(tmp_path / "ca.pem")
     with secure_plane(tmp_path) as plane:
         config = write(tmp_path, settings(plane))
-        code, out, _ = doctor("--config", config, at=tmp_path)
+        code, found = findings("--config", config, at=tmp_path)
         assert code == 1
-        assert "unable to get local issuer certificate. Cure: if it is of a private CA" in out
-        code, out, _ = doctor("--config", config, at=tmp_path, RUDDER_CA_BUNDLE=trusted)
-    assert code == 0, out
+        assert "private CA" in found["certificate-refused"]["cure"]
+        code, found = findings("--config", config, at=tmp_path, RUDDER_CA_BUNDLE=trusted)
+    assert code == 0, found
 
 
 @pytest.mark.parametrize(
@@ -440,21 +447,19 @@ def test_messages_of_a_file(
         b"x" * 5_000_001,
         b'{"type": "track", "torn',
     ]
-    code, out, err = doctor("--messages", "-", at=tmp_path, stdin=b"\n".join(lines))
+    code, out, err = doctor("--messages", "-", "--json", at=tmp_path, stdin=b"\n".join(lines))
     assert (code, err) == (1, "")
-    dead_letter, reserved, names, *rest = out.splitlines()
-    assert dead_letter.startswith(
-        "stops    messages stdin: 1 of 5 events, first in line 5: can't be"
-    )
-    assert "track: no id (give 'user_id' or 'anonymous_id')" in dead_letter
-    assert reserved.startswith(
-        "warning  messages stdin: 2 of 5 events, first in line 3: properties"
-    )
-    assert "first in line 7: event names that differ only in values, like 'Order … Paid'" in names
-    assert rest == [
-        "well     messages stdin: events looked at: 5; other lines skipped: 4.",
-        "1 finding stops events, 2 warnings.",
-    ]
+    dead_letter, reserved, names, seen = json.loads(out)["findings"]
+    assert {one["area"] for one in (dead_letter, reserved, names, seen)} == {"messages"}
+    for finding, severity, kind, facts in (
+        (dead_letter, "stops", "unsendable", ("1 of 5", "line 5", "'user_id'", "'anonymous_id'")),
+        (reserved, "warning", "warehouse", ("2 of 5", "line 3", "properties.userId")),
+        (names, "warning", "warehouse", ("1 of 5", "line 7", "'Order … Paid'")),
+        (seen, "well", "events-seen", ("5", "4")),
+    ):
+        assert (finding["severity"], finding["code"]) == (severity, kind)
+        for fact in facts:
+            assert fact in finding["text"]
 
 
 def test_names_can_not_command_a_terminal(tmp_path: Path) -> None:
@@ -462,7 +467,7 @@ def test_names_can_not_command_a_terminal(tmp_path: Path) -> None:
     event = {"type": "track", "messageId": "m", "userId": "1", "event": "Paid"}
     write(tmp_path, {**event, "properties": {"\x1b[2J\u202e": 1}}, "events.jsonl")
     _, out, _ = doctor("--messages", "events.jsonl", at=tmp_path)
-    assert "properties.\ufffd[2J\ufffd becomes _2j" in out
+    assert "properties.\ufffd[2J\ufffd " in out
 
 
 def test_kinds_of_findings_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -475,20 +480,19 @@ def test_kinds_of_findings_are_bounded(tmp_path: Path, monkeypatch: pytest.Monke
     *kinds, beyond, looked_at = messages.examine(source)
     source.close()
     assert len(kinds) == 3
-    assert beyond.text.startswith("7 findings of more kinds")
-    assert looked_at.text == "events looked at: 10; other lines skipped: 1"
+    assert (beyond.code, beyond.text.split()[0]) == ("more-kinds", "7")
+    assert (looked_at.code, re.findall(r"\d+", looked_at.text)) == ("events-seen", ["10", "1"])
 
 
 def test_messages_that_are_none(tmp_path: Path) -> None:
     """An ordinary log is a warning; what is no text at all is damage. Neither is a crash."""
     (tmp_path / "app.log").write_text("the shop is open\n" * 10)
-    code, out, _ = doctor("--messages", "app.log", at=tmp_path)
-    assert code == 0
-    assert "there is no event among" in out
+    code, found = findings("--messages", "app.log", at=tmp_path)
+    assert (code, found["no-events"]["severity"]) == (0, "warning")
     (tmp_path / "other.bin").write_bytes(bytes(range(256)) * 10)
-    code, out, _ = doctor("--messages", "other.bin", at=tmp_path)
-    assert code == 1
-    assert "damaged: no JSON" in out
+    code, found = findings("--messages", "other.bin", at=tmp_path)
+    assert (code, found["unsendable"]["severity"]) == (1, "stops")
+    assert "damaged" in found["unsendable"]["text"]
 
 
 def test_a_spools_own_lines_are_read(
@@ -500,9 +504,9 @@ def test_a_spools_own_lines_are_read(
     assert isinstance(handler, RudderHandler)
     wire(handler).info("Article Read", extra={"rudder": {"user_id": "1"}})
     (segment,) = (tmp_path / "spool").rglob("*.jsonl")
-    code, out, _ = doctor("--messages", str(segment), at=tmp_path)
+    code, found = findings("--messages", str(segment), at=tmp_path)
     assert code == 0
-    assert "events looked at: 1;" in out
+    assert "1" in re.findall(r"\d+", found["events-seen"]["text"])
 
 
 def test_a_table_on_a_terminal(plane: LocalDataPlane, tmp_path: Path) -> None:
