@@ -18,19 +18,8 @@ from .keywords import WAREHOUSES, keyword_in
 __all__ = ["OF_SQL", "EventNames", "column_of", "findings", "shape_of"]
 
 _RESERVED = frozenset(
-    {
-        "id",
-        "anonymous_id",
-        "user_id",
-        "sent_at",
-        "timestamp",
-        "received_at",
-        "original_timestamp",
-        "channel",
-        "context_ip",
-        "context_request_ip",
-        "context_passed_ip",
-    }
+    "id anonymous_id user_id sent_at timestamp received_at original_timestamp channel context_ip "  # noqa: SIM905
+    "context_request_ip context_passed_ip".split()
 )
 _RESERVED_BY_TYPE: Mapping[str, frozenset[str]] = {
     "identify": _RESERVED,

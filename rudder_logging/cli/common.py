@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 import orjson
-from click.shell_completion import CompletionItem
 
 from ..checks.plan import TrackingPlan
 from ..common.printable import printable, printable_json
@@ -25,11 +24,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CONNECTION",
+    "FILE",
     "BadInputError",
     "ExitCode",
     "FailedError",
     "NearestGroup",
-    "completes",
     "config_options",
     "events",
     "load_config",
@@ -104,6 +103,9 @@ CONNECTION = (
 """The options that a command needs to reach a data plane."""
 
 
+FILE = click.Path(readable=False)
+"""A file's name, which the shell completes. It may be none, like `-`: a command looks by itself."""
+
 _METAVARS = {
     parsers.seconds: "SECONDS",
     parsers.positive_seconds: "SECONDS",
@@ -133,28 +135,11 @@ def config_options(*names: str) -> Callable[[_F], _F]:
             known = f"; default: {default:g} {unit}" if unit else ""
             text = f"{metadata['doc']} [env: RUDDER_{name.upper()}{known}]"
             metavar = _METAVARS.get(metadata["parse"], "TEXT")
-            names_of_files = completes("file") if metavar == "FILE" else None
-            command = click.option(
-                flag, name, metavar=metavar, help=text, shell_complete=names_of_files
-            )(command)
+            kind = FILE if metavar == "FILE" else None
+            command = click.option(flag, name, metavar=metavar, help=text, type=kind)(command)
         return command
 
     return decorate
-
-
-def completes(kind: str) -> Callable[..., list[CompletionItem]]:
-    """For the `shell_complete` of a parameter: names of files (`file`), or of directories (`dir`).
-
-    Only `click.Path` would have the shell do that by itself, but it refuses what is no such name,
-    like `-`, or a queue's URL, and in other words than ours.
-    """
-
-    def complete(
-        _context: click.Context, _parameter: click.Parameter, incomplete: str
-    ) -> list[CompletionItem]:
-        return [CompletionItem(incomplete, type=kind)]
-
-    return complete
 
 
 def load_config(**given: Any) -> Config:

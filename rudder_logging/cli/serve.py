@@ -11,15 +11,15 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..common.hosts import is_loopback
 from ..common.printable import printable_json
 from ..config import parsers
 from ..exceptions import ConfigError
-from .common import BadInputError, load_plan, on_signals
+from .common import FILE, BadInputError, load_plan, on_signals
 
 if TYPE_CHECKING:
     from ..checks.plan import TrackingPlan
@@ -136,7 +136,7 @@ Examples:
     "--plan",
     "plan_path",
     metavar="FILE",
-    type=click.Path(dir_okay=False),
+    type=FILE,
     help="Hold events to a tracking plan. Needs the extra `plan`.",
 )
 @click.option(
@@ -250,16 +250,9 @@ def _greet(plane: LivePlane, host: str, write_key: str | None, say: Callable[[st
     shown = "the one given" if write_key else "any"
     say(f"Accepts {shown} write key. To send events here, set in an app's environment:")
     say(f"  RUDDER_DATA_PLANE_URL={url} RUDDER_WRITE_KEY={'...' if write_key else DEFAULT_KEY}")
-    if not _is_loopback(host):
+    if not is_loopback(host):
         click.echo("Warning: anybody who reaches this machine can read what arrives", err=True)
     say("Ctrl-C ends it.")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _print(plane: LivePlane, ended: threading.Event) -> None:

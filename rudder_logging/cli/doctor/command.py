@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from ...exceptions import ConfigError
-from ..common import CONNECTION, BadInputError, ExitCode, completes, config_options, show_json
+from ..common import CONNECTION, FILE, BadInputError, ExitCode, config_options, show_json
 from ..sources import Source
 from .configuration import apply
 from .findings import Severity, a_warning
@@ -29,7 +29,7 @@ __all__ = ["doctor"]
     "--config",
     "source",
     metavar="FILE|MODULE:NAME",
-    shell_complete=completes("file"),
+    type=FILE,
     help="The app's logging configuration, put in force first: a JSON file for dictConfig, an INI "
     "file for fileConfig, or a dict (or a function) in a module, like mysite.settings:LOGGING.",
 )
@@ -37,7 +37,7 @@ __all__ = ["doctor"]
 @click.option(
     "--messages",
     metavar="FILE|-",
-    shell_complete=completes("file"),
+    type=FILE,
     help="Look at events in a file instead: JSON Lines of a spool, of dead letters, or of a "
     "RudderFormatter. Says what would be refused, and what a warehouse would drop or rename.",
 )

@@ -14,10 +14,10 @@ from ...common.private_files import open_file
 from ...config import OPTIONS, Config
 from ..common import (
     CONNECTION,
+    FILE,
     BadInputError,
     ExitCode,
     FailedError,
-    completes,
     config_options,
     events,
     load_config,
@@ -35,9 +35,7 @@ __all__ = ["replay"]
 
 
 @click.command()
-@click.argument(
-    "files", nargs=-1, required=True, metavar="FILE...|-", shell_complete=completes("file")
-)
+@click.argument("files", nargs=-1, required=True, metavar="FILE...|-", type=FILE)
 @click.option(
     "--rate",
     type=click.FloatRange(min=0, min_open=True),
@@ -53,20 +51,20 @@ __all__ = ["replay"]
 @click.option(
     "--plan",
     metavar="FILE",
-    shell_complete=completes("file"),
+    type=FILE,
     help="A tracking plan; what breaks it is not sent.",
 )
 @click.option(
     "--resume",
     metavar="FILE",
-    shell_complete=completes("file"),
+    type=FILE,
     help=f"Where to keep how far it got, instead of FILE{REPLAYED} beside each file.",
 )
 @click.option("--again", is_flag=True, help="Send all of it, whatever was sent before.")
 @click.option(
     "--rejects",
     metavar="FILE",
-    shell_complete=completes("file"),
+    type=FILE,
     help="Append what can't be sent or is refused, like dead letters.",
 )
 @click.option(

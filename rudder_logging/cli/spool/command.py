@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from time import time
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 import orjson
+from click.shell_completion import CompletionItem
 
 from ...common.printable import printable_json
 from ..common import (
@@ -16,7 +18,6 @@ from ..common import (
     ExitCode,
     FailedError,
     NearestGroup,
-    completes,
     events,
     show_json,
     tell,
@@ -26,8 +27,6 @@ from .erasure import Matches, concerns, count, erase, sweep
 from .holdings import Holding, holdings, left_here, spool_directory
 
 __all__ = ["spool"]
-
-_Who = TypeVar("_Who")
 
 
 def _ids(
@@ -40,7 +39,11 @@ def _ids(
 
 
 _directory = click.argument(
-    "directory", metavar="[DIR]", required=False, shell_complete=completes("dir")
+    "directory",
+    metavar="[DIR]",
+    required=False,
+    # click.Path would refuse what is no directory in words of its own.
+    shell_complete=lambda _context, _parameter, begun: [CompletionItem(begun, type="dir")],
 )
 _json = click.option("--json", "is_json", is_flag=True, help="Print the result as JSON.")
 _users = click.option(
@@ -169,15 +172,19 @@ def purge(
         _ask(sum(count(holding, matches) for holding in found if not holding.is_alive))
     erased, held = _purge(found, matches)
     left = sum(number for _, number in held)
+    # By process: one that has taken over from others has several holdings.
+    by_pid: Counter[int | None] = Counter()
+    by_name: Counter[str] = Counter()
+    for holding, number in held:
+        by_pid[holding.holder] += number
+        by_name[_name_of(holding)] += number
     if is_json:
-        by_pid = _sums((holding.holder, number) for holding, number in held)
         shown = [{"holder": holder, "events": number} for holder, number in by_pid.items()]
         show_json({"erased": erased, "left": left, "held": shown})
     else:
         click.echo(f"{events(erased)} erased")
     if not held:
         return ExitCode.OK
-    by_name = _sums((_name_of(holding), number) for holding, number in held)
     who = ", ".join(f"{number:,} by {name}" for name, number in by_name.items())
     raise FailedError(
         f"{events(left)} held by living processes are left, and may be sent ({who}); "
@@ -205,14 +212,6 @@ def _purge(found: Sequence[Holding], matches: Matches) -> tuple[int, list[tuple[
         elif number := count(holding, matches):
             held.append((holding, number))
     return erased, held
-
-
-def _sums(pairs: Iterable[tuple[_Who, int]]) -> dict[_Who, int]:
-    """Add numbers up by name: a process that has taken over from others has several holdings."""
-    sums: dict[_Who, int] = {}
-    for who, number in pairs:
-        sums[who] = sums.get(who, 0) + number
-    return sums
 
 
 def _name_of(holding: Holding) -> str:
