@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
 from time import time
 
@@ -29,7 +29,7 @@ from ..moments import since as since_of
 from ..sources import REPLAYED, Source
 from .display import Display
 from .engine import Input, Replay, Rules
-from .progress import Mark, Progress, Tally, destination
+from .progress import KINDS, Mark, Progress, Tally, destination, failed
 
 __all__ = ["replay"]
 
@@ -242,9 +242,9 @@ def _tell_of_earlier(inputs: Sequence[Input]) -> None:
                 f"{one.source.name}: going on behind line {one.mark.line:,} "
                 f"({one.progress.path}; --again sends all of it)"
             )
-        if failed := one.mark.tally.failed:
+        if lost := failed(one.mark.tally):
             tell(
-                f"{one.source.name}: {events(failed)} of earlier runs did not arrive; those runs "
+                f"{one.source.name}: {events(lost)} of earlier runs did not arrive; those runs "
                 "told which, and --dry-run --again tells again which can't be sent"
             )
         if left_out := one.mark.left_out:
@@ -265,14 +265,14 @@ def _conclude(
 ) -> int:
     """Print the counts; return the exit code, or raise what ended it."""
     tally = sum((one.mark.tally for one in inputs), Tally())
-    is_whole = not (tally.failed or any(one.mark.left_out for one in inputs))
+    is_whole = not (failed(tally) or any(one.mark.left_out for one in inputs))
     to_send, now = (run.sent, 0) if dry_run else (0, run.sent)
-    tally = replace(tally, arrived=tally.arrived - to_send)
+    tally["arrived"] -= to_send
     if is_json:
         is_finished = fault is None and not run.is_interrupted
         show_json(
             {
-                **asdict(tally),
+                **{kind: tally[kind] for kind in KINDS},
                 "arrived_now": now,
                 "dry_run": dry_run,
                 "would_be_sent": to_send,
@@ -299,22 +299,13 @@ def _conclude(
 
 def _summary(tally: Tally, now: int, to_send: int | None) -> str:
     """The counts in words; `to_send` is those that a dry run would send."""
-    words = {
-        "refused": "refused by the data plane",
-        "unsendable": "can't be sent",
-        "unplanned": "not as in --plan",
-        "withheld": "withheld by before_send",
-        "older": "from before --since",
-        "ordinary": "ordinary lines of a log",
-    }
-    counts = asdict(tally)
-    text = f"{events(tally.arrived)} arrived"
+    arrived = tally["arrived"]
+    text = f"{events(arrived)} arrived"
     if to_send is not None:
         text = f"{events(to_send)} would be sent"
-        if tally.arrived:
-            text += f" ({tally.arrived:,} arrived before)"
-    elif now < tally.arrived:
-        text += f" ({tally.arrived - now:,} of them before this run)"
-    return ", ".join(
-        [text, *(f"{counts[name]:,} {what}" for name, what in words.items() if counts[name])]
-    )
+        if arrived:
+            text += f" ({arrived:,} arrived before)"
+    elif now < arrived:
+        text += f" ({arrived - now:,} of them before this run)"
+    others = [kind for kind in KINDS if tally[kind] and kind != "arrived"]
+    return ", ".join([text, *(f"{tally[kind]:,} {KINDS[kind]}" for kind in others)])

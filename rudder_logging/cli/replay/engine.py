@@ -64,7 +64,7 @@ class _Item(NamedTuple):
 
     line: Line
     kind: str
-    """A name in `Tally`; of what is to be sent `arrived`."""
+    """A name in `KINDS`; of what is to be sent `arrived`."""
     queued: bytes = b""
     id: str = ""
     reason: str = ""
@@ -236,21 +236,21 @@ class Replay:
                 reason = refused.get(item.id, "")
                 kind = "refused" if reason else kind
             if kind == "unsendable" and item.line.is_torn:
-                torn = replace(tally)  # it may become whole, and is looked at again then
+                torn = tally.copy()  # it may become whole, and is looked at again then
             else:
                 offset, number = item.line.end, item.line.number
-            setattr(tally, kind, getattr(tally, kind) + 1)
+            tally[kind] += 1
             if reason:
                 problems.append(f"{one.source.name}:{item.line.number}: {reason}")
             if kind in ("unsendable", "unplanned"):
                 rejects.append(item)
         self._items, self._bytes, self._ready = [], 0, 0
-        self.sent += tally.arrived
+        self.sent += tally["arrived"]
         one.mark = replace(before, offset=offset, line=number, tally=before.tally + tally)
         kept = one.mark if torn is None else replace(one.mark, tally=before.tally + torn)
         self._keep(one, kept, rejects)
         one.source.forget_before(offset)
-        self._display.advance(one.source.name, offset - before.offset, tally.arrived)
+        self._display.advance(one.source.name, offset - before.offset, tally["arrived"])
         for problem in problems:
             self._display.problem(problem)
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import orjson
@@ -23,38 +24,30 @@ from ...config import Config
 from ..common import BadInputError
 from ..sources import LONGEST_TAIL, Source
 
-__all__ = ["Mark", "Progress", "Tally", "destination"]
+__all__ = ["KINDS", "Mark", "Progress", "Tally", "destination", "failed"]
 
 _KIND = "rudder-logging replay, version 1"
 _SECONDS_BETWEEN_SYNCS = 1.0
 
 
-@dataclass
-class Tally:
-    """Number of lines by what became of them."""
+Tally = Counter[str]
+"""Numbers of lines by what became of them, a name in `KINDS`."""
 
-    arrived: int = 0
-    """Events that the data plane has acknowledged."""
-    refused: int = 0
-    """Events that it has refused for good."""
-    unsendable: int = 0
-    """Damaged ones, and those that it would refuse or lose."""
-    unplanned: int = 0
-    """Events that break the plan of `--plan`."""
-    withheld: int = 0
-    """Events for which `before_send` returned None."""
-    older: int = 0
-    """Events from before `--since`."""
-    ordinary: int = 0
-    """Lines of a log that are no events."""
+KINDS = {
+    "arrived": "arrived",
+    "refused": "refused by the data plane",
+    "unsendable": "can't be sent",
+    "unplanned": "not as in --plan",
+    "withheld": "withheld by before_send",
+    "older": "from before --since",
+    "ordinary": "ordinary lines of a log",
+}
+"""Their names in the file and for machines, and in words."""
 
-    def __add__(self, other: Tally) -> Tally:
-        return Tally(**{name: count + getattr(other, name) for name, count in asdict(self).items()})
 
-    @property
-    def failed(self) -> int:
-        """Number of events that did not arrive, though they were to."""
-        return self.refused + self.unsendable + self.unplanned
+def failed(tally: Tally) -> int:
+    """Number of events that did not arrive, though they were to."""
+    return tally["refused"] + tally["unsendable"] + tally["unplanned"]
 
 
 @dataclass
@@ -71,10 +64,10 @@ class Mark:
 
     def under(self, since: float | None) -> Mark:
         """The same in a run with that `--since`."""
-        earlier = self.since if self.tally.older else None
+        earlier = self.since if self.tally["older"] else None
         if earlier is None or (since is not None and since >= earlier):
             return replace(self, since=since)
-        return replace(self, left_out=self.tally.older)
+        return replace(self, left_out=self.tally["older"])
 
 
 class Progress:
@@ -139,12 +132,13 @@ class Progress:
             return Mark()
         try:
             since = None if found["since"] is None else float(found["since"])
-            mark = Mark(int(found["offset"]), int(found["line"]), Tally(**found["tally"]), since)
+            tally = Tally({kind: int(found["tally"][kind]) for kind in KINDS})
+            mark = Mark(int(found["offset"]), int(found["line"]), tally, since)
             tail, to = (int(found["tail_bytes"]), str(found["tail"])), found["to"]
         except (KeyError, TypeError, ValueError):
             raise BadInputError(f"{self.path} is damaged; give --again, or another") from None
         if self._to not in (None, to):
-            if not mark.tally.arrived:  # a key or URL that was wrong, say
+            if not mark.tally["arrived"]:  # a key or URL that was wrong, say
                 return Mark()
             raise BadInputError(
                 f"{self.path} is the progress to another data plane or source; "
@@ -175,7 +169,7 @@ class Progress:
             "line": mark.line,
             "tail_bytes": len(tail),
             "tail": _hash(tail),
-            "tally": asdict(mark.tally),
+            "tally": {kind: mark.tally[kind] for kind in KINDS},
             "to": self._to,
             "since": mark.since,
         }
