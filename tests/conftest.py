@@ -15,6 +15,7 @@ from hypothesis import settings
 
 from rudder_logging import RudderHandler
 from rudder_logging.dataplane import LocalDataPlane
+from rudder_logging.dataplane.dialects import DIALECTS, NEWEST
 from rudder_logging.handler.settings import settings as package_settings
 
 # The same examples in every run, so that no run fails by chance. `--hypothesis-profile=long` looks
@@ -24,6 +25,12 @@ settings.register_profile("long", max_examples=3_000, deadline=None, print_blob=
 settings.load_profile("suite")
 
 WRITE_KEY = "test-write-key"
+
+# Older servers differ in words alone.
+EACH_DIALECT = [
+    NEWEST,
+    *(pytest.param(name, marks=pytest.mark.slow) for name in DIALECTS if name != NEWEST),
+]
 _numbers = count()
 
 MakeHandler = Callable[..., RudderHandler]
@@ -76,6 +83,9 @@ def clean_settings() -> Iterator[None]:
     """Settings of the package and its loggers do not outlive a test."""
     yield
     package_settings.reset()
+    for known in list(logging.Logger.manager.loggerDict.values()):
+        if isinstance(known, logging.Logger):
+            known.disabled = False  # a configuration disables all that it does not name
     for name in ("rudder", "rudder_logging"):
         logger = logging.getLogger(name)
         logger.setLevel(logging.NOTSET)

@@ -8,7 +8,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from rudder_logging.cli import sources
@@ -42,6 +42,7 @@ def test_lines_are_those_of_the_file(
 ) -> None:
     """However the bytes come, lines, numbers and offsets are the file's; from each one on, too."""
     whole = b"\n".join(content) + (b"\n" if ends and content else b"")
+    assume(not whole.startswith(tuple(sources._UNPACKERS)))  # it would be refused as compressed
     expected = whole.split(b"\n")
     if expected[-1] == b"":
         expected.pop()

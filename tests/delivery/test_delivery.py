@@ -46,13 +46,13 @@ from rudder_logging.sinks.gateway.body import FRAME, body_of
 from rudder_logging.sinks.gateway.outcomes import Answer, judge
 from rudder_logging.sinks.gateway.sink import GatewaySink
 
-from ..conftest import WRITE_KEY, MakeHandler, Wire
+from ..conftest import EACH_DIALECT, WRITE_KEY, MakeHandler, Wire
 from ..each import each
 
 pytestmark = pytest.mark.usefixtures("no_jitter")
 
 
-@pytest.fixture(params=DIALECTS)
+@pytest.fixture(params=EACH_DIALECT)
 def plane(plane: LocalDataPlane, request: pytest.FixtureRequest) -> LocalDataPlane:
     """A data plane in the words of older servers, and of newer ones: nothing hangs on them."""
     plane.dialect = request.param
@@ -458,11 +458,23 @@ def test_disabled_source_and_wrong_key_heal_by_themselves(
     assert numbers(plane.events) == [0, 1, 2]
 
 
+class Clock:
+    """A clock that stands still."""
+
+    seconds = 1_000.0
+
+    def __call__(self) -> float:
+        """Seconds."""
+        return self.seconds
+
+
 @pytest.fixture
-def soon_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An outage is told after a moment."""
-    monkeypatch.setattr("rudder_logging.delivery.retry.Trouble.SECONDS_BEFORE_TOLD", 0.3)
-    monkeypatch.setattr("rudder_logging.delivery.reports._SECONDS_BETWEEN_LINES", 0.0)
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The clock by which an outage is told."""
+    clock = Clock()
+    monkeypatch.setattr("rudder_logging.delivery.reports.monotonic", clock)
+    monkeypatch.setattr("rudder_logging.delivery.sender.monotonic", clock)
+    return clock
 
 
 def lines(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
@@ -474,7 +486,6 @@ def lines(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
     ]
 
 
-@pytest.mark.usefixtures("soon_told")
 @pytest.mark.parametrize(
     ("fault", "what", "cure"),
     [
@@ -490,6 +501,7 @@ def test_outage_is_told_once_with_its_cure_and_when_it_is_over(
     wire: Wire,
     plane: LocalDataPlane,
     caplog: pytest.LogCaptureFixture,
+    clock: Clock,
     fault: str,
     what: str,
     cure: str,
@@ -508,11 +520,16 @@ def test_outage_is_told_once_with_its_cure_and_when_it_is_over(
     handler = make_handler(
         data_plane_url=url.get(fault, plane.url),
         upload_interval=0,
+        shutdown_timeout=0,
         on_error=lambda error, _events: errors.append(error),
     )
     log_events(wire, handler, 3)
+    until(lambda: handler.stats().retries > 2)
+    assert not lines(caplog)
+    clock.seconds += 12
     until(lambda: handler.stats().outage is not None and len(errors) > 0)
-    assert not handler.flush(0.5)
+    retries = handler.stats().retries
+    until(lambda: handler.stats().retries > retries + 2)
     ((level, line),) = lines(caplog)
     assert level == "WARNING"
     assert re.match(
@@ -521,11 +538,11 @@ def test_outage_is_told_once_with_its_cure_and_when_it_is_over(
     assert len(errors) == 1
     if fault == "refused":
         with LocalDataPlane(WRITE_KEY, port):
-            assert handler.flush()
+            assert handler.flush(30)
             handler.close()
     elif fault != "unresolved":
         plane.heal()
-        assert handler.flush()
+        assert handler.flush(30)
     else:
         return
     assert handler.stats().outage is None
@@ -561,9 +578,12 @@ def test_outage_is_told_again_ever_more_rarely() -> None:
     assert trouble.until_told(20_004) == 6
 
 
-@pytest.mark.usefixtures("soon_told")
 def test_events_that_were_given_up_begin_no_outage(
-    make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane, caplog: pytest.LogCaptureFixture
+    make_handler: MakeHandler,
+    wire: Wire,
+    plane: LocalDataPlane,
+    caplog: pytest.LogCaptureFixture,
+    clock: Clock,
 ) -> None:
     """Where nothing waits any more, time that passes is none of an outage."""
     handler = make_handler(max_retries=1, upload_interval=0)
@@ -571,7 +591,7 @@ def test_events_that_were_given_up_begin_no_outage(
         plane.fail(503, times=2)
         log_events(wire, handler, 1)
         assert handler.flush()
-        sleep(0.4)  # longer than the outage that is told
+        clock.seconds += 60
     assert "nothing was delivered" not in caplog.text
 
 
@@ -639,7 +659,7 @@ def test_source_that_is_toggled_all_the_time_gives_few_lines(
 
 def until(condition: Callable[[], bool]) -> None:
     """Wait for it."""
-    deadline = monotonic() + 10
+    deadline = monotonic() + 30
     while not condition():
         assert monotonic() < deadline
         sleep(0.001)

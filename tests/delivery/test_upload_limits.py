@@ -271,6 +271,7 @@ class Ways(RuleBasedStateMachine):
         assert max(uploads) > 2_000 or longest > 0.25
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(2 * examples(1.0))
 def test_any_way_makes_progress_without_many_duplicates() -> None:
     """Whatever the line, the database and the server's patience become, everything is delivered;

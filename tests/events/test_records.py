@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import logging
 import queue
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from logging.handlers import MemoryHandler, QueueHandler, QueueListener
 from pathlib import Path
@@ -49,22 +48,32 @@ def ids_in(file: logging.FileHandler) -> list[str]:
     return [orjson.loads(line)["messageId"] for line in lines]
 
 
-@pytest.fixture
-def behind() -> Iterator[Callable[..., logging.Handler]]:
-    """Put handlers behind a queue of logging's own."""
-    listeners = []
+class Behind(QueueHandler):
+    """A queue of logging's own, and handlers behind it."""
 
-    def make(*handlers: logging.Handler) -> logging.Handler:
-        records: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        listener = QueueListener(records, *handlers)
-        listener.start()
-        listeners.append(listener)
-        return QueueHandler(records)
+    def __init__(self, *handlers: logging.Handler) -> None:
+        super().__init__(queue.SimpleQueue())
+        self.behind = QueueListener(self.queue, *handlers)
+        self.behind.start()
+
+    def end(self) -> None:
+        """Let all records through."""
+        if self.behind._thread is not None:
+            self.behind.stop()
+
+
+@pytest.fixture
+def behind() -> Iterator[Callable[..., Behind]]:
+    """Put handlers behind a queue."""
+    made: list[Behind] = []
+
+    def make(*handlers: logging.Handler) -> Behind:
+        made.append(Behind(*handlers))
+        return made[-1]
 
     yield make
-    for listener in listeners:
-        if listener._thread is not None:
-            listener.stop()
+    for handler in made:
+        handler.end()
 
 
 @pytest.mark.parametrize("is_first", [True, False])
@@ -96,7 +105,7 @@ def test_copies_of_a_record_have_its_id(
     make_handler: MakeHandler,
     wire: Wire,
     file: logging.FileHandler,
-    behind: Callable[..., logging.Handler],
+    behind: Callable[..., Behind],
     which: str,
 ) -> None:
     """A QueueHandler passes copies on, to either of the two, or to both by two queues."""
@@ -109,19 +118,11 @@ def test_copies_of_a_record_have_its_id(
         logger.info("Read", extra={"rudder": FIELDS})
     assert len(plane.wait_for(20)) == 20
     for wrapper in logger.handlers:
-        if isinstance(wrapper, QueueHandler):
-            wrapper.enqueue(None)  # type: ignore[arg-type]  # what ends a listener
-    wait_for_threads()
+        if isinstance(wrapper, Behind):
+            wrapper.end()
     sent = [event["messageId"] for event in plane.events]
     assert ids_in(file) == sent
     assert len(set(sent)) == 20
-
-
-def wait_for_threads() -> None:
-    """Let the listeners of logging's queues end."""
-    for thread in threading.enumerate():
-        if "_monitor" in thread.name:
-            thread.join(10)
 
 
 def test_records_that_wait_have_their_id(
@@ -178,9 +179,7 @@ def test_the_record_is_not_written_to(wire: Wire, file: logging.FileHandler) -> 
 
 
 @pytest.fixture
-def logger(
-    wire: Wire, behind: Callable[..., logging.Handler], handler: RudderHandler
-) -> logging.Logger:
+def logger(wire: Wire, behind: Callable[..., Behind], handler: RudderHandler) -> logging.Logger:
     """One with a queue of logging's own before the handler."""
     return wire(behind(handler))
 
@@ -194,8 +193,8 @@ def handler(make_handler: MakeHandler) -> RudderHandler:
 def settled(logger: logging.Logger, handler: RudderHandler) -> None:
     """Let all records through the queue."""
     (wrapper,) = logger.handlers
-    wrapper.enqueue(None)  # type: ignore[attr-defined]  # what ends a listener
-    wait_for_threads()
+    assert isinstance(wrapper, Behind)
+    wrapper.end()
     assert handler.flush(10)
 
 
@@ -309,7 +308,7 @@ def test_a_text_that_is_the_template_names_its_event(
 
 def test_a_file_behind_a_queue_has_no_such_names(
     wire: Wire,
-    behind: Callable[..., logging.Handler],
+    behind: Callable[..., Behind],
     file: logging.FileHandler,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -319,8 +318,7 @@ def test_a_file_behind_a_queue_has_no_such_names(
     logger = wire(wrapper)
     logger.info("Order %s paid", 7, extra={"rudder": {"user_id": "u1"}})
     logger.info("Article Read", extra={"rudder": {"user_id": "u1"}})
-    wrapper.enqueue(None)  # type: ignore[attr-defined]  # what ends a listener
-    wait_for_threads()
+    wrapper.end()
     assert len(ids_in(file)) == 1
 
 

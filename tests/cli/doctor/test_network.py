@@ -18,11 +18,11 @@ from rudder_logging import Config
 from rudder_logging.cli.doctor.findings import Finding, Severity
 from rudder_logging.cli.doctor.network import examine, masked
 from rudder_logging.dataplane import LocalDataPlane
-from rudder_logging.dataplane.dialects import DIALECTS, NEWEST, spoken
+from rudder_logging.dataplane.dialects import NEWEST, spoken
 from rudder_logging.dataplane.gateway import Answer
 from rudder_logging.sinks.gateway import compression
 
-from ...conftest import WRITE_KEY
+from ...conftest import EACH_DIALECT, WRITE_KEY
 from ...sinks.test_transport import read_request, server
 
 WORDS = "empty batch payload"
@@ -36,7 +36,7 @@ def usual_certificates(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-@pytest.fixture(params=DIALECTS)
+@pytest.fixture(params=EACH_DIALECT)
 def plane(plane: LocalDataPlane, request: pytest.FixtureRequest) -> LocalDataPlane:
     """A data plane in the words of older servers, and of newer ones: the judgement is the same."""
     plane.dialect = request.param
@@ -231,7 +231,7 @@ def test_isal_that_is_missing(plane: LocalDataPlane, monkeypatch: pytest.MonkeyP
     assert {one.severity for one in look(plane.url, gzip=False)} == {Severity.WELL}
 
 
-@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("dialect", EACH_DIALECT)
 def test_spoilt_compression(dialect: str) -> None:
     """Something on the way takes compression off: found by a second, plain batch."""
     page = (b"HTTP/1.1 200 OK", HEALTHY.encode())
