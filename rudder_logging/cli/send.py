@@ -35,6 +35,7 @@ from .common import (
     load_config,
     show_json,
 )
+from .shipper import Shipper
 
 __all__ = ["send"]
 
@@ -143,8 +144,6 @@ def _json_or_text(text: str) -> Any:
 def _send(row: EventType, fields: dict[str, Any], config: Config, *, is_json: bool) -> None:
     queued = _encode(row, fields, config)
     message = orjson.loads(queued + b"}")
-    from .shipper import Shipper  # noqa: PLC0415 - it imports requests, and words come first
-
     shipper = Shipper(config, patience=config.shutdown_timeout)
     try:
         settled = shipper.ship([queued])

@@ -9,6 +9,7 @@ In comes a log record, or one of the seven calls; out goes a message into a queu
 - `admission.py`: may an event enter, is there room, and what becomes of one that may not
 - `stdlib.py`: the handler's dealings with the standard library
 - `before_send.py`: messages that the app edits
+- `outlets.py`: its queue and its sink are opened
 - `pipeline.py`: queue, ledger, reports, delivery and listener, put together
 - `setup.py`: a look at the options when a handler is made
 - `flushing.py`: `flushing()`, for functions whose process is frozen when they return

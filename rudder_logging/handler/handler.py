@@ -104,12 +104,12 @@ class RudderHandler(Admission):
         self.config = Config.load(write_key=write_key, data_plane_url=data_plane_url, **options)
         # Not with the package, to keep that cheap. And in the app's thread: were it imported by
         # the listener, a fork meanwhile would leave the child waiting for the import for ever.
-        from ..sinks import open_sink  # noqa: PLC0415
+        from . import outlets  # noqa: PLC0415
         from .pipeline import Pipeline  # noqa: PLC0415
 
         check_files(self.config)
         self._large_from = min(self.config.max_event_bytes, DOCUMENTED_EVENT_BYTES)
-        self._pipeline = Pipeline.open(self.config, open_sink)
+        self._pipeline = Pipeline.open(self.config, outlets.in_force())
         self._wind_up_when_forgotten()
         # Only now does logging know the handler: one that could not be made must not stay in
         # logging's list, where the next dictConfig would try to close it.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, cast
 
@@ -17,9 +16,10 @@ from ..delivery.retry import RetryPolicy
 from ..delivery.sender import Sender
 from ..exceptions import ConfigError
 from ..process import ending, forks, members, signals
-from ..queues import EventQueue, open_queue
+from ..queues import EventQueue
 from ..queues.shared import SharedQueue
-from ..sinks.base import Forkable, Sink
+from ..sinks.base import Forkable
+from .outlets import Outlets
 
 __all__ = ["Pipeline"]
 
@@ -39,7 +39,7 @@ class Pipeline:
     """Delivers a handler's events. A forked child gets another, with the same queue, emptied."""
 
     config: Config
-    make_sink: Callable[[Config], Sink]
+    outlets: Outlets
     queue: EventQueue
     ledger: Ledger
     reports: Reports
@@ -49,29 +49,19 @@ class Pipeline:
     `sync_mode`."""
 
     @classmethod
-    def open(
-        cls,
-        config: Config,
-        make_sink: Callable[[Config], Sink],
-        queue: EventQueue | None = None,
-    ) -> Pipeline:
+    def open(cls, config: Config, outlets: Outlets, queue: EventQueue | None = None) -> Pipeline:
         """Put one together. Nothing runs yet.
 
         Args:
             config: The handler's options.
-            make_sink: Makes what sends the messages.
+            outlets: Open the sink, and the queue.
             queue: One that is there already.
 
         Raises:
             ConfigError: The option `queue` names a place where events would not be safe.
         """
         if queue is None:
-            queue = open_queue(
-                config.queue,
-                source=f"{config.write_key} {config.data_plane_url}",
-                max_events=config.max_queue_size,
-                max_bytes=config.max_queue_bytes,
-            )
+            queue = outlets.queue(config)
         if config.overflow == "drop_old" and not queue.evicts:
             raise ConfigError("overflow can't be drop_old: the queue's buffer has no evict()")
         if isinstance(config.queue, str):
@@ -86,7 +76,7 @@ class Pipeline:
         queue.attach(reports)
         sender = Sender(
             queue,
-            make_sink(config),
+            outlets.sink(config),
             ledger=ledger,
             reports=reports,
             policy=RetryPolicy(max_retries=config.max_retries),
@@ -106,7 +96,7 @@ class Pipeline:
         if config.drain_on_sigterm:
             signals.drain_on_sigterm()  # again in a forked child: its server has handlers anew
         is_synchronous = config.sync_mode or not forks.thread_delivers()
-        return cls(config, make_sink, queue, ledger, reports, listener, is_synchronous)
+        return cls(config, outlets, queue, ledger, reports, listener, is_synchronous)
 
     @property
     def delivers_itself(self) -> bool:
@@ -156,7 +146,7 @@ class Pipeline:
         """
         if type(threading.RLock()) is not lock_type:
             self._let_go()
-        return Pipeline.open(self.config, self.make_sink, self.queue)
+        return Pipeline.open(self.config, self.outlets, self.queue)
 
 
 class _Renewal:

@@ -13,7 +13,7 @@ import click
 from ...exceptions import ConfigError
 from ..common import CONNECTION, FILE, BadInputError, ExitCode, config_options, show_json
 from ..sources import Source
-from .configuration import apply
+from .configuration import apply, disarmed
 from .findings import Severity, a_warning
 from .messages import examine
 from .report import as_document, show
@@ -82,7 +82,9 @@ def doctor(
         finally:
             source_of_messages.close()
     if messages is None or source is not None or loggers:
-        _look_at_app(visit, source, None if offline else timeout)
+        # To the end: threads of the app's may go on, and its filters, when they are asked, may log.
+        with disarmed() as visit.made:
+            _look_at_app(visit, source, None if offline else timeout)
     if is_json:
         show_json(as_document(visit.passages, visit.findings))
     else:
@@ -94,8 +96,7 @@ def doctor(
 def _look_at_app(visit: Visit, source: str | None, timeout: float | None) -> None:
     with _overheard() as said:
         if source is not None:
-            applied = apply(source)
-            visit.is_configured, visit.made = applied.by_itself, applied.made
+            visit.is_configured = apply(source)
     try:
         # What filters of the app's print is no result of ours.
         with contextlib.redirect_stdout(sys.stderr):

@@ -12,55 +12,47 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
 from operator import attrgetter
 from pathlib import Path
 from types import ModuleType
-from typing import Any, ClassVar
+from typing import Any
 
 from ...config import Config
 from ...exceptions import RudderError
-from ...handler import pipeline
-from ...handler.pipeline import Pipeline
+from ...handler.outlets import Outlets, replaced_by
 from ...queues import EventQueue
 from ...queues.memory import MemoryQueue
-from ...sinks.base import Outcome, Sink, Stored
+from ...sinks.base import Sink
+from ...sinks.nowhere import Nowhere
 from ..common import BadInputError
 
-__all__ = ["Applied", "apply", "disarmed"]
+__all__ = ["apply", "disarmed"]
 
 _FOR_DEVELOPERS = frozenset({"test", "dev", "bench"})
 
 
-@dataclass(frozen=True)
-class Applied:
-    """A configuration that was put in force."""
-
-    by_itself: bool
-    """True if the app's own function did it: then nothing is left that it does after dictConfig."""
-    made: list[Config]
-    """Options of each RudderHandler that was made meanwhile."""
-
-
-def apply(source: str) -> Applied:
+def apply(source: str) -> bool:
     """Configure logging as an app would.
 
     Args:
         source: A JSON file for `dictConfig`, an INI file for `fileConfig`, or `module:NAME` of a
             dict, or of a function that returns one or configures logging by itself.
 
+    Returns:
+        True if the app's own function did it: then nothing is left that it does after dictConfig.
+
     Raises:
         BadInputError: It can't be read, or can't be put in force.
     """
     # What the app's code prints is no result of ours.
-    with disarmed() as made, contextlib.redirect_stdout(sys.stderr):
+    with contextlib.redirect_stdout(sys.stderr):
         path = Path(source)
         if path.is_file():
             _apply_file(path)
-            return Applied(by_itself=False, made=made)
+            return False
         if ":" in source:
-            return Applied(_apply_name(*source.split(":", 1)), made)
+            return _apply_name(*source.split(":", 1))
         cure = "give a JSON or INI file, or module:NAME"
         raise BadInputError(f"--config names no file: {source}; {cure}")
 
@@ -70,45 +62,25 @@ def disarmed() -> Iterator[list[Config]]:
     """Have handlers that are made meanwhile keep nothing on the disk, and send nothing, ever.
 
     One with a durable queue would deliver what processes that have ended left behind. The value
-    is what they are made of.
+    is the options of each that was made.
     """
-    pipeline.Pipeline = _Disarmed  # type: ignore[misc]
-    made: list[Config] = []
-    _Disarmed.made = made
-    try:
-        yield made
-    finally:
-        pipeline.Pipeline = Pipeline  # type: ignore[misc]
+    outlets = _Disarmed()
+    with replaced_by(outlets):
+        yield outlets.made
 
 
-class _Disarmed(Pipeline):
-    """Stands in for `Pipeline` while handlers are made."""
+class _Disarmed(Outlets):
+    """Whatever the options name, events wait in memory and go nowhere."""
 
-    made: ClassVar[list[Config]]
+    def __init__(self) -> None:
+        self.made: list[Config] = []
 
-    @classmethod
-    def open(
-        cls,
-        config: Config,
-        make_sink: Callable[[Config], Sink],  # noqa: ARG003
-        queue: EventQueue | None = None,
-    ) -> Pipeline:
-        cls.made.append(config)
-        if queue is None:
-            queue = MemoryQueue(max_events=config.max_queue_size, max_bytes=config.max_queue_bytes)
-        return Pipeline.open(config, lambda _config: _Nowhere(), queue)
+    def queue(self, config: Config) -> EventQueue:
+        self.made.append(config)
+        return MemoryQueue(max_events=config.max_queue_size, max_bytes=config.max_queue_bytes)
 
-
-class _Nowhere:
-    """Takes what an app logs while it is loaded."""
-
-    max_bytes = 4_000_000
-
-    def send(self, messages: Sequence[bytes], deadline: float | None) -> Outcome:  # noqa: ARG002
-        return Stored()
-
-    def close(self) -> None:
-        pass
+    def sink(self, config: Config) -> Sink:  # noqa: ARG002
+        return Nowhere()
 
 
 def _apply_file(path: Path) -> None:

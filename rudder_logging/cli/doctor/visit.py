@@ -39,7 +39,7 @@ class Visit:
     is_configured: bool = False
     """True if the app itself has configured logging, all of it."""
     made: Sequence[Config] = ()
-    """Options of each RudderHandler that its configuration made."""
+    """Options of each RudderHandler that was made since."""
     passages: list[Passage] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     _probes: Probes = field(default_factory=Probes)

@@ -11,7 +11,8 @@ from time import time
 import click
 
 from ...common.private_files import open_file
-from ...config import OPTIONS, Config
+from ...config import Config
+from ...sinks.nowhere import Nowhere
 from ..common import (
     CONNECTION,
     FILE,
@@ -26,6 +27,7 @@ from ..common import (
     tell,
 )
 from ..moments import since as since_of
+from ..shipper import Shipper
 from ..sources import REPLAYED, Source
 from .display import Display
 from .engine import Input, Replay, Rules
@@ -106,24 +108,24 @@ def replay(
     Events that can't be sent are told by file and line, never by content. The exit code is 0 only
     if all have arrived.
     """
-    config = None if dry_run else load_config(dead_letter=rejects, **connection)
+    if dry_run:
+        config = load_config(**connection, sink=Nowhere(), send=True)
+        rate = None
+    else:
+        config = load_config(dead_letter=rejects, **connection)
+        rejects = config.dead_letter
     rules = _rules(config, rate=rate, since=since, plan=plan)
-    inputs = _inputs(files, resume, config, again=again)
+    inputs = _inputs(files, resume, None if dry_run else destination(config), again=again)
     for one in inputs:
         one.mark = one.mark.under(rules.since)
-    rejects = rejects if config is None else config.dead_letter
     if not dry_run:
         _check_writable(inputs, rejects)
     _tell_of_earlier(inputs)
-    shipper = None
     sizes = [one.source.size for one in inputs]
     known = [size for size in sizes if size is not None]
     total = sum(known) - sum(one.mark.offset for one in inputs)
     with Display(total if len(known) == len(sizes) else None) as display:
-        if config is not None:
-            from ..shipper import Shipper  # noqa: PLC0415 - it imports requests
-
-            shipper = Shipper(config, patience=give_up_after, on_wait=display.waiting)
+        shipper = Shipper(config, patience=give_up_after, on_wait=display.waiting)
         run = Replay(shipper, rules, display, None if dry_run else rejects)
         try:
             run.run(inputs)
@@ -131,38 +133,32 @@ def replay(
         except FailedError as error:
             fault = error.message
         finally:
-            if shipper is not None:
-                shipper.close()
+            shipper.close()
             for one in inputs:
                 one.source.close()
     return _conclude(run, inputs, fault, is_json=is_json, dry_run=dry_run, again=again)
 
 
-def _rules(
-    config: Config | None, *, rate: float | None, since: str | None, plan: str | None
-) -> Rules:
+def _rules(config: Config, *, rate: float | None, since: str | None, plan: str | None) -> Rules:
     moment = None
     if since is not None:
         try:
             moment = since_of(since, time())
         except ValueError as error:
             raise BadInputError(f"--since {error}") from None
-    rules = Rules(
-        max_bytes=OPTIONS["max_batch_bytes"].metadata["default"],
+    return Rules(
+        max_bytes=config.max_batch_bytes,
         since=moment,
         rate=rate,
         plan=load_plan(plan),
+        hook=config.before_send,
     )
-    if config is None:
-        return rules
-    return replace(rules, max_bytes=config.max_batch_bytes, hook=config.before_send)
 
 
 def _inputs(
-    files: Sequence[str], resume: str | None, config: Config | None, *, again: bool
+    files: Sequence[str], resume: str | None, to: str | None, *, again: bool
 ) -> list[Input]:
-    keeps = config is not None
-    to = None if config is None else destination(config)
+    keeps = to is not None
     progress_in = partial(Progress, to=to, again=again, keeps=keeps)
     shared = progress_in(resume) if resume is not None else None
     inputs: list[Input] = []

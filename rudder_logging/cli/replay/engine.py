@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from ...checks.plan import TrackingPlan
 from ...common.clock import monotonic
@@ -16,13 +16,11 @@ from ...handler.before_send import edited_by
 from ...sinks.base import MESSAGE_OVERHEAD
 from ...sinks.gateway.body import FRAME
 from ..common import BadInputError, FailedError, on_signals
+from ..shipper import Shipper
 from ..sources import Line, Source
 from ..stored import Stored, UnsendableError, as_text, read_stored
 from .display import Display
 from .progress import Mark, Progress, Tally
-
-if TYPE_CHECKING:  # it imports requests, which a dry run need not
-    from ..shipper import Shipper
 
 __all__ = ["EVENTS_PER_UPLOAD", "Input", "Replay", "Rules"]
 
@@ -79,14 +77,14 @@ class Replay:
     """Sends the events of some inputs.
 
     Args:
-        shipper: None: nothing is sent, only counted.
+        shipper: Sends them.
         rules: Which events are sent, and how fast.
         display: Is told of everything.
         rejects: A file for what can't be sent. What the data plane refuses, delivery puts there.
     """
 
     def __init__(
-        self, shipper: Shipper | None, rules: Rules, display: Display, rejects: str | None
+        self, shipper: Shipper, rules: Rules, display: Display, rejects: str | None
     ) -> None:
         self._shipper = shipper
         self._rules = rules
@@ -103,7 +101,7 @@ class Replay:
                 EVENTS_PER_UPLOAD, max(1, math.ceil(rules.rate / _LOOKS_PER_SECOND))
             )
         self.sent = 0
-        """Events that arrived in this run; without a shipper, those that would be sent."""
+        """Events that arrived in this run."""
         self.is_interrupted = False
 
     def run(self, inputs: Sequence[Input]) -> None:
@@ -207,18 +205,15 @@ class Replay:
         messages = [item.queued for item in self._items if item.kind == "arrived"]
         self._keep_pace(len(messages))
         self._is_shipping = True
-        shipper, refused = self._shipper, {}
+        shipper = self._shipper
         try:
-            settled = len(messages)
-            if shipper is not None and messages:
-                settled = shipper.ship(messages)
-                refused = shipper.refused
-            self._note(one, settled, refused)
+            settled = shipper.ship(messages)
+            self._note(one, settled, shipper.refused)
         finally:
             self._is_shipping = False
-        if shipper is not None and shipper.is_stopped:
+        if shipper.is_stopped:
             raise _StoppedError
-        if shipper is not None and settled < len(messages):
+        if settled < len(messages):
             raise FailedError(f"the data plane took no more: {shipper.fault}")
 
     def _note(self, one: Input, settled: int, refused: dict[str, str]) -> None:
@@ -270,7 +265,7 @@ class Replay:
 
     def _keep_pace(self, events: int) -> None:
         rate = self._rules.rate
-        if rate is None or self._shipper is None or not events:
+        if rate is None or not events:
             return
         now = monotonic()
         if self._due > now and not self._shipper.wait(self._due - now):
@@ -282,7 +277,7 @@ class Replay:
 
         While lines are read, nothing of them was sent.
         """
-        if self._shipper is None or not self._is_shipping or self._shipper.is_stopped:
+        if not self._is_shipping or self._shipper.is_stopped:
             raise KeyboardInterrupt
         self._shipper.stop()
 

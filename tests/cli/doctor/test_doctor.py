@@ -375,6 +375,70 @@ def test_what_the_app_logs_meanwhile_is_not_sent(plane: LocalDataPlane, tmp_path
     assert plane.events == []
 
 
+def test_nothing_leaves_by_children_filters_and_objects_of_the_app(
+    plane: LocalDataPlane, tmp_path: Path
+) -> None:
+    """Events stay here, wherever the app logs them, and its own queue and sink get none."""
+    (tmp_path / "eager.py").write_text(
+        f"""
+import logging, os, pathlib, threading, rudder_logging as r
+
+def used(what, *args):
+    pathlib.Path("used").write_text(what)
+
+class Sink:
+    max_bytes = 4_000_000
+    def send(self, messages, deadline): used("sink")
+    def close(self): pass
+
+class Buffer:
+    put = take = settle = depth = close = used
+
+class Asked(logging.Filter):
+    def filter(self, record):
+        r.RudderHandler({WRITE_KEY!r}, {plane.url!r}).handle(event())
+        r.flush()
+        return True
+
+def event():
+    return logging.makeLogRecord({{"msg": "Logged", "rudder": {{"user_id": 1}}}})
+
+def log():
+    handler.handle(event())
+    r.track("1", "Called")
+    r.flush()
+
+r.write_key, r.data_plane_url = {WRITE_KEY!r}, {plane.url!r}
+handler = r.RudderHandler(queue=Buffer(), sink=Sink())
+log()
+thread = threading.Thread(target=log)
+thread.start()
+thread.join()
+child = os.fork()
+if not child:
+    log()
+    os._exit(0)
+os.waitpid(child, 0)
+
+LOGGING = {{
+    "version": 1,
+    "filters": {{"asked": {{"()": Asked}}}},
+    "handlers": {{"events": {{
+        "class": "rudder_logging.RudderHandler",
+        "write_key": r.write_key,
+        "data_plane_url": r.data_plane_url,
+        "filters": ["asked"],
+    }}}},
+    "root": {{"level": "INFO", "handlers": ["events"]}},
+}}
+"""
+    )
+    code, out, _ = doctor("--config", "eager:LOGGING", at=tmp_path)
+    assert code == 0, out
+    assert plane.events == []
+    assert not (tmp_path / "used").exists()
+
+
 @pytest.mark.parametrize(
     ("state", "value", "kind", "words"),
     [
