@@ -266,7 +266,9 @@ def test_before_send_is_asked(plane: LocalDataPlane, tmp_path: Path) -> None:
         "    return m\n"
     )
     file = written(tmp_path / "f", [message(number) for number in (1, 2, 3)])
-    more = {"RUDDER_BEFORE_SEND": "hooks:hook", "PYTHONPATH": str(tmp_path)}
+    more: dict[str, Any] = {"RUDDER_BEFORE_SEND": "hooks:hook", "PYTHONPATH": str(tmp_path)}
+    tried = run("replay", "--dry-run", file, **more)
+    assert tried.stdout == "1 event would be sent, 1 can't be sent, 1 withheld by before_send\n"
     done = run("replay", file, plane=plane, **more)
     assert done.returncode == ExitCode.FAILED
     assert [(event["messageId"], event["userId"]) for event in plane.events] == [("m3", "x")]
