@@ -1,4 +1,4 @@
-"""The process in which one client does one task: told in JSON, it answers with a line of JSON."""
+"""The process in which a task is done: told in JSON, it answers with a line of JSON."""
 
 from __future__ import annotations
 
@@ -11,19 +11,25 @@ from .clients import CLIENTS, Place
 from .control import Control
 from .event import properties, properties_of
 from .measures import Stage, run
+from .plan import SHAPES
+from .side_by_side import costs_of_shapes
 
 __all__ = ["main"]
 
 
 def main(job: dict[str, Any]) -> None:
     """Do a task, and print what it found."""
-    client = CLIENTS[job["client"]]
     count = job["properties"]
     place = Place(job["port"], job["folder"], properties_of(count) if count else properties)
     with Control(job["control_port"]) as sink:
-        opened = client.open(place)
-        values = run(job["measure"], Stage(opened, sink, client.sends), job["arguments"])
-    print(json.dumps({"values": values, "errors": opened.errors[:3]}), flush=True)
+        if job["measure"] == SHAPES:
+            found = costs_of_shapes(place, sink, **job["arguments"])
+        else:
+            client = CLIENTS[job["client"]]
+            opened = client.open(place)
+            values = run(job["measure"], Stage(opened, sink, client.sends), job["arguments"])
+            found = {"values": values, "errors": opened.errors[:3]}
+    print(json.dumps(found), flush=True)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from typing import Any
 
 from .event import EVENT, USER_ID, Properties
 
-__all__ = ["CLIENTS", "OURS", "Client", "Opened", "Place"]
+__all__ = ["CLIENTS", "HANDLERS", "OURS", "Client", "Handled", "Opened", "Place"]
 
 _KEY = "benchmark"
 _MAX_EVENTS = 2_000_000
@@ -54,6 +54,15 @@ class Opened:
 
 
 @dataclass(frozen=True)
+class Handled:
+    """A handler that is ready."""
+
+    handler: logging.Handler
+    empty: Callable[[], object]
+    """Return once nothing waits in its queue."""
+
+
+@dataclass(frozen=True)
 class Client:
     """One that can be opened."""
 
@@ -77,27 +86,43 @@ def _flushing(flush: Callable[[], bool]) -> Callable[[], None]:
     return flush_all
 
 
-def _by_logging(place: Place, **options: Any) -> Opened:
+def _rudder_handler(place: Place, **options: Any) -> Handled:
     from rudder_logging import RudderHandler
 
     handler = RudderHandler(_KEY, place.url, **_sizes(), **options)
-    return Opened(_logging_to(handler, place), _flushing(handler.flush))
+    return Handled(handler, _flushing(handler.flush))
 
 
-def _with_spool(place: Place) -> Opened:
-    return _by_logging(place, queue=f"file://{place.folder}/spool")
+def _with_spool(place: Place) -> Handled:
+    return _rudder_handler(place, queue=f"file://{place.folder}/spool")
 
 
-def _logging_to(handler: logging.Handler, place: Place) -> Callable[[int], object]:
-    logger = logging.getLogger("benchmark")
-    logger.setLevel(logging.INFO)
-    logger.addHandler(handler)
-    properties = place.properties
+def _queue_handler(_place: Place) -> Handled:
+    waiting: queue.SimpleQueue[object] = queue.SimpleQueue()
+    # Typeshed wants a queue.Queue; logging's documentation recommends this one.
+    handler = logging.handlers.QueueHandler(waiting)  # type: ignore[arg-type,unused-ignore]
 
-    def call(n: int) -> None:
-        logger.info(EVENT, extra={"rudder": {"user_id": USER_ID, "properties": properties(n)}})
+    def empty() -> None:
+        while not waiting.empty():
+            waiting.get()
 
-    return call
+    return Handled(handler, empty)
+
+
+def _by_logging(handled: Callable[[Place], Handled]) -> Callable[[Place], Opened]:
+    def opened(place: Place) -> Opened:
+        one = handled(place)
+        logger = logging.getLogger("benchmark")
+        logger.setLevel(logging.INFO)
+        logger.addHandler(one.handler)
+        properties = place.properties
+
+        def call(n: int) -> None:
+            logger.info(EVENT, extra={"rudder": {"user_id": USER_ID, "properties": properties(n)}})
+
+        return Opened(call, one.empty)
+
+    return opened
 
 
 def _by_calls(place: Place) -> Opened:
@@ -109,18 +134,6 @@ def _by_calls(place: Place) -> Opened:
     rudder_analytics.max_queue_bytes = _MAX_BYTES
     track, properties = rudder_analytics.track, place.properties
     return Opened(lambda n: track(USER_ID, EVENT, properties(n)), _flushing(rudder_analytics.flush))
-
-
-def _queue_handler(place: Place) -> Opened:
-    waiting: queue.SimpleQueue[object] = queue.SimpleQueue()
-    # Typeshed wants a queue.Queue; logging's documentation recommends this one.
-    handler = logging.handlers.QueueHandler(waiting)  # type: ignore[arg-type,unused-ignore]
-
-    def empty() -> None:
-        while not waiting.empty():
-            waiting.get()
-
-    return Opened(_logging_to(handler, place), empty)
 
 
 def _rudder(place: Place) -> Opened:
@@ -213,11 +226,16 @@ def _floor(place: Place) -> Opened:
     return Opened(floor.call, floor.post)
 
 
+HANDLERS = {"logging": _rudder_handler, "spool": _with_spool, "queuehandler": _queue_handler}
+"""Those of the clients that are called by logging."""
+
 CLIENTS = {
-    "logging": Client("rudder_logging, by logging", _by_logging),
+    "logging": Client("rudder_logging, by logging", _by_logging(_rudder_handler)),
     "calls": Client("rudder_logging, by calls", _by_calls),
-    "spool": Client("rudder_logging, durable", _with_spool),
-    "queuehandler": Client("stdlib QueueHandler, never read", _queue_handler, sends=False),
+    "spool": Client("rudder_logging, durable", _by_logging(_with_spool)),
+    "queuehandler": Client(
+        "stdlib QueueHandler, never read", _by_logging(_queue_handler), sends=False
+    ),
     "rudder": Client("rudder-sdk-python (official)", _rudder, "rudder-sdk-python"),
     "segment": Client("segment-analytics-python", _segment, "segment-analytics-python"),
     "posthog": Client("posthog", _posthog, "posthog"),

@@ -19,12 +19,12 @@ from typing import Any
 from .clients import Opened
 from .control import Control
 
-__all__ = ["MEASURES", "Stage", "Values", "run"]
+__all__ = ["ENOUGH_FOR_AN_UPLOAD", "MEASURES", "PATIENCE", "Stage", "Values", "run"]
 
 Values = dict[str, float]
 
-_PATIENCE = 30.0
-_ENOUGH_FOR_AN_UPLOAD = 100  # each client's own threshold
+PATIENCE = 30.0
+ENOUGH_FOR_AN_UPLOAD = 100  # each client's own threshold
 
 
 @dataclass
@@ -51,8 +51,8 @@ class Stage:
         """Have the sender wait for an answer: nothing is taken from the queue meanwhile."""
         if self.sends:
             self.sink.ask("hold")
-        self.call(_ENOUGH_FOR_AN_UPLOAD)
-        if self.sends and not self.sink.ask("await_held", timeout=_PATIENCE):
+        self.call(ENOUGH_FOR_AN_UPLOAD)
+        if self.sends and not self.sink.ask("await_held", timeout=PATIENCE):
             raise RuntimeError("the client has sent nothing")
 
     def relieve(self) -> None:
@@ -83,7 +83,7 @@ def delivery(stage: Stage, events: int) -> Values:
 
     The cost of a call is the mean here: what the sender's work does to some calls belongs to it.
     """
-    stage.call(2 * _ENOUGH_FOR_AN_UPLOAD)
+    stage.call(2 * ENOUGH_FOR_AN_UPLOAD)
     stage.opened.flush()
     cpu, began = _cpu_seconds(), perf_counter()
     calls = stage.call(events)

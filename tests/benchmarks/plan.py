@@ -8,12 +8,14 @@ from typing import Any
 
 from .clients import OURS
 
-__all__ = ["IMPORTS", "Task", "full", "in_turn", "limited", "quick"]
+__all__ = ["IMPORTS", "SHAPES", "Task", "full", "in_turn", "limited", "quick"]
 
 _OTHERS = ("rudder", "segment", "posthog")
 
 IMPORTS = "import"
 """The measure that needs no client: processes that import and end."""
+SHAPES = "shapes"
+"""The measure that has clients of its own: they take turns in one process."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,12 @@ def _memory(rounds: int, events: int) -> Iterator[Task]:
         yield Task("memory", client, "memory", rounds, {"events": events})
 
 
+def _shapes(rounds: int, cycles: int, turns: int, paced: int) -> Task:
+    # Blocks so short that few of them meet with what else the machine does.
+    loop = {"cycles": cycles, "turns": turns, "calls": 50}
+    return Task(SHAPES, "", SHAPES, rounds, {"loop": loop, "paced": {"turns": paced, "rate": 10.0}})
+
+
 def _growth(rounds: int, calls: int, backlogs: Sequence[int]) -> Iterator[Task]:
     for count in (1, 4, 16):
         arguments = {"count": count, "calls": calls, "chunks": 3}
@@ -88,6 +96,7 @@ def full() -> list[Task]:
     # events show as well. The official SDK sends them all: it is what others are compared with.
     with_waits = {**many, "segment": 4_000, "posthog": 4_000}
     return [
+        _shapes(3, cycles=2, turns=40, paced=40),
         *_calls(12, 3, cycles=6, chunks=5, calls=400),
         *_deliveries(0, many, {**dict.fromkeys(everybody, 4), "segment": 2, "posthog": 2}),
         *_deliveries(
@@ -108,6 +117,7 @@ def quick() -> list[Task]:
     once = dict.fromkeys(everybody, 1)
     few = {**dict.fromkeys((*OURS, "floor"), 40_000), **dict.fromkeys(_OTHERS, 1_000)}
     return [
+        _shapes(1, cycles=1, turns=30, paced=10),
         *_calls(2, 1, cycles=3, chunks=5, calls=200),
         *_deliveries(0, dict.fromkeys(everybody, 10_000), once),
         *_deliveries(50, few, once),

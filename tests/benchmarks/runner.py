@@ -18,7 +18,7 @@ from typing import Any
 from .clients import CLIENTS
 from .control import Control
 from .imports import cost_of_imports
-from .plan import IMPORTS, Task, in_turn
+from .plan import IMPORTS, SHAPES, Task, in_turn
 
 __all__ = ["Run", "Server", "complaints", "run_plan", "sink_process"]
 
@@ -105,7 +105,7 @@ def run_plan(
                 runs = [Run(task.name, name, number, values) for name, values in costs.items()]
                 found = [(run, list[str]()) for run in runs]
             else:
-                found = [_run(number, task, server, folder)]
+                found = _run(number, task, server, folder)
         for run, wrong in found:
             shown = ", ".join(f"{name} {value:,.4g}" for name, value in run.values.items())
             tell(
@@ -115,7 +115,7 @@ def run_plan(
             yield run, wrong
 
 
-def _run(number: int, task: Task, server: Server, folder: str) -> tuple[Run, list[str]]:
+def _run(number: int, task: Task, server: Server, folder: str) -> list[tuple[Run, list[str]]]:
     server.control.ask("clear")
     server.control.ask("set_latency", seconds=task.latency)
     job = {
@@ -131,11 +131,19 @@ def _run(number: int, task: Task, server: Server, folder: str) -> tuple[Run, lis
     values: dict[str, float] = found["values"]
     errors: list[str] = found["errors"]
     receipt = None
-    if CLIENTS[task.client].sends:
+    if task.measure == SHAPES or CLIENTS[task.client].sends:
         receipt = server.control.ask("receipt", expected=int(values["events"]))
         values["wire_bytes_per_event"] = receipt["wire_bytes"] / receipt["expected"]
     run = Run(task.name, task.client, number, values, receipt)
-    return run, [f"{_named(run)}: {what}" for what in [*complaints(run), *errors]]
+    wrong = [f"{_named(run)}: {what}" for what in [*complaints(run), *errors]]
+    return [
+        (run, wrong),
+        *(
+            (Run(name, client, number, costs), [])
+            for name, by_client in found.get("costs", {}).items()
+            for client, costs in by_client.items()
+        ),
+    ]
 
 
 def _named(run: Run) -> str:

@@ -55,14 +55,18 @@ class Receipt:
 
 
 def count(bodies: Iterable[Body], expected: int) -> Receipt:
-    """Look into the uploads. All clients' are `{"batch": [{"properties": {"n": ...}}]}`."""
+    """Look into the uploads. All clients' are `{"batch": [{"properties": {"n": ...}}]}`.
+
+    Instead of `properties`, an event may have `traits`.
+    """
     arrived: Counter[int] = Counter()
     requests = wire_bytes = 0
     for body in bodies:
         requests += 1
         wire_bytes += len(body.content)
         text = gzip.decompress(body.content) if body.compressed else body.content
-        arrived.update(event["properties"]["n"] for event in orjson.loads(text)["batch"])
+        events = orjson.loads(text)["batch"]
+        arrived.update((event.get("properties") or event["traits"])["n"] for event in events)
     known = sum(n in arrived for n in range(expected))
     return Receipt(
         expected=expected,
@@ -117,10 +121,10 @@ class Sink:
         """Answer no upload until `release`."""
         self._released.clear()
 
-    def await_held(self, timeout: float) -> bool:
-        """Wait until an upload is being held; whether one is."""
+    def await_held(self, timeout: float, uploads: int = 1) -> bool:
+        """Wait until so many uploads are being held; whether they are."""
         with self._holding:
-            return self._holding.wait_for(lambda: self._held > 0, timeout)
+            return self._holding.wait_for(lambda: self._held >= uploads, timeout)
 
     def release(self) -> None:
         """Answer what is held, and what comes."""

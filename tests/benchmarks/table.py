@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from .clients import CLIENTS
-from .goals import Row, rows
+from .goals import Cost, Row, costs, rows
 from .report import Report
 from .results import Results, Spread
+from .shapes import SHAPES
+from .side_by_side import FLOOR
 
 __all__ = ["COLUMNS", "Column", "markdown", "text"]
 
@@ -87,6 +89,27 @@ def _goals(results: Results) -> list[Cells]:
     return lines
 
 
+def _ratios(cost: Cost) -> str:
+    shown = f"{cost.of_queue_handler:.2f} / {cost.of_floor:.2f}"
+    return shown if cost.reached else f"{shown} **no**"
+
+
+def _shapes(results: Results) -> list[Cells]:
+    """Without lines if none was measured."""
+    titles = ("in a loop", "to reach", "10 a second")
+    lines: list[Cells] = [("", "bytes", *titles, *(f"durable, {title}" for title in titles))]
+    for name, shape in SHAPES.items():
+        size = results.spread(f"loop-{name}", FLOOR, "bytes")
+        found = [costs(results, name, client) for client in ("logging", "spool")]
+        cells: list[str] = []
+        for loop, paced in filter(None, found):
+            reach = f"{loop.reach:.2f}" if loop.reach else ""
+            cells += (_ratios(loop), reach, _ratios(paced))
+        if size and cells:
+            lines.append((shape.title, f"{size.middle:,.0f}", *cells))
+    return lines
+
+
 def _clients(results: Results) -> list[Cells]:
     lines: list[Cells] = [("", *(column.title for column in COLUMNS))]
     for name, client in CLIENTS.items():
@@ -135,13 +158,25 @@ def _setting(report: Report) -> str:
     )
 
 
-def text(report: Report) -> str:
-    """Both tables, for a terminal."""
-    tables = [_plain(_goals(report.results)), _plain(_clients(report.results))]
+_OF_SHAPES = (
+    "A log call, by the shape of its event: of a `QueueHandler`'s / of the floor's."
+    " `no`: it is more than is to be reached."
+)
+
+
+def _all(report: Report, drawn: Callable[[Sequence[Cells]], str]) -> str:
+    shapes = _shapes(report.results)
+    tables = [drawn(_goals(report.results)), drawn(_clients(report.results))]
+    if len(shapes) > 1:
+        tables = [_OF_SHAPES, drawn(shapes), *tables]
     return "\n\n".join([*tables, _setting(report)])
+
+
+def text(report: Report) -> str:
+    """All tables, for a terminal."""
+    return _all(report, _plain)
 
 
 def markdown(report: Report) -> str:
-    """Both tables, for the README."""
-    tables = [_marked(_goals(report.results)), _marked(_clients(report.results))]
-    return "\n\n".join([*tables, _setting(report)])
+    """All tables, for the README."""
+    return _all(report, _marked)

@@ -11,10 +11,13 @@ import pytest
 
 from . import __main__ as command
 from . import plan, runner
+from .goals import costs
 from .plan import Task
 from .report import Report
 from .results import Results
 from .runner import Run, complaints, run_plan, sink_process
+from .shapes import SHAPES
+from .side_by_side import FLOOR
 from .test_results import report, runs
 from .test_sink import upload
 
@@ -114,6 +117,25 @@ def test_measures_lose_nothing(measure: str, arguments: dict[str, Any]) -> None:
         found = list(run_plan(tasks, server, tell=lambda _line: None))
     assert [run.client for run, _wrong in found] == clients
     assert [wrong for _run, wrong in found] == [[]] * len(clients)
+
+
+def test_shapes_are_measured_side_by_side() -> None:
+    """Each of them, both queues against both others, at both paces; and nothing is lost."""
+    arguments = {
+        "loop": {"cycles": 1, "turns": 2, "calls": 10},
+        "paced": {"turns": 2, "rate": 1_000.0},
+    }
+    with sink_process() as server:
+        tasks = [Task(plan.SHAPES, "", plan.SHAPES, 1, arguments)]
+        found = list(run_plan(tasks, server, tell=lambda _line: None))
+    assert [wrong for _run, wrong in found if wrong] == []
+    whole, *others = [run for run, _wrong in found]
+    assert whole.receipt is not None
+    assert whole.receipt["expected"] > 0
+    results = Results(others, 463)
+    for name in SHAPES:
+        assert results.spread(f"loop-{name}", FLOOR, "bytes")
+        assert all(costs(results, name, client) for client in ("logging", "spool"))
 
 
 def test_a_process_that_fails_ends_it(capfd: pytest.CaptureFixture[str]) -> None:

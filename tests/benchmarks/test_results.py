@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 
 from . import plan
-from .goals import GOALS, Goal, rows
+from .goals import GOALS, Goal, costs, rows
 from .imports import PROGRAMS
 from .report import RESULTS, Report
 from .results import Results, Spread, ratios
 from .runner import Run
+from .shapes import SHAPES
+from .side_by_side import FLOOR
 from .table import COLUMNS, markdown, text
 
 VALUES = {
@@ -30,6 +32,14 @@ def runs(name: str, client: str, *figures: float, value: str = "call_us") -> lis
     return [
         Run(name, client, number, {value: figure, "events": 1})
         for number, figure in enumerate(figures)
+    ]
+
+
+def runs_of_shape(name: str, client: str, loop: float, paced: float) -> list[Run]:
+    """Calls that cost so many times a `QueueHandler`'s, and twice that of the floor."""
+    return [
+        Run(f"{pace}-{name}", client, 0, {"of_queuehandler": ratio, f"of_{FLOOR}": 2 * ratio})
+        for pace, ratio in (("loop", loop), ("paced", paced))
     ]
 
 
@@ -125,6 +135,7 @@ def test_the_plan_has_what_the_tables_show(tasks: list[plan.Task]) -> None:
         for number, task in plan.in_turn(tasks)
         for client in (PROGRAMS if task.measure == plan.IMPORTS else [task.client])
     ]
+    assert plan.SHAPES in {task.measure for task in tasks}
     results = Results(done, 463)
     assert [row.goal for row in rows(results)] == list(GOALS)
     for column in COLUMNS:
@@ -147,22 +158,63 @@ def test_the_plan_can_be_limited() -> None:
     assert plan.limited(plan.full(), [], None) == plan.full()
 
 
+@pytest.mark.parametrize(
+    ("name", "client", "loop", "paced", "expected"),
+    [
+        ("flat", "logging", 0.92, 1.1, (True, True)),
+        ("flat", "logging", 0.93, 1.13, (False, False)),
+        ("order-context", "logging", 1.35, 1.6, (True, True)),
+        ("order-context", "spool", 1.7, 2.1, (True, False)),
+        ("page", "spool", 9.0, 9.0, (True, True)),
+    ],
+)
+def test_limits_of_shapes(
+    name: str, client: str, loop: float, paced: float, expected: tuple[bool, bool]
+) -> None:
+    """That of a shape in a loop; paced, a fifth more of a `QueueHandler`'s than it was there."""
+    found = costs(Results(runs_of_shape(name, client, loop, paced), 463), name, client)
+    assert found is not None
+    assert tuple(cost.reached for cost in found) == expected
+
+
+def test_each_shape_has_a_line() -> None:
+    """With its size, and what each queue's calls cost at each pace; what is missed can be seen."""
+    found = [
+        run
+        for name in SHAPES
+        for client, loop in (("logging", 0.9), ("spool", 1.8))
+        for run in runs_of_shape(name, client, loop, 2 * loop)
+    ]
+    found += [Run(f"loop-{name}", FLOOR, 0, {"bytes": 1_000.0}) for name in SHAPES]
+    marked = markdown(report(Results(found, 463)))
+    for name, shape in SHAPES.items():
+        (line,) = [line for line in marked.splitlines() if line.startswith(f"| {shape.title} ")]
+        cells = [cell.strip() for cell in line.strip("|").split("|")][1:]
+        assert cells[:2] == ["1,000", "0.90 / 1.80"], name
+        assert cells[3] == "1.80 / 3.60 **no**", name
+        assert cells[4].endswith("**no**") is (name in ("flat", "order-context")), name
+    assert "1.80 / 3.60 no" in text(report(Results(found, 463)))
+    assert SHAPES["flat"].title not in markdown(report(Results([], 463)))
+
+
 def test_tables_show_figures_and_verdicts() -> None:
     """In Markdown as on the terminal; a goal that was missed is easy to see."""
     found = [
-        *runs("call", "logging", 9, 5, 7),
-        *runs("call", "queuehandler", 10, 10, 10),
-        *runs("call", "spool", 12, 12, 12),
+        *runs("import", "logging", 27, 15, 21, value="import_ms"),
+        *runs("import", "parts", 10, 10, 10, value="import_ms"),
+        *runs("import", "rudder", 100, 100, 100, value="import_ms"),
+        *runs("threads-1", "logging", 10),
+        *runs("threads-4", "logging", 20),
     ]
     marked = markdown(report(Results(found, 463)))
-    (ours,) = [line for line in marked.splitlines() if line.startswith("| `logger.info")]
+    (ours,) = [line for line in marked.splitlines() if line.startswith("| `import")]
     cells = [cell.strip() for cell in ours.strip("|").split("|")]
-    assert cells[1:] == ["<= 0.8", "<= 0.65", "0.7", "0.5 to 0.9", "yes"]
-    (durable,) = [line for line in marked.splitlines() if "durable queue" in line]
-    assert durable.rstrip(" |").endswith("**no**")
+    assert cells[1:] == ["<= 0.35", "<= 0.1", "0.21", "0.15 to 0.27", "yes"]
+    (missed,) = [line for line in marked.splitlines() if "4, 16 threads" in line]
+    assert missed.rstrip(" |").endswith("**no**")
     assert "posthog" not in marked.split("Measured on")[0]
     plain = text(report(Results(found, 463)))
-    assert "0.5 to 0.9" in plain
+    assert "0.15 to 0.27" in plain
     assert "*" not in plain
 
 
@@ -178,6 +230,8 @@ def test_the_readme_shows_a_whole_run() -> None:
     shown = Report.read(RESULTS)
     assert not shown.quick
     assert [row.goal for row in rows(shown.results)] == list(GOALS)
+    shapes = [name for name in SHAPES if costs(shown.results, name, "logging")]
+    assert shapes in ([], list(SHAPES))
     chart = RESULTS.with_suffix(".svg").read_text(encoding="utf-8")
     for column in COLUMNS:
         spread = column.spread(shown.results, "logging")

@@ -58,6 +58,12 @@ def test_lost_doubled_and_unknown_events_are_counted() -> None:
     assert (receipt.missing, receipt.doubled, receipt.strangers) == (2, 2, 1)
 
 
+def test_events_without_properties_are_known_by_their_traits() -> None:
+    """As `identify` has them."""
+    body = json.dumps({"batch": [{"traits": {"n": 0}}, {"properties": {"n": 1}}]}).encode()
+    assert count([Body(body, compressed=False)], 2).missing == 0
+
+
 def test_a_batch_that_arrived_twice_is_doubled() -> None:
     """Doubles are arrivals, not events."""
     body = Body(upload(range(100)), compressed=False)
@@ -82,6 +88,7 @@ def test_what_is_held_is_answered_once_released(server: Server) -> None:
     sender = threading.Thread(target=lambda: statuses.append(post(server, upload([0]))))
     sender.start()
     assert server.control.ask("await_held", timeout=30) is True
+    assert server.control.ask("await_held", timeout=0, uploads=2) is False
     assert statuses == []
     server.control.ask("release")
     sender.join(30)
