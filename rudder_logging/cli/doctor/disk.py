@@ -7,6 +7,8 @@ import shlex
 import shutil
 import stat
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from ...common.private_files import is_anybodys
@@ -17,30 +19,30 @@ from .findings import Finding, Severity
 
 __all__ = ["examine"]
 
+_well = partial(Finding, Severity.WELL, "disk")
+_warning = partial(Finding, Severity.WARNING, "disk")
+_stop = partial(Finding, Severity.STOPS, "disk")
+
 _MEGABYTE = 1_000_000
 _ALMOST_FULL = 0.8
 
 
-def examine(config: Config, subject: str) -> Iterator[Finding]:
+def examine(config: Config, subject: str) -> list[Finding]:
     """Look at the places that a handler's options name. Nothing is made or changed.
 
     Args:
         config: A handler's.
         subject: How findings call it.
     """
-    found: list[_Result] = []
+    found: list[Finding] = []
     if isinstance(config.queue, str) and is_spool_url(config.queue):
         found += _of_spool(parse_spool_url(config.queue), config)
     if config.dead_letter:
         found.append(_of_dead_letters(Path(config.dead_letter)))
-    for severity, code, text, cure in found:
-        yield Finding(severity, "disk", code, subject, text, cure)
+    return [replace(finding, subject=subject) for finding in found]
 
 
-_Result = tuple[Severity, str, str, str]
-
-
-def _of_spool(url: SpoolUrl, config: Config) -> Iterator[_Result]:
+def _of_spool(url: SpoolUrl, config: Config) -> Iterator[Finding]:
     from ...queues.file.left import left_by_others  # noqa: PLC0415 - POSIX only
     from ...queues.file.spool import Spool, check_directory  # noqa: PLC0415 - POSIX only
 
@@ -52,78 +54,70 @@ def _of_spool(url: SpoolUrl, config: Config) -> Iterator[_Result]:
     except ConfigError as error:
         text, _, cure = str(error).partition("; ")
         cure = cure or "name a directory of your own in the option queue"
-        yield Severity.STOPS, "spool-refused", text, cure
+        yield _stop("spool-refused", text, cure)
         return
     except FileNotFoundError:
         pass  # it will be made
     except OSError as error:
         text = f"{error.filename} can't be looked at: {error.strerror}"
-        yield Severity.STOPS, "spool-unreadable", text, _OWN_IT
+        yield _stop("spool-unreadable", text, _OWN_IT)
         return
     where = _nearest(Path(url.path))
     if not where.is_dir() or not os.access(where, os.W_OK | os.X_OK):
         text = f"{where} is not writable for this user: {url.path} is needed"
-        yield Severity.STOPS, "spool-unwritable", text, _OWN_IT
+        yield _stop("spool-unwritable", text, _OWN_IT)
         return
     if os.geteuid() == 0 and is_anybodys(str(where)):
-        yield (
-            Severity.WARNING,
+        yield _warning(
             "spool-of-another-user",
             f"root keeps events in {url.path}, for another user, who can read them",
             "name a directory of root's, or run the app as that user",
         )
     for path, mode in modes.items():
         if mode is not None:
-            yield (
-                Severity.WARNING,
+            yield _warning(
                 "spool-mode",
                 f"others can write to the spool, or look into it: {path} (mode {mode:o})",
                 f"chmod 700 {shlex.quote(path)}: the next handler does that, and says so",
             )
     is_there = where == Path(url.path)
     state = f"is well ({_mode_and_owner(where)})" if is_there else "will be made"
-    yield Severity.WELL, "spool", f"the spool {url.path} {state}", ""
+    yield _well("spool", f"the spool {url.path} {state}")
     spool.look()
     yield _of_room(url, spool.size, shutil.disk_usage(where).free)
     for left in left_by_others(url.path, spool.paths, spool.key):
-        yield Severity.WARNING, "left-by-others", left.text, left.cure
+        yield _warning("left-by-others", left.text, left.cure)
 
 
 _OWN_IT = "give the directory to the user that runs the app, with mode 700"
 
 
-def _of_room(url: SpoolUrl, size: int, free: int) -> _Result:
+def _of_room(url: SpoolUrl, size: int, free: int) -> Finding:
     text = (
         f"{_shown(size)} of events wait in the spool, of {_shown(url.max_bytes)} at the most "
         f"(max_bytes); {_shown(free)} are free on the disk"
     )
     if size >= url.max_bytes:
-        return (
-            Severity.STOPS,
-            "spool-full",
-            f"the spool is full: {text}",
-            "see why events don't arrive",
-        )
+        return _stop("spool-full", f"the spool is full: {text}", "see why events don't arrive")
     if size > _ALMOST_FULL * url.max_bytes:
         cure = "see why events don't arrive, or raise max_bytes"
-        return Severity.WARNING, "spool-almost-full", text, cure
+        return _warning("spool-almost-full", text, cure)
     if free < url.max_bytes - size:
         cure = "make room on the disk, or lower max_bytes"
         text = f"the disk fills up before the spool: {text}"
-        return Severity.WARNING, "disk-almost-full", text, cure
-    return Severity.WELL, "spool-room", text, ""
+        return _warning("disk-almost-full", text, cure)
+    return _well("spool-room", text)
 
 
-def _of_dead_letters(path: Path) -> _Result:
+def _of_dead_letters(path: Path) -> Finding:
     place = path if path.exists() else path.parent
     if path.is_dir() or not place.exists() or not os.access(place, os.W_OK):
-        return (
-            Severity.WARNING,
+        return _warning(
             "dead-letters",
             f"dead letters can't be written to {path}",
             "name a file in a directory that exists, and is writable, in the option dead_letter",
         )
-    return Severity.WELL, "dead-letters", f"dead letters go to {path}", ""
+    return _well("dead-letters", f"dead letters go to {path}")
 
 
 def _mode_and_owner(path: Path) -> str:

@@ -27,10 +27,10 @@ class Finding:
     """`logging`, `network`, `disk` or `messages`."""
     code: str
     """A short name for this kind of finding, which stays when the text is reworded."""
-    subject: str
-    """Which logger, handler, host or directory."""
     text: str
     cure: str = ""
+    subject: str = ""
+    """Which logger, handler, host or directory."""
 
     def as_warning(self) -> Finding:
         """The same, where events leave by another way."""
@@ -41,9 +41,9 @@ class Finding:
 
 def a_stop(code: str, subject: str, text: str, cure: str) -> Finding:
     """A finding in the logging tree that stops events."""
-    return Finding(Severity.STOPS, "logging", code, subject, text, cure)
+    return Finding(Severity.STOPS, "logging", code, text, cure, subject)
 
 
 def a_warning(code: str, subject: str, text: str, cure: str) -> Finding:
     """A finding in the logging tree that does not stop events, but is not as one would want it."""
-    return Finding(Severity.WARNING, "logging", code, subject, text, cure)
+    return Finding(Severity.WARNING, "logging", code, text, cure, subject)

@@ -43,17 +43,17 @@ def examine(source: Source) -> Iterator[Finding]:
                 beyond += 1
     for (severity, code, sentence), (count, number) in sorted(kinds.items(), key=_worst_first):
         text = f"{count} of {events} events, first in line {number}: {sentence}"
-        yield Finding(severity, "messages", code, source.name, text)
+        yield Finding(severity, "messages", code, text, "", source.name)
     if beyond:
         text = f"{beyond} findings of more kinds than are counted one by one"
-        yield Finding(Severity.WARNING, "messages", "more-kinds", source.name, text)
+        yield Finding(Severity.WARNING, "messages", "more-kinds", text, "", source.name)
     if events:
         text = f"events looked at: {events}; other lines skipped: {others}"
-        yield Finding(Severity.WELL, "messages", "events-seen", source.name, text)
+        yield Finding(Severity.WELL, "messages", "events-seen", text, "", source.name)
     else:
         text = f"there is no event among {others} lines"
         cure = "give JSON Lines of a spool, of dead letters, or of a RudderFormatter"
-        yield Finding(Severity.WARNING, "messages", "no-events", source.name, text, cure)
+        yield Finding(Severity.WARNING, "messages", "no-events", text, cure, source.name)
 
 
 def _worst_first(item: tuple[_Kind, list[int]]) -> tuple[bool, int]:

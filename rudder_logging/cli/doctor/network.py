@@ -9,6 +9,7 @@ import ssl
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from urllib.parse import urlsplit
 
 import orjson
@@ -42,6 +43,10 @@ from .findings import Finding, Severity
 
 __all__ = ["examine", "masked"]
 
+_well = partial(Finding, Severity.WELL, "network")
+_warning = partial(Finding, Severity.WARNING, "network")
+_stop = partial(Finding, Severity.STOPS, "network")
+
 _GATEWAY_SECONDS = 10  # its own time-out
 _SKEW = 30  # seconds; an HTTP date has whole ones
 _DAYS_BEFORE_EXPIRY = 14
@@ -58,7 +63,7 @@ def examine(config: Config, subject: str, timeout: float) -> Iterator[Finding]:
     """
     if config.sink is not None or SINKS.maker(config.data_plane_url) is not None:
         text = "a sink of the app's sends its events; where they go is not checked"
-        yield Finding(Severity.WELL, "network", "own-sink", subject, text)
+        yield _well("own-sink", text, subject=subject)
         return
     for finding in _of_options(config):
         yield replace(finding, subject=subject)
@@ -79,40 +84,32 @@ def masked(url: str) -> str:
     return f"{scheme}{slashes}{'***@' if at and user else ''}{host}"
 
 
-def _found(severity: Severity, code: str, text: str, cure: str = "") -> Finding:
-    return Finding(severity, "network", code, "", text, cure)
-
-
 def _of_options(config: Config) -> Iterator[Finding]:
     try:
         check_files(config)
     except ConfigError as error:
-        yield _found(Severity.STOPS, "file-missing", str(error), "correct the path")
+        yield _stop("file-missing", str(error), "correct the path")
         return
     if config.is_in_clear:
         text = "events and write key go over the network unencrypted: data_plane_url is http://"
-        yield _found(Severity.WARNING, "unencrypted", text, "use https://")
+        yield _warning("unencrypted", text, "use https://")
     if config.timeout < _GATEWAY_SECONDS:
         text = f"the option timeout is {config.timeout:g} s, and a data plane may answer later"
         cure = f"set it over {_GATEWAY_SECONDS} s: after a time-out, events are sent twice"
-        yield _found(Severity.WARNING, "timeout-short", text, cure)
+        yield _warning("timeout-short", text, cure)
     if config.gzip and compression.compress is compression.by_zlib:
         text = "zlib compresses uploads; isal would save 1 to 2 us of CPU an event"
         cure = "pip install 'rudder-logging[fast]'"
-        yield _found(Severity.WARNING, "isal-missing", text, cure)
+        yield _warning("isal-missing", text, cure)
 
 
 def _of_way(config: Config, transport: HttpTransport, timeout: float) -> Iterator[Finding]:
     proxy, verified_by = transport.way()
     if proxy:
-        yield _found(
-            Severity.WELL, "proxy", f"the proxy {masked(proxy)} is in force, {_whence(config)}"
-        )
+        yield _well("proxy", f"the proxy {masked(proxy)} is in force, {_whence(config)}")
     if isinstance(verified_by, str) and config.data_plane_url.startswith("https:"):
         origin = "the option ca_bundle" if verified_by == config.ca_bundle else "the environment"
-        yield _found(
-            Severity.WELL, "ca-bundle", f"certificates are verified by {verified_by}, from {origin}"
-        )
+        yield _well("ca-bundle", f"certificates are verified by {verified_by}, from {origin}")
     named = _of_name(proxy or config.data_plane_url, "the proxy" if proxy else "the host")
     if named is not None:
         yield named
@@ -153,16 +150,14 @@ def _of_name(url: str, what: str) -> Finding | None:
         answers = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         words = getattr(error, "strerror", None) or "it is no host name"
-        return _found(
-            Severity.STOPS,
+        return _stop(
             "name-unresolved",
             f"the name of {what}, {host}, is not resolved: {words}",
             "correct the name, or this machine's DNS",
         )
     milliseconds = 1_000 * (monotonic() - begun)
     addresses = list(dict.fromkeys(str(answer[4][0]) for answer in answers))
-    return _found(
-        Severity.WELL,
+    return _well(
         "name-resolved",
         f"the name of {what}, {host}, is resolved: {', '.join(addresses[:3])} "
         f"({milliseconds:.0f} ms)",
@@ -176,16 +171,16 @@ def _of_failure(error: TransportError | HeldError, config: Config, proxy: str | 
     if isinstance(error, (CertificateError, HeldError)):
         code = "misconfigured" if isinstance(error, HeldError) else "certificate-refused"
         text, _, cure = text.partition("; ")
-        return _found(Severity.STOPS, code, text, cure)
+        return _stop(code, text, cure)
     if isinstance(error, OutcomeUnknownError):
         cure = "see whether it is a data plane, and not overloaded"
         if parts.scheme == "https" and not config.client_cert:  # TLS 1.3 tells so late, or never
             cure += "; if it wants a client certificate, name that in the option client_cert"
-        return _found(Severity.STOPS, "no-answer", f"{place} is connected, but fails: {text}", cure)
+        return _stop("no-answer", f"{place} is connected, but fails: {text}", cure)
     cure = "start it, correct data_plane_url, or look for a firewall"
     if proxy:
         cure = "correct the proxy, or except the host from it by the variable no_proxy"
-    return _found(Severity.STOPS, "not-connected", f"{place} is not connected: {text}", cure)
+    return _stop("not-connected", f"{place} is not connected: {text}", cure)
 
 
 _PORTS = {"http": 80, "https": 443}
@@ -201,9 +196,9 @@ def _of_certificate(look: Look) -> Iterator[Finding]:
     text = f"the certificate is accepted, and valid until {day}, {days} days from now"
     if days < _DAYS_BEFORE_EXPIRY:
         cure = "have the server's certificate renewed before"
-        yield _found(Severity.WARNING, "certificate-ends-soon", text, cure)
+        yield _warning("certificate-ends-soon", text, cure)
     else:
-        yield _found(Severity.WELL, "certificate", text)
+        yield _well("certificate", text)
 
 
 def _of_clock(look: Look, now: float) -> Iterator[Finding]:
@@ -214,11 +209,10 @@ def _of_clock(look: Look, now: float) -> Iterator[Finding]:
     except (TypeError, ValueError, IndexError, OverflowError):
         return
     if abs(ahead) < _SKEW:
-        yield _found(Severity.WELL, "clock", "this machine's clock agrees with the server's")
+        yield _well("clock", "this machine's clock agrees with the server's")
         return
     side = "ahead of" if ahead > 0 else "behind"
-    yield _found(
-        Severity.WARNING,
+    yield _warning(
         "clock-skew",
         f"this machine's clock is {abs(ahead):.0f} s {side} the server's, which corrects "
         "the times that it makes, but no `timestamp` of yours",
@@ -235,15 +229,13 @@ def _of_health(look: Look) -> Finding:
     if answer.status == 200 and isinstance(health, dict):  # noqa: PLR2004
         accepting = health.get("acceptingEvents", True)
         if accepting is True or (isinstance(accepting, str) and accepting.upper() == "TRUE"):
-            return _found(Severity.WELL, "health", "/health says that it is well")
-        return _found(
-            Severity.WARNING,
+            return _well("health", "/health says that it is well")
+        return _warning(
             "health-takes-nothing",
             "/health says that it does not accept events now",
             "wait: they are kept and sent again; or ask who runs it",
         )
-    return _found(
-        Severity.WARNING,
+    return _warning(
         "health-unknown",
         f"/health was answered {shown(answer)}",
         "see whether data_plane_url leads to a data plane",
@@ -257,8 +249,7 @@ def _of_key(config: Config, transport: HttpTransport, timeout: float) -> Iterato
         if said(answer) in SPOILT and config.gzip:
             plain = transport.send(WITHOUT_EVENTS, timeout, plain=True)
             if is_of_gateway(plain):
-                yield _found(
-                    Severity.WARNING,
+                yield _warning(
                     "compression-spoilt",
                     "something on the way spoils compressed uploads; events go after failures",
                     "set the option gzip to off",
@@ -269,22 +260,22 @@ def _of_key(config: Config, transport: HttpTransport, timeout: float) -> Iterato
         return
     milliseconds = 1_000 * (monotonic() - begun)
     yield _of_verdict(answer)
-    yield _found(Severity.WELL, "answer-time", f"an upload is answered in {milliseconds:.0f} ms")
+    yield _well("answer-time", f"an upload is answered in {milliseconds:.0f} ms")
 
 
 def _of_verdict(answer: Answer) -> Finding:
     if is_of_gateway(answer):
         text = "the write key is accepted (an empty batch was sent)"
-        return _found(Severity.WELL, "write-key", text)
+        return _well("write-key", text)
     text = f"an empty batch was answered {shown(answer)}"
     if answer.status == 404 and said(answer) == DISABLED:  # noqa: PLR2004
         cure = "enable the source; events wait until then"
-        return _found(Severity.STOPS, "source-disabled", text, cure)
+        return _stop("source-disabled", text, cure)
     if isinstance(judge(answer), Later):
         cure = "wait: events are kept, and sent again until it takes them"
-        return _found(Severity.STOPS, "not-now", text, cure)
+        return _stop("not-now", text, cure)
     if 300 <= answer.status < 400:  # noqa: PLR2004
         cure = "give the address that it leads to as data_plane_url: redirects are not followed"
-        return _found(Severity.STOPS, "redirect", text, cure)
+        return _stop("redirect", text, cure)
     cure = CURES.get(answer.status, "correct data_plane_url")
-    return _found(Severity.STOPS, "not-taken", text, cure)
+    return _stop("not-taken", text, cure)

@@ -81,10 +81,10 @@ def _of_sigterm() -> Finding:
         Severity.WELL,
         "logging",
         "sigterm",
-        "SIGTERM",
         "has its default action. Unless a server or the app handles it, as gunicorn, hypercorn, "
         "Celery and uWSGI do, it ends the process with what waits in memory",
         f"if nobody does, {_DRAIN}",
+        "SIGTERM",
     )
 
 

@@ -67,7 +67,7 @@ def _twice(reach: Reached, other: Reached, logger: logging.Logger) -> Finding:
         text += ", once by a queue of copies: each event is sent twice"
         return a_warning("reached-by-copy", str(reach), text, "leave one of the two ways out")
     text += ": it sends each event once all the same"
-    return Finding(Severity.WELL, "logging", "reached-twice", str(reach), text)
+    return Finding(Severity.WELL, "logging", "reached-twice", text, subject=str(reach))
 
 
 def _of_wrapper(wrapper: logging.Handler, reach: Reached) -> Iterator[Finding]:

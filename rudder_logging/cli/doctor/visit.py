@@ -127,7 +127,7 @@ class Visit:
             code, text = "settings", f"calls like track() raise ConfigError: {text}"
         is_all_there_is = bool(self.names) or not _everywhere()
         severity = Severity.STOPS if is_all_there_is else Severity.WARNING
-        finding = Finding(severity, "logging", code, "the package's settings", text, cure)
+        finding = Finding(severity, "logging", code, text, cure, "the package's settings")
         return replace(passage, leaves=False, findings=(*passage.findings, finding))
 
     def _of_none(self) -> Iterator[Finding]:
