@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CONNECTION",
+    "EXTRAS",
     "FILE",
     "BadInputError",
     "ExitCode",
@@ -102,6 +103,9 @@ CONNECTION = (
 )
 """The options that a command needs to reach a data plane."""
 
+
+EXTRAS = {"rich": "cli", "h11": "dataplane", "jsonschema": "plan"}
+"""Which extra installs a package that may be missing."""
 
 FILE = click.Path(readable=False)
 """A file's name, which the shell completes. It may be none, like `-`: a command looks by itself."""

@@ -13,9 +13,9 @@ from typing import Any
 import click
 
 from .._version import __version__
-from .common import BadInputError, ExitCode, NearestGroup, tell
+from .common import EXTRAS, BadInputError, ExitCode, NearestGroup, tell
 
-__all__ = ["COMMANDS", "EXTRAS", "group", "run"]
+__all__ = ["COMMANDS", "group", "run"]
 
 COMMANDS: Mapping[str, str] = {
     "serve": "Run a data plane on this machine, with a live page.",
@@ -29,13 +29,6 @@ COMMANDS: Mapping[str, str] = {
 The words are the first line of its own help (a test compares): here, because help and completion
 of the group must not have to import what other commands need.
 """
-
-EXTRAS: Mapping[str, str] = {
-    "rich": "cli",
-    "h11": "dataplane",
-    "jsonschema": "plan",
-}
-"""Which extra installs what a command may miss."""
 
 _SHELLS = """\b
 Completion of commands, flags and names of files, in bash, zsh or fish:

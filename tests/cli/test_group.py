@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from rudder_logging.cli.common import ExitCode
-from rudder_logging.cli.group import COMMANDS, EXTRAS, group
+from rudder_logging.cli.common import EXTRAS, ExitCode
+from rudder_logging.cli.group import COMMANDS, group
 
 from ..readme import README
 from .command import COMMAND, complaint, environment, run

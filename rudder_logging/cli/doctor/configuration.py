@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import importlib.metadata
 import json
 import logging
 import logging.config
 import os
-import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
@@ -25,11 +23,9 @@ from ...queues import EventQueue
 from ...queues.memory import MemoryQueue
 from ...sinks.base import Sink
 from ...sinks.nowhere import Nowhere
-from ..common import BadInputError
+from ..common import EXTRAS, BadInputError
 
 __all__ = ["apply", "disarmed"]
-
-_FOR_DEVELOPERS = frozenset({"test", "dev", "bench"})
 
 
 def apply(source: str) -> bool:
@@ -156,10 +152,10 @@ def _in_words(error: BaseException) -> str:
     text = ": ".join(words) or type(error).__name__
     for cause in causes:
         if isinstance(cause, ModuleNotFoundError) and cause.name:
-            extra = _extra_with(cause.name.partition(".")[0])
-            if extra is not None:
-                return f"{text}; pip install 'rudder-logging[{extra}]'"
-            return f"{text}; install the package that has it, or start in the app's directory"
+            cure = "install the package that has it, or start in the app's directory"
+            if extra := EXTRAS.get(cause.name.partition(".")[0]):
+                cure = f"pip install 'rudder-logging[{extra}]'"
+            return f"{text}; {cure}"
     own = [
         frame
         for frame in traceback.extract_tb(inner.__traceback__)
@@ -178,12 +174,3 @@ def _causes(error: BaseException) -> list[BaseException]:
         if cause is None or cause in causes:
             return causes
         causes.append(cause)
-
-
-def _extra_with(package: str) -> str | None:
-    """The extra of ours that installs a package."""
-    for requirement in importlib.metadata.requires("rudder-logging") or ():
-        found = re.fullmatch(r"([\w-]+).*extra == ['\"](\w+)['\"]", requirement)
-        if found and found[1] == package and found[2] not in _FOR_DEVELOPERS:
-            return found[2]
-    return None
