@@ -70,26 +70,18 @@ class Source:
             else:
                 self._file = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
             mode = os.fstat(self._file).st_mode
+            self.is_file = stat.S_ISREG(mode) and path != "-"
+            beginning = self._read_at(0, max(map(len, _UNPACKERS))) if self.is_file else b""
         except (OSError, ValueError) as error:
             words = getattr(error, "strerror", None) or "it is no file"
             raise BadInputError(f"{self.name} can't be read: {words}") from None
         if stat.S_ISDIR(mode):
-            os.close(self._file)
             raise BadInputError(f"{self.name} can't be read: it is a directory; name its files")
-        self.is_file = stat.S_ISREG(mode) and path != "-"
+        if not is_segment:
+            self._refuse_compressed(beginning)
         self._offset = self._number = 0
         self._kept = bytearray()  # of a pipe: what was read, but for what nobody needs any more
         self._kept_from = 0
-        self._takes_anything = is_segment
-        if self.is_file:
-            try:
-                self._refuse_compressed(self._read_at(0, max(map(len, _UNPACKERS))))
-            except OSError as error:
-                self.close()
-                raise BadInputError(f"{self.name} can't be read: {error.strerror}") from None
-            except BadInputError:
-                self.close()
-                raise
 
     @property
     def size(self) -> int | None:
@@ -196,7 +188,7 @@ class Source:
 
     def _refuse_compressed(self, beginning: bytes) -> None:
         for magic, unpacker in _UNPACKERS.items():
-            if beginning.startswith(magic) and not self._takes_anything:
+            if beginning.startswith(magic):
                 what = "FILE" if self.path == "-" else shlex.quote(self.name)
                 raise BadInputError(
                     f"{self.name} is compressed; give - for it, and pipe it in unpacked: "

@@ -14,7 +14,7 @@ from ...exceptions import ConfigError
 from ..common import CONNECTION, FILE, BadInputError, ExitCode, config_options, show_json
 from ..sources import Source
 from .configuration import apply, disarmed
-from .findings import Severity, a_warning
+from .findings import a_warning, any_stops
 from .messages import examine
 from .report import as_document, show
 from .tree import all_loggers
@@ -89,8 +89,7 @@ def doctor(
         show_json(as_document(visit.passages, visit.findings))
     else:
         show(visit.passages, visit.findings)
-    stops = any(finding.severity is Severity.STOPS for finding in visit.findings)
-    return ExitCode.FAILED if stops else ExitCode.OK
+    return ExitCode.FAILED if any_stops(visit.findings) else ExitCode.OK
 
 
 def _look_at_app(visit: Visit, source: str | None, timeout: float | None) -> None:

@@ -7,7 +7,6 @@ import shlex
 import shutil
 import stat
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -27,19 +26,12 @@ _MEGABYTE = 1_000_000
 _ALMOST_FULL = 0.8
 
 
-def examine(config: Config, subject: str) -> list[Finding]:
-    """Look at the places that a handler's options name. Nothing is made or changed.
-
-    Args:
-        config: A handler's.
-        subject: How findings call it.
-    """
-    found: list[Finding] = []
+def examine(config: Config) -> Iterator[Finding]:
+    """Look at the places that a handler's options name. Nothing is made or changed."""
     if isinstance(config.queue, str) and is_spool_url(config.queue):
-        found += _of_spool(parse_spool_url(config.queue), config)
+        yield from _of_spool(parse_spool_url(config.queue), config)
     if config.dead_letter:
-        found.append(_of_dead_letters(Path(config.dead_letter)))
-    return [replace(finding, subject=subject) for finding in found]
+        yield _of_dead_letters(Path(config.dead_letter))
 
 
 def _of_spool(url: SpoolUrl, config: Config) -> Iterator[Finding]:

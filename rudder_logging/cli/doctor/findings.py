@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import Enum
 
-__all__ = ["Finding", "Severity", "a_stop", "a_warning"]
+__all__ = ["Finding", "Severity", "a_stop", "a_warning", "any_stops"]
 
 
 class Severity(Enum):
@@ -37,6 +38,11 @@ class Finding:
         if self.severity is not Severity.STOPS:
             return self
         return replace(self, severity=Severity.WARNING)
+
+
+def any_stops(findings: Iterable[Finding]) -> bool:
+    """Tell if one of them stops events."""
+    return any(finding.severity is Severity.STOPS for finding in findings)
 
 
 def a_stop(code: str, subject: str, text: str, cure: str) -> Finding:

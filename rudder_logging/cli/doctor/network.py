@@ -8,7 +8,6 @@ import socket
 import ssl
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import partial
 from urllib.parse import urlsplit
 
@@ -53,26 +52,26 @@ _DAYS_BEFORE_EXPIRY = 14
 _DAY = 86_400
 
 
-def examine(config: Config, subject: str, timeout: float) -> Iterator[Finding]:
+def examine(config: Config, timeout: float) -> Iterator[Finding]:
     """Check what delivery does, by the way it goes. An empty batch is sent, which stores nothing.
 
     Args:
         config: A handler's.
-        subject: How findings call it.
         timeout: Seconds for each step.
     """
     if config.sink is not None or SINKS.maker(config.data_plane_url) is not None:
         text = "a sink of the app's sends its events; where they go is not checked"
-        yield _well("own-sink", text, subject=subject)
+        yield _well("own-sink", text)
         return
-    for finding in _of_options(config):
-        yield replace(finding, subject=subject)
-        if finding.severity is Severity.STOPS:
-            return
+    try:
+        check_files(config)
+    except ConfigError as error:
+        yield _stop("file-missing", str(error), "correct the path")
+        return
+    yield from _of_options(config)
     transport = HttpTransport(config)
     try:
-        for finding in _of_way(config, transport, timeout):
-            yield replace(finding, subject=subject)
+        yield from _of_way(config, transport, timeout)
     finally:
         transport.close()
 
@@ -85,11 +84,6 @@ def masked(url: str) -> str:
 
 
 def _of_options(config: Config) -> Iterator[Finding]:
-    try:
-        check_files(config)
-    except ConfigError as error:
-        yield _stop("file-missing", str(error), "correct the path")
-        return
     if config.is_in_clear:
         text = "events and write key go over the network unencrypted: data_plane_url is http://"
         yield _warning("unencrypted", text, "use https://")

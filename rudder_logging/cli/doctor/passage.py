@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from logging.handlers import MemoryHandler, QueueHandler, QueueListener
 
 from ...common.logging_tree import ancestry
 from ...events.formatter import RudderFormatter
-from .findings import Finding, Severity, a_stop
+from .findings import Finding, a_stop, any_stops
 from .probes import Probes
 from .remarks import of_adapters, remarks
 from .tree import (
@@ -20,6 +20,7 @@ from .tree import (
     listener_of,
     named,
     reached,
+    reached_from,
     root,
     runs,
     way,
@@ -41,13 +42,6 @@ class Passage:
     leaves_by: tuple[Reached, ...]
     """None: by a handler that is made of the package's settings."""
     findings: tuple[Finding, ...]
-
-    @property
-    def what(self) -> str:
-        """The event in words, to begin a sentence with."""
-        if self.by_call:
-            return "an event by a call of the package, like track()"
-        return f"an event logged to {named(self.logger)} at INFO"
 
 
 def examine(
@@ -72,27 +66,23 @@ def examine(
     stops = [] if by_call else list(_of_levels(logger))
     record, kept_back = probes.filtered(logger, probes.make(logger), named(logger))
     stops += kept_back
-    found = [reach for owner in way(logger) for reach in reached(owner)]
+    found = reached_from(logger)
     if by_call:
         found = [reach for reach in found if not reach.through]
     chains = _Chains(record, probes, by_call=by_call, is_configured=is_configured)
     told = {reach: list(chains.findings(reach)) for reach in found}
-    leaves_by = {reach.handler: reach for reach in reversed(found) if not _any_stops(told[reach])}
+    leaves_by = {reach.handler: reach for reach in reversed(found) if not any_stops(told[reach])}
     for findings in told.values():
         stops += [finding.as_warning() for finding in findings] if leaves_by else findings
     if not found and not by_call:
         stops.append(_nobody(logger))
-    is_stopped = _any_stops(stops)
+    is_stopped = any_stops(stops)
     more = list(remarks(logger, found))
     if not by_call:
         more += of_adapters([logger])[logger]
     ways = () if is_stopped else tuple(reversed(leaves_by.values()))
     leaves = bool(ways) or (by_call and not found and not is_stopped)
     return Passage(logger, by_call, leaves, ways, (*stops, *more))
-
-
-def _any_stops(findings: Iterable[Finding]) -> bool:
-    return any(finding.severity is Severity.STOPS for finding in findings)
 
 
 def _of_levels(logger: logging.Logger) -> Iterator[Finding]:

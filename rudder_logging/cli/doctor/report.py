@@ -11,8 +11,9 @@ from typing import Any
 import click
 
 from ...common.printable import printable
-from .findings import Finding, Severity
+from .findings import Finding, Severity, any_stops
 from .passage import Passage
+from .tree import named
 
 __all__ = ["as_document", "show"]
 
@@ -23,7 +24,7 @@ _ORDER = list(_STYLES)
 def as_document(passages: Sequence[Passage], findings: Sequence[Finding]) -> dict[str, Any]:
     """The object that `--json` shows: `ok`, `loggers`, `findings`."""
     return {
-        "ok": not any(finding.severity is Severity.STOPS for finding in findings),
+        "ok": not any_stops(findings),
         "loggers": [
             {
                 "logger": passage.logger.name,
@@ -56,7 +57,9 @@ def show(passages: Sequence[Passage], findings: Sequence[Finding]) -> None:
 
 
 def _verdict(passage: Passage) -> str:
-    what = passage.what[:1].upper() + passage.what[1:]
+    what = f"An event logged to {named(passage.logger)} at INFO"
+    if passage.by_call:
+        what = "An event by a call of the package, like track()"
     if not passage.leaves:
         return f"{what}: does NOT leave."
     by = " and ".join(map(str, passage.leaves_by)) or "a handler that is made of the settings"

@@ -22,6 +22,7 @@ __all__ = [
     "listener_of",
     "named",
     "reached",
+    "reached_from",
     "root",
     "runs",
     "way",
@@ -81,6 +82,11 @@ def reached(owner: logging.Logger) -> Iterator[Reached]:
     """The RudderHandlers among a logger's own handlers, and inside them."""
     for chain in chains(owner.handlers, _is_ours, _handed_on_to):
         yield Reached(cast("RudderHandler", chain[-1]), owner, chain[:-1])
+
+
+def reached_from(logger: logging.Logger) -> list[Reached]:
+    """The RudderHandlers that a logger's records come to."""
+    return [found for owner in way(logger) for found in reached(owner)]
 
 
 def _is_ours(handler: object) -> bool:

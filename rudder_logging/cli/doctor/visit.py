@@ -18,7 +18,7 @@ from .passage import SEND_OFF, Passage, examine
 from .probes import Probes
 from .process import OWN, of_process
 from .remarks import of_adapters
-from .tree import Reached, all_loggers, describe, reached, root, way
+from .tree import Reached, all_loggers, describe, reached, reached_from, root, way
 
 __all__ = ["Visit"]
 
@@ -61,12 +61,14 @@ class Visit:
     def look_at_network(self, timeout: float) -> None:
         """Check the way of each source once. Seconds are for each step."""
         for config, subject in self._sources():
-            self.findings += network.examine(config, subject, timeout)
+            found = network.examine(config, timeout)
+            self.findings += [replace(finding, subject=subject) for finding in found]
 
     def look_at_disk(self) -> None:
         """Check the places on the disk that each source's options name."""
         for config, subject in self._sources():
-            self.findings += disk.examine(config, subject)
+            found = disk.examine(config)
+            self.findings += [replace(finding, subject=subject) for finding in found]
 
     def _asked(self, logger: logging.Logger) -> Passage:
         by_call = logger.name == _CALLS
@@ -92,7 +94,7 @@ class Visit:
                 passages.setdefault(other.logger, other)
         calls = self._asked(logging.getLogger(_CALLS))
         ways = {found for passage in passages.values() for found in passage.leaves_by}
-        if any(found in ways for found in _ways(calls.logger)) and not calls.logger.filters:
+        if any(found in ways for found in reached_from(calls.logger)) and not calls.logger.filters:
             calls = _if_needed(calls)
         return [*passages.values(), calls]
 
@@ -211,10 +213,6 @@ _places_of = attrgetter(
 def _owners() -> list[logging.Logger]:
     """The loggers that have a RudderHandler, but for the calls'."""
     return [logger for logger in all_loggers() if logger.name != _CALLS and any(reached(logger))]
-
-
-def _ways(logger: logging.Logger) -> list[Reached]:
-    return [found for owner in way(logger) for found in reached(owner)]
 
 
 def _if_needed(passage: Passage) -> Passage:

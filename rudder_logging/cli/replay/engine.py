@@ -69,10 +69,6 @@ class _Item(NamedTuple):
     kept: bytes = b""
 
 
-class _StoppedError(Exception):
-    """Ctrl-C, or SIGTERM."""
-
-
 class Replay:
     """Sends the events of some inputs.
 
@@ -114,13 +110,12 @@ class Replay:
             try:
                 for one in inputs:
                     self._replay(one)
-            except (KeyboardInterrupt, _StoppedError):
+            except KeyboardInterrupt:
                 self.is_interrupted = True
             except ConfigError as error:  # the plan refers to what it does not have
                 raise FailedError(str(error)) from None
 
     def _replay(self, one: Input) -> None:
-        self._items, self._bytes, self._ready = [], 0, 0
         began = monotonic()
         lines = one.source.lines()
         while True:
@@ -212,7 +207,7 @@ class Replay:
         finally:
             self._is_shipping = False
         if shipper.is_stopped:
-            raise _StoppedError
+            raise KeyboardInterrupt
         if settled < len(messages):
             raise FailedError(f"the data plane took no more: {shipper.fault}")
 
@@ -269,7 +264,7 @@ class Replay:
             return
         now = monotonic()
         if self._due > now and not self._shipper.wait(self._due - now):
-            raise _StoppedError
+            raise KeyboardInterrupt
         self._due = max(self._due, now) + events / rate
 
     def _stop(self, _signal: int, _frame: object) -> None:

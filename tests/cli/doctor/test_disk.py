@@ -22,7 +22,7 @@ SOURCE = {"write_key": "k", "data_plane_url": "https://example.com"}
 def look(path: Path, query: str = "", **options: Any) -> list[Finding]:
     """All findings for a spool."""
     config = Config.load({}, **{**SOURCE, "queue": f"file://{path}{query}", **options})
-    return list(examine(config, "the handler"))
+    return list(examine(config))
 
 
 def fault(found: list[Finding], code: str, severity: Severity = Severity.STOPS) -> Finding:
@@ -42,7 +42,7 @@ def own_directory(path: Path) -> Path:
 
 def test_queue_in_memory() -> None:
     """There is nothing to look at."""
-    assert list(examine(Config.load({}, **SOURCE), "the handler")) == []
+    assert list(examine(Config.load({}, **SOURCE))) == []
 
 
 def test_spool_that_will_be_made(tmp_path: Path) -> None:
@@ -149,9 +149,9 @@ def test_room(
 def test_dead_letters(tmp_path: Path) -> None:
     """Where they go must be there."""
     options = {**SOURCE, "dead_letter": str(tmp_path / "dead.jsonl")}
-    (finding,) = examine(Config.load({}, **options), "the handler")
+    (finding,) = examine(Config.load({}, **options))
     assert (finding.severity, finding.code) == (Severity.WELL, "dead-letters")
     for path in (tmp_path, tmp_path / "missing" / "dead.jsonl"):
         options["dead_letter"] = str(path)
-        found = list(examine(Config.load({}, **options), "the handler"))
+        found = list(examine(Config.load({}, **options)))
         assert str(path) in fault(found, "dead-letters", Severity.WARNING).text

@@ -46,8 +46,8 @@ def plane(plane: LocalDataPlane, request: pytest.FixtureRequest) -> LocalDataPla
 def look(url: str, **options: Any) -> list[Finding]:
     """All findings for a configuration. None shows the key."""
     config = Config.load({}, **{"write_key": WRITE_KEY, "data_plane_url": url, **options})
-    found = list(examine(config, "the handler", timeout=2.0))
-    assert all(one.subject == "the handler" and one.area == "network" for one in found)
+    found = list(examine(config, timeout=2.0))
+    assert all(one.area == "network" for one in found)
     assert WRITE_KEY not in str(found)
     return found
 
