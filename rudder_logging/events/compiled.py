@@ -15,7 +15,7 @@ from typing import Any
 
 import orjson
 
-from .encoding import JSON_OPTIONS, MAX_VALUES, are_native, convert, stands_in
+from .encoding import JSON_OPTIONS, MAX_VALUES, are_native, convert, is_tracked, stands_in
 from .fields import (
     are_known_integrations,
     normalise_event_name,
@@ -103,8 +103,9 @@ _OVER_DEFAULTS = {
 """,
 }
 _GUARD = """
-        if not are_native(map(type, {v}.values())) and convert({v}, {depth}, [{room}]) is not {v}:
-            return None
+        if is_tracked({v}) or not are_native(map(type, {v}.values())):
+            if convert({v}, {depth}, [{room}]) is not {v}:
+                return None
 """
 """It is another if its keys became text."""
 _FILLED = """
@@ -240,6 +241,7 @@ def _written(row: EventType, sources: dict[Field, str], merged: set[Field]) -> E
         "are_known_integrations": are_known_integrations,
         "are_native": are_native,
         "convert": convert,
+        "is_tracked": is_tracked,
         "merge_mappings": merge_mappings,
         "stands_in": stands_in,
         "MOMENTS": MOMENTS,

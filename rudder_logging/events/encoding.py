@@ -28,6 +28,7 @@ from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from enum import Enum
 from functools import lru_cache
+from gc import is_tracked
 from operator import methodcaller
 from os import PathLike
 from typing import Any
@@ -47,6 +48,7 @@ __all__ = [
     "dumps",
     "entries_of",
     "is_of_no_use",
+    "is_tracked",
     "isoformat",
     "jsonable",
     "key_of",
@@ -99,46 +101,11 @@ _PLAIN = _NATIVE | _CONTAINERS
 """Types that orjson writes by itself. It does so with a UUID, too, and crashes over one that is
 half made; a date has a `tzinfo` of the app's, which is Python code."""
 
-_are_dicts = frozenset({dict}).issuperset
-
 are_native = _NATIVE.issuperset
-"""Tells if all of some types are of values that orjson takes without a look inside."""
+"""Tells if all of some types are of values that orjson takes without a look inside.
 
-
-def _private(container: Any, depth: int, room: list[int]) -> Any:
-    """A copy of a dict, list or tuple, down to the last value, of what orjson takes.
-
-    Args:
-        container: What others may be changing. Each level of it is read in one step of the
-            interpreter, so it is as it was at one time.
-        depth: Containers around it.
-        room: How many values it may still have, in a list to be counted down.
-    """
-    copy: Any
-    if type(container) is dict:
-        copy = {**container}
-        if not are_native(map(type, copy.values())):
-            return convert(copy, depth, room)
-        count = len(copy)
-    else:
-        copy = [*container]
-        count = len(copy)
-        if count and type(copy[0]) is dict and _are_dicts(map(type, copy)):
-            # An order's lines, say: all values at once, not line by line.
-            copy = [{**line} for line in copy]
-            values: list[Any] = []
-            for line in copy:
-                values += line.values()
-            if not are_native(map(type, values)):
-                return convert(copy, depth, room)
-            count += len(values)
-            depth += 1
-        elif not are_native(map(type, copy)):
-            return convert(copy, depth, room)
-    room[0] = left = room[0] - count
-    if left < 0 or depth >= MAX_DEPTH:
-        raise _unfit(left)
-    return copy
+What the garbage collector tracks holds others: to ask that first spares looking twice.
+"""
 
 
 def convert(copy: Any, depth: int, room: list[int]) -> Any:
@@ -149,38 +116,59 @@ def convert(copy: Any, depth: int, room: list[int]) -> Any:
         depth: Containers around it.
         room: How many values it may still have, in a list to be counted down.
 
+    Returns:
+        The same; or another, if it is a dict whose keys had to be made text.
+
     Raises:
         InvalidValueError: See `dumps`.
     """
-    room[0] = left = room[0] - len(copy)
+    left = room[0] - len(copy)
     if left < 0 or depth >= MAX_DEPTH:
         raise _unfit(left)
     depth += 1
-    for key, value in copy.items() if type(copy) is dict else enumerate(copy):
+    is_dict = type(copy) is dict
+    made: Any
+    for key, value in copy.items() if is_dict else enumerate(copy):
         kind = type(value)
         if kind in _NATIVE:
             continue
-        if type(key) is not str and type(copy) is dict:
+        if is_dict and type(key) is not str:
             # It may have a hash of the app's, which need not even stay the same.
-            room[0] += len(copy)
             return convert({key_of(key): item for key, item in copy.items()}, depth - 1, room)
-        if kind in _CONTAINERS:
-            made = _private(value, depth, room)
+        # Of a container, each level is read in one step of the interpreter: so it is as it was at
+        # one time, whoever changes it. To look at its values in here, and not in a call of its
+        # own, saves 5 % of a call with an order of three lines, or with nested mappings.
+        if kind is dict:
+            made = {**value}
+            is_leaf = not is_tracked(made) and are_native(map(type, made.values()))
+        elif kind is list or kind is tuple:
+            made = [*value]
+            is_leaf = are_native(map(type, made))
         else:
-            made = jsonable(value)
-            if type(made) not in _NATIVE:
-                made = _native(made, depth, room)
-        copy[key] = made
+            room[0] = left
+            copy[key] = _native(jsonable(value), depth, room)
+            left = room[0]
+            continue
+        if is_leaf:
+            left -= len(made)
+            if left < 0 or depth >= MAX_DEPTH:
+                raise _unfit(left)
+            copy[key] = made
+        else:
+            room[0] = left
+            copy[key] = convert(made, depth, room)
+            left = room[0]
+    room[0] = left
     return copy
 
 
-def _native(value: object, depth: int, room: list[int]) -> object:
+def _native(value: Any, depth: int, room: list[int]) -> object:
     for _ in range(MAX_DEPTH):  # conversions of one value, which have to end somewhere
         kind = type(value)
         if kind in _NATIVE:
             return value
         if kind in _CONTAINERS:
-            return _private(value, depth, room)
+            return convert({**value} if kind is dict else [*value], depth, room)
         value = jsonable(value)
     raise _unfit(0)
 
