@@ -60,18 +60,14 @@ def _of_spool(url: SpoolUrl, config: Config) -> Iterator[Finding]:
         yield _stop("spool-unwritable", text, _OWN_IT)
         return
     if os.geteuid() == 0 and is_anybodys(str(where)):
-        yield _warning(
-            "spool-of-another-user",
-            f"root keeps events in {url.path}, for another user, who can read them",
-            "name a directory of root's, or run the app as that user",
-        )
+        text = f"root keeps events in {url.path}, for another user, who can read them"
+        cure = "name a directory of root's, or run the app as that user"
+        yield _warning("spool-of-another-user", text, cure)
     for path, mode in modes.items():
         if mode is not None:
-            yield _warning(
-                "spool-mode",
-                f"others can write to the spool, or look into it: {path} (mode {mode:o})",
-                f"chmod 700 {shlex.quote(path)}: the next handler does that, and says so",
-            )
+            text = f"others can write to the spool, or look into it: {path} (mode {mode:o})"
+            cure = f"chmod 700 {shlex.quote(path)}: the next handler does that, and says so"
+            yield _warning("spool-mode", text, cure)
     is_there = where == Path(url.path)
     state = f"is well ({_mode_and_owner(where)})" if is_there else "will be made"
     yield _well("spool", f"the spool {url.path} {state}")
@@ -104,11 +100,9 @@ def _of_room(url: SpoolUrl, size: int, free: int) -> Finding:
 def _of_dead_letters(path: Path) -> Finding:
     place = path if path.exists() else path.parent
     if path.is_dir() or not place.exists() or not os.access(place, os.W_OK):
-        return _warning(
-            "dead-letters",
-            f"dead letters can't be written to {path}",
-            "name a file in a directory that exists, and is writable, in the option dead_letter",
-        )
+        text = f"dead letters can't be written to {path}"
+        cure = "name a file in a directory that exists, and is writable, in the option dead_letter"
+        return _warning("dead-letters", text, cure)
     return _well("dead-letters", f"dead letters go to {path}")
 
 

@@ -144,11 +144,9 @@ def _of_name(url: str, what: str) -> Finding | None:
         answers = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         words = getattr(error, "strerror", None) or "it is no host name"
-        return _stop(
-            "name-unresolved",
-            f"the name of {what}, {host}, is not resolved: {words}",
-            "correct the name, or this machine's DNS",
-        )
+        text = f"the name of {what}, {host}, is not resolved: {words}"
+        cure = "correct the name, or this machine's DNS"
+        return _stop("name-unresolved", text, cure)
     milliseconds = 1_000 * (monotonic() - begun)
     addresses = list(dict.fromkeys(str(answer[4][0]) for answer in answers))
     return _well(
@@ -224,16 +222,12 @@ def _of_health(look: Look) -> Finding:
         accepting = health.get("acceptingEvents", True)
         if accepting is True or (isinstance(accepting, str) and accepting.upper() == "TRUE"):
             return _well("health", "/health says that it is well")
-        return _warning(
-            "health-takes-nothing",
-            "/health says that it does not accept events now",
-            "wait: they are kept and sent again; or ask who runs it",
-        )
-    return _warning(
-        "health-unknown",
-        f"/health was answered {shown(answer)}",
-        "see whether data_plane_url leads to a data plane",
-    )
+        text = "/health says that it does not accept events now"
+        cure = "wait: they are kept and sent again; or ask who runs it"
+        return _warning("health-takes-nothing", text, cure)
+    text = f"/health was answered {shown(answer)}"
+    cure = "see whether data_plane_url leads to a data plane"
+    return _warning("health-unknown", text, cure)
 
 
 def _of_key(config: Config, transport: HttpTransport, timeout: float) -> Iterator[Finding]:
@@ -243,11 +237,9 @@ def _of_key(config: Config, transport: HttpTransport, timeout: float) -> Iterato
         if said(answer) in SPOILT and config.gzip:
             plain = transport.send(WITHOUT_EVENTS, timeout, plain=True)
             if is_of_gateway(plain):
-                yield _warning(
-                    "compression-spoilt",
-                    "something on the way spoils compressed uploads; events go after failures",
-                    "set the option gzip to off",
-                )
+                text = "something on the way spoils compressed uploads; events go after failures"
+                cure = "set the option gzip to off"
+                yield _warning("compression-spoilt", text, cure)
                 answer = plain
     except (TransportError, HeldError) as error:
         yield _of_failure(error, config, transport.way()[0])

@@ -88,29 +88,22 @@ def examine(
 def _of_levels(logger: logging.Logger) -> Iterator[Finding]:
     if logger.manager.disable >= logging.INFO:
         disabled = logging.getLevelName(logger.manager.disable)
-        yield a_stop(
-            "logging-disabled",
-            "logging.disable",
-            f"logging.disable({disabled}) is in force, for all loggers",
-            "take it back by logging.disable(logging.NOTSET); calls like track() pass all the same",
+        text = f"logging.disable({disabled}) is in force, for all loggers"
+        cure = (
+            "take it back by logging.disable(logging.NOTSET); calls like track() pass all the same"
         )
+        yield a_stop("logging-disabled", "logging.disable", text, cure)
     if logger.disabled:
-        yield a_stop(
-            "logger-disabled",
-            named(logger),
-            "is disabled, as dictConfig and fileConfig leave loggers that they don't name",
-            f'configure with "disable_existing_loggers": False, or name {logger.name!r} in it',
-        )
+        text = "is disabled, as dictConfig and fileConfig leave loggers that they don't name"
+        cure = f'configure with "disable_existing_loggers": False, or name {logger.name!r} in it'
+        yield a_stop("logger-disabled", named(logger), text, cure)
     level = logger.getEffectiveLevel()
     if level > logging.INFO:
         whose = next((owner for owner in ancestry(logger) if owner.level), root)
         has = "its level" if whose is logger else f"the level of {named(whose)}, which it inherits,"
-        yield a_stop(
-            "logger-level",
-            named(logger),
-            f"{has} is {logging.getLevelName(level)}, above INFO",
-            f"set the level of {named(logger)} to INFO",
-        )
+        text = f"{has} is {logging.getLevelName(level)}, above INFO"
+        cure = f"set the level of {named(logger)} to INFO"
+        yield a_stop("logger-level", named(logger), text, cure)
 
 
 @dataclass
@@ -130,12 +123,9 @@ class _Chains:
         for handler in reach.chain:
             whose = f"{describe(handler)} on {named(reach.owner)}"
             if heeds_level and handler.level > logging.INFO:
-                yield a_stop(
-                    "handler-level",
-                    whose,
-                    f"its level is {logging.getLevelName(handler.level)}, above INFO",
-                    "set the handler's level to INFO, or leave it out",
-                )
+                text = f"its level is {logging.getLevelName(handler.level)}, above INFO"
+                cure = "set the handler's level to INFO, or leave it out"
+                yield a_stop("handler-level", whose, text, cure)
             if id(handler) not in self.asked:
                 self.asked[id(handler)] = self.probes.filtered(handler, record, whose)
             record, kept_back = self.asked[id(handler)]
@@ -148,12 +138,8 @@ class _Chains:
             elif isinstance(handler, MemoryHandler):
                 heeds_level = False
         if not reach.handler.config.send:
-            yield a_stop(
-                "send-off",
-                str(reach),
-                SEND_OFF,
-                "leave out send=False (or the variable RUDDER_SEND)",
-            )
+            cure = "leave out send=False (or the variable RUDDER_SEND)"
+            yield a_stop("send-off", str(reach), SEND_OFF, cure)
 
     def _not_started(self, listener: QueueListener, reach: Reached) -> Finding:
         found = a_stop(
@@ -173,12 +159,9 @@ def _nobody(logger: logging.Logger) -> Finding:
     blocked = beyond(logger)
     if blocked and blocked[1]:
         whose, handlers = blocked
-        return a_stop(
-            "no-propagation",
-            named(whose),
-            f"does not propagate, so that {handlers[0]} is not reached",
-            f"leave propagate at True for {named(whose)}, or give it a RudderHandler of its own",
-        )
+        text = f"does not propagate, so that {handlers[0]} is not reached"
+        cure = f"leave propagate at True for {named(whose)}, or give it a RudderHandler of its own"
+        return a_stop("no-propagation", named(whose), text, cure)
     elsewhere = [found for other in all_loggers() for found in reached(other)]
     text = f"no RudderHandler is on the way of {named(logger)}"
     if blocked:

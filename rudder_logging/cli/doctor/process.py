@@ -29,37 +29,29 @@ def of_process(configs: Iterable[Config]) -> Iterator[Finding]:
         configs: Of each RudderHandler.
     """
     if not forks.threads_run():
-        yield a_warning(
-            "uwsgi-without-threads",
-            "this process",
-            "uWSGI runs without threads: events are sent by the calls that log them, which wait",
-            "give uWSGI the option enable-threads",
-        )
+        text = "uWSGI runs without threads: events are sent by the calls that log them, which wait"
+        cure = "give uWSGI the option enable-threads"
+        yield a_warning("uwsgi-without-threads", "this process", text, cure)
     if not logging.raiseExceptions:
-        yield a_warning(
-            "raise-exceptions-off",
-            "logging.raiseExceptions",
-            "is off: nothing is said of an event that is not accepted",
-            "leave it on, at least where the app is developed",
-        )
+        text = "is off: nothing is said of an event that is not accepted"
+        cure = "leave it on, at least where the app is developed"
+        yield a_warning("raise-exceptions-off", "logging.raiseExceptions", text, cure)
     if OWN.disabled or not OWN.isEnabledFor(logging.WARNING):
-        yield a_warning(
-            "diagnostics-lost",
-            named(OWN),
+        text = (
             f"{'is disabled' if OWN.disabled else 'shows no warnings'}: nothing is said of events "
-            "that wait, or are dropped",
-            'configure with "disable_existing_loggers": False, and leave it at WARNING or below',
+            "that wait, or are dropped"
         )
+        cure = 'configure with "disable_existing_loggers": False, and leave it at WARNING or below'
+        yield a_warning("diagnostics-lost", named(OWN), text, cure)
     if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL and any(map(_loses_at_end, configs)):
         yield _of_sigterm()
     if root.level <= logging.INFO and any(reached(root)) and _celery_sets_up_logging():
-        yield a_warning(
-            "celery-level",
-            named(root),
+        text = (
             "Celery workers give it the level of their option -l, WARNING by default; events that "
-            "tasks log at INFO then don't leave by its handlers",
-            "start workers with `-l INFO`, or give the app's own loggers a level",
+            "tasks log at INFO then don't leave by its handlers"
         )
+        cure = "start workers with `-l INFO`, or give the app's own loggers a level"
+        yield a_warning("celery-level", named(root), text, cure)
 
 
 def _loses_at_end(config: Config) -> bool:
@@ -70,13 +62,12 @@ def _loses_at_end(config: Config) -> bool:
 def _of_sigterm() -> Finding:
     package = next((name for name in _OF_ASGI if name in sys.modules), None)
     if package is not None:
-        return a_warning(
-            "sigterm",
-            "SIGTERM",
+        text = (
             f"this is an ASGI app (it uses {package}). uvicorn, also as gunicorn's worker, lets "
-            "the signal end the process without exit hooks, with what waits in memory",
-            f"{_DRAIN}, or close the handler in the app's lifespan (await handler.aclose())",
+            "the signal end the process without exit hooks, with what waits in memory"
         )
+        cure = f"{_DRAIN}, or close the handler in the app's lifespan (await handler.aclose())"
+        return a_warning("sigterm", "SIGTERM", text, cure)
     return Finding(
         Severity.WELL,
         "logging",

@@ -33,20 +33,16 @@ def remarks(logger: logging.Logger, found: list[Reached]) -> Iterator[Finding]:
         config = reach.handler.config
         other = sources.setdefault((config.write_key, config.data_plane_url), reach)
         if other is not reach:
-            yield a_warning(
-                "same-source",
-                str(reach),
-                f"has the same source as {other}: each event is sent twice",
-                "take one of the two handlers off",
-            )
+            text = f"has the same source as {other}: each event is sent twice"
+            cure = "take one of the two handlers off"
+            yield a_warning("same-source", str(reach), text, cure)
         if not isinstance(reach.handler.formatter, RudderFormatter):
-            yield a_warning(
-                "formatter-unfit",
-                str(reach),
+            text = (
                 f"its formatter is set to {type(reach.handler.formatter).__name__}, which can't "
-                "make messages and is left aside",
-                "leave `formatter` out, or use rudder_logging.RudderFormatter",
+                "make messages and is left aside"
             )
+            cure = "leave `formatter` out, or use rudder_logging.RudderFormatter"
+            yield a_warning("formatter-unfit", str(reach), text, cure)
         for wrapper in reach.through:
             yield from _of_wrapper(wrapper, reach)
     for owner in way(logger):
@@ -74,31 +70,26 @@ def _of_wrapper(wrapper: logging.Handler, reach: Reached) -> Iterator[Finding]:
     subject = str(reach)
     directly = "put the RudderHandler on the logger itself: it has a queue of its own"
     if isinstance(wrapper, QueueHandler):
-        yield a_warning(
-            "behind-queue-handler",
-            subject,
+        text = (
             "gets records from a QueueHandler, which formats them first. An event without a name "
             "would be named by the formatted text, not its template, and is refused where that "
-            "shows. What bind() bound is lost",
-            f"give each event its 'event'; or {directly}",
+            "shows. What bind() bound is lost"
         )
+        cure = f"give each event its 'event'; or {directly}"
+        yield a_warning("behind-queue-handler", subject, text, cure)
     elif isinstance(wrapper, MemoryHandler):
         level = logging.getLevelName(wrapper.flushLevel)
-        yield a_warning(
-            "behind-memory-handler",
-            subject,
+        text = (
             f"gets records from a MemoryHandler, not before {wrapper.capacity} have come, or one "
-            f"at {level}",
-            directly,
+            f"at {level}"
         )
+        yield a_warning("behind-memory-handler", subject, text, directly)
     else:
-        yield a_warning(
-            "behind-wrapper",
-            subject,
+        text = (
             f"is inside {describe(wrapper)}: calls like track() don't find it, and whether it "
-            "hands events on is for that class to say",
-            directly,
+            "hands events on is for that class to say"
         )
+        yield a_warning("behind-wrapper", subject, text, directly)
 
 
 def of_adapters(loggers: Collection[logging.Logger]) -> dict[logging.Logger, list[Finding]]:

@@ -136,12 +136,9 @@ class Visit:
         """Handlers that were made for nothing, the package's own aside."""
         own = [handler.config for handler in settings.handlers()]
         if not _everywhere() and any(config not in own for config in self.made):
-            yield a_warning(
-                "handler-unused",
-                "the configuration",
-                "has a RudderHandler, but no logger has it",
-                "name it among the handlers of root, or of a logger",
-            )
+            text = "has a RudderHandler, but no logger has it"
+            cure = "name it among the handlers of root, or of a logger"
+            yield a_warning("handler-unused", "the configuration", text, cure)
 
     def _of_others(self) -> Iterator[Finding]:
         """Loggers that nobody asked about, and whose events would not leave."""
