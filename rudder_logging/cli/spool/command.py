@@ -13,15 +13,7 @@ import orjson
 from click.shell_completion import CompletionItem
 
 from ...common.printable import printable_json
-from ..common import (
-    BadInputError,
-    ExitCode,
-    FailedError,
-    NearestGroup,
-    events,
-    show_json,
-    tell,
-)
+from ..common import BadInputError, ExitCode, FailedError, NearestGroup, events, show_json, tell
 from ..moments import moment_of
 from .erasure import Matches, concerns, count, erase, sweep
 from .holdings import Holding, holdings, left_here, spool_directory
@@ -151,12 +143,7 @@ def _stay(shown: int, held: int) -> str:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @_json
 def purge(
-    *,
-    directory: str | None,
-    user_ids: tuple[str, ...],
-    takes_all: bool,
-    yes: bool,
-    is_json: bool,
+    *, directory: str | None, user_ids: tuple[str, ...], takes_all: bool, yes: bool, is_json: bool
 ) -> int:
     """Erase events of a user, or all, before they are sent.
 
