@@ -786,7 +786,7 @@ def test_a_second_ctrl_c_does_not_wait(log: Path, start: Start) -> None:
         for _ in range(2):
             process.send_signal(signal.SIGINT)
             with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(1)
+                process.wait(2)
         _, stderr = process.communicate(timeout=40)
     assert process.returncode == ExitCode.INTERRUPTED
     assert "interrupted; 0 events arrived" in stderr

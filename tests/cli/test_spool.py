@@ -457,7 +457,7 @@ def test_purge_sums_by_process(app: App, spool: Path) -> None:
     living = app(PEOPLE, stays=True)
     if not Path("/proc/locks").exists():
         pytest.skip("the system does not tell who holds a lock")
-    deadline = monotonic() + 20
+    deadline = monotonic() + 30
     while {one["holder"] for one in listed(spool)} != {living.pid}:
         assert monotonic() < deadline
     words = ("spool", "purge", "--user-id", "ada", "--yes", spool)

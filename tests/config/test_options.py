@@ -209,7 +209,7 @@ def test_overflow_never_evicts_what_is_being_sent(
 ) -> None:
     """`drop_old` drops the oldest that waits; a batch in flight is settled by its answer alone."""
     handler = make_handler(
-        max_queue_size=3, upload_size=3, overflow="drop_old", upload_interval=3_600, timeout=0.3
+        max_queue_size=3, upload_size=3, overflow="drop_old", upload_interval=3_600, timeout=1.0
     )
     plane.hang()
     logger = wire(handler)
@@ -250,7 +250,7 @@ def test_block_timeout(make_handler: MakeHandler, wire: Wire, plane: LocalDataPl
 
 def test_timeout(make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane) -> None:
     """An answer is waited for so long, then the upload is tried again."""
-    handler = make_handler(timeout=0.1)
+    handler = make_handler(timeout=0.5)
     plane.hang(times=2)
     wire(handler).info("e", extra=event())
     assert handler.flush()
@@ -274,7 +274,7 @@ def test_shutdown_timeout(make_handler: MakeHandler, wire: Wire, plane: LocalDat
     wire(handler).info("e", extra=event(1))
     begun = monotonic()
     handler.close()
-    assert 0.1 <= monotonic() - begun < 2
+    assert 0.1 <= monotonic() - begun < 8  # it would be ten without
     assert handler.stats().pending == 1
     plane.heal()
     plane.wait_for(1)
@@ -656,7 +656,7 @@ def test_sync_mode_with_a_fault_keeps_the_event(
     make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane
 ) -> None:
     """A fault does not raise, nor hold the caller for ever: the event goes with the next one."""
-    handler = make_handler(sync_mode=True, timeout=0.2)
+    handler = make_handler(sync_mode=True, timeout=0.5)
     logger = wire(handler)
     plane.fail(401)
     logger.info("e", extra=event(0))

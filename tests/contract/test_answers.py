@@ -89,7 +89,7 @@ def asked(plane: LocalDataPlane, row: Row) -> tuple[int, dict[str, str], str]:
     headers = {"Host": "x", "Connection": "close", "Content-Length": str(len(body))}
     headers |= row["headers"] | ({"Authorization": basic("wk")} if row["key"] else {})
     head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-    with socket.create_connection(("127.0.0.1", plane.port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", plane.port), timeout=30) as connection:
         request = f"{row['method']} {row['path']} HTTP/1.1\r\n{head}\r\n"
         connection.sendall(request.encode("latin-1") + body)
         came = received(connection)
@@ -116,7 +116,7 @@ def test_wire(plane: LocalDataPlane, row: Row) -> None:
     sent = row["bytes"].replace("{k}", basic("wk")).replace("{n}", str(len(EVENT)))
     sent = sent.replace("{chunk}", f"{len(EVENT):x}\r\n{EVENT}\r\n").replace("{ok}", EVENT)
     expected = [status for status in row["statuses"].split(" | ") if status]
-    with socket.create_connection(("127.0.0.1", plane.port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", plane.port), timeout=30) as connection:
         connection.sendall(sent.encode("latin-1"))
         if row["name"] == "chunked, cut":
             connection.shutdown(socket.SHUT_WR)

@@ -81,7 +81,7 @@ def refuse(plane: LocalDataPlane, wanted: Answer, body: Any = BATCH, **how: Any)
 def raw(plane: LocalDataPlane, request: bytes) -> bytes:
     """All that comes back for these bytes until the server closes."""
     answer = b""
-    with socket.create_connection(("127.0.0.1", plane.port), timeout=5) as connection:
+    with socket.create_connection(("127.0.0.1", plane.port), timeout=30) as connection:
         with contextlib.suppress(ConnectionError):  # it may answer, and cut, before all is sent
             connection.sendall(request)
         with contextlib.suppress(ConnectionError):
@@ -555,7 +555,7 @@ def test_an_upload_that_is_cut(
     plane: LocalDataPlane, how: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It is 500 to whoever still listens, stored nowhere, and no trouble of ours."""
-    connection = socket.create_connection(("127.0.0.1", plane.port), timeout=10)
+    connection = socket.create_connection(("127.0.0.1", plane.port), timeout=30)
     if how == "reset":
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
     with connection:
@@ -573,7 +573,7 @@ def test_a_wrong_key_is_told_before_the_body() -> None:
     """With more to come than Go would swallow, the answer does not wait for it."""
     with (
         LocalDataPlane(WRITE_KEY) as plane,
-        socket.create_connection(("127.0.0.1", plane.port), timeout=10) as connection,
+        socket.create_connection(("127.0.0.1", plane.port), timeout=30) as connection,
     ):
         connection.sendall(head_of(1_000_000, "wrong"))
         answer = b""
@@ -587,7 +587,7 @@ def test_a_wrong_key_is_told_before_the_body() -> None:
 def test_a_client_that_waits_to_continue(plane: LocalDataPlane) -> None:
     """It is told to go on if its key is right, and refused before it has sent anything if not."""
     for key, first in ((WRITE_KEY, b"HTTP/1.1 100 "), ("wrong", b"HTTP/1.1 401 ")):
-        with socket.create_connection(("127.0.0.1", plane.port), timeout=10) as connection:
+        with socket.create_connection(("127.0.0.1", plane.port), timeout=30) as connection:
             connection.sendall(head_of(len(BATCH), key, "Expect: 100-continue\r\n"))
             assert connection.recv(65_536).startswith(first)
             if key == WRITE_KEY:
@@ -636,8 +636,8 @@ def test_waiting(plane: LocalDataPlane) -> None:
         received = pool.submit(plane.wait_for_requests, 2)
         accept(plane, [EVENT])
         accept(plane, [EVENT] * 3, {"batch": [EVENT, EVENT]})
-        assert events.result(timeout=10) == [EVENT] * 3
-        assert [request.status for request in received.result(timeout=10)] == [200, 200]
+        assert events.result(timeout=30) == [EVENT] * 3
+        assert [request.status for request in received.result(timeout=30)] == [200, 200]
 
 
 def test_waiting_in_vain(plane: LocalDataPlane) -> None:
@@ -745,7 +745,7 @@ def test_stop_ends_what_hangs(caplog: pytest.LogCaptureFixture, *, gone: bool) -
     """`stop` is prompt and logs no trouble, though a request hangs, its client there or not."""
     with LocalDataPlane(WRITE_KEY) as plane:
         plane.hang()
-        with socket.create_connection(("127.0.0.1", plane.port), timeout=10) as connection:
+        with socket.create_connection(("127.0.0.1", plane.port), timeout=30) as connection:
             connection.sendall(b"POST /v1/batch HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n")
             plane.wait_for_requests(1)
             if gone:

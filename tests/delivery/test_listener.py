@@ -125,13 +125,13 @@ def test_waits_between_attempts_end_with_close(
     make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane
 ) -> None:
     """A backoff, however long, does not outlast a close: it tries once more, and is done."""
-    handler = make_handler(upload_interval=0)
+    handler = make_handler(upload_interval=0, shutdown_timeout=150)
     plane.fail(503, retry_after=200)
     wire(handler).info("e", extra=EVENT)
     plane.wait_for_requests(1)
     begun = monotonic()
     handler.close()
-    assert monotonic() - begun < 5
+    assert monotonic() - begun < 100  # it would be 150 without
     assert len(plane.events) == 1
 
 
@@ -178,7 +178,7 @@ class InterruptedQueue(MemoryQueue):
         with self._lock:
             interruption, self.interruption = self.interruption, None
             if interruption is not None:
-                assert self.acknowledging.wait(10)
+                assert self.acknowledging.wait(30)
                 interruption()
             return super().put(message)
 
@@ -204,7 +204,7 @@ def test_event_inside_an_event_does_not_wait_for_the_sender(
     logger = wire(handler)
     plane.latency = 0.2
     logger.info("first", extra=EVENT)
-    assert queue.taken.wait(10)
+    assert queue.taken.wait(30)
     queue.interruption = lambda: logger.info("inner", extra=EVENT)
     logger.info("outer", extra=EVENT)
     assert handler.flush()
@@ -297,7 +297,7 @@ def test_ctrl_c_while_the_listener_is_woken_does_not_leave_it_asleep(
 
 def until_asleep(listener: BatchListener, until: int = 1) -> None:
     """Wait until it sleeps until so many events wait."""
-    deadline = monotonic() + 10
+    deadline = monotonic() + 30
     while listener.wake_at != until:
         assert monotonic() < deadline
         threading.Event().wait(0.001)
@@ -315,7 +315,7 @@ def test_ctrl_c_while_the_thread_is_started_makes_no_second_one(
         logger.info("first", extra=EVENT)
     logger.info("second", extra=EVENT)
     assert handler.flush()
-    deadline = monotonic() + 10
+    deadline = monotonic() + 30
     while threading.active_count() > before + 1:
         assert monotonic() < deadline
         threading.Event().wait(0.001)

@@ -798,13 +798,13 @@ def test_what_a_caller_could_not_deliver_does_expire(
     age(monkeypatch, 3_600)
     plane.heal()
     assert handler.flush()
-    assert numbers(plane) == [0]
+    assert set(numbers(plane)) == {0}
     assert handler.stats().dropped == {"expired": 2}
 
 
 def until(condition: Callable[[], bool]) -> None:
     """Wait for it."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.005)
@@ -966,7 +966,7 @@ def test_fsync_has_the_disk_keep_what_was_written(
     size = segments(spool)[0].stat().st_size
     assert (synced[-1:] == [size]) is (mode == "always")
     if mode == "interval":
-        assert in_other_thread.wait(10)
+        assert in_other_thread.wait(30)
         assert synced[-1] == size
     assert bool(synced) is (mode != "never")
     queue.after_fork()

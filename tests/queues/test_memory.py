@@ -123,7 +123,7 @@ def test_while_there_is_ample_room_no_put_waits_for_another_thread() -> None:
     thread = threading.Thread(target=queue.put, args=(b"x",))
     with queue._lock:
         thread.start()
-        thread.join(10)
+        thread.join(30)
         assert not thread.is_alive()
     assert queue.depth()[:2] == (1, 1)
 

@@ -137,21 +137,21 @@ def test_time_of_an_upload_is_that_from_request_to_answer(monkeypatch: pytest.Mo
     connect = urllib3.connection.HTTPConnection.connect
 
     def connect_slowly(connection: urllib3.connection.HTTPConnection) -> None:
-        time.sleep(1.0)
+        time.sleep(0.2)
         connect(connection)
 
     monkeypatch.setattr(urllib3.connection.HTTPConnection, "connect", connect_slowly)
 
     def answer(connection: socket.socket) -> None:
         read_request(connection)
-        time.sleep(0.2)
+        time.sleep(0.1)
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
 
     with server(answer) as url, transport_to(url) as transport:
         begun = time.monotonic()
         transport.send(b" " * 1_000)
         whole = time.monotonic() - begun
-        assert 0.2 <= transport.seconds <= whole - 1.0
+        assert 0.1 <= transport.seconds <= whole - 0.2
         assert 0 < transport.sent < 100
 
 
@@ -604,7 +604,7 @@ def test_certificate_files_that_are_gone_for_a_while(
         logger.info("e", extra={"rudder": {"user_id": number}})
         assert handler.flush(0.05) is False
     handler.close()
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 30
     while not (errors and handler.stats().holding) and time.monotonic() < deadline:
         time.sleep(0.01)
     words = f"{missing} names a file that does not exist: {file}"
@@ -880,7 +880,7 @@ def test_answer_that_drips_is_not_waited_for(beginning: bytes) -> None:
         begun = time.monotonic()
         with pytest.raises(OutcomeUnknownError):
             transport.send(BODY)
-        assert time.monotonic() - begun < 5
+        assert time.monotonic() - begun < 30
 
 
 @pytest.mark.parametrize("status", [b"502 Bad Gateway", b"302 Found\r\nLocation: /elsewhere"])
@@ -1003,7 +1003,7 @@ def test_early_answer_holds(make_handler: MakeHandler, wire: Wire) -> None:
         )
         assert handler.flush(0) is False
     # The server has answered, and gone: what the next probe meets is not looked at.
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while handler.stats().holding is None and time.monotonic() < deadline:
         time.sleep(0.01)
     assert "401 'invalid write key'" in str(handler.stats().holding)
