@@ -269,6 +269,61 @@ def test_a_childs_first_event_may_be_interrupted(plane: LocalDataPlane, error: s
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_a_signal_handler_may_log_amid_a_childs_first_event(plane: LocalDataPlane) -> None:
+    """At whichever call of ours it comes: both events are in one ledger, which balances."""
+    done = run(
+        plane,
+        """
+        import warnings
+        from rudder_logging.process import members
+        warnings.simplefilter("ignore", DeprecationWarning)  # fork with threads: just what we test
+        log(0)
+
+        class Interruption:  # CPython runs signal handlers as a function in Python begins
+            def __init__(self, position):
+                self.left = position
+
+            def __call__(self, frame, event, _argument):
+                if event == "call" and frame.f_globals.get("__name__", "").startswith(PARTS):
+                    self.left -= 1
+                    if not self.left:
+                        sys.setprofile(None)
+                        log(2)
+
+        PARTS = ("rudder_logging.handler", "rudder_logging.process")
+
+        def first_event(position):
+            interruption = Interruption(position)
+            sys.setprofile(interruption)
+            log(1)
+            sys.setprofile(None)
+            if interruption.left > 0:
+                os._exit(1)  # it has no more calls than that
+            assert handler.flush()
+            stats = handler.stats()
+            assert stats.balanced and stats.delivered == 2, stats
+            used = [one for one in members.listeners() if not one.unattended]
+            assert used == [handler._listener], used
+            os._exit(0)
+
+        for position in range(1, 1_000):
+            child = os.fork()
+            if not child:
+                try:
+                    first_event(position)
+                finally:
+                    os._exit(2)
+            status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+            if status:
+                break
+        assert (status, position > 10) == (1, True), (status, position)
+        """,
+    )
+    assert done.stderr == ""
+    assert set(numbers(plane)) == {0, 1, 2}
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 def test_a_child_may_log_while_its_handler_is_collected(plane: LocalDataPlane) -> None:
     """An object that has a handler of its own says goodbye while it is collected."""
     done = run(

@@ -193,12 +193,15 @@ class BatchListener(QueueListener):
         """Tell if the calling thread is the one that delivers: it can't wait for itself."""
         return self._deliverer == threading.get_ident()
 
-    def drain(self, deadline: float) -> bool:
-        """Deliver in the calling thread until nothing waits, or until the monotonic `deadline`.
+    def drain(self, timeout: float) -> bool:
+        """Deliver in the calling thread until nothing waits, or for so many seconds.
 
-        Returns whether nothing waits any more. What does stays in the queue. Raises nothing of
-        ours: the caller is the app, or the process's end.
+        At the end of the process, there may be fewer left. Returns whether nothing waits any more.
+        What does stays in the queue. Raises nothing of ours: the caller is the app.
         """
+        return self._drain(ending.deadline(timeout, self.shutdown_timeout))
+
+    def _drain(self, deadline: float) -> bool:
         if self.is_deliverer():
             return False  # an event logged by a callback: the loop further up delivers it
         if not self._delivering.acquire(timeout=max(0.0, deadline - monotonic())):
@@ -264,7 +267,7 @@ class BatchListener(QueueListener):
         # Once the interpreter takes modules apart, nothing can be imported, and requests fails at
         # its first import inside a function: after the server has stored the events.
         if self.queue.depth().events and ending.can_import():
-            self.drain(deadline)
+            self._drain(deadline)
         self._abandoned = True
         self.wake()
         left = self._ledger.abandon(self.queue, "shutdown")

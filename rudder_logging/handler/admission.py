@@ -36,12 +36,21 @@ class Admission(logging.Handler):
     """
 
     config: Config
-    _pipeline: Pipeline
+    _opened: Pipeline | None
+    """This process's. None in a forked child, until it is used: see `_open`."""
     _formatter: RudderFormatter
     _defaults: Defaults
     _is_hooked: bool
     _large_from: int
     """Bytes from which on a message may be too large, or more than is documented."""
+
+    def _open(self) -> Pipeline:
+        """Make the pipeline of this process, at its first use."""
+        raise NotImplementedError
+
+    @property
+    def _pipeline(self) -> Pipeline:
+        return self._opened or self._open()
 
     @property
     def looks_at_records(self) -> bool:
@@ -100,11 +109,10 @@ class Admission(logging.Handler):
         except Exception:
             self._pipeline.ledger.count_invalid()
             raise
-        # Before the `try`, which accounts for an event that was accepted: in a forked child, the
-        # first attribute that is read exchanges the pipeline, and may be interrupted. It is bound
-        # only after that.
-        ledger = self._pipeline.ledger
-        pipeline = self._pipeline
+        # Not before: a value's conversion may fork. And not in the `try`, which accounts for an
+        # event that was accepted: `_open` may be interrupted.
+        pipeline = self._opened or self._open()  # as `_pipeline` has it, without its call
+        ledger = pipeline.ledger
         if not self.config.send:
             ledger.count_accepted()
             self._drop(pipeline, message, "send_off")
@@ -175,7 +183,7 @@ class Admission(logging.Handler):
             return oldest is not None
         if policy == "block" and not pipeline.listener.is_deliverer():
             if pipeline.delivers_itself or not pipeline.listener.ensure_running():
-                return pipeline.listener.drain(pipeline.deadline(self.config.block_timeout))
+                return pipeline.listener.drain(self.config.block_timeout)
             pipeline.listener.wake()
             return pipeline.queue.wait_for_room(size, self.config.block_timeout)
         return False
@@ -205,9 +213,9 @@ class Admission(logging.Handler):
         if ending.since is not None:
             few = pipeline.queue.depth().waiting < self.config.max_queue_size // 2
             if not (pipeline.listener.awaits_close and few):
-                pipeline.finish()
+                exits.finish(pipeline.listener)
         elif pipeline.is_synchronous:
-            pipeline.listener.drain(pipeline.deadline(self.config.timeout))
+            pipeline.listener.drain(self.config.timeout)
         else:
             # No wake-up: a thread that starts looks at the queue by itself.
             exits.finish_with_worker()

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
     from ..config import Options
     from ..delivery.listener import BatchListener
+    from .pipeline import Pipeline, Renewal
 
 __all__ = ["RudderHandler", "close_all", "errors_of_a_call", "flush_all"]
 
@@ -89,6 +90,7 @@ class RudderHandler(Admission):
     .. versionadded:: 0.1.0
     """
 
+    _renewal: Renewal
     _has_hooks = False
     """The class has hooks of its own."""
 
@@ -109,7 +111,7 @@ class RudderHandler(Admission):
 
         check_files(self.config)
         self._large_from = min(self.config.max_event_bytes, DOCUMENTED_EVENT_BYTES)
-        self._pipeline = Pipeline.open(self.config, outlets.in_force())
+        self._opened = Pipeline.open(self.config, outlets.in_force())
         self._wind_up_when_forgotten()
         # Only now does logging know the handler: one that could not be made must not stay in
         # logging's list, where the next dictConfig would try to close it.
@@ -268,7 +270,7 @@ class RudderHandler(Admission):
             return True
         if self._pipeline.delivers_itself or not self._listener.ensure_running():
             with ending.keeping_the_process():
-                self._listener.drain(self._pipeline.deadline(timeout))
+                self._listener.drain(timeout)
             return queue.wait_until_settled(mark, 0)
         self._listener.hurry()
         return queue.wait_until_settled(mark, self._patience(timeout))
@@ -289,11 +291,11 @@ class RudderHandler(Admission):
         patience = self._patience(seconds)
         if ending.since is not None:
             self._listener.awaits_close = False
-            self._pipeline.finish()
+            exits.finish(self._listener)
             if self._listener.unattended:
                 self._listener.release()
         elif self._pipeline.is_synchronous:
-            self._listener.drain(self._pipeline.deadline(patience))
+            self._listener.drain(patience)
             self._listener.release()
         elif not self._listener.unattended:
             self._listener.stop(patience)
@@ -370,7 +372,7 @@ class RudderHandler(Admission):
 
     def _is_unused(self) -> bool:
         """Tell if no event was logged since the fork that this process began with."""
-        return self._pipeline.is_renewal
+        return self._opened is None
 
     def _filter(self, record: logging.LogRecord) -> bool | logging.LogRecord:
         try:
@@ -396,9 +398,24 @@ class RudderHandler(Admission):
 
         The first event makes this process's own pipeline.
         """
-        if not self._is_unused():
+        if self._opened is not None:
             self._finalizer.detach()  # it keeps the parent's backlog in memory
-        self._pipeline = self._pipeline.after_fork(self)
+        self._renewal = (self._opened or self._renewal).after_fork()
+        self._opened = None
+
+    def _open(self) -> Pipeline:
+        renewal = self._renewal
+        with renewal.lock:
+            if self._opened is None:
+                pipeline = renewal.open()
+                # In statements that call no function in Python, our `__setattr__` among them: there
+                # CPython lets in no signal handler that logs, and would have been here itself.
+                if self._renewal is renewal and self._opened is None:
+                    object.__setattr__(self, "_opened", pipeline)
+                    self._wind_up_when_forgotten()
+                else:  # the queue is to tell the one that is used
+                    self._pipeline.queue.attach(self._pipeline.reports)
+        return self._pipeline
 
 
 def _all_handlers() -> list[RudderHandler]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import threading
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol, cast
 
 from ..common.locks import EndingLock
 from ..config import Config
@@ -21,22 +20,12 @@ from ..queues.shared import SharedQueue
 from ..sinks.base import Forkable
 from .outlets import Outlets
 
-__all__ = ["Pipeline"]
-
-
-class Owner(Protocol):
-    """A handler, as far as its pipeline knows it."""
-
-    _pipeline: Pipeline
-
-    def _wind_up_when_forgotten(self) -> None:
-        """Called when a pipeline of its own has taken the place of the parent's."""
-        ...
+__all__ = ["Pipeline", "Renewal"]
 
 
 @dataclass(frozen=True)
 class Pipeline:
-    """Delivers a handler's events. A forked child gets another, with the same queue, emptied."""
+    """Delivers a handler's events."""
 
     config: Config
     outlets: Outlets
@@ -108,78 +97,40 @@ class Pipeline:
         """True if the queue is code of the app's, which may raise anything."""
         return isinstance(self.queue, SharedQueue) or not isinstance(self.config.queue, str)
 
-    def deadline(self, timeout: float) -> float:
-        """When so many seconds from now will have passed; sooner at the end of the process."""
-        return ending.deadline(timeout, self.config.shutdown_timeout)
-
-    def finish(self) -> None:
-        """At the end of the process: deliver what waits, or count it."""
-        with ending.keeping_the_process():
-            self.listener.finish(self.deadline(self.config.shutdown_timeout))
-
-    is_renewal: ClassVar[bool] = False
-    """True of a renewal, which makes the real one at its first use."""
-
-    def after_fork(self, handler: Owner) -> Pipeline:
-        """Let go, in a forked child, of the parent's. Returns a renewal, which makes the child's.
-
-        Args:
-            handler: The one whose pipeline this is.
-        """
-        self._let_go()
-        return cast("Pipeline", _Renewal(handler, self))
-
-    def _let_go(self) -> None:
-        with contextlib.suppress(Exception):  # a queue object of the app's may raise anything
-            # The second time, if a URL named it: it is a forkable, too. Twice is harmless.
-            self.queue.after_fork()
-        with contextlib.suppress(Exception):
-            if isinstance(self.config.sink, Forkable):
-                self.config.sink.after_fork()
-
-    def renewed(self, lock_type: type) -> Pipeline:
-        """One for a forked child, with the queue that was let go.
-
-        Args:
-            lock_type: Of an RLock made when it was. If another is made by now, gevent has patched
-                what locks are made of meanwhile.
-        """
-        if type(threading.RLock()) is not lock_type:
-            self._let_go()
-        return Pipeline.open(self.config, self.outlets, self.queue)
+    def after_fork(self) -> Renewal:
+        """Let go, in a forked child, of the parent's."""
+        return Renewal(self.config, self.outlets, self.queue)
 
 
-class _Renewal:
-    """A handler's pipeline in a forked child: makes the child's own when it is first used.
+class Renewal:
+    """Makes a forked child's pipeline when that is first used, with the same queue, emptied.
 
     Not in the fork: a gevent worker of gunicorn patches after that, and a lock from before would
-    stop all its greenlets. It is the pipeline that is exchanged, because a `__getattr__` of the
-    handler's own makes each of its attributes slower: a log call took 4 % longer.
+    stop all its greenlets.
     """
 
-    is_renewal = True
-
-    def __init__(self, handler: Owner, earlier: Pipeline) -> None:
-        self._handler = handler
-        self._earlier = earlier
+    def __init__(self, config: Config, outlets: Outlets, queue: EventQueue) -> None:
+        self._config, self._outlets, self._queue = config, outlets, queue
+        self._let_go()
         self._lock_type = type(threading.RLock())
-        self._opening = EndingLock(threading.RLock())
+        self.lock = EndingLock(threading.RLock())
+        """Whoever calls `open` holds it."""
 
-    def after_fork(self, handler: Owner) -> Pipeline:
-        """See `Pipeline.after_fork`: nothing was used, and the child has forked."""
-        return self._earlier.after_fork(handler)
+    def after_fork(self) -> Renewal:
+        """The child has forked, and nothing was used."""
+        return Renewal(self._config, self._outlets, self._queue)
 
-    def __getattr__(self, name: str) -> Any:
-        handler = self._handler
-        this = cast("Pipeline", self)
-        with self._opening:
-            if handler._pipeline is this:  # noqa: SLF001
-                pipeline = self._earlier.renewed(self._lock_type)
-                # In statements without a call, where CPython lets in no signal handler that logs:
-                # it would have been here itself.
-                if handler._pipeline is this:  # noqa: SLF001
-                    handler._pipeline = pipeline  # noqa: SLF001
-                    handler._wind_up_when_forgotten()  # noqa: SLF001
-                else:  # the queue is to tell the one that is used
-                    handler._pipeline.queue.attach(handler._pipeline.reports)  # noqa: SLF001
-        return getattr(handler._pipeline, name)  # noqa: SLF001
+    def open(self) -> Pipeline:
+        """Make one."""
+        if type(threading.RLock()) is not self._lock_type:
+            self._let_go()  # gevent has patched what locks are made of
+        return Pipeline.open(self._config, self._outlets, self._queue)
+
+    def _let_go(self) -> None:
+        """Leave to the parent what is the parent's."""
+        with contextlib.suppress(Exception):  # a queue object of the app's may raise anything
+            # The second time, if a URL named it: it is a forkable, too. Twice is harmless.
+            self._queue.after_fork()
+        with contextlib.suppress(Exception):
+            if isinstance(self._config.sink, Forkable):
+                self._config.sink.after_fork()

@@ -17,7 +17,7 @@ from . import ending, members
 from .members import Closable, Listener
 from .workers import deliver_before_rq_exits
 
-__all__ = ["deliver_all", "finish_with_worker", "gevent_has_patched", "wind_up"]
+__all__ = ["deliver_all", "finish", "finish_with_worker", "gevent_has_patched", "wind_up"]
 
 _finalized_in: int | None = None
 _EXIT_PRIORITY = 100  # before multiprocessing's own finalizers, which have less
@@ -47,6 +47,13 @@ def finish_with_worker() -> None:
             celery.worker_process_shutdown.connect(
                 _at_worker_exit, weak=False, dispatch_uid="rudder_logging"
             )
+
+
+def finish(listener: Listener) -> None:
+    """As the process ends: deliver what waits in the time that is left, or count it."""
+    timeout = listener.shutdown_timeout
+    with ending.keeping_the_process():
+        listener.finish(ending.deadline(timeout, timeout))
 
 
 def wind_up(listener: Listener) -> None:
