@@ -10,22 +10,26 @@ import logging
 import sys
 import threading
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from ..common.logging_tree import all_loggers, ancestry, chains, handlers_above
-from ..delivery.ledger import Ledger
 from ..exceptions import WarehouseWarning
 from ..handler.admission import Admission
 from ..handler.dispatch import is_stand_in, rudder_handlers, want_records
 from ..handler.handler import RudderHandler
 from ..handler.settings import Settings, settings
 from ..handler.stdlib import filtered
+from ..queues.memory import MemoryQueue
 from .layers import Layer, lay, lift
 from .recorder import RecordedEvent, Recorder
+
+if TYPE_CHECKING:
+    from ..handler.pipeline import Pipeline
 
 __all__ = ["start", "stop"]
 
@@ -86,41 +90,42 @@ class _StandIn:
 _stand_in = _StandIn()
 
 
-class _Diverted:
-    """A handler to `Admission._accept`, and all of its pipeline: what is put is kept.
+class _Kept(MemoryQueue):
+    """Holds nothing: what is put goes to whoever records."""
+
+    def __init__(self, keep: Callable[[bytes], object]) -> None:
+        super().__init__(max_events=1, max_bytes=1)
+        self._keep = keep
+
+    def put(self, message: bytes) -> int:
+        self._keep(message)
+        return 0  # too few to wake anybody
+
+
+class _Diverted(Admission):
+    """A handler, as far as it lets one event in, with another queue.
 
     So it is the handler's own code that makes, edits and checks the message.
     """
 
-    is_synchronous = False
-    unattended = False
-    wake_at = 1
-
     def __init__(
         self, handler: RudderHandler, record: logging.LogRecord, stopped_by: str | None, exact: bool
     ) -> None:
+        vars(self).update(vars(handler))  # and not logging's `__init__`, which would enlist it
+        self._opened = None
         self._handler, self._record = handler, record
         self._stopped_by, self._exact = stopped_by, exact
-        self._pipeline = self.listener = self.queue = self
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._handler, name)
-
-    def accept(self, *event: Any) -> None:
-        Admission.accept(self, *event)  # type: ignore[arg-type]
-
-    @property
-    def ledger(self) -> Ledger:
+    def _open(self) -> Pipeline:
         # Not kept: a value's conversion may fork.
-        return self._handler._ledger  # noqa: SLF001
+        return replace(self._handler._pipeline, queue=_Kept(self._capture))  # noqa: SLF001
 
-    def is_deliverer(self) -> bool:
-        return self._handler._listener.is_deliverer()  # noqa: SLF001 - it stands for it
+    def format(self, record: logging.LogRecord) -> str:
+        return self._handler.format(record)
 
-    def put(self, message: bytes) -> int:
-        self.ledger.count_dropped(1, "captured")
+    def _capture(self, message: bytes) -> None:
+        self._pipeline.ledger.count_dropped(1, "captured")
         self._keep(message)
-        return 0  # fewer than `wake_at`: nobody is woken
 
     def _after_failed_put(self, *_failed: object) -> None:
         """Nothing: it is counted, and what `put` raised goes on."""
@@ -128,9 +133,8 @@ class _Diverted:
     def _see_to_delivery(self, _pipeline: object) -> None:
         """Nothing: none is queued."""
 
-    def _drop(self, _pipeline: object, message: bytes, reason: str) -> None:
-        handler = self._handler
-        handler._drop(handler._pipeline, message, reason)  # noqa: SLF001 - it stands for it
+    def _drop(self, pipeline: Pipeline, message: bytes, reason: str) -> None:
+        super()._drop(pipeline, message, reason)
         if reason == "send_off":
             self._stopped_by = self._stopped_by or "the option send is off"
             self._keep(message)
