@@ -112,10 +112,6 @@ class HeldError(DeliveryError):
     """A configuration fault. Events wait, and leave by themselves once it is mended."""
 
 
-KEPT_BACK = "pytest keeps events from "
-"""First words of a KeptBackError."""
-
-
 class KeptBackError(HeldError):
     """Under pytest, nothing leaves for a host that is not loopback, unless a test is marked so.
 
@@ -127,7 +123,7 @@ class KeptBackError(HeldError):
 
     def __init__(self, host: str) -> None:
         super().__init__(
-            f"{KEPT_BACK}{host}, which is not loopback; "
+            f"pytest keeps events from {host}, which is not loopback; "
             "mark the test with rudder_network if it is to reach it"
         )
         self.host = host

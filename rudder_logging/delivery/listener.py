@@ -106,11 +106,6 @@ class BatchListener(QueueListener):
         self._drains_when_taken = 0
 
     @property
-    def holding(self) -> str | None:
-        """Why events are held at present; None: they are not."""
-        return self._ledger.holding
-
-    @property
     def sender(self) -> Sender:
         """Sends the batches, one after the other."""
         return self._sender

@@ -104,6 +104,8 @@ class KeepingSink:
     def __init__(self, sink: Sink, urls: Callable[[], Sequence[str]], config: Config) -> None:
         self.sink = sink
         self.max_bytes = sink.max_bytes
+        self.holds = False
+        """True if the last messages were kept, and wait."""
         self._urls = urls
         queue = config.queue
         self._drops = isinstance(queue, MemoryQueue) or queue == MEMORY
@@ -111,6 +113,7 @@ class KeepingSink:
     def send(self, messages: Sequence[bytes], deadline: float | None) -> Outcome:
         """See `Sink.send`."""
         error = self.refusal()
+        self.holds = error is not None and not self._drops
         if error is None:
             return self.sink.send(messages, deadline)
         if self._drops:

@@ -11,7 +11,6 @@ from urllib.parse import urlsplit
 from ..common.clock import monotonic
 from ..common.hosts import is_loopback
 from ..delivery.ledger import Stats
-from ..exceptions import KEPT_BACK
 from ..handler.admission import Admission
 from ..handler.dispatch import want_records
 from ..handler.handler import RudderHandler
@@ -191,7 +190,7 @@ def _waiting() -> list[BatchListener]:
 
 
 def _is_held(listener: BatchListener) -> bool:
-    return (listener.holding or "").startswith(KEPT_BACK)
+    return isinstance(listener.sender.sink, KeepingSink) and listener.sender.sink.holds
 
 
 def told(faults: list[str]) -> str:
