@@ -117,8 +117,8 @@ def quick() -> list[Task]:
     once = dict.fromkeys(everybody, 1)
     few = {**dict.fromkeys((*OURS, "floor"), 40_000), **dict.fromkeys(_OTHERS, 1_000)}
     return [
-        _shapes(1, cycles=1, turns=30, paced=10),
-        *_calls(2, 1, cycles=3, chunks=5, calls=200),
+        _shapes(1, cycles=1, turns=20, paced=6),
+        *_calls(1, 1, cycles=3, chunks=5, calls=200),
         *_deliveries(0, dict.fromkeys(everybody, 10_000), once),
         *_deliveries(50, few, once),
         *_deliveries(200, few, once),

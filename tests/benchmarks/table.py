@@ -159,8 +159,8 @@ def _setting(report: Report) -> str:
 
 
 _OF_SHAPES = (
-    "A log call, by the shape of its event: of a `QueueHandler`'s / of the floor's."
-    " `no`: it is more than is to be reached."
+    "A log call, by the shape of its event: of a QueueHandler's / of the floor's."
+    " A no: it is more than is to be reached."
 )
 
 
