@@ -8,6 +8,7 @@ import logging
 import logging.config
 import logging.handlers
 import multiprocessing
+import os
 import queue
 import threading
 import unittest
@@ -946,3 +947,47 @@ def test_blocks_that_fail_show_no_way_inside() -> None:
         assert str(ours.path) == __file__
         assert inside
         assert all(entry.ishidden(failure) for entry in inside)
+
+
+def test_nothing_is_started_or_left_for_captured_events(
+    make_handler: MakeHandler, wire: Wire
+) -> None:
+    """No thread begins to deliver; a child that a value's conversion forks has a right ledger."""
+    handler = make_handler()
+    logger = wire(handler)
+
+    class Forking:
+        child: int | None = None
+
+        def __repr__(self) -> str:
+            self.child = os.fork()
+            return "x"
+
+    value = Forking()
+
+    with capture_events() as events:
+        event(logger, properties={"value": value})
+        if value.child == 0:
+            stats = handler.stats()
+            os._exit((stats.accepted, stats.dropped) != (1, {"captured": 1}))
+        assert value.child
+        assert os.waitstatus_to_exitcode(os.waitpid(value.child, 0)[1]) == 0
+    assert len(events) == 1
+    assert handler._listener.unattended
+
+
+def test_a_subclass_may_make_the_line_that_is_captured(plane: LocalDataPlane, wire: Wire) -> None:
+    """As it makes the one that is sent."""
+
+    class Masking(RudderHandler):
+        name_of_all = "Masked"
+
+        def format(self, record: logging.LogRecord) -> str:
+            return super().format(record).replace("Order Completed", self.name_of_all)
+
+    handler = Masking(plane.write_key, plane.url)
+    logger = wire(handler)
+    with capture_events() as events:
+        event(logger)
+    events.one(type="track", event="Masked")
+    handler.close()
