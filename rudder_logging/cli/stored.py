@@ -29,7 +29,6 @@ class Stored(NamedTuple):
 
     queued: bytes
     """Short of the closing brace and without `sentAt`: delivery adds both."""
-    id: str
     event: Mapping[str, Any]
 
     @property
@@ -163,4 +162,4 @@ def _checked(event: dict[str, Any], text: bytes) -> Stored:
             text = dumps(event)
     except InvalidEventError as error:
         raise UnsendableError(str(error), text) from None
-    return Stored(text[:-1], message_id, event)
+    return Stored(text[:-1], event)

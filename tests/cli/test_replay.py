@@ -276,6 +276,25 @@ def test_before_send_is_asked(plane: LocalDataPlane, tmp_path: Path) -> None:
     assert done.stderr == f"{file}:2: before_send raised an exception\n"
 
 
+def test_what_before_send_made_of_an_event_is_judged(plane: LocalDataPlane, tmp_path: Path) -> None:
+    """By the plan, and by the data plane, which knows it by the id that it has then."""
+    (tmp_path / "hooks.py").write_text(
+        "def hook(m):\n"
+        "    m['properties'] = {'n': 1} if m['messageId'] != 'm3' else {}\n"
+        "    m['messageId'] += 'x'\n"
+        "    return m\n"
+    )
+    plan = {"events": [{"name": "e", "schema": {"required": ["n"]}}]}
+    (tmp_path / "plan.json").write_text(json.dumps(plan))
+    plane.fail_for(lambda event: event["messageId"] == "m2x", 400, "invalid json")
+    lines = [message(1), message(2), message(3, properties={"n": 1})]
+    words = ("--plan", tmp_path / "plan.json", written(tmp_path / "f", lines))
+    more: dict[str, Any] = {"RUDDER_BEFORE_SEND": "hooks:hook", "PYTHONPATH": str(tmp_path)}
+    done = run("replay", *words, plane=plane, **more)
+    assert ids(plane.events) == ["m1x"]
+    assert done.stdout == "1 event arrived, 1 refused by the data plane, 1 not as in --plan\n"
+
+
 def test_dry_run_sends_nothing(log: Path) -> None:
     """`--dry-run` needs no data plane, counts, tells what is wrong, and leaves no trace."""
     with log.open("a") as file:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple
 
+import orjson
+
 from ...checks.plan import TrackingPlan
 from ...common.clock import monotonic
 from ...delivery.dead_letters import DeadLetters
@@ -173,23 +175,23 @@ class Replay:
         return self._to_send(line, stored)
 
     def _to_send(self, line: Line, stored: Stored) -> _Item:
-        queued, rules = stored.queued, self._rules
+        queued, event, rules = stored.queued, stored.event, self._rules
         if rules.hook is not None:
             edited = edited_by(queued, partial(_call, rules.hook))
             if edited == "before_send":
                 return _Item(line, "withheld")
             if not isinstance(edited, bytes):
                 raise UnsendableError("before_send raised an exception", queued + b"}")
-            queued = edited
+            queued, event = edited, orjson.loads(edited + b"}")
         size = len(queued) + MESSAGE_OVERHEAD + FRAME
         if size > rules.max_bytes:
             raise UnsendableError(f"too large for an upload ({size:,} bytes)", queued + b"}")
         if rules.plan is not None:
-            verdict = rules.plan.verdict(stored.event)
+            verdict = rules.plan.verdict(event)
             if verdict is not None:
                 reason, kept = f"not as planned: {verdict}", queued + b"}"
                 return _Item(line, "unplanned", reason=reason, kept=kept)
-        return _Item(line, "arrived", queued, stored.id)
+        return _Item(line, "arrived", queued, event["messageId"])
 
     # What becomes of it.
 
