@@ -114,11 +114,6 @@ class Source:
             del self._kept[:needless]
             self._kept_from += needless
 
-    @property
-    def position(self) -> tuple[int, int]:
-        """The offset up to which it was read, and how many lines that were."""
-        return self._offset, self._number
-
     def skip_to(self, offset: int, number: int) -> None:
         """Go on behind a line that was read before."""
         if self.is_file:
@@ -131,12 +126,13 @@ class Source:
                 self.forget_before(offset - left)
         self._offset, self._number = offset, number
 
-    def skip_settled(self, offset: int) -> None:
-        """Go on behind so many bytes, and count the lines in them."""
+    def skip_settled(self, offset: int) -> int:
+        """Go on behind so many bytes. Returns how many lines they are."""
         number = 0
         for start in range(0, offset, _CHUNK):
             number += self._read_at(start, min(_CHUNK, offset - start)).count(b"\n")
         self.skip_to(offset, number)
+        return number
 
     def lines(self) -> Iterator[Line | None]:
         """The lines from there on; None: a pipe has nothing more to give, for now.

@@ -201,8 +201,7 @@ def _behind_settled(source: Source, mark: Mark) -> Mark:
     )
     if offset <= mark.offset:
         return mark
-    source.skip_settled(offset)
-    return replace(mark, offset=offset, line=source.position[1])
+    return replace(mark, offset=offset, line=source.skip_settled(offset))
 
 
 def _check_writable(inputs: Sequence[Input], rejects: str | None) -> None:
