@@ -227,7 +227,7 @@ def _floor(place: Place) -> Opened:
 
 
 HANDLERS = {"logging": _rudder_handler, "spool": _with_spool, "queuehandler": _queue_handler}
-"""Those of the clients that are called by logging."""
+"""The handlers of all that are called by logging."""
 
 CLIENTS = {
     "logging": Client("rudder_logging, by logging", _by_logging(_rudder_handler)),

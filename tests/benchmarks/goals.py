@@ -178,12 +178,12 @@ _PACED_OF_LOOP = 1.2
 
 @dataclass(frozen=True)
 class Cost:
-    """What a log call of one shape costs one of ours."""
+    """The cost of a log call of one shape, to one of ours."""
 
     of_queue_handler: float
     of_floor: float
     reach: float | None
-    """What it is to cost of a `QueueHandler`'s call at most.
+    """The most that it is to cost of a `QueueHandler`'s call.
 
     In a loop it is fixed. Paced, a call may cost a fifth more of it than it does in a loop: what
     the `QueueHandler` loses likewise does not count.
@@ -196,7 +196,7 @@ class Cost:
 
 
 def costs(results: Results, shape: str, client: str) -> tuple[Cost, Cost] | None:
-    """Those in a loop, and paced; None: they were not measured."""
+    """The costs in a loop, and paced; None: they were not measured."""
     found = [
         results.spread(f"{pace}-{shape}", client, f"of_{other}")
         for pace in ("loop", "paced")

@@ -24,7 +24,7 @@ class Shape:
     bound: Mapping[str, Any] | None = None
     """The fields that are bound around the calls."""
     line: str = "Order Completed"
-    """What is logged."""
+    """The message that is logged."""
 
     def binding(self) -> AbstractContextManager[object]:
         """Bind what is bound, as long as the block lasts."""

@@ -31,12 +31,12 @@ __all__ = ["FLOOR", "OTHERS", "costs_of_shapes"]
 FLOOR = "floor"
 """The log call into a `NullHandler`, and the finished message through `orjson.dumps`."""
 OTHERS = ("queuehandler", FLOOR)
-"""Those that ours are compared with."""
+"""The names of all that ours are compared with."""
 
 _SENDERS = ("logging", "spool")
 
 Turn = dict[str, float]
-"""What a call cost each client, in microseconds."""
+"""Microseconds a call, by client."""
 
 
 class _Formatter(RudderFormatter):
@@ -58,7 +58,7 @@ def _logger(name: str, handler: logging.Handler) -> logging.Logger:
 
 
 class _Clients:
-    """Those that take turns."""
+    """All that take turns."""
 
     def __init__(self, place: Place, sink: Control) -> None:
         self._sink = sink
@@ -153,7 +153,7 @@ def _medians(turns: list[Turn]) -> dict[str, Values]:
 def costs_of_shapes(
     place: Place, sink: Control, loop: dict[str, Any], paced: dict[str, Any]
 ) -> dict[str, Any]:
-    """What it cost, by name of task and by client; and how many events were sent.
+    """Find costs, by name of task and by client, and how many events were sent.
 
     Args:
         place: Where the clients work.
