@@ -25,6 +25,29 @@ __all__ = ["Visit"]
 _CALLS = "rudder"
 _SOME = 5  # names in a sentence
 
+# Of loggers that nobody asked about: code, text and cure.
+_DISABLED = (
+    "logger-disabled",
+    "disabled, as dictConfig and fileConfig leave loggers that they don't name",
+    'configure with "disable_existing_loggers": False, or name them in it',
+)
+_APART = (
+    "no-propagation",
+    "without propagation: a RudderHandler above is not reached",
+    "leave propagate at True, or add a RudderHandler, if events are logged there",
+)
+_HIGH = (
+    "logger-level",
+    "with a level above INFO: events logged there at INFO don't leave",
+    "set the level to INFO, if events are logged there",
+)
+
+# Where events go: handlers that are alike in these are looked at once.
+_places_of = attrgetter(
+    "write_key", "data_plane_url", "queue", "dead_letter",
+    "proxies", "ca_bundle", "client_cert", "gzip",
+)  # fmt: skip
+
 
 @dataclass
 class Visit:
@@ -181,30 +204,6 @@ class Visit:
             if config.send and key not in seen:
                 seen.add(key)
                 yield config, subject
-
-
-# Of loggers that nobody asked about: code, text and cure.
-_DISABLED = (
-    "logger-disabled",
-    "disabled, as dictConfig and fileConfig leave loggers that they don't name",
-    'configure with "disable_existing_loggers": False, or name them in it',
-)
-_APART = (
-    "no-propagation",
-    "without propagation: a RudderHandler above is not reached",
-    "leave propagate at True, or add a RudderHandler, if events are logged there",
-)
-_HIGH = (
-    "logger-level",
-    "with a level above INFO: events logged there at INFO don't leave",
-    "set the level to INFO, if events are logged there",
-)
-
-
-_places_of = attrgetter(
-    "write_key", "data_plane_url", "queue", "dead_letter",
-    "proxies", "ca_bundle", "client_cert", "gzip",
-)  # fmt: skip
 
 
 def _owners() -> list[logging.Logger]:
