@@ -5,25 +5,31 @@ The figures themselves are those of `python -m tests.benchmarks`.
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import subprocess
 import sys
 import tracemalloc
 from collections import Counter
+from contextvars import Context
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
 
+import rudder_logging
 from rudder_logging.dataplane import LocalDataPlane
 from rudder_logging.events.records import RECORD_IDS
 from rudder_logging.queues import MemoryQueue
 from rudder_logging.sinks.gateway import compression, transport
 
+from .benchmarks.shapes import SHAPES
 from .conftest import MakeHandler, Wire
 
 EVENTS = 1_000
+PACKAGE = str(Path(rudder_logging.__file__).parent)
 
 
 class Counted:
@@ -57,6 +63,63 @@ def test_an_event_is_serialised_once(
     assert handler.stats().retries == 2
     assert value.conversions == 1
     assert plane.events[0]["properties"] == {"v": "counted"}
+
+
+A_CALL = ("handle", "emit", "_accept", "accept", "encode", "encode", "put")
+"""Of Python's functions, those that any event goes by: the compiled `encode` has no loop."""
+MORE_CALLS = {
+    # One for each container that has others in it; what the innermost have is read there.
+    "list": ("convert",),
+    "context": ("convert",),
+    "order": ("convert", "convert"),
+    "order-context": ("convert", "convert", "convert"),
+    "identify": ("convert",),
+    # What is bound is looked up.
+    "bound": ("bound", "over"),
+}
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_no_shape_of_an_event_takes_the_long_way(
+    name: str, make_handler: MakeHandler, wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From `handle` on, a call of each shape is as many functions of Python's as it needs: one more
+    costs it about a hundredth, and `build` and `dumps` half as much as all.
+    """
+    monkeypatch.setattr(RECORD_IDS, "wanted", False)  # another test's formatter sets it
+    handler = make_handler(upload_interval=60, upload_size=EVENTS)
+    logger = wire(handler)
+    shape = SHAPES[name]
+    calls = Counter[str]()
+
+    def note(frame: FrameType, event: str, _arg: object) -> None:
+        code = frame.f_code
+        if event == "call" and (PACKAGE in code.co_filename or code.co_filename == "<string>"):
+            calls[code.co_name] += 1
+
+    def record_of(number: int) -> logging.LogRecord:
+        fields = {"rudder": shape.fields(number)}
+        record = logger.makeRecord("shop", logging.INFO, "", 1, shape.line, (), None, extra=fields)
+        record.created = 1_700_000_000.5  # the first event of a millisecond makes its text
+        return record
+
+    def count() -> None:
+        with shape.binding():
+            handler.handle(record_of(1))  # the first of its shape compiles, and starts a thread
+            record = record_of(2)
+            before = sys.getprofile()
+            gc.collect()  # what other tests have left has finalizers, which are no part of this
+            gc.disable()
+            sys.setprofile(note)
+            try:
+                handler.handle(record)
+            finally:
+                sys.setprofile(before)
+                gc.enable()
+
+    Context().run(count)  # where nothing else is bound
+    assert calls == Counter((*A_CALL, *MORE_CALLS.get(name, ())))
+    assert handler.stats().accepted == 2
 
 
 def test_the_listener_is_woken_at_the_edges_only(

@@ -72,7 +72,7 @@ class Scope:
         self._token: Token[Scope | None] | None = None
         self.merged = _NOTHING
         self.as_of: object = None
-        self._bound: tuple[Mapping[str, Any], Bound] | None = None
+        self._bound: tuple[object, Bound] | None = None
 
     def __enter__(self) -> None:
         self.outer = _without_ends(innermost())
@@ -116,10 +116,10 @@ class Scope:
 
     def bound(self) -> Bound:
         """The same, as it lies under events."""
-        fields, known = self.fields(), self._bound
-        if known is None or known[0] is not fields:
-            known = self._bound = fields, Bound(fields)
-        return known[1]
+        as_of = _last_end  # as above
+        if self._bound is None or self._bound[0] is not as_of:
+            self._bound = as_of, Bound(self.fields())
+        return self._bound[1]
 
     def folded(self) -> Scope:
         """Itself, with those around it that are kept likewise made one with it.

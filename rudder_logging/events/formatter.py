@@ -147,7 +147,7 @@ class RudderFormatter(OrjsonFormatter):
         if bound is not NOTHING_BOUND:
             defaults = bound.over(defaults)
         if type(fields) is dict:
-            shape = (fields["type"], *fields) if "type" in fields else (*fields,)
+            shape = (fields["type"], *fields) if "type" in fields else tuple(fields)
             try:
                 encoder = bound.encoders[shape]
             except KeyError:
