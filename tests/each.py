@@ -1,6 +1,6 @@
 """Runs a test over many cases as one item of pytest's.
 
-An item costs 5 ms of CPU in each run; a case here 0.1 ms, and no line of the run's output.
+As items of their own, 3,800 cases took pytest 37 s of CPU more in a run with two workers.
 """
 
 from __future__ import annotations
