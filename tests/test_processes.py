@@ -276,7 +276,15 @@ def test_a_signal_handler_may_log_amid_a_childs_first_event(plane: LocalDataPlan
         """
         import warnings
         from rudder_logging.process import members
+        from rudder_logging.queues import MemoryQueue
         warnings.simplefilter("ignore", DeprecationWarning)  # fork with threads: just what we test
+
+        class Queue(MemoryQueue):
+            def attach(self, observer):
+                self.observer = observer
+
+        queue = Queue(max_events=10, max_bytes=10_000)
+        handler = logger.handlers[0] = RudderHandler(queue=queue)
         log(0)
 
         class Interruption:  # CPython runs signal handlers as a function in Python begins
@@ -304,6 +312,7 @@ def test_a_signal_handler_may_log_amid_a_childs_first_event(plane: LocalDataPlan
             assert stats.balanced and stats.delivered == 2, stats
             used = [one for one in members.listeners() if not one.unattended]
             assert used == [handler._listener], used
+            assert queue.observer is handler._pipeline.reports
             os._exit(0)
 
         for position in range(1, 1_000):
