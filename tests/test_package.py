@@ -6,7 +6,7 @@ import ast
 import importlib
 import pkgutil
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -53,26 +53,50 @@ def modules() -> dict[str, Path]:
     }
 
 
+def syntax_of(module: str) -> list[ast.AST]:
+    """All nodes of a module, those of its functions included."""
+    path = PACKAGE / (module.replace(".", "/") + ".py")
+    return list(ast.walk(ast.parse(path.read_text())))
+
+
+def imported_by(module: str) -> Iterator[tuple[str, list[str]]]:
+    """Each name that a module imports from the package, and the parts of its full name."""
+    package = [PACKAGE.name, *module.split(".")[:-1]]
+    for node in syntax_of(module):
+        target: list[str] = []
+        if isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            target = [*base, *(node.module.split(".") if node.module else [])]
+        elif not isinstance(node, ast.Import):
+            continue
+        for alias in node.names:
+            first, *parts = [*target, *alias.name.split(".")]
+            if first == PACKAGE.name:
+                yield alias.asname or alias.name, parts
+
+
 def imports_of(module: str, known: Iterable[str]) -> set[str]:
     """The package's own modules that a module imports, functions and all."""
-    path = PACKAGE / (module.replace(".", "/") + ".py")
-    package = [PACKAGE.name, *module.split(".")[:-1]]
     found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            base = package[: len(package) - node.level + 1] if node.level else []
-            target = ".".join([*base, *([node.module] if node.module else [])])
-            names = [f"{target}.{alias.name}" for alias in node.names]
-        else:
-            continue
-        for name in names:
-            first, *parts = name.split(".")
-            if first == PACKAGE.name:
-                ways = (parts, [*parts, "__init__"], parts[:-1], [*parts[:-1], "__init__"])
-                found.add(next(way for way in map(".".join, ways) if way in known))
+    for _name, parts in imported_by(module):
+        ways = (parts, [*parts, "__init__"], parts[:-1], [*parts[:-1], "__init__"])
+        found.add(next(way for way in map(".".join, ways) if way in known))
     return found
+
+
+def patched_by(module: str, known: Iterable[str]) -> set[str]:
+    """The package's own modules whose globals a module sets or deletes."""
+    own = {
+        name: ".".join(parts)
+        for name, parts in imported_by(module)
+        if ".".join(parts) in known or ".".join([*parts, "__init__"]) in known
+    }
+    return {
+        own[node.value.id]
+        for node in syntax_of(module)
+        if isinstance(node, ast.Attribute) and not isinstance(node.ctx, ast.Load)
+        if isinstance(node.value, ast.Name) and node.value.id in own
+    }
 
 
 @cache
@@ -107,6 +131,13 @@ def test_imports_go_down() -> None:
 def test_no_circle() -> None:
     """No module imports itself by way of others, not even for its types."""
     TopologicalSorter(graph()).prepare()  # raises CycleError, which names the modules
+
+
+def test_no_module_sets_anothers_globals() -> None:
+    """Whoever wants another to do otherwise uses what that offers for it."""
+    known = modules()
+    patched = {module: patched_by(module, known) for module in known}
+    assert {module: whose for module, whose in patched.items() if whose} == {}
 
 
 def test_the_house_is_not_too_high() -> None:
