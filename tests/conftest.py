@@ -102,7 +102,9 @@ def make_handler(plane: LocalDataPlane) -> Iterator[MakeHandler]:
     made: list[RudderHandler] = []
 
     def make(**options: Any) -> RudderHandler:
-        options = {"write_key": WRITE_KEY, "data_plane_url": plane.url, **options}
+        # `flush()` waits so long, too: on a busy machine ten seconds are soon over.
+        usual = {"write_key": WRITE_KEY, "data_plane_url": plane.url, "shutdown_timeout": 60}
+        options = {**usual, **options}
         handler = RudderHandler(**options)
         made.append(handler)
         return handler

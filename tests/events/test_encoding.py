@@ -705,6 +705,7 @@ CRASHES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("code", "result"), CRASHES.values(), ids=CRASHES)
 def test_nothing_ends_the_process(code: str, result: str) -> None:
     """Orjson (3.12 and 3.13 with tuples, all with slots) crashes Python over some of these."""
