@@ -78,7 +78,8 @@ events = st.one_of(
 )
 templates = st.sampled_from(["Read %s", "", " ", None, 5, Name.READ, "\ud800"])
 
-few_keys = st.sampled_from(["a", "b", "library", "traits", "5", 5, Name.READ])
+# Keys that are no text lead the long way, so few are such.
+few_keys = st.sampled_from([*(["a", "b", "library", "traits", "5"] * 4), 5, Name.READ])
 in_mappings = st.recursive(
     st.sampled_from([1, "x", None, [1], (2,), 2**70, Decimal("1.5"), Name.READ, object]),
     lambda inner: st.one_of(
@@ -89,10 +90,11 @@ in_mappings = st.recursive(
     max_leaves=5,
 )
 mappings = st.dictionaries(few_keys, in_mappings, max_size=4)
-integrations = st.dictionaries(
-    st.sampled_from(["All", "S3", "Amplitude", "a", 5]),
-    st.one_of(st.booleans(), in_mappings),
-    max_size=3,
+named = st.sampled_from(["S3", "Amplitude", "a", "b"])
+integrations = st.one_of(
+    st.dictionaries(named, in_mappings, max_size=3),
+    st.dictionaries(st.one_of(st.just("All"), named), st.booleans(), max_size=3),
+    st.dictionaries(st.sampled_from(["All", 5]), in_mappings, max_size=2),
 )
 own_mappings = {
     "properties": st.one_of(mappings, mappings.map(MappingProxyType)),
@@ -102,15 +104,16 @@ own_mappings = {
 merged_events = st.fixed_dictionaries(
     {"message_id": st.just("m1")},
     optional={
-        "type": st.sampled_from(["track", "identify", "page", "group"]),
-        "user_id": st.sampled_from(["u1", None]),
-        "groupId": st.just("g1"),
-        "traits": mappings,
+        "type": st.sampled_from(["track", "page"]),
+        "user_id": st.sampled_from(["u1", "u1", None]),
         **own_mappings,
     },
+) | st.fixed_dictionaries(
+    {"message_id": st.just("m1"), "type": st.just("identify"), "userId": st.just("u1")},
+    optional={"traits": mappings, "context": mappings, "integrations": integrations},
 )
 bound_fields = st.fixed_dictionaries(
-    {}, optional={"user_id": st.just("bound"), "anonymous_id": st.just("a-1"), **own_mappings}
+    {"anonymous_id": st.just("a-1")}, optional={"user_id": st.just("bound"), **own_mappings}
 )
 
 
