@@ -379,6 +379,11 @@ class Server:
         self.has_started = True
         self.ready.set()
         await self.released.wait()
+        # A connection that was accepted, but not begun with, would be left open by a closed server.
+        with contextlib.suppress(NotImplementedError):  # on Windows
+            self._loop.remove_reader(self._listening)
+        for _ in range(3):
+            await asyncio.sleep(0)
         server.close()
         answering = [connection.task for connection in live if connection.task is not None]
         if answering:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import gc
 import gzip
 import json
 import logging
@@ -798,6 +799,18 @@ def test_https(pems: Path, end: str, key_end: str | None) -> None:
         with pytest.raises(requests.ConnectionError):
             ask(plane, verify=trusted)
         accept(plane, [EVENT], verify=trusted)
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_stop_closes_what_has_only_connected(pems: Path, scheme: str) -> None:
+    """However soon it comes: a socket that is left to be collected warns in the app's test."""
+    certfile = str(pems / "127.0.0.1.all") if scheme == "https" else None
+    for _ in range(10):
+        with LocalDataPlane(WRITE_KEY, certfile=certfile) as plane:
+            connection = socket.create_connection(("127.0.0.1", plane.port), timeout=30)
+        with connection, contextlib.suppress(ConnectionError):
+            assert connection.recv(1) == b""
+    gc.collect()
 
 
 def test_client_certificates(pems: Path) -> None:
