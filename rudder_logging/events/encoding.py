@@ -48,7 +48,6 @@ __all__ = [
     "dumps",
     "entries_of",
     "is_of_no_use",
-    "is_tracked",
     "isoformat",
     "jsonable",
     "key_of",
