@@ -327,4 +327,9 @@ _WORDS: Mapping[str, Callable[[Any, ValidationError], str]] = {
     "unevaluatedProperties": _has_others,
     "enum": lambda rule, _fault: f"must be one of {_short(rule)}",
     "const": lambda rule, _fault: f"must be {_short(rule)}",
+    "anyOf": lambda _rule, _fault: "fits none of the plan's alternatives",
+    "oneOf": lambda _rule, _fault: "does not fit exactly one of the plan's alternatives",
+    "not": lambda _rule, _fault: "is what the plan excludes",
+    "contains": lambda _rule, _fault: "contains none of what the plan demands",
+    "uniqueItems": lambda _rule, _fault: "has the same item twice",
 }

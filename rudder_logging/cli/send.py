@@ -15,7 +15,7 @@ import orjson
 
 from ..common.printable import printable
 from ..config import Config
-from ..events.defaults import Defaults
+from ..events.defaults import as_json
 from ..events.fields import (
     normalise_integrations,
     normalise_mapping,
@@ -171,7 +171,8 @@ def _encode(row: EventType, fields: dict[str, Any], config: Config) -> bytes:
     fields = {name: value for name, value in fields.items() if value is not None}
     fields.setdefault("message_id", new_message_id())
     formatter = RudderFormatter()
-    defaults = formatter.event_defaults.under(Defaults(config.context, config.integrations))
+    own = as_json(config.context), as_json(config.integrations)
+    defaults = formatter.event_defaults.under(*own)
     try:
         queued = formatter.encode({"type": row.name, **fields}, "", time(), defaults)
         check_size(len(queued) + 1, config.max_event_bytes)

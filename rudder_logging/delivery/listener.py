@@ -189,10 +189,16 @@ class BatchListener(QueueListener):
         return self._deliverer == threading.get_ident()
 
     def drain(self, timeout: float) -> bool:
-        """Deliver in the calling thread until nothing waits, or for so many seconds.
+        """Deliver in the calling thread until nothing waits.
 
-        At the end of the process, there may be fewer left. Returns whether nothing waits any more.
-        What does stays in the queue. Raises nothing of ours: the caller is the app.
+        Nothing of ours is raised: the caller is the app.
+
+        Args:
+            timeout: Seconds after which what waits stays in the queue; at the end of the process,
+                no more than are left of `shutdown_timeout`.
+
+        Returns:
+            True if nothing waits any more.
         """
         return self._drain(ending.deadline(timeout, self.shutdown_timeout))
 

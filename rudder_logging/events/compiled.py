@@ -50,10 +50,11 @@ _TAKEN_AS_IT_IS: dict[Callable[[str, Any], Any], str] = {
     normalise_event_name: "type({v}) is str and {v}.strip()",
     normalise_text: "type({v}) is str",
     normalise_mapping: "type({v}) is dict",
-    normalise_integrations: "type({v}) is dict",
+    normalise_integrations: """(
+        type({v}) is dict and type({v}.get("All", True)) is bool and are_known_integrations({v})
+    )""",
 }
-"""By rule, a condition under which it returns just the value; it is cheaper than the call. (What is
-in integrations is looked at later.)"""
+"""By rule, a condition under which it returns just the value; it is cheaper than the call."""
 
 _MAPPINGS = {normalise_mapping, normalise_integrations}
 _MOST_SHAPES = 1_000
@@ -111,7 +112,7 @@ _GUARD = """
             if convert({v}, {depth}, [{room}]) is not {v}:
                 return None
 """
-"""It is another if its keys became text."""
+"""`convert` returns another dict if keys had to become text: then the long way sends that."""
 _FILLED = """
         if not {v}:
             return None

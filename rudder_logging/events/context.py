@@ -16,8 +16,8 @@ from functools import partial
 from types import FrameType, MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..exceptions import InvalidEventError
-from .defaults import Bound
+from ..exceptions import InvalidEventError, InvalidValueError
+from .defaults import Bound, as_json
 from .table import bind_fields, merge_mappings
 
 if TYPE_CHECKING:
@@ -50,18 +50,20 @@ class Scope:
 
     __slots__ = (
         "_bound",
+        "_own",
+        "_read",
         "_token",
         "as_of",
         "has_ended",
         "is_kept",
         "merged",
         "outer",
-        "own",
         "owner",
     )
 
     def __init__(self, own: Mapping[str, Any], owner: object = None) -> None:
-        self.own = own
+        self._own = own
+        self._read: Mapping[str, Any] | None = None
         self.owner = owner
         """The binding that ends it."""
         self.outer: Scope | None = None
@@ -97,6 +99,16 @@ class Scope:
         """True if it has ended, for whomever."""
         return self.has_ended or self.is_kept
 
+    @property
+    def own(self) -> Mapping[str, Any]:
+        """The fields that are bound in it, by wire key: mappings as they are when first asked for.
+
+        So what the app changes in them later, and what else is bound then, changes no event.
+        """
+        if self._read is None:
+            self._read = {key: _as_json(value) for key, value in self._own.items()}
+        return self._read
+
     def fields(self) -> Mapping[str, Any]:
         """All that is bound, by wire key: its own over the outer ones'. Merged when first asked."""
         as_of = _last_end  # read first: what ends from now on is seen next time
@@ -115,7 +127,7 @@ class Scope:
         return merged
 
     def bound(self) -> Bound:
-        """The same, as it lies under events."""
+        """All that is bound, in the form in which it is merged into events."""
         as_of = _last_end  # as above
         if self._bound is None or self._bound[0] is not as_of:
             self._bound = as_of, Bound(self.fields())
@@ -134,6 +146,15 @@ class Scope:
             folded.is_kept = True
             folded.outer = outer = outer.outer
         return folded
+
+
+def _as_json(value: Any) -> Any:
+    if not isinstance(value, Mapping):
+        return value
+    try:
+        return as_json(value)
+    except InvalidValueError:  # told with each event that it would be sent with
+        return value
 
 
 def _without_ends(scope: Scope | None) -> Scope | None:
@@ -295,7 +316,8 @@ def bind(**fields: Unpack[BoundFields]) -> _Binding:
     consumer, too, until it ends: so `contextlib.contextmanager` can make a block of it. It may end
     in any thread, task or context.
 
-    Mappings are read once, for the first event within: what changes in them later is not seen.
+    Mappings, and all values in them, become JSON once, for the first event within: what changes in
+    them later is not seen.
 
     Args:
         **fields: `user_id`, `anonymous_id`, `context`, `integrations`, `properties`. A field that

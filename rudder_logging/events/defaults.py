@@ -6,23 +6,24 @@ Either becomes JSON once, and not with each event.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
 import orjson
 
-from ..exceptions import InvalidValueError
 from .compiled import encoders_with
 from .encoding import dumps
-from .table import CONTEXT, INTEGRATIONS, PROPERTIES, merge_mappings
+from .table import CONTEXT, INTEGRATIONS, Field, merge_mappings
 
-__all__ = ["NOTHING_BOUND", "Bound", "Defaults"]
+__all__ = ["NOTHING_BOUND", "Bound", "Defaults", "as_json"]
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
+_MOST_DEFAULTS = 8  # that are merged with what is bound, and kept: one a handler
 
 
-@dataclass(frozen=True)
+@dataclass(init=False)
 class Defaults:
     """Defaults of every message, below its own `context` and `integrations`.
 
@@ -30,59 +31,65 @@ class Defaults:
         InvalidValueError: They can't be sent; see `dumps`.
     """
 
-    context: Mapping[str, Any] = field(default_factory=dict)
-    integrations: Mapping[str, Any] = field(default_factory=dict)
-    """Once made, both are what a server reads: dicts with nothing in them but JSON's own types."""
+    context: Mapping[str, Any]
+    integrations: Mapping[str, Any]
+    """Either is as a server reads it: a dict with nothing in it but JSON's own types."""
 
-    ending: bytes = field(init=False, repr=False, compare=False)
-    """End of a message that has neither of its own: short of the brace.
+    only_context: bytes = field(repr=False, compare=False)
+    """Text of `context`, with the comma before it."""
+    before_context: bytes = field(repr=False, compare=False)
+    """The same, for a message's own entries to follow, if none has a name of these."""
+    after_context: bytes = field(repr=False, compare=False)
+    """Text of `integrations`, with the comma before it."""
+    ending: bytes = field(repr=False, compare=False)
+    """End of a message that has neither of its own, short of the brace.
 
     To serialise them for each event cost 4 % of a call.
     """
 
-    only_context: bytes = field(init=False, repr=False, compare=False)
-    before_context: bytes = field(init=False, repr=False, compare=False)
-    after_context: bytes = field(init=False, repr=False, compare=False)
-    """Text of `context`; around a message's own, if that has no names of these; of `integrations`.
-    """
+    def __init__(
+        self, context: Mapping[str, Any] = _NOTHING, integrations: Mapping[str, Any] = _NOTHING
+    ) -> None:
+        self.context, self.integrations = as_json(context), as_json(integrations)
+        self.only_context = _entry(CONTEXT, self.context)
+        self.after_context = _entry(INTEGRATIONS, self.integrations)
+        self.join()
 
-    def __post_init__(self) -> None:
-        """Serialise them."""
-        context = b"," + dumps({CONTEXT.key: self.context})[1:-1]
-        integrations = b"," + dumps({INTEGRATIONS.key: self.integrations})[1:-1]
-        for name, value in {
-            "context": _read(context)[CONTEXT.key],
-            "integrations": _read(integrations)[INTEGRATIONS.key],
-            "ending": context + integrations,
-            "only_context": context,
-            "before_context": context[:-1] + (b"," if self.context else b""),
-            "after_context": integrations,
-        }.items():
-            object.__setattr__(self, name, value)
+    def join(self) -> None:
+        """Make the other texts of the two."""
+        self.before_context = self.only_context[:-1] + (b"," if self.context else b"")
+        self.ending = self.only_context + self.after_context
 
-    def under(self, over: Defaults) -> Defaults:
-        """These defaults, and others that win over them."""
-        return Defaults(
-            merge_mappings(self.context, over.context),
-            merge_mappings(self.integrations, over.integrations),
-        )
+    def under(self, context: Mapping[str, Any], integrations: Mapping[str, Any]) -> Defaults:
+        """These defaults, and others that win over them. They are as `as_json` makes them.
+
+        Raises:
+            InvalidValueError: They can't be sent; see `dumps`.
+        """
+        merged = copy(self)
+        if context:  # else its text is made: most bind none
+            merged.context = merge_mappings(self.context, context)
+            merged.only_context = _entry(CONTEXT, merged.context)
+        if integrations:
+            merged.integrations = merge_mappings(self.integrations, integrations)
+            merged.after_context = _entry(INTEGRATIONS, merged.integrations)
+        merged.join()
+        return merged
 
 
 class Bound:
-    """All that `bind()` has bound, as it was at the first event that it is merged into.
+    """All that is bound, in the form in which it is merged into events.
 
     Args:
-        fields: By wire key.
+        fields: By wire key; mappings are as `as_json` makes them.
     """
 
     def __init__(self, fields: Mapping[str, Any]) -> None:
         own = {**fields}
         self._context = own.pop(CONTEXT.key, _NOTHING)
         self._integrations = own.pop(INTEGRATIONS.key, _NOTHING)
-        if PROPERTIES.key in own:
-            own[PROPERTIES.key] = _as_json(own[PROPERTIES.key])
         self.fields: Mapping[str, Any] = own
-        """All but those that lie under an event as `Defaults` do: they are made such."""
+        """All but `context` and `integrations`, which lie under an event with the defaults."""
         self.names = (*own,)
         self.encoders = encoders_with(self.names)
         self._over: dict[int, tuple[Defaults, Defaults]] = {}
@@ -97,10 +104,9 @@ class Bound:
             return defaults
         known = self._over.get(id(defaults))  # no other object's: this one is kept
         if known is None:
-            merged = Defaults(
-                merge_mappings(defaults.context, self._context),
-                merge_mappings(defaults.integrations, self._integrations),
-            )
+            if len(self._over) >= _MOST_DEFAULTS:
+                self._over.clear()
+            merged = defaults.under(self._context, self._integrations)
             known = self._over[id(defaults)] = defaults, merged
         return known[1]
 
@@ -108,12 +114,14 @@ class Bound:
 NOTHING_BOUND = Bound(_NOTHING)
 
 
-def _read(text: bytes) -> Any:
-    return orjson.loads(b"{" + text[1:] + b"}")
+def as_json(mapping: Mapping[str, Any]) -> dict[str, Any]:
+    """A mapping as a server reads it: a dict with nothing in it but JSON's own types.
+
+    Raises:
+        InvalidValueError: It can't be sent; see `dumps`.
+    """
+    return orjson.loads(dumps({**mapping}))  # type: ignore[no-any-return]
 
 
-def _as_json(mapping: Mapping[str, Any]) -> Mapping[str, Any]:
-    try:
-        return {**orjson.loads(dumps({**mapping}))}
-    except InvalidValueError:  # told with each event that it would be sent with
-        return mapping
+def _entry(field: Field, value: Mapping[str, Any]) -> bytes:
+    return b"," + dumps({field.key: value})[1:-1]

@@ -15,7 +15,7 @@ from .._version import __version__
 from ..common.dictconfig import resolved
 from .compiled import compile_encoder
 from .context import innermost
-from .defaults import NOTHING_BOUND, Defaults
+from .defaults import NOTHING_BOUND, Defaults, as_json
 from .encoding import dumps
 from .ids import MOMENTS
 from .lines import line_of, writable
@@ -82,13 +82,13 @@ class RudderFormatter(OrjsonFormatter):
         super().__init__(*map(resolved, args), **{k: resolved(v) for k, v in kwargs.items()})
         RECORD_IDS.wanted |= self.shares_records
         context, integrations = resolved(context), resolved(integrations)
-        given = Defaults(
+        given = (
             CONTEXT.normalise("RudderFormatter: 'context'", {} if context is None else context),
             INTEGRATIONS.normalise(
                 "RudderFormatter: 'integrations'", {} if integrations is None else integrations
             ),
         )
-        self.event_defaults = Defaults(_LIBRARY, {"All": True}).under(given)
+        self.event_defaults = Defaults(_LIBRARY, {"All": True}).under(*map(as_json, given))
         """The defaults in force, the library's own included."""
 
     def format(self, record: logging.LogRecord) -> str:

@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import Any
 
 from ..exceptions import InvalidEventError, InvalidTypeError, InvalidValueError
-from .encoding import actual, entries_of
+from .encoding import actual, entries_of, key_of
 from .fields import (
     Field,
     normalise_event_name,
@@ -284,10 +284,18 @@ def merge_bound(fields: Mapping[str, Any], bound: Mapping[str, Any]) -> dict[str
     return merged
 
 
+_are_text = frozenset({str}).issuperset
+
+
 def merge_mappings(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Both mappings in a new one; `over` wins, and mappings within merge likewise."""
+    """Both mappings in a new one; `over` wins, and mappings within merge likewise.
+
+    Keys of `over` are made text first: those that would be one in JSON are one here.
+    """
     base = {**base} if type(base) is dict else entries_of(base)
     over = {**over} if type(over) is dict else entries_of(over)
+    if not _are_text(map(type, over)):
+        over = {key_of(key): value for key, value in over.items()}
     merged = {**base, **over}
     for key in base.keys() & over.keys():
         below, value = base.get(key), over.get(key)

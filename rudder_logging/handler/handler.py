@@ -21,7 +21,7 @@ from ..common.stderr import to_stderr
 from ..config import Config
 from ..config.parsers import LONGEST_WAIT
 from ..delivery.ledger import Ledger, Stats
-from ..events.defaults import Defaults
+from ..events.defaults import as_json
 from ..events.formatter import RudderFormatter
 from ..events.records import FormattedNameError
 from ..events.table import DOCUMENTED_EVENT_BYTES
@@ -177,8 +177,8 @@ class RudderHandler(Admission):
             return
         super().setFormatter(fmt)
         self._formatter = fmt
-        own = Defaults(self.config.context, self.config.integrations)
-        self._defaults = fmt.event_defaults.under(own)
+        own = as_json(self.config.context), as_json(self.config.integrations)
+        self._defaults = fmt.event_defaults.under(*own)
 
     def handle(self, record: logging.LogRecord) -> bool | logging.LogRecord:  # type: ignore[override]
         """Filter and emit a record, unless it has been here before.

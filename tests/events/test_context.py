@@ -15,7 +15,9 @@ import itertools
 import json
 import logging
 import threading
+import weakref
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from enum import Enum
 from typing import Any
 
 import pytest
@@ -28,11 +30,17 @@ from rudder_logging.exceptions import InvalidValueError
 from ..each import each
 
 
-def message(**fields: Any) -> dict[str, Any]:
+def message(formatter: RudderFormatter | None = None, /, **fields: Any) -> dict[str, Any]:
     """The message of an event logged here and now."""
     record = logging.makeLogRecord({"msg": "Read", "rudder": fields})
-    made: dict[str, Any] = json.loads(RudderFormatter().format(record))
+    made: dict[str, Any] = json.loads((formatter or RudderFormatter()).format(record))
     return made
+
+
+class Key(Enum):
+    """As apps keep their names."""
+
+    X = "x"
 
 
 def test_bound_fields_reach_events() -> None:
@@ -74,6 +82,49 @@ def test_explicit_fields_win() -> None:
         own = message(userId="mine", properties={"b": 2})
     assert own["userId"] == "mine"
     assert own["properties"] == {"a": 1, "b": 2}
+
+
+def test_what_is_bound_is_read_once() -> None:
+    """What its mappings become later changes no event, whatever else is bound, ends or is asked."""
+    context: dict[str, int] = {"a": 1}
+    properties = {"n": [1]}
+    with bind(context=context, properties=properties):
+        first = message(user_id="u1")
+        context["a"], context["b"] = 2, 2
+        properties["n"].append(2)
+        elsewhere, other = bind(user_id="other"), contextvars.copy_context()
+        other.run(elsewhere.__enter__)
+        elsewhere.__exit__()
+        with bind(user_id="inner"):
+            inner = message()
+        last = message(RudderFormatter(context={"c": 3}), user_id="u1")
+    for sent in (first, inner, last):
+        assert sent["properties"] == {"n": [1]}
+        assert (sent["context"]["a"], sent["context"].get("b")) == (1, None)
+    assert last["context"]["c"] == 3
+
+
+def test_keys_that_are_one_in_json_are_merged() -> None:
+    """A number and its text, a member of an enum and its value."""
+    properties: dict[Any, Any] = {1: {"a": 1}}
+    context: dict[Any, Any] = {Key.X: {"a": 1}}
+    with bind(properties=properties, context=context):
+        sent = message(user_id="u1", properties={1: {"b": 2}}, context={"x": {"b": 2}})
+    assert sent["properties"] == {"1": {"a": 1, "b": 2}}
+    assert sent["context"]["x"] == {"a": 1, "b": 2}
+
+
+def test_handlers_that_come_and_go_within_a_binding_leave_nothing() -> None:
+    """A binding may last as long as the process; each of them has defaults of its own."""
+    with bind(context={"a": 1}):
+        kept = []
+        for number in range(100):
+            formatter = RudderFormatter(context={"n": number})
+            message(formatter, user_id="u1")
+            kept.append(weakref.ref(formatter.event_defaults))
+            del formatter
+        gc.collect()
+        assert sum(reference() is not None for reference in kept) < 10
 
 
 def test_none_binds_nothing() -> None:

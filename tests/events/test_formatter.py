@@ -232,8 +232,10 @@ def test_other_defaults_can_be_given_to_one_call() -> None:
 
 def test_defaults_go_under_others() -> None:
     """Neither side changes."""
-    low, high = Defaults({"a": {"x": 1, "y": 1}}), Defaults({"a": {"y": 2}}, {"All": False})
-    assert low.under(high) == Defaults({"a": {"x": 1, "y": 2}}, {"All": False})
+    low = Defaults({"a": {"x": 1, "y": 1}})
+    assert low.under({"a": {"y": 2}}, {"All": False}) == Defaults(
+        {"a": {"x": 1, "y": 2}}, {"All": False}
+    )
     assert low == Defaults({"a": {"x": 1, "y": 1}})
 
 

@@ -94,7 +94,7 @@ def _of_options(config: Config) -> Iterator[Finding]:
     if config.gzip and compression.compress is compression.by_zlib:
         text = "zlib compresses uploads; isal would save 1 to 2 us of CPU an event"
         cure = "pip install 'rudder-logging[fast]'"
-        yield _warning("isal-missing", text, cure)
+        yield _well("isal-missing", text, cure)
 
 
 def _of_way(config: Config, transport: HttpTransport, timeout: float) -> Iterator[Finding]:
