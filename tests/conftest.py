@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from rudder_logging import RudderHandler
 from rudder_logging.dataplane import LocalDataPlane
@@ -20,8 +20,10 @@ from rudder_logging.handler.settings import settings as package_settings
 
 # The same examples in every run, so that no run fails by chance. `--hypothesis-profile=long` looks
 # at many more, and at others each time.
-settings.register_profile("suite", max_examples=100, derandomize=True, deadline=None)
-settings.register_profile("long", max_examples=3_000, deadline=None, print_blob=True)
+# A machine may be too busy for Hypothesis' idea of how fast values are drawn.
+_ON_ANY_MACHINE: Any = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("suite", max_examples=100, derandomize=True, **_ON_ANY_MACHINE)
+settings.register_profile("long", max_examples=3_000, print_blob=True, **_ON_ANY_MACHINE)
 settings.load_profile("suite")
 
 WRITE_KEY = "test-write-key"
