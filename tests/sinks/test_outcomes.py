@@ -24,6 +24,7 @@ from rudder_logging.sinks import (
 )
 
 from ..conftest import Wire
+from ..faults.stage import wait_until
 
 pytestmark = pytest.mark.usefixtures("no_jitter")
 
@@ -152,7 +153,7 @@ def test_hold_keeps_everything(open_: Open, wire: Wire) -> None:
     handler = open_(sink, on_error=lambda error, events: errors.append(error))
     log(handler, wire, 2)
     assert handler.flush(0.2) is False
-    assert handler.stats().holding == "no topic is named events; make it"
+    wait_until(lambda: handler.stats().holding == "no topic is named events; make it", "a hold")
     assert handler.flush()
     assert handler.stats().delivered == 2
     assert [type(error) for error in errors] == [HeldError]
