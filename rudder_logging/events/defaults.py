@@ -53,10 +53,10 @@ class Defaults:
         self.context, self.integrations = as_json(context), as_json(integrations)
         self.only_context = _entry(CONTEXT, self.context)
         self.after_context = _entry(INTEGRATIONS, self.integrations)
-        self.join()
+        self.make_texts()
 
-    def join(self) -> None:
-        """Make the other texts of the two."""
+    def make_texts(self) -> None:
+        """Make the two texts that follow from those of `context` and `integrations`."""
         self.before_context = self.only_context[:-1] + (b"," if self.context else b"")
         self.ending = self.only_context + self.after_context
 
@@ -73,7 +73,7 @@ class Defaults:
         if integrations:
             merged.integrations = merge_mappings(self.integrations, integrations)
             merged.after_context = _entry(INTEGRATIONS, merged.integrations)
-        merged.join()
+        merged.make_texts()
         return merged
 
 
