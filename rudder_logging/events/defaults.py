@@ -67,7 +67,7 @@ class Defaults:
             InvalidValueError: They can't be sent; see `dumps`.
         """
         merged = copy(self)
-        if context:  # else its text is made: most bind none
+        if context:  # else its text stays as it is
             merged.context = merge_mappings(self.context, context)
             merged.only_context = _entry(CONTEXT, merged.context)
         if integrations:

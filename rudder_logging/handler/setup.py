@@ -7,7 +7,6 @@ import threading
 
 from ..common.given_files import fault_of_file
 from ..config import Config
-from ..delivery.dead_letters import check_dead_letters
 from ..exceptions import ConfigError
 
 __all__ = ["check_files", "is_main_thread", "tell_of_setup"]
@@ -28,6 +27,8 @@ def check_files(config: Config) -> None:
             if fault:
                 raise ConfigError(fault)
     if config.dead_letter:
+        from ..delivery.dead_letters import check_dead_letters  # noqa: PLC0415 - few name one
+
         check_dead_letters(config.dead_letter)
 
 
