@@ -38,7 +38,7 @@ from .table import (
     merge_mappings,
 )
 
-__all__ = ["ENCODERS", "Encoder", "compile_encoder", "encoders_with"]
+__all__ = ["Encoder", "compile_encoder", "encoders_with"]
 
 Encoder = Callable[[Mapping[str, Any], object, float, Any, Mapping[str, Any]], "bytes | None"]
 """From an event's fields, the message template, the time, the `Defaults`, and what is bound by wire
@@ -99,8 +99,6 @@ _OVER_DEFAULTS = {
             {v} = merge_mappings(defaults.context, {v})
 """,
     INTEGRATIONS: """
-        if not (type({v}.get("All", True)) is bool and are_known_integrations({v})):
-            return None
         if defaults.integrations.keys().isdisjoint({v}):
             {v} = {{**defaults.integrations, **{v}}}
         else:
@@ -148,10 +146,6 @@ def encoders_with(bound: tuple[str, ...]) -> dict[tuple[Any, ...], Encoder | Non
     A shape is `(*fields,)`, or `(fields["type"], *fields)` if there is a type.
     """
     return _ENCODERS_WITH.setdefault(bound, {})
-
-
-ENCODERS = encoders_with(())
-"""For events with nothing bound."""
 
 
 def compile_encoder(shape: tuple[Any, ...], bound: tuple[str, ...] = ()) -> Encoder | None:

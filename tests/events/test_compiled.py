@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from rudder_logging import bind
 from rudder_logging.events import compiled, formatter
 from rudder_logging.events import defaults as under_events
-from rudder_logging.events.compiled import ENCODERS
 from rudder_logging.events.defaults import NOTHING_BOUND, Defaults
 from rudder_logging.events.formatter import RudderFormatter
 from rudder_logging.events.table import EVENT_TYPES, build
@@ -184,19 +183,19 @@ def test_ordinary_events_take_the_short_way(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_shapes_without_end_do_not_fill_the_memory() -> None:
     """An app that makes up field names, or types, has them refused; nothing of it is kept."""
-    before = len(ENCODERS)
+    before = len(NOTHING_BOUND.encoders)
     for number in range(50):
         assert isinstance(encoded({f"field{number}": 1}, "Read"), InvalidEventError)
         assert isinstance(encoded({"type": f"t{number}", "user_id": 1}, "R"), InvalidEventError)
     assert isinstance(encoded(dict.fromkeys(map(str, range(20_000))), "Read"), InvalidEventError)
-    assert len(ENCODERS) == before
+    assert len(NOTHING_BOUND.encoders) == before
 
 
 def test_more_shapes_than_are_compiled_are_sent_all_the_same(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Fields may come in any order, of which there are many."""
-    monkeypatch.setattr(compiled, "_MOST_SHAPES", len(ENCODERS))
+    monkeypatch.setattr(compiled, "_MOST_SHAPES", len(NOTHING_BOUND.encoders))
     message = encoded({"timestamp": "2026-01-31T12:00:00Z", "userId": "u", "event": "Read"}, None)
     assert isinstance(message, bytes)
     assert orjson.loads(message + b"}")["timestamp"] == "2026-01-31T12:00:00Z"
