@@ -800,7 +800,8 @@ def test_dead_letters_are_the_owner_s_only_whoever_made_the_file(
 
 OTHER_S_FILE = """
 import os
-import urllib.parse  # while it may be read
+import urllib.parse  # while it may be read: a checkout may be its owner's only
+import rudder_logging.delivery.dead_letters
 from rudder_logging import Config
 from rudder_logging.handler.setup import check_files
 
