@@ -44,7 +44,8 @@ from .analytics import (
 )
 from .config import ALIASES, OPTIONS, Config
 from .delivery.ledger import Stats
-from .events.context import bind
+from .events.carried import carry, dump_bound, load_bound
+from .events.context import bind, bind_lazily, current
 from .events.filters import EventsOnly, NoEvents
 from .events.formatter import RudderFormatter
 from .events.table import EVENT_TYPES
@@ -149,10 +150,15 @@ __all__ = [
     "aflush",
     "alias",
     "bind",
+    "bind_lazily",
+    "carry",
+    "current",
+    "dump_bound",
     "flush",
     "flushing",
     "group",
     "identify",
+    "load_bound",
     "merge",
     "page",
     "screen",

@@ -5,7 +5,10 @@ that names field, fault and cure. Nothing here queues, sends or waits.
 
 - `formatter.py`: `RudderFormatter`, from a record to its message
 - `records.py`: a record's one id, and the template that names its event
-- `context.py`: the fields that `bind()` has bound
+- `scopes.py`: stretches of code, and the fields that are bound in them
+- `bodies.py`: the same for functions of any kind
+- `context.py`: `bind()`, `bind_lazily()` and `current()`
+- `carried.py`: what is bound, in other threads and processes
 - `defaults.py`: what is merged under an event's fields: defaults, and what is bound
 - `compiled.py`: encoders for events as most calls log them
 - `table.py`: the seven types in one table; `build` and `validate` for all others

@@ -14,12 +14,12 @@ from pythonjsonlogger.orjson import OrjsonFormatter
 from .._version import __version__
 from ..common.dictconfig import resolved
 from .compiled import compile_encoder
-from .context import innermost
 from .defaults import NOTHING_BOUND, Defaults, as_json
 from .encoding import dumps
 from .ids import MOMENTS
 from .lines import line_of, writable
 from .records import RECORD_IDS, template_of
+from .scopes import innermost
 from .table import CONTEXT, INTEGRATIONS, build, merge_mappings
 
 __all__ = ["RudderFormatter"]

@@ -23,8 +23,8 @@ from typing import Any
 import pytest
 
 from rudder_logging import bind
-from rudder_logging.events.context import bound_fields, innermost
 from rudder_logging.events.formatter import RudderFormatter
+from rudder_logging.events.scopes import bound_fields, innermost
 from rudder_logging.exceptions import InvalidValueError
 
 from ..each import each

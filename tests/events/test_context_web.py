@@ -20,7 +20,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from rudder_logging import bind
-from rudder_logging.events.context import bound_fields
+from rudder_logging.events.scopes import bound_fields
 from rudder_logging.testing import CapturedEvents
 
 shop = logging.getLogger("shop.web")
