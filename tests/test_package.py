@@ -26,6 +26,7 @@ ROOMS = [
     "pytest_plugin",
     "testing",
     "dataplane",
+    "integrations",
     "__init__",
     "analytics",
     "handler",

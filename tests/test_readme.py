@@ -20,6 +20,11 @@ from .readme import README, filled
 
 ROOT = README.parent
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README.read_text(), flags=re.DOTALL)
+GUIDES = [
+    guide
+    for guide in sorted((ROOT / "rudder_logging" / "guides").glob("*.md"))
+    if guide.stem != "contributing"
+]
 PYTHON_BLOCKS = [code for language, code in BLOCKS if language == "python"]
 
 
@@ -167,9 +172,22 @@ def test_shop_example_passes(plane: LocalDataPlane) -> None:
     assert plane.events == []
 
 
+@pytest.mark.parametrize("guide", GUIDES, ids=lambda guide: guide.stem)
+def test_guides_show_their_examples(guide: Path) -> None:
+    """A framework's guide is a page, and its code is the example's, which a test runs."""
+    text = guide.read_text()
+    assert text.count("\n") <= 80
+    example = (ROOT / "examples" / f"{guide.stem}_app.py").read_text()
+    assert example.count("\n") <= 40
+    blocks = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+    assert blocks
+    assert [block for block in blocks if block not in example] == []
+
+
 def test_every_example_is_run_here() -> None:
-    """A new example, or a new directory of them, needs a test in this module."""
-    source = Path(__file__).read_text()
+    """A new example, or a new directory of them, needs a test here, or among the integrations'."""
+    tests = [Path(__file__), *(ROOT / "tests" / "integrations").glob("*.py")]
+    source = "".join(path.read_text() for path in tests)
     for example in (ROOT / "examples").rglob("*.py"):
         path = example.relative_to(ROOT)
         shown = path if path.parent.name == "examples" else path.parent

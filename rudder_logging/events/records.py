@@ -27,7 +27,10 @@ _MOST_TEXTS = 20
 _MOST_LINES = 40
 _METHODS = dict.fromkeys(("debug", "info", "warning", "error", "critical", "exception"), 0)
 _METHODS["log"] = 1
-"""Of loggers, and how many arguments stand before the template."""
+_METHODS |= {f"a{name}": before for name, before in _METHODS.items()}
+"""Of loggers, structlog's included, and how many arguments stand before the template."""
+_CARRIERS = ("extra", "rudder")
+"""Keywords that a call may carry an event by: a logger's, or structlog's."""
 
 
 class _RecordIds:
@@ -108,10 +111,17 @@ def _is_name(given: object) -> bool:
     return given is None or isinstance(given, str)
 
 
-def template_of(record: logging.LogRecord, fields: Any) -> object:
-    """Return the text that may name the event of a record that a QueueHandler has been at.
+class StructlogText(str):
+    """A text that structlog may have formatted."""
 
-    It has put the formatted text, with a traceback, in the place of template and arguments.
+    __slots__ = ()
+
+
+def template_of(record: logging.LogRecord, fields: Any) -> object:
+    """Return the text that may name the event of a record without its arguments.
+
+    A QueueHandler has put the formatted text, with a traceback, in the place of template and
+    arguments; or structlog may have, without one.
 
     Raises:
         FormattedNameError: It is no template, and the event has no name of its own.
@@ -128,7 +138,7 @@ def template_of(record: logging.LogRecord, fields: Any) -> object:
             call = _calls.setdefault(place, call)
     if not call.may_have_as_template(text):
         raise refuse_name(record, name)
-    return text
+    return str(text)
 
 
 class _LogCall:
@@ -156,7 +166,7 @@ class _LogCall:
         calls = [
             node
             for node in ast.walk(statement)
-            if isinstance(node, ast.Call) and any(given.arg == "extra" for given in node.keywords)
+            if isinstance(node, ast.Call) and any(kw.arg in _CARRIERS for kw in node.keywords)
         ]
         if len(calls) != 1:  # which one it was, nobody knows
             return
@@ -195,8 +205,9 @@ def refuse_name(record: logging.LogRecord, name: str) -> FormattedNameError:
     is_new = place not in _told
     if len(_told) < _MOST_PLACES:
         _told.add(place)
+    by = "structlog" if isinstance(record.msg, StructlogText) else "a QueueHandler"
     return FormattedNameError(
-        f"a QueueHandler has put the formatted text in the template's place, and each text would "
+        f"{by} has put the formatted text in the template's place, and each text would "
         f"be another name; give {name!r} with the event",
         is_new=is_new,
     )

@@ -18,7 +18,7 @@ from .handler import RudderHandler, errors_of_a_call
 from .settings import settings
 from .stdlib import OWN_LOGGERS, filtered
 
-__all__ = ["dispatch", "is_stand_in", "rudder_handlers", "want_records"]
+__all__ = ["dispatch", "hand_over", "is_stand_in", "rudder_handlers", "want_records"]
 
 _wanted = 0  # number of those who look at records in tests
 _FRAMES_TO_THE_CALLER = 5  # from `_caller`: by `_log_record`, `dispatch`, `_log_event` and the call
@@ -55,6 +55,21 @@ def dispatch(logger: logging.Logger, template: str, fields: dict[str, Any]) -> N
     now = time()
     for handler in _rudder_among(path) or [settings.make_handler()]:
         handler.accept(fields, template, now)
+
+
+def hand_over(logger: logging.Logger, record: logging.LogRecord) -> None:
+    """Have RudderHandlers, and nobody else, take a record, as filters and their levels say.
+
+    Raises:
+        ConfigError: As of `dispatch`.
+        Exception: Whatever a filter of the logger's raises.
+    """
+    passed = logger.filter(record)
+    if passed:
+        record = filtered(record, passed)
+        for handler in rudder_handlers(logger) or [settings.make_handler()]:
+            if handler.level <= record.levelno:
+                handler.handle(record)
 
 
 def rudder_handlers(logger: logging.Logger) -> list[RudderHandler]:

@@ -1,0 +1,6 @@
+"""Integrations: what a framework's user imports, one file each; nobody else imports them.
+
+Loggers, in the place of the standard library's or beside them:
+
+- `structlog.py`: a processor that takes events out of structlog's event dicts
+"""

@@ -1,0 +1,1 @@
+"""Integrations with frameworks, each driven by the real one."""
