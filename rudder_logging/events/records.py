@@ -10,13 +10,23 @@ import logging
 import re
 import textwrap
 from collections.abc import Mapping
+from copy import copy
 from typing import Any
 
 from ..exceptions import InvalidValueError
 from .ids import new_message_id
 from .table import EVENT_TYPES
 
-__all__ = ["RECORD_IDS", "FormattedNameError", "is_named_by_text", "refuse_name", "template_of"]
+__all__ = [
+    "RECORD_IDS",
+    "FormattedNameError",
+    "LoguruText",
+    "StructlogText",
+    "is_named_by_text",
+    "refuse_name",
+    "template_of",
+    "with_event_of_loguru",
+]
 
 _HEAD = b'{"messageId":"'
 _BEGIN = len(_HEAD)
@@ -117,11 +127,33 @@ class StructlogText(str):
     __slots__ = ()
 
 
+class LoguruText(str):
+    """A text that loguru has formatted, if there was anything to format: it does not tell."""
+
+    __slots__ = ()
+
+
+def with_event_of_loguru(record: logging.LogRecord) -> logging.LogRecord | None:
+    """Find the event in the attribute `extra` of a record that loguru has made.
+
+    Returns:
+        A copy of the record that carries it as others do; None: there is none.
+    """
+    extra = record.__dict__["extra"]
+    fields = extra.get("rudder") if type(extra) is dict else None
+    if fields is None:
+        return None
+    found = copy(record)
+    found.msg, found.args = LoguruText(record.msg), None
+    found.__dict__["rudder"] = fields
+    return found
+
+
 def template_of(record: logging.LogRecord, fields: Any) -> object:
     """Return the text that may name the event of a record without its arguments.
 
-    A QueueHandler has put the formatted text, with a traceback, in the place of template and
-    arguments; or structlog may have, without one.
+    A QueueHandler or loguru has put the formatted text, with a traceback, in the place of template
+    and arguments; or structlog may have, without one.
 
     Raises:
         FormattedNameError: It is no template, and the event has no name of its own.
@@ -130,6 +162,8 @@ def template_of(record: logging.LogRecord, fields: Any) -> object:
     name = is_named_by_text(fields)
     if name is None or not isinstance(text, str):
         return text
+    if isinstance(text, LoguruText):
+        raise refuse_name(record, name)
     place = (record.pathname, record.lineno)
     call = _calls.get(place)
     if call is None:
@@ -199,13 +233,16 @@ class _LogCall:
         return text in self._texts
 
 
+_FORMATTERS: dict[type, str] = {StructlogText: "structlog", LoguruText: "loguru"}
+
+
 def refuse_name(record: logging.LogRecord, name: str) -> FormattedNameError:
     """The error to raise where a field would be the formatted text."""
     place = (record.pathname, record.lineno)
     is_new = place not in _told
     if len(_told) < _MOST_PLACES:
         _told.add(place)
-    by = "structlog" if isinstance(record.msg, StructlogText) else "a QueueHandler"
+    by = _FORMATTERS.get(type(record.msg), "a QueueHandler")
     return FormattedNameError(
         f"{by} has put the formatted text in the template's place, and each text would "
         f"be another name; give {name!r} with the event",

@@ -2,5 +2,6 @@
 
 Loggers, in the place of the standard library's or beside them:
 
+- `loguru.py`: a sink that takes events out of `extra`
 - `structlog.py`: a processor that takes events out of structlog's event dicts
 """
