@@ -13,6 +13,7 @@ The rooms, in the order in which one event passes through them:
 
 Beside its way:
 
+- `web/`: what a request knows, for integrations with frameworks
 - `process/`: forks, exits and signals, and the workers of Celery and RQ
 - `config/`: every option, and how it is read; `exceptions.py`: every error
 - `common/`: small helpers for all rooms; `_version.py`: the version
@@ -26,6 +27,7 @@ Beside its way:
 from __future__ import annotations
 
 import sys
+from functools import cached_property
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -82,6 +84,7 @@ if TYPE_CHECKING:
 
     from .config import Overflow
     from .queues import Buffer
+    from .web.context import RequestContext  # noqa: TC004 - see `_Package`
 
     # The settings, for editors and type checkers; a test holds them to the option table.
     write_key: str | None
@@ -137,6 +140,7 @@ __all__ = [
     "OutcomeUnknownError",
     "QueueFullError",
     "RefusedError",
+    "RequestContext",
     "RetriesExhaustedError",
     "RudderError",
     "RudderFormatter",
@@ -175,6 +179,13 @@ def __dir__() -> list[str]:
 
 class _Package(ModuleType):
     """The package as a module whose settings are checked when they are assigned."""
+
+    @cached_property
+    def RequestContext(self) -> Any:  # noqa: N802 - it is a class
+        """Imported by whoever has requests; others need not wait for it."""
+        from .web.context import RequestContext  # noqa: PLC0415
+
+        return RequestContext
 
     def __setattr__(self, name: str, value: Any) -> None:
         # What is not a setting may be replaced (by a test's monkeypatch, say) if it exists, and

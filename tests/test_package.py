@@ -36,6 +36,7 @@ ROOMS = [
     "queues",
     "process",
     "checks",
+    "web",
     "events",
     "common",
     "exceptions",

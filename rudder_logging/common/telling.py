@@ -1,4 +1,4 @@
-"""Warnings that are said once a place, and the places: of a call, and of a function."""
+"""Warnings that are said once a place, and places: of a call, of an error."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["name_of", "place_of_caller", "tell_once"]
+__all__ = ["name_of", "place_of_caller", "place_of_error", "tell_once"]
 
 _MOST_TOLD = 10_000  # kept, so that they are not said again
 
@@ -32,6 +32,16 @@ def place_of_caller(depth: int) -> str:
     except ValueError:  # it was called from C
         return "an unknown place"
     return f"{frame.f_code.co_filename}:{frame.f_lineno}"
+
+
+def place_of_error(error: BaseException) -> str:
+    """File and line that raised it."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return "an unknown place"
+    return f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
 
 
 def name_of(function: Callable[..., Any]) -> str:

@@ -16,6 +16,7 @@ import orjson
 from ..common.clock import monotonic
 from ..common.printable import printable
 from ..common.stderr import tell_undelivered, undelivered
+from ..common.telling import place_of_error
 from ..events.table import DOCUMENTED_EVENT_BYTES
 from ..exceptions import DeliveryError, RefusedError
 from .dead_letters import DeadLetters
@@ -232,7 +233,7 @@ class Reports:
                 "callback %s raised %s at %s",
                 getattr(callback, "__qualname__", type(callback).__name__),
                 type(error).__name__,
-                _where(error),
+                place_of_error(error),
             )
             return error
         finally:
@@ -360,12 +361,3 @@ def _duration(seconds: float) -> str:
         if seconds >= 2 * size:
             return f"{seconds / size:.0f} {unit}"
     return f"{seconds:.0f} s"
-
-
-def _where(error: BaseException) -> str:
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    if trace is None:
-        return "an unknown place"
-    return f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"

@@ -12,14 +12,14 @@ from threading import Lock
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from ..common.telling import name_of, place_of_caller, tell_once
+from ..common.telling import name_of, place_of_caller, place_of_error, tell_once
 from ..exceptions import InvalidEventError, InvalidValueError
 from .defaults import Bound, as_json
 from .encoding import actual
 from .table import BINDABLE_FIELDS, bind_fields, merge_mappings
 
 if TYPE_CHECKING:
-    from typing_extensions import Unpack
+    from typing_extensions import Self, Unpack
 
     from .types import BoundFields
 
@@ -118,10 +118,11 @@ class Scope:
         self.as_of: object = None
         self._bound: tuple[object, Bound] | None = None
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> Self:
         outer = without_ends(innermost())
         self.outer = outer and outer.folded()
         self._token = _variable.set(self)
+        return self
 
     def __exit__(self, *_: object) -> None:
         token, self._token = self._token, None  # it keeps a context alive
@@ -282,7 +283,8 @@ def lazy_scope(make: Callable[[], Mapping[str, Any] | None], owner: object = Non
         except Exception as error:  # noqa: BLE001 - an app's function may raise anything
             # Not the exception's text: it may quote what a client sent.
             words = str(error) if isinstance(error, InvalidEventError) else type(error).__name__
-            tell_once(name, f"{name} raised {words}; nothing of it is bound")
+            place = place_of_error(error)
+            tell_once(name, f"{name} raised {words} at {place}; nothing of it is bound")
             return _NOTHING
 
     def _tell(error: InvalidEventError) -> None:
