@@ -75,6 +75,7 @@ from .exceptions import (
     UnknownOptionError,
     WarehouseWarning,
 )
+from .handler.commits import on_commit
 from .handler.flushing import flushing
 from .handler.handler import RudderHandler
 from .handler.settings import settings
@@ -165,6 +166,7 @@ __all__ = [
     "identify",
     "load_bound",
     "merge",
+    "on_commit",
     "page",
     "screen",
     "shutdown",

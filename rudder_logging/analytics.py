@@ -84,6 +84,8 @@ class EventLogger(_LoggerAdapter):
         anonymous_id: Id = None,
         integrations: Values = None,
         message_id: Id = None,
+        *,
+        on_commit: object = None,
     ) -> str:
         """Say who a user is.
 
@@ -95,6 +97,8 @@ class EventLogger(_LoggerAdapter):
             anonymous_id: An id from before sign-up.
             integrations: Which destinations get it, merged over `{"All": True}`.
             message_id: A globally unique id; made if left out.
+            on_commit: True: it leaves when the database transaction that is open commits, and only
+                then. Or which one, or False: see `rudder_logging.on_commit`.
 
         Returns:
             The message id.
@@ -105,7 +109,7 @@ class EventLogger(_LoggerAdapter):
             ConfigError: No handler is configured, and neither are the settings for one.
         """
         common = (user_id, context, timestamp, anonymous_id, integrations, message_id)
-        return self._log_event("identify", None, common, traits=traits)
+        return self._log_event("identify", None, common, on_commit, traits=traits)
 
     def track(
         self,
@@ -117,6 +121,8 @@ class EventLogger(_LoggerAdapter):
         anonymous_id: Id = None,
         integrations: Values = None,
         message_id: Id = None,
+        *,
+        on_commit: object = None,
     ) -> str:
         """Record what a user did.
 
@@ -129,6 +135,7 @@ class EventLogger(_LoggerAdapter):
             anonymous_id: See `identify`.
             integrations: See `identify`.
             message_id: See `identify`.
+            on_commit: See `identify`.
 
         Returns:
             The message id.
@@ -137,7 +144,9 @@ class EventLogger(_LoggerAdapter):
             RudderError: See `identify`.
         """
         common = (user_id, context, timestamp, anonymous_id, integrations, message_id)
-        return self._log_event("track", event, common, event=event, properties=properties)
+        return self._log_event(
+            "track", event, common, on_commit, event=event, properties=properties
+        )
 
     def page(
         self,
@@ -150,6 +159,8 @@ class EventLogger(_LoggerAdapter):
         anonymous_id: Id = None,
         integrations: Values = None,
         message_id: Id = None,
+        *,
+        on_commit: object = None,
     ) -> str:
         """Record a web page that a user saw.
 
@@ -163,6 +174,7 @@ class EventLogger(_LoggerAdapter):
             anonymous_id: See `identify`.
             integrations: See `identify`.
             message_id: See `identify`.
+            on_commit: See `identify`.
 
         Returns:
             The message id.
@@ -172,7 +184,7 @@ class EventLogger(_LoggerAdapter):
         """
         common = (user_id, context, timestamp, anonymous_id, integrations, message_id)
         own = {"category": category, "name": name, "properties": properties}
-        return self._log_event("page", name, common, **own)
+        return self._log_event("page", name, common, on_commit, **own)
 
     def screen(
         self,
@@ -185,6 +197,8 @@ class EventLogger(_LoggerAdapter):
         anonymous_id: Id = None,
         integrations: Values = None,
         message_id: Id = None,
+        *,
+        on_commit: object = None,
     ) -> str:
         """Record an app screen that a user saw. See `page`, whose arguments it has.
 
@@ -196,7 +210,7 @@ class EventLogger(_LoggerAdapter):
         """
         common = (user_id, context, timestamp, anonymous_id, integrations, message_id)
         own = {"category": category, "name": name, "properties": properties}
-        return self._log_event("screen", name, common, **own)
+        return self._log_event("screen", name, common, on_commit, **own)
 
     def group(
         self,
@@ -208,6 +222,8 @@ class EventLogger(_LoggerAdapter):
         anonymous_id: Id = None,
         integrations: Values = None,
         message_id: Id = None,
+        *,
+        on_commit: object = None,
     ) -> str:
         """Tie a user to a group.
 
@@ -220,6 +236,7 @@ class EventLogger(_LoggerAdapter):
             anonymous_id: See `identify`.
             integrations: See `identify`.
             message_id: See `identify`.
+            on_commit: See `identify`.
 
         Returns:
             The message id.
@@ -228,7 +245,7 @@ class EventLogger(_LoggerAdapter):
             RudderError: See `identify`.
         """
         common = (user_id, context, timestamp, anonymous_id, integrations, message_id)
-        return self._log_event("group", None, common, group_id=group_id, traits=traits)
+        return self._log_event("group", None, common, on_commit, group_id=group_id, traits=traits)
 
     def alias(
         self,
@@ -241,6 +258,7 @@ class EventLogger(_LoggerAdapter):
         *,
         traits: Values = None,
         anonymous_id: Id = None,
+        on_commit: object = None,
     ) -> str:
         """Tie a user's new id to the old one.
 
@@ -253,6 +271,7 @@ class EventLogger(_LoggerAdapter):
             message_id: See `identify`.
             traits: What is known of the user.
             anonymous_id: See `identify`.
+            on_commit: See `identify`.
 
         Returns:
             The message id.
@@ -261,7 +280,9 @@ class EventLogger(_LoggerAdapter):
             RudderError: See `identify`.
         """
         common = (user_id, context, timestamp, anonymous_id, integrations, message_id)
-        return self._log_event("alias", None, common, previous_id=previous_id, traits=traits)
+        return self._log_event(
+            "alias", None, common, on_commit, previous_id=previous_id, traits=traits
+        )
 
     def merge(
         self,
@@ -272,6 +293,8 @@ class EventLogger(_LoggerAdapter):
         anonymous_id: Id = None,
         integrations: Values = None,
         message_id: Id = None,
+        *,
+        on_commit: object = None,
     ) -> str:
         """Declare two identifiers to be one user.
 
@@ -283,6 +306,7 @@ class EventLogger(_LoggerAdapter):
             anonymous_id: See `identify`.
             integrations: See `identify`.
             message_id: See `identify`.
+            on_commit: See `identify`.
 
         Returns:
             The message id.
@@ -291,10 +315,15 @@ class EventLogger(_LoggerAdapter):
             RudderError: See `identify`.
         """
         common = (user_id, context, timestamp, anonymous_id, integrations, message_id)
-        return self._log_event("merge", None, common, merge_properties=merge_properties)
+        return self._log_event("merge", None, common, on_commit, merge_properties=merge_properties)
 
     def _log_event(
-        self, event_type: str, text: str | None, common: tuple[Any, ...], **own: Any
+        self,
+        event_type: str,
+        text: str | None,
+        common: tuple[Any, ...],
+        on_commit: object,
+        **own: Any,
     ) -> str:
         """Log one event: to RudderHandlers whatever the levels, to others as levels say.
 
@@ -302,6 +331,7 @@ class EventLogger(_LoggerAdapter):
             event_type: The type's name.
             text: The log line; the type's name if left out.
             common: The values of the fields that all types share, in `_COMMON`'s order.
+            on_commit: The transaction whose commit it waits for.
             **own: The type's own fields.
         """
         fields: dict[str, Any] = {"type": event_type}
@@ -313,7 +343,7 @@ class EventLogger(_LoggerAdapter):
         message_id = fields["message_id"] = new_message_id() if given is None else given
         if self._bound:
             fields = merge_bound(fields, self._bound)
-        dispatch(self.logger, text if isinstance(text, str) else event_type, fields)
+        dispatch(self.logger, text if isinstance(text, str) else event_type, fields, on_commit)
         return message_id if given is None else str(MESSAGE_ID.normalise("'message_id'", given))
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import count, islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ..queues import Batch, EventQueue
@@ -36,13 +36,16 @@ class Stats:
     """Refused by the data plane for good: see `dead_letter` and `on_drop`."""
     dropped: Mapping[str, int] = field(default_factory=dict)
     """By reason: `queue_full`, `before_send`, `before_send_failed`, `send_off`,
-    `retries_exhausted`, `shutdown`, `queue_failed` (a queue object of yours raised), `interrupted`
-    (a signal handler raised, as Ctrl-C does, before the event was queued). Of a durable queue:
-    `expired` (older than `max_age`), `spool_torn` (a process was killed while it wrote it),
-    `spool_damaged` (it is no JSON any more) and `spool_lost` (somebody removed the file). In tests:
-    `captured` (see `testing`) and `kept_back` (it was for a host that is not loopback)."""
+    `retries_exhausted`, `shutdown`, `rolled_back` (see `on_commit`), `queue_failed` (a queue object
+    of yours raised), `interrupted` (a signal handler raised, as Ctrl-C does, before the event was
+    queued). Of a durable queue: `expired` (older than `max_age`), `spool_torn` (a process was
+    killed while it wrote it), `spool_damaged` (it is no JSON any more) and `spool_lost` (somebody
+    removed the file). In tests: `captured` (see `testing`) and `kept_back` (it was for a host that
+    is not loopback)."""
     pending: int = 0
-    """In the queue, or being sent."""
+    """In the queue, being sent, or uncommitted."""
+    uncommitted: int = 0
+    """Events of `pending` that wait for the commit of a database transaction: see `on_commit`."""
     pending_bytes: int = 0
     """Their size."""
     adopted: int = 0
@@ -113,12 +116,30 @@ class Ledger:
         # or before this has the list of them, would leave them uncounted.
         self._counts_evicted: dict[str, EventQueue] = {}
         self._is_settling = False  # some are no longer pending, and not counted elsewhere yet
+        self.uncommitted: dict[Callable[[], Any], int] = {}
+        """Events that wait for a commit, by weak reference, and their sizes."""
+        self.uncommitted_bytes = 0
         self.holding: str | None = None
         self.outage: str | None = None
         self.count_accepted = self._accepted.one
         """An event passed validation. In one step: a method around it cost 1 % of a call."""
         self.count_overflow = self._dropped["queue_full"].one
         """An accepted event finds no room. In one step, which no signal handler can divide."""
+
+    def hold(self, event: Callable[[], Any], size: int) -> None:
+        """An event passed validation, and waits for a commit."""
+        # No signal handler comes in before the last statement's call is over.
+        self.uncommitted_bytes += size
+        self.uncommitted[event] = size
+        self.count_accepted()
+
+    def let_go(self, event: Callable[[], Any]) -> bool:
+        """It waits no more. False: it did not."""
+        size = self.uncommitted.pop(event, None)
+        if size is None:
+            return False
+        self.uncommitted_bytes -= size
+        return True
 
     def count_adopted(self, number: int) -> None:
         """Events that another process had accepted are this one's now."""
@@ -229,13 +250,15 @@ class Ledger:
 
     def _look(self, queue: EventQueue) -> Stats:
         depth = queue.depth()
+        uncommitted = len(self.uncommitted)
         return Stats(
             accepted=self._accepted.value(),
             delivered=self._settled["delivered"],
             refused=self._settled["refused"],
             dropped=self.dropped(),
-            pending=depth.events,
-            pending_bytes=depth.bytes,
+            pending=depth.events + uncommitted,
+            uncommitted=uncommitted,
+            pending_bytes=depth.bytes + self.uncommitted_bytes,
             adopted=self._adopted.value(),
             spool_errors=self._spool_errors.value(),
             invalid=self._invalid.value(),

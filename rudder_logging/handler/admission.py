@@ -17,7 +17,9 @@ from ..events.records import RECORD_IDS
 from ..events.table import DOCUMENTED_EVENT_BYTES, check_size
 from ..exceptions import QueueFullError
 from ..process import ending, exits
+from . import commits
 from .before_send import edited_by, edited_line
+from .commits import Uncommitted, Wait
 from .stdlib import OTHER_LOGGERS, is_feedback
 
 if TYPE_CHECKING:
@@ -58,7 +60,8 @@ class Admission(logging.Handler):
         return bool(self.filters) or self._is_hooked or self._formatter.is_hooked
 
     def _accept(self, record: logging.LogRecord) -> None:
-        fields = record.__dict__.get("rudder")
+        given = record.__dict__
+        fields = given.get("rudder")
         if fields is None:
             return
         if record.name not in OTHER_LOGGERS and is_feedback(
@@ -67,9 +70,10 @@ class Admission(logging.Handler):
             return
         # Of arguments, no log call leaves None behind: a queue of logging's own does.
         if record.args is None or RECORD_IDS.wanted or self._formatter.is_hooked or self._is_hooked:
-            self.accept(fields, record.msg, record.created, record)
+            on_commit = given.get("rudder_on_commit")
+            self.accept(fields, record.msg, record.created, on_commit, record)
         else:
-            self.accept(fields, record.msg, record.created)
+            self.accept(fields, record.msg, record.created, given.get("rudder_on_commit"))
 
     def _message_of(self, record: logging.LogRecord, fields: Mapping[str, Any]) -> bytes:
         if self._formatter.is_hooked or self._is_hooked:
@@ -81,6 +85,7 @@ class Admission(logging.Handler):
         fields: Mapping[str, Any],
         template: object,
         created: float,
+        on_commit: object = None,
         record: logging.LogRecord | None = None,
     ) -> None:
         """Queue an event, whether a record carries it or not.
@@ -89,6 +94,7 @@ class Admission(logging.Handler):
             fields: As in `extra["rudder"]`.
             template: The log line's, which names the event if the fields don't.
             created: When it was logged, in seconds since the epoch.
+            on_commit: The transaction that it waits for; None: the one of the block, if any.
             record: That carries it, if more matters than what the others say.
 
         Raises:
@@ -112,23 +118,40 @@ class Admission(logging.Handler):
         # Not before: a value's conversion may fork. And not in the `try`, which accounts for an
         # event that was accepted: `_open` may be interrupted.
         pipeline = self._opened or self._open()  # as `_pipeline` has it, without its call
-        ledger = pipeline.ledger
         if not self.config.send:
-            ledger.count_accepted()
+            pipeline.ledger.count_accepted()
             self._drop(pipeline, message, "send_off")
             return
+        if on_commit is not None or commits.has_blocks:
+            wait = commits.open_transaction(on_commit)
+            if wait is not None:
+                self._await_commit(pipeline, message, wait)
+                return
         waiting: int | None
         try:
             try:
-                ledger.count_accepted()  # in here, or a signal handler might raise in between
+                # In here, or a signal handler might raise in between.
+                pipeline.ledger.count_accepted()
                 waiting = pipeline.queue.put(message)
             except QueueFullError:
                 waiting = self._put_by_force(pipeline, message)
         except BaseException as error:
             self._after_failed_put(pipeline, message, error)
             raise
+        listener = pipeline.listener
+        if (
+            waiting is None
+            or waiting >= listener.wake_at
+            or listener.unattended
+            or pipeline.is_synchronous
+            or ending.since is not None
+        ):
+            self._after_put(pipeline, message, waiting)
+
+    def _after_put(self, pipeline: Pipeline, message: bytes, waiting: int | None) -> None:
+        """Have an event delivered; or tell that there was no room for it, if None are waiting."""
         if waiting is None:
-            ledger.count_overflow()
+            pipeline.ledger.count_overflow()
             pipeline.reports.tell_dropped([message], "queue_full")
             waiting = 0
         listener = pipeline.listener
@@ -136,6 +159,54 @@ class Admission(logging.Handler):
             self._see_to_delivery(pipeline)
         elif waiting >= listener.wake_at:
             listener.wake()
+
+    def _await_commit(self, pipeline: Pipeline, message: bytes, wait: Wait) -> None:
+        """Have an event wait for a transaction's commit, within bounds as large as the queue's."""
+        ledger = pipeline.ledger
+        too_many = len(ledger.uncommitted) >= self.config.max_queue_size
+        if too_many or ledger.uncommitted_bytes + len(message) > self.config.max_queue_bytes:
+            ledger.count_accepted()
+            self._drop(pipeline, message, "queue_full")
+            return
+        event = Uncommitted(self, pipeline, message)
+        try:
+            wait(event)
+        except Exception as error:  # noqa: BLE001 - a database's library may raise anything
+            commits.tell_of_fault(wait, error)
+            event.commit()
+
+    def uses(self, pipeline: Pipeline) -> bool:
+        """Tell if it is this process's. The one before a fork is the parent's."""
+        return self._opened is pipeline
+
+    def queue_committed(self, event: Uncommitted) -> None:
+        """Queue an event whose transaction was committed, unless it waits no more."""
+        pipeline, message = self._pipeline, event.message
+        try:
+            if not event.leave():
+                return
+            try:
+                waiting: int | None = pipeline.queue.put(message)
+            except QueueFullError:
+                waiting = self._put_by_force(pipeline, message)
+        except BaseException as error:
+            event.leave()  # if a signal handler raised before it could
+            self._after_failed_put(pipeline, message, error)
+            raise
+        self._after_put(pipeline, message, waiting)
+
+    def drop_uncommitted(self, event: Uncommitted) -> None:
+        """Drop an event whose transaction was rolled back, unless it waits no more."""
+        if event.leave():
+            self._drop(self._pipeline, event.message, "rolled_back")
+
+    def drop_all_uncommitted(self) -> None:
+        """Do so with all of them: the process ends, and so does each transaction."""
+        if self._opened is not None:
+            for reference in list(self._opened.ledger.uncommitted):
+                event = reference()
+                if event is not None:
+                    event.roll_back()
 
     def _look_at_size(self, message: bytes) -> None:
         check_size(len(message) + 1, self.config.max_event_bytes)

@@ -41,8 +41,16 @@ _HOOKS = frozenset({"handle", "callHandlers", "filter", "makeRecord"})
 """Methods of a logger that a subclass or an instance may replace."""
 
 
-def dispatch(logger: logging.Logger, template: str, fields: dict[str, Any]) -> None:
+def dispatch(
+    logger: logging.Logger, template: str, fields: dict[str, Any], on_commit: object = None
+) -> None:
     """Have RudderHandlers take an event whatever the levels, and others its record as levels say.
+
+    Args:
+        logger: Where it is logged.
+        template: The log line.
+        fields: The event.
+        on_commit: See `Admission.accept`.
 
     Raises:
         InvalidEventError: It can't be sent as it is.
@@ -50,11 +58,14 @@ def dispatch(logger: logging.Logger, template: str, fields: dict[str, Any]) -> N
     """
     path = handlers_above(logger)
     if _needs_a_record(logger, path):
-        _log_record(logger, template, fields, path)
+        extra: dict[str, Any] = {"rudder": fields}
+        if on_commit is not None:
+            extra["rudder_on_commit"] = on_commit
+        _log_record(logger, template, extra, path)
         return
     now = time()
     for handler in _rudder_among(path) or [settings.make_handler()]:
-        handler.accept(fields, template, now)
+        handler.accept(fields, template, now, on_commit)
 
 
 def hand_over(logger: logging.Logger, record: logging.LogRecord) -> None:
@@ -111,9 +122,9 @@ def _needs_a_record(logger: logging.Logger, path: list[logging.Handler]) -> bool
 
 
 def _log_record(
-    logger: logging.Logger, template: str, fields: dict[str, Any], path: list[logging.Handler]
+    logger: logging.Logger, template: str, extra: dict[str, Any], path: list[logging.Handler]
 ) -> None:
-    record = _made(logger, template, fields, *_caller())
+    record = _made(logger, template, extra, *_caller())
     last = _LastHandler(logger, path)
     if _has_hooks(logger, besides_agents=not logger.isEnabledFor(logging.INFO)):
         with errors_of_a_call() as errors:
@@ -132,17 +143,17 @@ def _log_record(
 
 
 def _made(
-    logger: logging.Logger, template: str, fields: dict[str, Any], file: str, line: int, name: str
+    logger: logging.Logger, template: str, extra: dict[str, Any], file: str, line: int, name: str
 ) -> logging.LogRecord:
     """The call's record, whatever the app's Logger or record factory makes of `extra`."""
     given = (logger.name, logging.INFO, file, line, template, (), None, name)
     try:
-        record = logger.makeRecord(*given, {"rudder": fields})
+        record = logger.makeRecord(*given, extra)
     except KeyError:  # the factory sets `rudder` on each record, and logging overwrites none
         record = logger.makeRecord(*given)
-        record.__dict__["rudder"] = fields
+        record.__dict__.update(extra)
     if record.__dict__.get("rudder") is None:  # it is kept elsewhere
-        record.__dict__["rudder"] = fields
+        record.__dict__.update(extra)
     return record
 
 

@@ -245,9 +245,10 @@ class RudderHandler(Admission):
             to_stderr(complaint(record, error))
 
     def flush(self, timeout: float | None = None) -> bool:  # type: ignore[override]
-        """Have every event that was accepted before this call settled.
+        """Have every event that was queued before this call settled.
 
-        Uploads start at once, waits for a next attempt end.
+        Uploads start at once, waits for a next attempt end. Events that wait for a transaction's
+        commit (see `on_commit`) are not waited for.
 
         Args:
             timeout: Seconds to wait at the most; by default the option `shutdown_timeout`.
@@ -282,6 +283,9 @@ class RudderHandler(Admission):
 
     def close(self) -> None:
         """Deliver what waits, let go of thread and connections. The next event opens it again.
+
+        An event that waits for a transaction's commit goes on waiting; the commit opens it again,
+        too.
 
         Waits for `shutdown_timeout` at the most. Whatever is left then, or if the wait is
         impossible (see `flush`), goes on being delivered in the background.

@@ -119,6 +119,9 @@ def deliver_all() -> None:
             deadline = since + listener.shutdown_timeout
             with listener.telling_of_bugs():  # which are no other listener's
                 listener.finish(deadline, lambda *one: left.append(one))
+    for handler in members.handlers():
+        with contextlib.suppress(Exception):  # a callback of the app's may raise anything
+            cast("Closable", handler).drop_all_uncommitted()
     if left:
         reasons = dict.fromkeys(holding for _, holding in left if holding)
         tell_undelivered(sum(number for number, _ in left), "; ".join(reasons) or None)

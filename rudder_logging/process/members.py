@@ -95,6 +95,10 @@ class Closable(Protocol):
         """Called at the end of the process, when logging is going to close it."""
         ...
 
+    def drop_all_uncommitted(self) -> None:
+        """Called when the others have delivered: no transaction will be committed any more."""
+        ...
+
 
 known_forkables: weakref.WeakSet[Forkable] = weakref.WeakSet()
 known_listeners: weakref.WeakSet[Listener] = weakref.WeakSet()

@@ -20,6 +20,7 @@ import orjson
 from ..common.logging_tree import all_loggers, ancestry, chains, handlers_above
 from ..exceptions import WarehouseWarning
 from ..handler.admission import Admission
+from ..handler.commits import Uncommitted, Wait
 from ..handler.dispatch import is_stand_in, rudder_handlers, want_records
 from ..handler.handler import RudderHandler
 from ..handler.settings import Settings, settings
@@ -127,6 +128,11 @@ class _Diverted(Admission):
         self._pipeline.ledger.count_dropped(1, "captured")
         self._keep(message)
 
+    def _await_commit(self, pipeline: Pipeline, message: bytes, wait: Wait) -> None:
+        pipeline.ledger.count_accepted()
+        pipeline.ledger.count_dropped(1, "captured")
+        wait(_Shown(self._keep(message, on_commit=True)))
+
     def _after_failed_put(self, *_failed: object) -> None:
         """Nothing: it is counted, and what `put` raised goes on."""
 
@@ -139,13 +145,32 @@ class _Diverted(Admission):
             self._stopped_by = self._stopped_by or "the option send is off"
             self._keep(message)
 
-    def _keep(self, message: bytes) -> None:
-        event = RecordedEvent(orjson.loads(message + b"}"), self._record, self._stopped_by)
+    def _keep(self, message: bytes, *, on_commit: bool = False) -> RecordedEvent:
+        event = RecordedEvent(
+            orjson.loads(message + b"}"), self._record, self._stopped_by, on_commit=on_commit
+        )
         for recorder in _recorders.copy():
             recorder.handlers.add(self._handler)
             recorder.add(self._record, event, exact=self._exact)
         for text in list(_recorders[-1].lint(event, self._record) if _recorders else ()):
             _inside.warnings.append((text, self._record))
+        return event
+
+
+class _Shown(Uncommitted):
+    """An event that was recorded at its call. It is taken back if its transaction is."""
+
+    def __init__(self, event: RecordedEvent) -> None:
+        self._event: RecordedEvent | None = event
+
+    def commit(self) -> None:
+        self._event = None
+
+    def roll_back(self) -> None:
+        event, self._event = self._event, None
+        if event is not None:
+            for recorder in _recorders.copy():
+                recorder.take_back(event)
 
 
 class _Warning:

@@ -30,7 +30,12 @@ class RecordedEvent(dict[str, Any]):
     """
 
     def __init__(
-        self, message: Mapping[str, Any], record: logging.LogRecord, stopped_by: str | None
+        self,
+        message: Mapping[str, Any],
+        record: logging.LogRecord,
+        stopped_by: str | None,
+        *,
+        on_commit: bool = False,
     ) -> None:
         super().__init__(message)
         self.logger_name = record.name
@@ -42,6 +47,12 @@ class RecordedEvent(dict[str, Any]):
 
         Where logging has no RudderHandler at all there is nothing to judge by, and it is None.
         """
+        self.on_commit = on_commit
+        """True if it would leave when the transaction commits that is open at the call.
+
+        It is here already, because many tests never commit. If the transaction, or its savepoint,
+        is rolled back, it is here no more.
+        """
 
     @property
     def would_leave(self) -> bool:
@@ -50,7 +61,8 @@ class RecordedEvent(dict[str, Any]):
 
     def __str__(self) -> str:
         stopped = f" (would not leave: {self.stopped_by})" if self.stopped_by else ""
-        return f"{describe(self)}, at {self.place}{stopped}"
+        waits = " (waits for a commit)" if self.on_commit else ""
+        return f"{describe(self)}, at {self.place}{waits}{stopped}"
 
 
 def _relative(path: str) -> str:
@@ -115,7 +127,7 @@ class Recorder:
                     if exact:
                         other.clear()
                         other.update(event)
-                        other.stopped_by = event.stopped_by
+                        other.stopped_by, other.on_commit = event.stopped_by, event.on_commit
                     return
             if id(record) in self._seen:
                 return
@@ -137,6 +149,11 @@ class Recorder:
             for number, refusal in enumerate(self.refusals):
                 if _is_copy(record, refusal.record):
                     self.refusals[number] = replace(refusal, raised=True)
+
+    def take_back(self, event: RecordedEvent) -> None:
+        """Forget an event that would not leave after all. Others may be equal to it."""
+        with self.changed:
+            self.events[:] = [other for other in self.events if other is not event]
 
     def clear(self) -> None:
         """Forget all events. What was refused is still to be told."""

@@ -31,7 +31,7 @@ Method = Callable[[RudderHandler, logging.LogRecord], None]
 _SECONDS_TO_SETTLE = 5.0
 _SECONDS_FOR_A_HOLD = 0.5
 _SECONDS_A_LOOK = 0.01
-_MEANT = frozenset({"before_send", "captured", "kept_back", "send_off"})
+_MEANT = frozenset({"before_send", "captured", "kept_back", "rolled_back", "send_off"})
 """Reasons of drops that are no loss: the app asked for them, or the tests did."""
 
 
