@@ -12,10 +12,9 @@ import logging
 import weakref
 from collections.abc import Callable
 from contextvars import ContextVar
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from .admission import Admission
     from .pipeline import Pipeline
 
 __all__ = [
@@ -31,6 +30,22 @@ __all__ = [
 _log = logging.getLogger("rudder_logging")
 
 
+class _Handler(Protocol):
+    """The handler of an event that waits."""
+
+    def uses(self, pipeline: Pipeline) -> bool:
+        """Tell if it is this process's."""
+        ...
+
+    def queue_committed(self, event: Uncommitted) -> None:
+        """Queue an event, unless it waits no more."""
+        ...
+
+    def drop_uncommitted(self, event: Uncommitted) -> None:
+        """Drop an event, unless it waits no more."""
+        ...
+
+
 class Uncommitted:
     """An event that waits for a commit. The first call of its methods wins, from any thread.
 
@@ -39,7 +54,7 @@ class Uncommitted:
     transaction it is not, nothing happens.
     """
 
-    def __init__(self, handler: Admission, pipeline: Pipeline, message: bytes) -> None:
+    def __init__(self, handler: _Handler, pipeline: Pipeline, message: bytes) -> None:
         self._handler, self._pipeline, self.message = handler, pipeline, message
         self._key = weakref.ref(self)
         pipeline.ledger.hold(self._key, len(message))
