@@ -116,6 +116,7 @@ if TYPE_CHECKING:
     dead_letter: str | None
     context: Mapping[str, Any] | None
     integrations: Mapping[str, Any] | None
+    trace_context: bool | None
     send: bool | None
     sync_mode: bool | None
     debug: bool | None

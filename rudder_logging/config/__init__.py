@@ -176,6 +176,12 @@ class Config:
         parsers.integrations,
         "Merged under every event's `integrations`.",
     )
+    trace_context: bool = _option(
+        False,
+        parsers.flag,
+        "Events have `context.traceId` and `context.spanId` of OpenTelemetry's current span, if "
+        "the app has imported that.",
+    )
     send: bool = _option(True, parsers.flag, "Off: events are checked and counted, and go nowhere.")
     sync_mode: bool = _option(
         False, parsers.flag, "Deliver in the calling thread, before the call ends."
@@ -305,6 +311,7 @@ class Options(TypedDict, total=False):
     dead_letter: str | None
     context: Mapping[str, Any]
     integrations: Mapping[str, Any]
+    trace_context: bool
     send: bool
     sync_mode: bool
     debug: bool

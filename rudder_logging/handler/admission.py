@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ..events.defaults import Defaults
     from ..events.formatter import RudderFormatter
     from .pipeline import Pipeline
+    from .spans import FormatterWithSpan
 
 __all__ = ["Admission"]
 
@@ -40,7 +41,7 @@ class Admission(logging.Handler):
     config: Config
     _opened: Pipeline | None
     """This process's. None in a forked child, until it is used: see `_open`."""
-    _formatter: RudderFormatter
+    _formatter: RudderFormatter | FormatterWithSpan
     _defaults: Defaults
     _is_hooked: bool
     _large_from: int

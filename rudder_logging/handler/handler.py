@@ -28,6 +28,7 @@ from ..events.table import DOCUMENTED_EVENT_BYTES
 from ..process import ending, exits, forks, members
 from .admission import Admission
 from .setup import check_files, is_main_thread, tell_of_setup
+from .spans import FormatterWithSpan
 from .stdlib import (
     NoLock,
     complaint,
@@ -176,7 +177,7 @@ class RudderHandler(Admission):
             )
             return
         super().setFormatter(fmt)
-        self._formatter = fmt
+        self._formatter = FormatterWithSpan(fmt) if self.config.trace_context else fmt
         own = as_json(self.config.context), as_json(self.config.integrations)
         self._defaults = fmt.event_defaults.under(*own)
 

@@ -4,4 +4,8 @@ Loggers, in the place of the standard library's or beside them:
 
 - `loguru.py`: a sink that takes events out of `extra`
 - `structlog.py`: a processor that takes events out of structlog's event dicts
+
+Observers of the app, as far as they see events or deliver what is known of them:
+
+- `opentelemetry.py`: the ledger as metrics
 """

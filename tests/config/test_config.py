@@ -65,13 +65,14 @@ DEFAULTS: dict[str, Any] = {
     "dead_letter": None,
     "context": {},
     "integrations": {"All": True},
+    "trace_context": False,
     "send": True,
     "sync_mode": False,
     "debug": False,
 }
 
 SECONDS = ["upload_interval", "block_timeout", "timeout", "shutdown_timeout"]
-FLAGS = ["gzip", "send", "sync_mode", "debug"]
+FLAGS = ["gzip", "trace_context", "send", "sync_mode", "debug"]
 CALLBACKS = ["on_error", "on_drop", "before_send"]
 PATHS = ["ca_bundle", "dead_letter"]
 INTEGERS = [
@@ -119,6 +120,7 @@ TEXT: list[tuple[str, str, Any]] = [
     ("dead_letter", "dead.jsonl", str(Path("dead.jsonl").absolute())),
     ("context", '{"app": {"name": "a"}}', {"app": {"name": "a"}}),
     ("integrations", '{"All": false, "S3": true}', {"All": False, "S3": True}),
+    ("trace_context", "yes", True),
     ("send", "no", False),
     ("sync_mode", "yes", True),
     ("debug", "1", True),

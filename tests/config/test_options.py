@@ -625,6 +625,23 @@ def test_integrations(make_handler: MakeHandler, wire: Wire, plane: LocalDataPla
     assert plane.events[0]["integrations"] == {"All": False, "Amplitude": False, "Slack": True}
 
 
+def test_trace_context(make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane) -> None:
+    """On: the current span's ids. Off: none; and none where there is no span."""
+    from opentelemetry.trace import NonRecordingSpan, SpanContext, use_span
+
+    on, off = make_handler(trace_context=True), make_handler()
+    logger = wire(on, off)
+    with use_span(NonRecordingSpan(SpanContext(trace_id=0xABC, span_id=0xD, is_remote=False))):
+        logger.info("e", extra=event())
+    logger.info("e", extra=event())
+    assert on.flush()
+    assert off.flush()
+    contexts = [sent["context"] for sent in plane.events]
+    ids = {(context.get("traceId"), context.get("spanId")) for context in contexts}
+    assert ids == {(f"{'0' * 29}abc", f"{'0' * 15}d"), (None, None)}
+    assert sum("traceId" in context for context in contexts) == 1
+
+
 def test_send(
     make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane, refused: list[str]
 ) -> None:

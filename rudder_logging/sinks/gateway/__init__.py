@@ -5,6 +5,7 @@ what kept it from coming, becomes an outcome.
 
 - `sink.py`: the gateway's sink: from messages to an outcome
 - `body.py`: the body of an upload
+- `untraced.py`: uploads without spans
 - `transport.py`: one upload over a kept-alive connection
 - `compression.py`: the body, compressed
 - `network_errors.py`: the meaning of a failure of the network

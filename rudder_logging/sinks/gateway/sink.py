@@ -24,6 +24,7 @@ from .outcomes import (
     shown,
 )
 from .transport import HttpTransport, Transport
+from .untraced import untraced
 
 __all__ = ["GatewaySink"]
 
@@ -56,9 +57,10 @@ class GatewaySink:
     def send(self, messages: Sequence[bytes], deadline: float | None) -> Outcome:
         """See `Sink.send`."""
         self._requests = self._retries = 0
-        outcome = self._upload(messages, deadline)
-        if is_foreign_refusal(outcome):
-            outcome = self._examine(messages, outcome, deadline)
+        with untraced():
+            outcome = self._upload(messages, deadline)
+            if is_foreign_refusal(outcome):
+                outcome = self._examine(messages, outcome, deadline)
         if isinstance(outcome, Stored):
             self._path.stored(messages)
         elif len(messages) == 1 and isinstance(outcome, (Refused, TooLarge)):
