@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime, timezone
 from decimal import Decimal
 from enum import Enum
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -16,12 +18,15 @@ from hypothesis import strategies as st
 from rudder_logging import bind
 from rudder_logging.events import compiled, formatter
 from rudder_logging.events import defaults as under_events
+from rudder_logging.events.compiled import compile_encoder
 from rudder_logging.events.defaults import NOTHING_BOUND, Defaults
 from rudder_logging.events.formatter import RudderFormatter
 from rudder_logging.events.table import EVENT_TYPES, build
 from rudder_logging.exceptions import InvalidEventError
 
 from ..test_fuzz import Case, fuzz, spoilt_events
+
+MOMENT = datetime(2026, 1, 31, 12, tzinfo=timezone.utc)
 
 
 class Name(str, Enum):
@@ -46,17 +51,24 @@ def encoded(
         return error
 
 
-def compare(fields: dict[str, Any], template: object, *under: Any) -> None:
-    """Encode with and without compiled encoders."""
-    fast = encoded(fields, template, *under)
+def encoded_by(compiler: Any, *event: Any) -> bytes | InvalidEventError:
+    """The same, by an encoder that was made for it."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(formatter, "compile_encoder", lambda *_: None)
+        patch.setattr(NOTHING_BOUND, "encoders", {})
         patch.setattr(under_events, "encoders_with", lambda _names: {})
-        slow = encoded(fields, template, *under)
-    if isinstance(slow, InvalidEventError):
-        assert (type(fast), str(fast)) == (type(slow), str(slow))
-    else:
-        assert fast == slow
+        patch.setattr(formatter, "compile_encoder", compiler)
+        return encoded(*event)
+
+
+def compare(fields: dict[str, Any], template: object, *under: Any) -> None:
+    """Encode without compiled encoders, and with either."""
+    long_way = encoded_by(lambda *_: None, fields, template, *under)
+    for compiler in (compile_encoder, partial(compile_encoder, trusts=False)):
+        short_way = encoded_by(compiler, fields, template, *under)
+        if isinstance(long_way, InvalidEventError):
+            assert (type(short_way), str(short_way)) == (type(long_way), str(long_way))
+        else:
+            assert short_way == long_way
 
 
 events = st.one_of(
@@ -80,7 +92,9 @@ templates = st.sampled_from(["Read %s", "", " ", None, 5, Name.READ, "\ud800"])
 # Keys that are no text lead the long way, so few are such.
 few_keys = st.sampled_from([*(["a", "b", "library", "traits", "5"] * 4), 5, Name.READ])
 in_mappings = st.recursive(
-    st.sampled_from([1, "x", None, [1], (2,), 2**70, Decimal("1.5"), Name.READ, object]),
+    st.sampled_from(
+        [1, "x", None, [1], (2,), 2**70, Decimal("1.5"), Name.READ, object, MOMENT, b"x"]
+    ),
     lambda inner: st.one_of(
         st.dictionaries(few_keys, inner, max_size=3),
         st.dictionaries(few_keys, inner, max_size=2).map(MappingProxyType),
@@ -179,6 +193,35 @@ def test_ordinary_events_take_the_short_way(monkeypatch: pytest.MonkeyPatch) -> 
         assert isinstance(message, bytes)
         assert json.loads(message + b"}")["channel"] == "server"
     assert long_way == []
+
+
+@pytest.mark.parametrize("odd", [Decimal("19.90"), MOMENT, (1, Decimal("19.90"))], ids=str)
+def test_one_odd_value_does_not_lead_the_long_way(
+    monkeypatch: pytest.MonkeyPatch, odd: object
+) -> None:
+    """Prices are Decimals, sales have dates: their shape is looked at closer from then on."""
+    shape = ("user_id", "properties", "timestamp")
+    monkeypatch.setattr(NOTHING_BOUND, "encoders", {})
+    monkeypatch.setattr(compiled, "encoders_with", lambda _names: NOTHING_BOUND.encoders)
+    monkeypatch.setattr(formatter, "build", None)  # the long way
+    first, *others = (
+        {"user_id": "u1", "properties": {"line": {"price": price}}, "timestamp": "2026-01-31"}
+        for price in (19.9, odd, 19.9, odd)
+    )
+    assert isinstance(encoded(first, "Sold"), bytes)
+    trusting = NOTHING_BOUND.encoders[shape]
+    assert all(isinstance(encoded(event, "Sold"), bytes) for event in others)
+    assert NOTHING_BOUND.encoders[shape] is not trusting
+
+
+def test_json_that_the_app_made_is_sent_as_it_is() -> None:
+    """But for line ends, which would divide the lines that messages are kept as."""
+    made = orjson.Fragment(b'{"a":\n[1.50]}')
+    for properties in ({"p": made}, {"p": {"q": made}}, {"p": [made]}, {"p": made, "d": MOMENT}):
+        message = encoded({"user_id": "u1", "properties": properties}, "Read")
+        assert isinstance(message, bytes)
+        assert b"\n" not in message
+        assert b'{"a":[1.5]}' in message
 
 
 def test_shapes_without_end_do_not_fill_the_memory() -> None:
