@@ -28,7 +28,7 @@ __all__ = ["RequestContext"]
 _MARK = "rudder_logging.request"
 _UNBOUND: AbstractContextManager[None] = nullcontext()
 _CLICK_IDS = frozenset({"gclid", "gbraid", "wbraid", "ttclid"})
-_NOT_HERE = "given by 'rudder_logging.web'"
+_REQUESTS = "requests"  # the place of all warnings of what a client sent
 
 
 class RequestContext:
@@ -128,7 +128,9 @@ class RequestContext:
         address = address_of(given, is_masked=self._masks)
         if address is None:
             if given:
-                tell_once(_NOT_HERE, "a client's address is none; left out")
+                tell_once(
+                    _REQUESTS, "RequestContext: an address of a client was left out: it is none"
+                )
             context["geo"] = {}  # else the server would take this machine's
         else:
             context["ip"] = address
@@ -173,8 +175,8 @@ class RequestContext:
             return self._anonymous_id(request.native)
         header = request.header("cookie") or ""
         for name in self._anonymous_id:
-            found = _asked(f"the cookie {name!r}", anonymous_id_of, header, name)
-            if found is not None and len(found) <= self._most:
+            found = _asked(f"the cookie {name!r}", anonymous_id_of, header, name, self._most)
+            if found is not None:
                 return found
         return None
 
@@ -184,12 +186,12 @@ def _asked(what: str, function: Callable[..., Any], *args: Any) -> Any:
     try:
         return function(*args)
     except Exception as error:  # noqa: BLE001 - an app's function, or a framework's, may raise any
-        # Not the exception's text: it may quote what a client sent.
-        words = str(error) if isinstance(error, InvalidEventError) else type(error).__name__
-        place = place_of_error(error)
-        tell_once(what, f"RequestContext: {what} raised {words} at {place}; left out")
+        # Not a foreign exception's text: it may quote what a client sent.
+        is_ours = isinstance(error, InvalidEventError)
+        words = error if is_ours else f"{type(error).__name__} at {place_of_error(error)}"
+        tell_once(what, f"RequestContext: {what} was left out: {words}")
         return None
 
 
 def _tell(error: InvalidEventError) -> None:
-    tell_once(_NOT_HERE, f"RequestContext: {error}; left out")
+    tell_once(_REQUESTS, f"RequestContext: {error}; left out")

@@ -14,6 +14,7 @@ from urllib.parse import unquote
 import orjson
 
 from ..events.fields import normalise_id
+from ..exceptions import InvalidValueError
 
 __all__ = ["ANONYMOUS_ID_COOKIES", "ad_ids_of", "anonymous_id_of", "cookie_of", "session_id_of"]
 
@@ -34,7 +35,7 @@ def cookie_of(header: str, name: str) -> str | None:
     """A cookie's value, decoded; the last of several, which the browser's SDK reads.
 
     Raises:
-        ValueError: It is longer than any that a browser keeps.
+        InvalidValueError: It is longer than any that a browser keeps.
     """
     sought, start = f"{name}=", len(header)
     for _ in range(_MOST_FOUND):
@@ -47,17 +48,16 @@ def cookie_of(header: str, name: str) -> str | None:
             end = header.find(";", begin, begin + _LONGEST + 1)
             value = header[begin : end if end >= 0 else begin + _LONGEST + 1]
             if len(value) > _LONGEST:
-                raise ValueError(f"it has over {_LONGEST} characters")
+                raise InvalidValueError(f"it has over {_LONGEST} characters")
             return unquote(value.strip()) or None
     return None
 
 
-def anonymous_id_of(header: str, cookie: str) -> str | None:
+def anonymous_id_of(header: str, cookie: str, most: int) -> str | None:
     """The id in a cookie; None: there is none.
 
     Raises:
-        ValueError: It is none, or no longer one.
-        ImportError: The package is missing that decrypts it.
+        InvalidEventError: It is none, or no longer one, or longer than it may be.
     """
     text = cookie_of(header, cookie)
     if text is None:
@@ -65,8 +65,10 @@ def anonymous_id_of(header: str, cookie: str) -> str | None:
     value = _decoded(text)
     if type(value) is int:
         value = str(value)
-    if type(value) is not str or value in _NO_IDS or len(value) > _LONGEST:
-        raise ValueError("it holds no id")
+    if type(value) is not str or value in _NO_IDS:
+        raise InvalidValueError("it holds no id")
+    if len(value) > most:
+        raise InvalidValueError(f"it has over {most} characters")  # half an id is another's
     return normalise_id("it", value)
 
 
@@ -74,18 +76,15 @@ def session_id_of(header: str) -> int | None:
     """The number of the browser's session; None: there is none.
 
     Raises:
-        ValueError: It is none.
-        ImportError: As above.
+        InvalidValueError: It is none.
     """
     text = cookie_of(header, _SESSION)
     if text is None:
         return None
     session = _decoded(text)
     number = session.get("id") if type(session) is dict else None
-    if type(number) is float and number.is_integer():  # as JavaScript writes large ones
-        number = int(number)
     if type(number) is not int or not 0 < number < _MOST_EXACT:
-        raise ValueError("its id is no number")
+        raise InvalidValueError("its id is no number")
     return number
 
 
@@ -110,10 +109,17 @@ def is_an_ad_id(text: str | None, most: int) -> bool:
 
 def _decoded(text: str) -> Any:
     """The value of a cookie in whatever format. Plain text that is no JSON is the value itself."""
-    if text.startswith(_V3):
-        return orjson.loads(_of_base64(text[len(_V3) :]))
-    if text.startswith(_V1):
-        return orjson.loads(_decrypted(_of_base64(text[len(_V1) :])))
+    try:
+        if text.startswith(_V3):
+            return orjson.loads(_of_base64(text[len(_V3) :]))
+        if text.startswith(_V1):
+            return orjson.loads(_decrypted(_of_base64(text[len(_V1) :])))
+    except ImportError:
+        raise InvalidValueError(
+            "it is encrypted, as version 1 of the browser's SDK does it; install 'cryptography'"
+        ) from None
+    except ValueError:
+        raise InvalidValueError("it can't be decoded") from None
     try:
         return orjson.loads(text)
     except ValueError:

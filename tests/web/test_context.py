@@ -220,7 +220,7 @@ def fail(_: object) -> Any:
 @pytest.mark.parametrize(
     ("options", "request_", "says"),
     [
-        ({"extra": fail}, FULL, "extra raised LookupError at "),
+        ({"extra": fail}, FULL, "extra was left out: LookupError at "),
         ({"extra": lambda _: 5}, FULL, "AttributeError"),
         ({"extra": lambda _: {"usr": 5}}, FULL, "'usr' can't be bound"),
         ({"user": fail}, FULL, "user"),
