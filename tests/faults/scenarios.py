@@ -259,10 +259,13 @@ SCENARIOS = (
         run=workers.thread_that_forked_ends,
         accepted=1,
     ),
-    Scenario(
-        name="Celery `-P gevent`",
-        run=partial(workers.celery, options=["-P", "gevent"]),
-        accepted=10,
+    *(
+        Scenario(
+            name=f"Celery `-P {pool}`",
+            run=partial(workers.celery, options=["-P", pool]),
+            accepted=10,
+        )
+        for pool in ("gevent", "solo", "threads")
     ),
     Scenario(
         name="Celery, which sets up logging after the app",
@@ -270,6 +273,21 @@ SCENARIOS = (
         accepted=10,
     ),
     Scenario(name="RQ", needs="redis-server", run=workers.rq, accepted=5),
+    Scenario(
+        name="RQ `SimpleWorker`",
+        needs="redis-server",
+        run=partial(workers.rq, options=["--worker-class", "rq.SimpleWorker"]),
+        accepted=5,
+    ),
+    *(
+        Scenario(
+            name=f"`{command}`, SIGTERM",
+            needs="redis-server",
+            run=partial(workers.dramatiq, command=command),
+            accepted=10,
+        )
+        for command in ("dramatiq", "dramatiq-gevent")
+    ),
     # Servers of events that are not well.
     Scenario(
         name="The server refuses 7 of 100 events (413)",

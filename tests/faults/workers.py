@@ -1,4 +1,4 @@
-"""Celery workers, with the file system as the broker."""
+"""Workers of Celery, with the file system as the broker; of RQ and dramatiq, with a Redis."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import importlib
 import importlib.util
 import shutil
 import signal
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from .stage import Process, Stage, wait_until
 
@@ -14,8 +16,10 @@ __all__ = [
     "celery",
     "celery_that_replaces_workers",
     "celery_that_sets_up_logging",
+    "dramatiq",
     "redis_server",
     "rq",
+    "start_redis",
     "thread_that_forked_ends",
 ]
 
@@ -162,17 +166,51 @@ def redis_server() -> str | None:
     return shutil.which("redis-server")
 
 
-def rq(stage: Stage) -> None:
-    """Each job has a process, which RQ forks from its worker, and ends by `os._exit`."""
-    stage.write("jobs.py", _JOBS)
+def start_redis(stage: Stage) -> str:
+    """Start one that listens at the file `redis`; returns its path."""
     program = redis_server()
     assert program is not None
     stage.start_program(program, "--port", "0", "--unixsocket", "redis", "--save", "")
-    wait_until((stage.directory / "redis").exists, "Redis")
+    path = stage.directory / "redis"
+    wait_until(path.exists, "Redis")
+    return str(path)
+
+
+def rq(stage: Stage, *, options: Sequence[str] = ()) -> None:
+    """Each job has a process, which RQ forks from its worker, and ends by `os._exit`."""
+    stage.write("jobs.py", _JOBS)
+    url = f"unix://{start_redis(stage)}"
     stage.start("-c", _ENQUEUE).wait()
     worker = stage.start(
-        *("-m", "rq.cli", "worker", "--burst", "--url", f"unix://{stage.directory / 'redis'}"),
-        upload_interval=60,
+        *("-m", "rq.cli", "worker", "--burst", "--url", url, *options), upload_interval=60
     )
+    worker.wait()
+    _assert_no_complaints(worker)
+
+
+_ACTORS = """
+import os
+import dramatiq
+from dramatiq.brokers.redis import RedisBroker
+from tests.faults.child import log, wire
+dramatiq.set_broker(RedisBroker(url="unix://" + os.path.abspath("redis")))
+wire()
+
+@dramatiq.actor
+def work(number):
+    log([number])
+"""
+
+
+def dramatiq(stage: Stage, *, command: str = "dramatiq") -> None:
+    """Actors run in threads of several processes, each of which ends after SIGTERM."""
+    stage.write("actors.py", _ACTORS)
+    start_redis(stage)
+    stage.start("-c", f"import actors\nfor n in range({_TASKS_SENT}): actors.work.send(n)").wait()
+    options = ("--path", ".", "--processes", "2", "--threads", "2")
+    program = str(Path(sys.executable).with_name(command))
+    worker = stage.start(program, *options, "actors", upload_interval=60)
+    stage.wait_for_note("logged", _TASKS_SENT)
+    worker.signal(signal.SIGTERM)
     worker.wait()
     _assert_no_complaints(worker)
