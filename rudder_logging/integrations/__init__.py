@@ -8,4 +8,7 @@ Loggers, in the place of the standard library's or beside them:
 Observers of the app, as far as they see events or deliver what is known of them:
 
 - `opentelemetry.py`: the ledger as metrics
+Task queues, whose messages carry what is bound:
+
+- `celery.py`, `dramatiq.py`, `rq.py`
 """
