@@ -5,9 +5,11 @@ Loggers, in the place of the standard library's or beside them:
 - `loguru.py`: a sink that takes events out of `extra`
 - `structlog.py`: a processor that takes events out of structlog's event dicts
 
-Observers of the app, as far as they see events or deliver what is known of them:
+What watches an app:
 
 - `opentelemetry.py`: the ledger as metrics
+- `sentry.py`: hooks that keep payloads out of Sentry
+
 Task queues, whose messages carry what is bound:
 
 - `celery.py`, `dramatiq.py`, `rq.py`
