@@ -172,6 +172,18 @@ def test_shop_example_passes(plane: LocalDataPlane) -> None:
     assert plane.events == []
 
 
+@pytest.mark.slow
+def test_context_example_binds(plane: LocalDataPlane) -> None:
+    """Its events have the visitor; after the login the user, in the pool and in the task, too."""
+    run(plane, "examples/context_app.py")
+    ids = {event["event"]: event.get("userId") for event in plane.events}
+    assert ids == {"Login Viewed": None, "Password Checked": "42", "Mail Sent": "42"}
+    for event in plane.events:
+        assert event["anonymousId"] == "a1"
+        assert event["context"]["ip"] == "203.0.113.7"
+        assert event["context"]["page"] == {"path": "/login"}
+
+
 @pytest.mark.parametrize("guide", GUIDES, ids=lambda guide: guide.stem)
 def test_guides_show_their_examples(guide: Path) -> None:
     """A framework's guide is a page, and its code is the example's, which a test runs."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from itertools import count, islice
 from typing import TYPE_CHECKING, Any
+
+from ..common.tally import RAISED, Tally
 
 if TYPE_CHECKING:
     from ..queues import Batch, EventQueue
@@ -62,7 +62,8 @@ class Stats:
     """Uploads that were sent, and no answer came. They were sent again, in smaller ones, and so may
     be stored twice."""
     callback_errors: int = 0
-    """Exceptions that `on_error`, `on_drop` or `before_send` raised."""
+    """Exceptions that `on_error`, `on_drop` or `before_send` raised; and, anywhere in the process,
+    functions given to `bind_lazily` or `RequestContext`."""
     listener_restarts: int = 0
     """Times that a dead listener thread was replaced."""
     holding: str | None = None
@@ -78,25 +79,6 @@ class Stats:
         return self.accepted == settled + self.pending
 
 
-class _Tally:
-    """A count that any thread may raise at any moment, in one step of C and without a lock.
-
-    A lock would not do. A signal handler, or a `__del__`, may log an event while its thread holds
-    the queue's lock. Then it has to wait for whoever holds this one and wants the queue's.
-    """
-
-    def __init__(self) -> None:
-        self._next = count()
-        self.one = self._next.__next__
-        """Count one; it returns something, of no use."""
-
-    def add(self, number: int) -> None:
-        deque(islice(self._next, number), maxlen=0)
-
-    def value(self) -> int:
-        return int(repr(self._next)[len("count(") : -1])  # the only way that does not raise it
-
-
 class Ledger:
     """Counts what was accepted, and what became of it.
 
@@ -105,13 +87,14 @@ class Ledger:
     """
 
     def __init__(self) -> None:
-        self._accepted = _Tally()
+        self._accepted = Tally()
         self._settled: dict[str, int] = {"delivered": 0, "refused": 0}  # and reasons for a drop
-        self._invalid, self._requests, self._retries = _Tally(), _Tally(), _Tally()
-        self._callback_errors, self._restarts = _Tally(), _Tally()
-        self._lost_answers = _Tally()
-        self._adopted, self._spool_errors = _Tally(), _Tally()
-        self._dropped: dict[str, _Tally] = {"queue_full": _Tally()}
+        self._invalid, self._requests, self._retries = Tally(), Tally(), Tally()
+        self._callback_errors, self._restarts = Tally(), Tally()
+        self._raised_before = RAISED.value()
+        self._lost_answers = Tally()
+        self._adopted, self._spool_errors = Tally(), Tally()
+        self._dropped: dict[str, Tally] = {"queue_full": Tally()}
         # Queues count what they drop as they drop it: a signal handler that raises in between,
         # or before this has the list of them, would leave them uncounted.
         self._counts_evicted: dict[str, EventQueue] = {}
@@ -157,7 +140,7 @@ class Ledger:
     def count_dropped(self, number: int, reason: str) -> None:
         """Accepted events that are in no queue (any more) won't be sent."""
         if number:
-            self._dropped.setdefault(reason, _Tally()).add(number)
+            self._dropped.setdefault(reason, Tally()).add(number)
 
     def settle_delivered(self, queue: EventQueue, batch: Batch, number: int) -> int:
         """The queue's oldest events are stored by the data plane; how many of them it still had."""
@@ -169,7 +152,7 @@ class Ledger:
 
     def settle_dropped(self, queue: EventQueue, batch: Batch, number: int, reason: str) -> int:
         """The queue's oldest events are given up; how many of them it still had."""
-        self._dropped.setdefault(reason, _Tally())
+        self._dropped.setdefault(reason, Tally())
         return self._settle(queue, batch, number, reason)
 
     def _settle(self, queue: EventQueue, batch: Batch, number: int, outcome: str) -> int:
@@ -265,7 +248,7 @@ class Ledger:
             requests=self._requests.value(),
             retries=self._retries.value(),
             lost_answers=self._lost_answers.value(),
-            callback_errors=self._callback_errors.value(),
+            callback_errors=self._callback_errors.value() + RAISED.value() - self._raised_before,
             listener_restarts=self._restarts.value(),
             holding=self.holding,
             outage=self.outage,

@@ -12,6 +12,7 @@ from threading import Lock
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from ..common.tally import RAISED
 from ..common.telling import name_of, place_of_caller, place_of_error, tell_once
 from ..exceptions import InvalidEventError, InvalidValueError
 from .defaults import Bound, as_json
@@ -281,6 +282,7 @@ def lazy_scope(make: Callable[[], Mapping[str, Any] | None], owner: object = Non
             fields = actual(make())
             return bind_fields({} if fields is None else fields, _tell)
         except Exception as error:  # noqa: BLE001 - an app's function may raise anything
+            RAISED.one()
             # Not the exception's text: it may quote what a client sent.
             words = str(error) if isinstance(error, InvalidEventError) else type(error).__name__
             place = place_of_error(error)

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from ..common.tally import RAISED
 from ..common.telling import place_of_caller, place_of_error, tell_once
 from ..events.scopes import Made, Scope
 from ..events.table import bind_fields, merge_mappings
@@ -186,9 +187,11 @@ def _asked(what: str, function: Callable[..., Any], *args: Any) -> Any:
     try:
         return function(*args)
     except Exception as error:  # noqa: BLE001 - an app's function, or a framework's, may raise any
-        # Not a foreign exception's text: it may quote what a client sent.
-        is_ours = isinstance(error, InvalidEventError)
-        words = error if is_ours else f"{type(error).__name__} at {place_of_error(error)}"
+        if isinstance(error, InvalidEventError):
+            words = str(error)
+        else:  # without its text, which may quote what a client sent
+            RAISED.one()
+            words = f"{type(error).__name__} at {place_of_error(error)}"
         tell_once(what, f"RequestContext: {what} was left out: {words}")
         return None
 

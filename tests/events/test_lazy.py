@@ -18,6 +18,7 @@ from rudder_logging.events.scopes import bound_fields
 from rudder_logging.exceptions import InvalidValueError
 from rudder_logging.testing import CapturedEvents
 
+from ..conftest import MakeHandler
 from .test_context import message
 
 
@@ -141,6 +142,17 @@ def test_what_fails_loses_only_its_fields(
     assert len(caplog.records) == bool(says)
     assert says in caplog.text
     assert "secret" not in caplog.text
+
+
+def test_what_fails_is_counted(make_handler: MakeHandler) -> None:
+    """Rule 16: by each handler, once a block; it may have been made before or after."""
+    handlers = [make_handler(), make_handler()]
+    for _ in range(3):
+        with bind(anonymous_id="a1"), bind_lazily(failing):
+            message()
+            message()
+    handlers.append(make_handler())
+    assert [handler.stats().callback_errors for handler in handlers] == [3, 3, 0]
 
 
 def test_a_decorated_function_makes_it_for_each_call() -> None:

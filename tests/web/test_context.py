@@ -19,6 +19,7 @@ from rudder_logging.events.scopes import bound_fields
 from rudder_logging.exceptions import UnknownOptionError
 from rudder_logging.web.request import Request
 
+from ..conftest import MakeHandler
 from ..each import each
 from ..events.test_context import message
 from .fakes import FakeRequest, context_of, sent
@@ -241,6 +242,15 @@ def test_what_raises_loses_only_its_fields(
     assert len(caplog.records) == 1
     assert says in caplog.text
     assert "secret" not in caplog.text
+
+
+def test_what_raises_is_counted(make_handler: MakeHandler) -> None:
+    """Rule 16: each time, by each handler."""
+    handler = make_handler()
+    for _ in range(3):
+        sent(FULL, extra=fail, user=fail)
+        sent(FakeRequest(headers={"cookie": "rl_anonymous_id=null"}))  # a client's, not the app's
+    assert handler.stats().callback_errors == 6
 
 
 @pytest.mark.parametrize("name", ["path", "query", "scheme", "host", "peer", "header", "user"])
