@@ -12,7 +12,7 @@ import logging
 import weakref
 from collections.abc import Callable
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from .pipeline import Pipeline
@@ -90,7 +90,7 @@ another's.
 
 _finders: list[Find] = []
 _told: set[str] = set()
-_in_force: ContextVar[on_commit | None] = ContextVar("rudder_logging_on_commit", default=None)
+_in_force: ContextVar[_Block | None] = ContextVar("rudder_logging_on_commit", default=None)
 has_blocks = False
 """True once there was a block. Until then, no event looks for one."""
 
@@ -109,6 +109,11 @@ def register(find: Find) -> Callable[[], None]:
             _finders.remove(find)
 
     return take_back
+
+
+class _Block(NamedTuple):
+    begun_by: on_commit
+    outer: _Block | None
 
 
 class on_commit:  # noqa: N801 - it reads as a verb where it is used
@@ -135,17 +140,16 @@ class on_commit:  # noqa: N801 - it reads as a verb where it is used
 
     def __init__(self, database: object = True) -> None:
         self.database = database
-        self._outer: on_commit | None = None
 
     def __enter__(self) -> None:
         global has_blocks
         has_blocks = True
-        self._outer = _in_force.get()
-        _in_force.set(self)
+        _in_force.set(_Block(self, _in_force.get()))
 
     def __exit__(self, *_: object) -> None:
-        if _in_force.get() is self:  # else it ends in another context than it began in
-            _in_force.set(self._outer)
+        here = _in_force.get()
+        if here is not None and here.begun_by is self:  # else it began in another context
+            _in_force.set(here.outer)
 
 
 def open_transaction(asked: object) -> Wait | None:
@@ -156,7 +160,7 @@ def open_transaction(asked: object) -> Wait | None:
     """
     if asked is None or asked is True:
         block = _in_force.get()
-        asked = asked if block is None else block.database
+        asked = asked if block is None else block.begun_by.database
     if not asked:
         return None
     for find in _finders.copy():

@@ -13,4 +13,8 @@ What watches an app:
 Task queues, whose messages carry what is bound:
 
 - `celery.py`, `dramatiq.py`, `rq.py`
+
+Databases:
+
+- `sqlalchemy.py`: events that wait for a session's commit
 """
