@@ -14,7 +14,7 @@ from ..events.table import bind_fields, merge_mappings
 from ..exceptions import InvalidEventError
 from .addresses import address_of
 from .cookies import ad_ids_of, anonymous_id_of, session_id_of
-from .options import read_options
+from .options import authenticated_user, read_options
 from .queries import campaign_of, filtered, referrer_of, search_of, url_of
 from .request import Request
 from .text import best_locale, clean, path_of
@@ -40,8 +40,8 @@ class RequestContext:
 
     Args:
         **options: All may be left out.
-            `user`: Sets `user_id`: "auth", the user that the framework authenticated; or a function
-            of the framework's request. None, the default: nobody.
+            `user`: Sets `user_id`: "auth", the user that the framework authenticated (the default);
+            or a function of the framework's request; or None: nobody.
             `anonymous_id`: The SDKs whose cookie is read, in this order: `("rudder", "segment")` by
             default; or a function; or None.
             `ip`: "remote", the address of the connection (the default); "xff:N", the Nth entry of
@@ -67,6 +67,8 @@ class RequestContext:
     def __init__(self, **options: Unpack[ContextOptions]) -> None:
         read = read_options(options, place_of_caller(1))
         self._user: Callable[[Request], Any] | None = read["user"]
+        self.follows_logins: bool = read["user"] is authenticated_user
+        """True if the framework says who the user is."""
         self._anonymous_id: Any = read["anonymous_id"]
         self._address: Callable[[Request], str | None] | None = read["ip"]
         self._masks: bool = read["ip_mask"]

@@ -22,7 +22,7 @@ from .cookies import ANONYMOUS_ID_COOKIES
 from .queries import utm_names
 from .request import Request
 
-__all__ = ["ContextOptions", "read_options"]
+__all__ = ["ContextOptions", "authenticated_user", "read_options"]
 
 
 class ContextOptions(TypedDict, total=False):
@@ -77,11 +77,16 @@ def _shown(value: Any) -> str:
     return repr(value[:40]) if isinstance(value, str) else type_of(value)
 
 
+def authenticated_user(request: Request) -> Id:
+    """The user whom the framework authenticated."""
+    return request.user()
+
+
 def _user(value: Any) -> Callable[[Request], Id] | None:
     if value is None:
         return None
     if value == "auth":
-        return lambda request: request.user()
+        return authenticated_user
     function = _function(value, "'auth', a function or None")
     return lambda request: function(request.native)
 
@@ -144,7 +149,7 @@ def _max_value(value: Any) -> int:
 
 _UNWATCHED = ("/health*", "/ready*", "/live*", "/metrics", "/favicon.ico")
 _OPTIONS: dict[str, tuple[Any, Any, Callable[[Any], Any]]] = {
-    "user": (None, None, _user),
+    "user": ("auth", None, _user),
     "anonymous_id": (tuple(ANONYMOUS_ID_COOKIES), None, _anonymous_id),
     "ip": ("remote", None, _ip),
     "ip_mask": (False, True, _switch),
