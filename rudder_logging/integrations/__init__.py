@@ -1,5 +1,12 @@
 """Integrations: what a framework's user imports, one file each; nobody else imports them.
 
+Web frameworks, whose events then have what a request knows:
+
+- `aiohttp.py`: a middleware
+- `asgi.py`: a middleware for Starlette, FastAPI and any other app, which delivers at its end, too
+- `flask.py`: `init_app`, with the user of Flask-Login
+- `wsgi.py`: a middleware for any app; `flask.py` has it, too
+
 Loggers, in the place of the standard library's or beside them:
 
 - `loguru.py`: a sink that takes events out of `extra`
