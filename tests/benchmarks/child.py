@@ -11,8 +11,9 @@ from .clients import CLIENTS, Place
 from .control import Control
 from .event import properties, properties_of
 from .measures import Stage, run
-from .plan import SHAPES
+from .plan import REQUESTS, SHAPES
 from .side_by_side import costs_of_shapes
+from .web_requests import costs_of_requests
 
 __all__ = ["main"]
 
@@ -24,6 +25,8 @@ def main(job: dict[str, Any]) -> None:
     with Control(job["control_port"]) as sink:
         if job["measure"] == SHAPES:
             found = costs_of_shapes(place, sink, **job["arguments"])
+        elif job["measure"] == REQUESTS:
+            found = costs_of_requests(place, sink, **job["arguments"])
         else:
             client = CLIENTS[job["client"]]
             opened = client.open(place)

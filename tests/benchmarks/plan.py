@@ -8,7 +8,7 @@ from typing import Any
 
 from .clients import OURS
 
-__all__ = ["IMPORTS", "SHAPES", "Task", "full", "in_turn", "limited", "quick"]
+__all__ = ["IMPORTS", "REQUESTS", "SHAPES", "Task", "full", "in_turn", "limited", "quick"]
 
 _OTHERS = ("rudder", "segment", "posthog")
 
@@ -16,6 +16,8 @@ IMPORTS = "import"
 """The measure that needs no client: processes that import and end."""
 SHAPES = "shapes"
 """The measure that has clients of its own: they take turns in one process."""
+REQUESTS = "requests"
+"""The measure of apps with our middlewares and without, which take turns in one process."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,7 @@ def full() -> list[Task]:
     with_waits = {**many, "segment": 4_000, "posthog": 4_000}
     return [
         _shapes(3, cycles=2, turns=40, paced=40),
+        Task(REQUESTS, "", REQUESTS, 3, {"turns": 40, "calls": 100}),
         *_calls(12, 3, cycles=6, chunks=5, calls=400),
         *_deliveries(0, many, {**dict.fromkeys(everybody, 4), "segment": 2, "posthog": 2}),
         *_deliveries(
@@ -118,6 +121,7 @@ def quick() -> list[Task]:
     few = {**dict.fromkeys((*OURS, "floor"), 40_000), **dict.fromkeys(_OTHERS, 1_000)}
     return [
         _shapes(1, cycles=1, turns=20, paced=6),
+        Task(REQUESTS, "", REQUESTS, 1, {"turns": 20, "calls": 50}),
         *_calls(1, 1, cycles=3, chunks=5, calls=200),
         *_deliveries(0, dict.fromkeys(everybody, 10_000), once),
         *_deliveries(50, few, once),

@@ -18,7 +18,7 @@ from typing import Any
 from .clients import CLIENTS
 from .control import Control
 from .imports import cost_of_imports
-from .plan import IMPORTS, SHAPES, Task, in_turn
+from .plan import IMPORTS, REQUESTS, SHAPES, Task, in_turn
 
 __all__ = ["Run", "Server", "complaints", "run_plan", "sink_process"]
 
@@ -131,7 +131,7 @@ def _run(number: int, task: Task, server: Server, folder: str) -> list[tuple[Run
     values: dict[str, float] = found["values"]
     errors: list[str] = found["errors"]
     receipt = None
-    if task.measure == SHAPES or CLIENTS[task.client].sends:
+    if task.measure in (SHAPES, REQUESTS) or CLIENTS[task.client].sends:
         receipt = server.control.ask("receipt", expected=int(values["events"]))
         values["wire_bytes_per_event"] = receipt["wire_bytes"] / receipt["expected"]
     run = Run(task.name, task.client, number, values, receipt)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 from .clients import CLIENTS
 from .goals import Cost, Row, costs, rows
@@ -11,6 +12,7 @@ from .report import Report
 from .results import Results, Spread
 from .shapes import SHAPES
 from .side_by_side import FLOOR
+from .web_requests import ADDED, EVENTS, KINDS, MOST_ADDED, task_of
 
 __all__ = ["COLUMNS", "Column", "markdown", "text"]
 
@@ -123,6 +125,20 @@ def _clients(results: Results) -> list[Cells]:
     return lines
 
 
+def _requests(results: Results) -> list[Cells]:
+    """Without lines if none was measured."""
+    lines: list[Cells] = [("", "without, us", "with, us", "added, us")]
+    for kind, events in product(KINDS, EVENTS):
+        name = task_of(kind, events)
+        sides = [results.spread(name, side, "us") for side in ("without", "with", ADDED)]
+        cells = [f"{side.middle:.1f}" for side in sides if side]
+        if cells:
+            if not events and float(cells[-1]) > MOST_ADDED:
+                cells[-1] += " **no**"
+            lines.append((f"{kind.upper()}, {events} events", *cells))
+    return lines
+
+
 def _aligned(lines: Sequence[Cells]) -> list[list[str]]:
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return [[cell.ljust(width) for cell, width in zip(line, widths, strict=True)] for line in lines]
@@ -163,12 +179,20 @@ _OF_SHAPES = (
     " A no: it is more than is to be reached."
 )
 
+_OF_REQUESTS = (
+    "A request of an app that does nothing but log, with our middleware and without. To a request"
+    f" that logs nothing it is to add {MOST_ADDED:g} us at the most."
+)
+
 
 def _all(report: Report, drawn: Callable[[Sequence[Cells]], str]) -> str:
     shapes = _shapes(report.results)
     tables = [drawn(_goals(report.results)), drawn(_clients(report.results))]
     if len(shapes) > 1:
         tables = [_OF_SHAPES, drawn(shapes), *tables]
+    requests = _requests(report.results)
+    if len(requests) > 1:
+        tables += [_OF_REQUESTS, drawn(requests)]
     return "\n\n".join([*tables, _setting(report)])
 
 

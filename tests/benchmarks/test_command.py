@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import importlib.util
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from .shapes import SHAPES
 from .side_by_side import FLOOR
 from .test_results import report, runs
 from .test_sink import upload
+from .web_requests import ADDED, EVENTS, KINDS, task_of
 
 pytestmark = [
     pytest.mark.slow,
@@ -136,6 +138,20 @@ def test_shapes_are_measured_side_by_side() -> None:
     for name in SHAPES:
         assert results.spread(f"loop-{name}", FLOOR, "bytes")
         assert all(costs(results, name, client) for client in ("logging", "spool"))
+
+
+def test_requests_are_measured_with_middlewares_and_without() -> None:
+    """Both kinds, with each number of events; and nothing is lost."""
+    with sink_process() as server:
+        tasks = [Task(plan.REQUESTS, "", plan.REQUESTS, 1, {"turns": 2, "calls": 10})]
+        found = list(run_plan(tasks, server, tell=lambda _line: None))
+    assert [wrong for _run, wrong in found if wrong] == []
+    whole, *others = [run for run, _wrong in found]
+    assert whole.receipt is not None
+    assert whole.receipt["expected"] > 0
+    results = Results(others, 463)
+    for kind, events in product(KINDS, EVENTS):
+        assert results.spread(task_of(kind, events), ADDED, "us")
 
 
 def test_a_process_that_fails_ends_it(capfd: pytest.CaptureFixture[str]) -> None:

@@ -15,6 +15,7 @@ from .runner import Run
 from .shapes import SHAPES
 from .side_by_side import FLOOR
 from .table import COLUMNS, markdown, text
+from .web_requests import ADDED, task_of
 
 VALUES = {
     "call_us",
@@ -135,12 +136,27 @@ def test_the_plan_has_what_the_tables_show(tasks: list[plan.Task]) -> None:
         for number, task in plan.in_turn(tasks)
         for client in (PROGRAMS if task.measure == plan.IMPORTS else [task.client])
     ]
-    assert plan.SHAPES in {task.measure for task in tasks}
+    assert {plan.SHAPES, plan.REQUESTS} <= {task.measure for task in tasks}
     results = Results(done, 463)
     assert [row.goal for row in rows(results)] == list(GOALS)
     for column in COLUMNS:
         assert column.spread(results, "logging"), column
         assert column.spread(results, "rudder"), column
+
+
+def test_what_middlewares_add_is_shown() -> None:
+    """A line for each number of events, where it was measured; and if it is too much for none."""
+    done = [
+        run
+        for events, added in ((0, 5.1), (3, 40.0))
+        for side, figure in (("without", 10.0), ("with", 12.0), (ADDED, added))
+        for run in runs(task_of("asgi", events), side, figure, value="us")
+    ]
+    shown = text(report(Results(done, 463))).splitlines()
+    assert [line.split() for line in shown if line.startswith("ASGI")] == [
+        ["ASGI,", "0", "events", "10.0", "12.0", "5.1", "no"],
+        ["ASGI,", "3", "events", "10.0", "12.0", "40.0"],
+    ]
 
 
 def test_tasks_take_turns() -> None:
