@@ -9,7 +9,7 @@ a process of its own. A ratio is taken within a turn.
 - `shapes.py`: events of all the shapes that a call is to be cheap for
 - `child.py`: the process in which a task is done; `measures.py`: the tasks of one client
 - `side_by_side.py`: the calls of all shapes, where the clients share a process
-- `imports.py`: what importing costs
+- `imports.py`: what importing costs; `publishing.py`: what a task of Celery's costs to send
 - `sink.py`: the server's process, which counts what arrived; `control.py`: how it is controlled
 - `runner.py`: runs the plan, and holds what was sent against what arrived
 - `goals.py`: what is to be reached; `results.py`: medians and ratios of the runs

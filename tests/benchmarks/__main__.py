@@ -38,8 +38,8 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
         nargs="+",
         default=[],
         metavar="NAME",
-        help="only what begins so: shapes, requests, call, delivery-0, memory, import, threads, "
-        "properties, backlog",
+        help="only what begins so: shapes, requests, call, delivery-0, memory, import, publish, "
+        "threads, properties, backlog",
     )
     parser.add_argument("--json", type=Path, metavar="PATH", help="write the results there")
     parser.add_argument("--svg", type=Path, metavar="PATH", help="write the chart there")

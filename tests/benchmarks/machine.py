@@ -40,7 +40,7 @@ def _version(package: str) -> str | None:
 
 def missing_packages() -> list[str]:
     """Those of the extra `bench` that are not installed."""
-    return [package for package in (*_PEERS, "matplotlib") if _version(package) is None]
+    return [package for package in (*_PEERS, "celery", "matplotlib") if _version(package) is None]
 
 
 def describe() -> dict[str, str]:

@@ -8,12 +8,24 @@ from typing import Any
 
 from .clients import OURS
 
-__all__ = ["IMPORTS", "REQUESTS", "SHAPES", "Task", "full", "in_turn", "limited", "quick"]
+__all__ = [
+    "IMPORTS",
+    "PUBLISHING",
+    "REQUESTS",
+    "SHAPES",
+    "Task",
+    "full",
+    "in_turn",
+    "limited",
+    "quick",
+]
 
 _OTHERS = ("rudder", "segment", "posthog")
 
 IMPORTS = "import"
 """The measure that needs no client: processes that import and end."""
+PUBLISHING = "publish"
+"""Likewise, of processes that send tasks of Celery's."""
 SHAPES = "shapes"
 """The measure that has clients of its own: they take turns in one process."""
 REQUESTS = "requests"
@@ -110,6 +122,7 @@ def full() -> list[Task]:
         *_deliveries(200, with_waits, {**dict.fromkeys(everybody, 1), **dict.fromkeys(OURS, 3)}),
         *_memory(2, 50_000),
         Task(IMPORTS, "", IMPORTS, 5, {"times": 5}),
+        Task(PUBLISHING, "", PUBLISHING, 3, {"turns": 40, "calls": 20}),
         *_growth(3, 24_000, (1_000, 10_000, 100_000, 1_000_000)),
     ]
 
@@ -128,6 +141,7 @@ def quick() -> list[Task]:
         *_deliveries(200, few, once),
         *_memory(1, 10_000),
         Task(IMPORTS, "", IMPORTS, 1, {"times": 3}),
+        Task(PUBLISHING, "", PUBLISHING, 1, {"turns": 12, "calls": 20}),
         *_growth(1, 9_600, (1_000, 10_000, 100_000)),
     ]
 

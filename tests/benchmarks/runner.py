@@ -18,10 +18,15 @@ from typing import Any
 from .clients import CLIENTS
 from .control import Control
 from .imports import cost_of_imports
-from .plan import IMPORTS, REQUESTS, SHAPES, Task, in_turn
+from .plan import IMPORTS, PUBLISHING, REQUESTS, SHAPES, Task, in_turn
+from .publishing import cost_of_publishing
 
 __all__ = ["Run", "Server", "complaints", "run_plan", "sink_process"]
 
+_WITHOUT_CLIENT: dict[str, Callable[..., dict[str, dict[str, float]]]] = {
+    IMPORTS: cost_of_imports,
+    PUBLISHING: cost_of_publishing,
+}
 _ROOT = Path(__file__).parent.parent.parent
 _SECONDS_FOR_A_TASK = 300.0
 # Clients give up waiting for an answer after 15 seconds, and then rightly send the batch again.
@@ -100,8 +105,8 @@ def run_plan(
     began = monotonic()
     for number, task in in_turn(tasks):
         with tempfile.TemporaryDirectory() as folder:
-            if task.measure == IMPORTS:
-                costs = cost_of_imports(folder=folder, **task.arguments)
+            if (measure := _WITHOUT_CLIENT.get(task.measure)) is not None:
+                costs = measure(folder=folder, **task.arguments)
                 runs = [Run(task.name, name, number, values) for name, values in costs.items()]
                 found = [(run, list[str]()) for run in runs]
             else:

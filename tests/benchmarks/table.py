@@ -8,6 +8,7 @@ from itertools import product
 
 from .clients import CLIENTS
 from .goals import Cost, Row, costs, rows
+from .publishing import SIDES
 from .report import Report
 from .results import Results, Spread
 from .shapes import SHAPES
@@ -139,6 +140,16 @@ def _requests(results: Results) -> list[Cells]:
     return lines
 
 
+def _publishing(results: Results) -> list[Cells]:
+    """Without lines if it was not measured."""
+    lines: list[Cells] = [("", "us", "of the first")]
+    for side, title in SIDES.items():
+        found = [results.spread("publish", side, value) for value in ("publish_us", "of_without")]
+        if all(found):
+            lines.append((title, *(_shown(spread.middle) for spread in found if spread)))
+    return lines
+
+
 def _aligned(lines: Sequence[Cells]) -> list[list[str]]:
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return [[cell.ljust(width) for cell, width in zip(line, widths, strict=True)] for line in lines]
@@ -193,6 +204,9 @@ def _all(report: Report, drawn: Callable[[Sequence[Cells]], str]) -> str:
     requests = _requests(report.results)
     if len(requests) > 1:
         tables += [_OF_REQUESTS, drawn(requests)]
+    publishing = _publishing(report.results)
+    if len(publishing) > 1:
+        tables += ["CPU of a task that Celery sends:", drawn(publishing)]
     return "\n\n".join([*tables, _setting(report)])
 
 

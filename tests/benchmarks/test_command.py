@@ -14,11 +14,13 @@ from . import __main__ as command
 from . import plan, runner
 from .goals import costs
 from .plan import Task
+from .publishing import SIDES
 from .report import Report
 from .results import Results
 from .runner import Run, complaints, run_plan, sink_process
 from .shapes import SHAPES
 from .side_by_side import FLOOR
+from .table import text
 from .test_results import report, runs
 from .test_sink import upload
 from .web_requests import ADDED, EVENTS, KINDS, task_of
@@ -152,6 +154,16 @@ def test_requests_are_measured_with_middlewares_and_without() -> None:
     results = Results(others, 463)
     for kind, events in product(KINDS, EVENTS):
         assert results.spread(task_of(kind, events), ADDED, "us")
+
+
+def test_publishing_is_measured_with_the_integration_and_without() -> None:
+    """Celery's, with nothing bound and with something."""
+    tasks = [Task(plan.PUBLISHING, "", plan.PUBLISHING, 1, {"turns": 1, "calls": 2})]
+    with sink_process() as server:
+        found = list(run_plan(tasks, server, tell=lambda _line: None))
+    assert [run.client for run, _wrong in found] == [*SIDES]
+    shown = text(report(Results([run for run, _wrong in found], 463)))
+    assert all(title in shown for title in SIDES.values())
 
 
 def test_a_process_that_fails_ends_it(capfd: pytest.CaptureFixture[str]) -> None:

@@ -9,6 +9,7 @@ import pytest
 from . import plan
 from .goals import GOALS, Goal, costs, rows
 from .imports import PROGRAMS
+from .publishing import SIDES
 from .report import RESULTS, Report
 from .results import Results, Spread, ratios
 from .runner import Run
@@ -26,6 +27,8 @@ VALUES = {
     "bytes_per_queued_event",
     "import_ms",
 }
+
+WITHOUT_CLIENT = {plan.IMPORTS: [*PROGRAMS], plan.PUBLISHING: [*SIDES]}
 
 
 def runs(name: str, client: str, *figures: float, value: str = "call_us") -> list[Run]:
@@ -134,9 +137,9 @@ def test_the_plan_has_what_the_tables_show(tasks: list[plan.Task]) -> None:
     done = [
         Run(task.name, client, number, dict.fromkeys(VALUES, float(task.properties or 1)))
         for number, task in plan.in_turn(tasks)
-        for client in (PROGRAMS if task.measure == plan.IMPORTS else [task.client])
+        for client in WITHOUT_CLIENT.get(task.measure, [task.client])
     ]
-    assert {plan.SHAPES, plan.REQUESTS} <= {task.measure for task in tasks}
+    assert {plan.SHAPES, plan.REQUESTS, plan.PUBLISHING} <= {task.measure for task in tasks}
     results = Results(done, 463)
     assert [row.goal for row in rows(results)] == list(GOALS)
     for column in COLUMNS:
