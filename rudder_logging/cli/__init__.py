@@ -2,7 +2,8 @@
 
 In come the command's words; out go a result on stdout, all else on stderr, and an exit code.
 
-- `group.py`: the sub-commands, each loaded when it is called; `common.py`: what they share
+- `group.py`: the sub-commands, each loaded when it is called; `common.py`: what they share;
+  `app.py`: the app that they run within
 - `send.py`: one event; `serve.py`: a data plane with a page
 - `replay/`: what was written is sent later
 - `doctor/`: what keeps events from arriving
@@ -16,14 +17,17 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-__all__ = ["main"]
+from .app import App
+
+__all__ = ["App", "main"]
 
 
-def main(words: Sequence[str] | None = None) -> int:
+def main(words: Sequence[str] | None = None, app: App | None = None) -> int:
     """Run the command; return its exit code (`ExitCode`).
 
     Args:
         words: The arguments; by default those of the process.
+        app: The app that it runs within.
     """
     try:
         from .group import run  # noqa: PLC0415 - to say what is missing in our words
@@ -32,4 +36,4 @@ def main(words: Sequence[str] | None = None) -> int:
             raise
         sys.stderr.write("Error: the command needs an extra: pip install 'rudder-logging[cli]'\n")
         return 2
-    return run(words)
+    return run(words, app)

@@ -18,6 +18,7 @@ from ..config import OPTIONS, Config, parsers
 from ..events.table import nearest
 from ..exceptions import ConfigError
 from ..handler.setup import check_files
+from .app import App
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -30,6 +31,7 @@ __all__ = [
     "ExitCode",
     "FailedError",
     "NearestGroup",
+    "app_around",
     "config_options",
     "events",
     "load_config",
@@ -146,12 +148,20 @@ def config_options(*names: str) -> Callable[[_F], _F]:
     return decorate
 
 
+def app_around() -> App | None:
+    """The app that the command runs within, if it does."""
+    return click.get_current_context().find_object(App)
+
+
 def load_config(**given: Any) -> Config:
-    """The package's options: flags win over the environment, as everywhere.
+    """The package's options: flags win over the app's, and those over the environment.
 
     Raises:
         BadInputError: One is missing, or can't be right.
     """
+    app = app_around()
+    if app is not None:
+        given = {k: app.options.get(k) if value is None else value for k, value in given.items()}
     try:
         config = Config.load(**given)
         if config.ca_bundle or config.client_cert:

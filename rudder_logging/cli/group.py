@@ -115,10 +115,10 @@ def group() -> None:
     """
 
 
-def run(words: Sequence[str] | None = None) -> int:  # noqa: PLR0911 - one return an end
-    """Run a sub-command; return the exit code, whatever happened."""
+def run(words: Sequence[str] | None = None, app: object = None) -> int:  # noqa: PLR0911 - one return an end
+    """Run a sub-command; return the exit code, whatever happened. See `main`."""
     try:
-        code = group.main(words, prog_name="rudder-logging", standalone_mode=False)
+        code = group.main(words, prog_name="rudder-logging", standalone_mode=False, obj=app)
         if sys.stdout is not None:
             sys.stdout.flush()
     except click.ClickException as error:

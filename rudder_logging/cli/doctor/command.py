@@ -11,7 +11,15 @@ from typing import Any
 import click
 
 from ...exceptions import ConfigError
-from ..common import CONNECTION, FILE, BadInputError, ExitCode, config_options, show_json
+from ..common import (
+    CONNECTION,
+    FILE,
+    BadInputError,
+    ExitCode,
+    app_around,
+    config_options,
+    show_json,
+)
 from ..sources import Source
 from .configuration import apply, disarmed
 from .findings import a_warning, any_stops
@@ -72,7 +80,11 @@ def doctor(
 
     Exit code 1 means that something stops events; warnings alone leave it 0.
     """
-    visit = Visit(loggers, given, [logger.name for logger in all_loggers()])
+    app = app_around()
+    if app is None:
+        visit = Visit(loggers, given, [logger.name for logger in all_loggers()])
+    else:
+        visit = Visit(loggers, given, app.others_loggers, is_configured=True)
     if messages is not None:
         source_of_messages = Source(messages)
         try:
