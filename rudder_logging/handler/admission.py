@@ -124,7 +124,7 @@ class Admission(logging.Handler):
             self._drop(pipeline, message, "send_off")
             return
         if on_commit is not None or commits.has_blocks:
-            wait = commits.open_transaction(on_commit)
+            wait = commits.whatever_to_wait_for(on_commit)
             if wait is not None:
                 self._await_commit(pipeline, message, wait)
                 return

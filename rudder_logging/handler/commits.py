@@ -14,6 +14,8 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+import orjson
+
 if TYPE_CHECKING:
     from .pipeline import Pipeline
 
@@ -21,10 +23,11 @@ __all__ = [
     "Find",
     "Uncommitted",
     "Wait",
+    "hold_back",
     "on_commit",
-    "open_transaction",
     "register",
     "tell_of_fault",
+    "whatever_to_wait_for",
 ]
 
 _log = logging.getLogger("rudder_logging")
@@ -65,6 +68,11 @@ class Uncommitted:
             with self._pipeline.listener.telling_of_bugs():
                 self._handler.queue_committed(self)
 
+    def name_user(self, user_id: str) -> None:
+        """Have it say who the user is, unless its call did. Only before the other methods."""
+        if "userId" not in orjson.loads(self.message + b"}"):
+            self.message = b'{"userId":' + orjson.dumps(user_id) + b"," + self.message[1:]
+
     def leave(self) -> bool:
         """Wait no more; False: it has left already."""
         return self._pipeline.ledger.let_go(self._key)
@@ -89,10 +97,11 @@ another's.
 """
 
 _finders: list[Find] = []
+_holds: list[Callable[[], Wait | None]] = []
 _told: set[str] = set()
 _in_force: ContextVar[_Block | None] = ContextVar("rudder_logging_on_commit", default=None)
 has_blocks = False
-"""True once there was a block. Until then, no event looks for one."""
+"""True once there was a block, or an integration holds events back. Until then, none looks."""
 
 
 def register(find: Find) -> Callable[[], None]:
@@ -152,12 +161,31 @@ class on_commit:  # noqa: N801 - it reads as a verb where it is used
             _in_force.set(here.outer)
 
 
-def open_transaction(asked: object) -> Wait | None:
-    """The transaction that an event is to wait for; None: it is to leave at once.
+def hold_back(find: Callable[[], Wait | None]) -> None:
+    """Have an integration asked if an event has to wait for what it can't know yet.
+
+    It is asked of each event that waits for no transaction, and was not told to leave at once.
+    """
+    global has_blocks
+    has_blocks = True
+    if find not in _holds:
+        _holds.append(find)
+
+
+def whatever_to_wait_for(asked: object) -> Wait | None:
+    """Find the transaction, or else what an integration holds an event back for; None: nothing.
 
     Args:
         asked: The call's own word; None: a block may have one.
     """
+    wait = _open_transaction(asked)
+    if wait is None and asked is not False:
+        for find in _holds:
+            wait = wait or find()
+    return wait
+
+
+def _open_transaction(asked: object) -> Wait | None:
     if asked is None or asked is True:
         block = _in_force.get()
         asked = asked if block is None else block.begun_by.database

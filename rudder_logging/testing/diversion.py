@@ -163,6 +163,10 @@ class _Shown(Uncommitted):
     def __init__(self, event: RecordedEvent) -> None:
         self._event: RecordedEvent | None = event
 
+    def name_user(self, user_id: str) -> None:
+        if self._event is not None:
+            self._event.setdefault("userId", user_id)
+
     def commit(self) -> None:
         self._event = None
 
