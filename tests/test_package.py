@@ -22,11 +22,11 @@ PACKAGE = Path(rudder_logging.__file__).parent
 # and from those below.
 ROOMS = [
     "__main__",
+    "integrations",
     "cli",
     "pytest_plugin",
     "testing",
     "dataplane",
-    "integrations",
     "__init__",
     "analytics",
     "handler",

@@ -6,4 +6,5 @@ In comes a message; out go sentences about it. They name fields and columns, nev
 - `schemas.py`: the JSON Schemas in it
 - `warehouse.py`: columns and tables that a warehouse would drop or rename
 - `keywords.py`: words of its SQL
+- `django_settings.py`: the middleware's place in Django's settings
 """

@@ -4,6 +4,7 @@ Web frameworks, whose events then have what a request knows:
 
 - `aiohttp.py`: a middleware
 - `asgi.py`: a middleware for Starlette, FastAPI and any other app, which delivers at its end, too
+- `django/`: an app and a middleware, with users and transactions
 - `flask.py`: `init_app`, with the user of Flask-Login
 - `wsgi.py`: a middleware for any app; `flask.py` has it, too
 

@@ -34,10 +34,10 @@ import pytest
 import starlette.datastructures
 import yarl
 from bson import ObjectId
-from django.conf import settings as django_settings  # type: ignore[import-untyped]
-from django.db import models  # type: ignore[import-untyped]
-from django.utils.functional import SimpleLazyObject  # type: ignore[import-untyped]
-from django.utils.translation import gettext_lazy  # type: ignore[import-untyped]
+from django.conf import settings as django_settings
+from django.db import models
+from django.utils.functional import SimpleLazyObject
+from django.utils.translation import gettext_lazy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -844,7 +844,7 @@ def test_a_bare_object_is_told_once_a_type(
 
 def test_a_query_set_is_not_evaluated(monkeypatch: pytest.MonkeyPatch) -> None:
     """Logging an event asks no database: there is none here, and the event is sent."""
-    from django.db.models.query import (  # type: ignore[import-untyped]
+    from django.db.models.query import (
         QuerySet,
     )
 

@@ -13,7 +13,7 @@ from uuid import UUID
 
 import pytest
 import wrapt
-from django.utils.functional import SimpleLazyObject  # type: ignore[import-untyped]
+from django.utils.functional import SimpleLazyObject
 from werkzeug.local import LocalProxy
 
 from rudder_logging import RudderFormatter, bind

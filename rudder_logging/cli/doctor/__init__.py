@@ -10,6 +10,7 @@ No event is sent: only an empty batch, which stores nothing.
   `probes.py`: the records that filters are asked about; `remarks.py`: what stops nothing
 - `network.py`: from here to the data plane; `disk.py`: spool and dead letters
 - `messages.py`: events in a file
+- `django_app.py`: the settings of an app of Django's
 - `process.py`: the process and its server, which neither the tree nor a configuration shows
 - `findings.py`: what all of them yield; `report.py`: how it is printed
 """

@@ -13,6 +13,7 @@ from ...exceptions import ConfigError
 from ...handler.handler import RudderHandler
 from ...handler.settings import settings
 from . import disk, network
+from .django_app import of_django
 from .findings import Finding, Severity, a_warning
 from .passage import SEND_OFF, Passage, examine
 from .probes import Probes
@@ -77,6 +78,7 @@ class Visit:
             self.findings += passage.findings
         self.findings += self._of_none()
         self.findings += of_process([found.handler.config for found in _everywhere()])
+        self.findings += of_django()
         if not self.names:
             self.findings += self._of_others()
         self.findings = list(dict.fromkeys(self.findings))

@@ -1,0 +1,4 @@
+"""Django's `manage.py`.
+
+- `commands/`: its commands
+"""
