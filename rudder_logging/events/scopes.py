@@ -220,12 +220,18 @@ class Scope:
 
         Nothing is made for it. What is made later, is made once for both.
         """
+        copied = inner = self._copy_of_own()
+        scope = self
+        while not scope.hides and (outer := without_ends(scope.outer)) is not None:
+            inner.outer = outer._copy_of_own()  # noqa: SLF001 - another of this class
+            inner, scope = inner.outer, outer
+        return copied
+
+    def _copy_of_own(self) -> Scope:
         if self._read is None and not isinstance(self._own, Made):
             self._read = _read(self._own)
         copied = Scope(self._own, hides=self.hides)
         copied._read, copied._gone, copied._changed = self._read, self._gone, self._changed
-        outer = None if self.hides else without_ends(self.outer)
-        copied.outer = outer and outer.copy()
         return copied
 
     def folded(self) -> Scope:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
 import contextvars
 import logging
 import threading
@@ -284,6 +285,18 @@ def test_carried_functions_see_nothing_else() -> None:
         assert work() == {}
         assert anonymous() == also() == {"anonymousId": "a1"}
         assert bound_fields() == {"userId": "another"}
+
+
+def test_any_number_of_blocks_is_carried() -> None:
+    """More than Python has calls within each other."""
+    with contextlib.ExitStack() as stack:
+        for number in range(3_000):
+            stack.enter_context(bind(context={str(number): number}))
+        stack.enter_context(bind(user_id="u1"))
+        work = carry(all_bound)
+    bound = work()
+    assert bound["userId"] == "u1"
+    assert len(bound["context"]) == 3_000
 
 
 def test_a_block_that_ended_elsewhere_is_carried_on() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date, datetime, timezone
 from typing import Any
 
@@ -14,10 +14,16 @@ from rudder_logging import (
     Config,
     Event,
     EventLogger,
+    RequestContext,
     RudderFormatter,
     RudderHandler,
     Stats,
     bind,
+    bind_lazily,
+    carry,
+    current,
+    dump_bound,
+    load_bound,
 )
 from rudder_logging.testing import CapturedEvents, Events, RecordedEvent, capture_events
 
@@ -104,6 +110,14 @@ without_a_mapping: Event = {"user_id": 1, "properties": [1]}  # type: ignore[typ
 bound: BoundFields = {"user_id": of_user, "context": {"ip": "203.0.113.7"}}
 with bind(**bound), bind(anonymous_id=1, integrations={"All": True}):
     pass
+with bind_lazily(lambda: bound), bind_lazily(lambda: None), load_bound(dump_bound()):
+    current().set(user_id=None, context={})
+    current().set(usr_id=1)  # type: ignore[call-arg]
+carried: Callable[[int], str] = carry(str)
+bind_lazily(bound)  # type: ignore[arg-type]
+RequestContext(user="auth", ip="xff:1", query=["q"], extra=lambda request: {"context": {}})
+RequestContext(user=1)  # type: ignore[arg-type]
+RequestContext(usr="auth")  # type: ignore[call-arg]
 EventLogger(logging.getLogger("x"), **bound)
 bind(usr_id=1)  # type: ignore[call-arg]
 bind(context=1)  # type: ignore[arg-type]

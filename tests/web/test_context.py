@@ -105,14 +105,27 @@ def test_names_of_a_list_are_allowed() -> None:
 
 
 def test_a_request_without_an_event_is_not_read() -> None:
-    """Rule 1: not even an object is made for it."""
+    """Rule 1: not even an object is made for it; with events, one is made and read once."""
+    request, made = FakeRequest(user="u1"), []
 
     def make() -> Request:
-        raise AssertionError
+        made.append(request)
+        return request
 
-    with RequestContext(user="auth").binding("/", make) as scope:
+    context = RequestContext(user="auth")
+    with context.binding("/", make) as scope:
         assert scope is not None
-        scope.set(user_id="u1")
+        scope.set(anonymous_id="a1")
+        carry(message)
+    assert made == []
+    assert request.asked == []
+    with context.binding("/", make):
+        message()
+        asked = list(request.asked)
+        message()
+    assert len(made) == 1
+    assert request.asked == asked
+    assert asked.count("user") == 1
     assert not bound_fields()
 
 
