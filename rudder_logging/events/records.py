@@ -145,7 +145,7 @@ def with_event_of_loguru(record: logging.LogRecord) -> logging.LogRecord | None:
         return None
     found = copy(record)
     found.msg, found.args = LoguruText(record.msg), None
-    found.__dict__["rudder"] = fields
+    found.__dict__.update(rudder=fields, rudder_on_commit=extra.get("rudder_on_commit"))
     return found
 
 

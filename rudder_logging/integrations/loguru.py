@@ -38,7 +38,8 @@ class RudderSink:
     def write(self, message: Message) -> None:
         """Have the handler take the event, if there is one. Called by loguru."""
         told = message.record
-        fields = told["extra"].get("rudder")
+        extra = told["extra"]
+        fields = extra.get("rudder")
         level = told["level"].no
         if fields is None or level < self._handler.level:
             return
@@ -47,7 +48,7 @@ class RudderSink:
         name = told["name"] or "loguru"
         record = logging.LogRecord(name, level, *place, text, None, None, told["function"])
         record.created = told["time"].timestamp()
-        record.__dict__["rudder"] = fields
+        record.__dict__.update(rudder=fields, rudder_on_commit=extra.get("rudder_on_commit"))
         self._handler.handle(record)
 
     def stop(self) -> None:

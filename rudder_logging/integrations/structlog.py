@@ -39,7 +39,7 @@ class RudderProcessor:
     """Takes `rudder` out of event dicts, and has the RudderHandlers send it as an event.
 
     It stands in the chain of `structlog.configure`, before the renderer, which so does not show
-    it. The structlog event names the event, as it is at that place.
+    it (nor `rudder_on_commit`). The structlog event names the event, as it is at that place.
 
     The handlers are those on the way of the standard library's logger that structlog wraps, as its
     level and its filters say. Of any other logger (`PrintLogger` and its like), they are those on
@@ -56,7 +56,7 @@ class RudderProcessor:
         self, logger: Any, method_name: str, event_dict: MutableMapping[str, Any]
     ) -> MutableMapping[str, Any]:
         """Take the event out, if there is one; see `structlog.typing.Processor`."""
-        fields = event_dict.pop("rudder", None)
+        fields, on_commit = event_dict.pop("rudder", None), event_dict.pop("rudder_on_commit", None)
         if fields is None:
             return event_dict
         if "_record" in event_dict:  # in a ProcessorFormatter, once for each handler that has it
@@ -80,7 +80,7 @@ class RudderProcessor:
         record = logging.LogRecord(*given)
         try:
             record = logging.getLogRecordFactory()(*given)
-            record.__dict__["rudder"] = fields
+            record.__dict__.update(rudder=fields, rudder_on_commit=on_commit)
             hand_over(target, record)
         except ConfigError as error:
             self._tell(f"no RudderHandler gets what structlog logs: {error}")

@@ -15,6 +15,7 @@ from loguru import logger
 
 from rudder_logging import RudderHandler, bind
 from rudder_logging.dataplane import LocalDataPlane
+from rudder_logging.handler.commits import Uncommitted, register
 from rudder_logging.integrations.loguru import rudder_sink
 from rudder_logging.testing import CapturedEvents
 
@@ -156,6 +157,23 @@ def test_bound_fields(plane: LocalDataPlane, handler: RudderHandler, kind: str) 
     assert handler.flush()
     (event,) = plane.events
     assert (event["userId"], event["context"]["ip"]) == ("43", "203.0.113.7")
+
+
+@for_each_sink
+def test_on_commit(plane: LocalDataPlane, handler: RudderHandler, kind: str) -> None:
+    """An event may wait for the transaction that is open."""
+    waiting: list[Uncommitted] = []
+    take_back = register(lambda database: waiting.append if database == "replica" else None)
+    try:
+        logger.add(SINKS[kind](handler))
+        logger.info("paid", rudder=EVENT, rudder_on_commit="replica")
+    finally:
+        take_back()
+    assert handler.flush()
+    assert plane.events == []
+    waiting.pop().commit()
+    assert handler.flush()
+    assert [event["event"] for event in plane.events] == ["Order Completed"]
 
 
 def test_level_of_the_handler(plane: LocalDataPlane, handler: RudderHandler) -> None:

@@ -23,6 +23,7 @@ from structlog.processors import (
 import rudder_logging
 from rudder_logging import RudderHandler, bind
 from rudder_logging.dataplane import LocalDataPlane
+from rudder_logging.handler.commits import Uncommitted, register
 from rudder_logging.integrations.structlog import RudderProcessor
 from rudder_logging.testing import CapturedEvents
 
@@ -317,6 +318,26 @@ def test_async_methods_see_what_is_bound(
     assert of_direct_calls.flush()
     seen = [(event["userId"], event["properties"]["user"]) for event in plane.events]
     assert sorted(seen, key=lambda pair: pair[1]) == [(str(n), n) for n in range(20)]
+
+
+def test_on_commit(
+    plane: LocalDataPlane, handler: RudderHandler, logger: logging.Logger, printed: io.StringIO
+) -> None:
+    """An event may wait for the transaction that is open; the line does not show that."""
+    waiting: list[Uncommitted] = []
+    take_back = register(lambda database: waiting.append if database == "replica" else None)
+    try:
+        by_stdlib()
+        log = structlog.get_logger(logger.name)
+        log.info("Order Completed", rudder=EVENT, rudder_on_commit="replica")
+    finally:
+        take_back()
+    assert handler.flush()
+    assert plane.events == []
+    waiting.pop().commit()
+    assert handler.flush()
+    assert [event["event"] for event in plane.events] == ["Order Completed"]
+    assert "rudder" not in printed.getvalue()
 
 
 def test_ordinary_lines_stay_at_home(
