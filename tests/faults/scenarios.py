@@ -33,7 +33,7 @@ def _durable(name: str, run: Callable[[Stage], None], accepted: int, **others: A
     return Scenario(name=name, run=run, accepted=accepted, durable=True, **others)
 
 
-_CLOSES, _DRAINS = "`aclose()` in its lifespan", "`drain_on_sigterm`"
+_WRAPS, _CLOSES, _DRAINS = "`RudderMiddleware`", "`aclose()` in its lifespan", "`drain_on_sigterm`"
 
 SCENARIOS = (
     # Ends of a script.
@@ -219,19 +219,29 @@ SCENARIOS = (
         Scenario(
             name=f"{server}, SIGTERM, {how}" if how else f"{server}, SIGTERM",
             needs=needs,
-            run=partial(web.asgi, server=server, closes=_CLOSES in how, drains=_DRAINS in how),
+            run=partial(
+                web.asgi,
+                server=server,
+                wraps=how == _WRAPS,
+                closes=how == _CLOSES,
+                drains=how == _DRAINS,
+            ),
             accepted=web.REQUESTS + processes,
             vanished=range(vanished),
         )
         for server, needs, processes, how, vanished in (
             ("uvicorn", "uvicorn", 1, "", 21),
+            ("uvicorn", "uvicorn", 1, _WRAPS, 0),
             ("uvicorn", "uvicorn", 1, _CLOSES, 0),
             ("uvicorn", "uvicorn", 1, _DRAINS, 0),
             ("uvicorn `--workers 2`", "uvicorn", 2, "", 22),
+            ("uvicorn `--workers 2`", "uvicorn", 2, _WRAPS, 0),
             ("uvicorn `--workers 2`", "uvicorn", 2, _CLOSES, 0),
             ("uvicorn `--workers 2`", "uvicorn", 2, _DRAINS, 0),
+            ("uvicorn `--reload`", "uvicorn", 1, _WRAPS, 0),
             ("uvicorn `--reload`", "uvicorn", 1, _DRAINS, 0),
             ("gunicorn, `UvicornWorker`", "gunicorn", 2, "", 22),
+            ("gunicorn, `UvicornWorker`", "gunicorn", 2, _WRAPS, 0),
             ("gunicorn, `UvicornWorker`", "gunicorn", 2, _DRAINS, 0),
             ("gunicorn, `asgi` workers", "gunicorn", 2, "", 0),
             ("hypercorn", "hypercorn", 1, "", 0),

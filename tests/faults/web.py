@@ -9,7 +9,7 @@ import socket
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from .stage import Process, Stage, wait_until
+from .stage import PATIENCE, Process, Stage, wait_until
 
 __all__ = ["REQUESTS", "asgi", "end_gunicorn", "gunicorn", "start_gunicorn", "uwsgi", "visit"]
 
@@ -34,7 +34,7 @@ def app(environ, start_response):
 
 
 def _get(port: int, path: str) -> tuple[int, str]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
     try:
         connection.request("GET", path)
         answer = connection.getresponse()
@@ -165,6 +165,9 @@ async def page(request):
     return PlainTextResponse(body, headers={{"Connection": "close"}})
 
 app = Starlette(routes=[Route("/{{number}}", page)], lifespan=lifespan)
+if {wraps}:
+    from rudder_logging.integrations.asgi import RudderMiddleware
+    app.add_middleware(RudderMiddleware)
 """
 """Its URLs are those of the other; each worker's end logs an event, too."""
 
@@ -186,16 +189,19 @@ _SERVERS = {
 """How each is started."""
 
 
-def asgi(stage: Stage, *, server: str, closes: bool = False, drains: bool = False) -> None:
+def asgi(
+    stage: Stage, *, server: str, wraps: bool = False, closes: bool = False, drains: bool = False
+) -> None:
     """Requests log events, which wait; then the service manager's SIGTERM comes.
 
     Args:
         stage: Where.
         server: Its key in the table above.
+        wraps: Whether the app has our middleware.
         closes: Whether the app closes its handler at the end of its lifespan.
         drains: Whether the handler has the option `drain_on_sigterm`.
     """
-    stage.write("web.py", _ASGI_APP.format(first=REQUESTS, closes=closes))
+    stage.write("web.py", _ASGI_APP.format(first=REQUESTS, wraps=wraps, closes=closes))
     command = _SERVERS[server]
     process = stage.start(*command, upload_interval=60, drain_on_sigterm=drains)
     port = _port(process, r"(?:Listening at:|Running on|running on) http://127\.0\.0\.1:(\d+)")

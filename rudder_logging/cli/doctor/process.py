@@ -61,12 +61,22 @@ def _loses_at_end(config: Config) -> bool:
 
 def _of_sigterm() -> Finding:
     package = next((name for name in _OF_ASGI if name in sys.modules), None)
+    if "rudder_logging.integrations.asgi" in sys.modules:
+        return Finding(
+            Severity.WELL,
+            "logging",
+            "sigterm",
+            "our ASGI middleware delivers when the lifespan ends. uvicorn without one (--lifespan "
+            "off) still lets the signal end the process with what waits in memory",
+            f"there, {_DRAIN}",
+            "SIGTERM",
+        )
     if package is not None:
         text = (
             f"this is an ASGI app (it uses {package}). uvicorn, also as gunicorn's worker, lets "
             "the signal end the process without exit hooks, with what waits in memory"
         )
-        cure = f"{_DRAIN}, or close the handler in the app's lifespan (await handler.aclose())"
+        cure = f"wrap the app in rudder_logging.integrations.asgi.RudderMiddleware, or {_DRAIN}"
         return a_warning("sigterm", "SIGTERM", text, cure)
     return Finding(
         Severity.WELL,

@@ -425,6 +425,7 @@ def test_the_handlers_owners_are_asked_by_default(logger: logging.Logger) -> Non
     [
         ({}, "uvicorn", "warning"),
         ({}, "logging", "well"),
+        ({}, "rudder_logging.integrations.asgi, uvicorn", "well"),
         ({"drain_on_sigterm": True}, "uvicorn", None),
         ({"queue": "file:///spool"}, "uvicorn", None),
         ({"sync_mode": True}, "uvicorn", None),
@@ -436,7 +437,8 @@ def test_sigterm_that_nobody_handles(
     options: dict[str, Any], package: str, severity: str | None, tmp_path: Path
 ) -> None:
     """It ends the process with the events in its memory: a warning in an ASGI app, whose server may
-    well be uvicorn, and in others a remark, because most servers handle it.
+    well be uvicorn, and in others a remark, because most servers handle it. So it is where our
+    middleware delivers before.
     """
     if "queue" in options:
         options = {"queue": f"file://{tmp_path}/spool"}
