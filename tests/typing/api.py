@@ -34,7 +34,7 @@ rudder_analytics.upload_size = 50
 rudder_analytics.on_error = lambda error, events: print(error, len(events))  # noqa: T201
 message_id: str = rudder_analytics.track("user", "Event", {"a": 1})
 rudder_analytics.identify(123, {"email": "a@b.c"}, anonymous_id="anon")
-rudder_analytics.alias("previous", "user", traits={"a": 1})
+rudder_analytics.alias("previous", "user", traits={"a": 1}, on_commit="replica")
 settled: bool = rudder_analytics.flush(timeout=1.5)
 
 handler: logging.Handler = RudderHandler("key", "https://example.com", upload_size=50, gzip=False)
@@ -50,12 +50,16 @@ config = Config.load(write_key="key", data_plane_url="https://example.com")
 with bind(user_id="u"):
     pass
 
+with rudder_analytics.on_commit(), rudder_analytics.on_commit("replica"):
+    pass
+
 with capture_events() as captured:
     pass
 recorded: RecordedEvent = captured.one(type="track", properties={"a": 1})
 selected: Events = captured.track("Event", user_id="u").by_user(123)
 every: list[RecordedEvent] = selected.all
 leaves: bool = recorded.would_leave
+waits: bool = recorded.on_commit
 user: str = recorded["userId"]
 captured.conforms_to("plan.json").would_leave()
 with captured.expect_invalid("no id"):
