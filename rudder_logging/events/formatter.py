@@ -143,8 +143,10 @@ class RudderFormatter(OrjsonFormatter):
             InvalidEventError: The data plane would refuse the event, or lose it.
         """
         scope = innermost()
-        bound = NOTHING_BOUND if scope is None else scope.bound()
-        if bound is not NOTHING_BOUND:
+        if scope is None:
+            bound = NOTHING_BOUND
+        else:
+            bound = scope.bound()
             defaults = bound.over(defaults)
         if type(fields) is dict:
             shape = (fields["type"], *fields) if "type" in fields else tuple(fields)
