@@ -17,7 +17,7 @@ from typing import Any
 
 import orjson
 
-from .encoding import JSON_OPTIONS, MAX_VALUES, are_native, convert, stands_in
+from .encoding import JSON_OPTIONS, MAX_VALUES, are_native, convert, copy_within, stands_in
 from .fields import (
     are_known_integrations,
     normalise_event_name,
@@ -111,12 +111,16 @@ _OVER_DEFAULTS = {
 """,
 }
 _GUARD = """
-        if is_tracked({v}){looks}:
-            if convert({v}, {depth}, [{room}], trusts={trusts}) is not {v}:
+        if is_tracked({v}) or not are_native(map(type, {v}.values())):
+            if convert({v}, {depth}, [{room}]) is not {v}:
                 return None
 """
 """`convert` returns another dict if keys had to become text: then the long way sends that."""
-_LOOKS = " or not are_native(map(type, {v}.values()))"
+_TRUSTING_GUARD = """
+        if is_tracked({v}):
+            copy_within({v}, {depth}, {room} - len({v}))
+"""
+"""That saves 2 to 8 % of a call."""
 _FILLED = """
         if not {v}:
             return None
@@ -239,8 +243,8 @@ def _written(
             # What is sent in `context`, too, stands a level deeper there.
             depth = 2 if field is TRAITS and are_in_context else 1
             room = MAX_VALUES - len(items)
-            looks, trusts = ("", True) if look_closer else (_LOOKS.format(v=v), False)
-            steps.append(_GUARD.format(v=v, depth=depth, room=room, looks=looks, trusts=trusts))
+            guard = _TRUSTING_GUARD if look_closer else _GUARD
+            steps.append(guard.format(v=v, depth=depth, room=room))
     if traits:  # empty ones are left out
         steps.append(_FILLED.format(v=traits))
     if are_in_context:
@@ -268,6 +272,7 @@ def _written(
         "are_known_integrations": are_known_integrations,
         "are_native": are_native,
         "convert": convert,
+        "copy_within": copy_within,
         "is_tracked": is_tracked,
         "look_closer": look_closer,
         "merge_mappings": merge_mappings,
