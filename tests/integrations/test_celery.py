@@ -84,6 +84,25 @@ _WITH_USER = {
 _WITHOUT = {"after Ignore", "after Reject", "after error"}
 _WITH_HEADER = {"with headers", "attempt 0", "attempt 1", "attempt 2"}
 
+_WORKER = """
+import logging, os
+from rudder_logging import RudderHandler
+logging.basicConfig(level=logging.INFO, handlers=[RudderHandler()])
+
+from celery import Celery
+from rudder_logging.integrations.celery import install
+
+app = Celery("tasks", broker="redis+socket://" + os.path.abspath("redis"))
+install(app)
+
+@app.task(name="work")
+def work():
+    logging.getLogger("shop").info("Worked", extra={"rudder": {"user_id": "u"}})
+
+if __name__ == "__main__":
+    app.worker_main(["worker", "-l", "INFO", "-P", "solo"])
+"""
+
 needs_redis = pytest.mark.skipif(redis_server() is None, reason="no redis-server here")
 
 
@@ -134,6 +153,20 @@ def test_example(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (ordered["event"], sent["event"]) == ("Order Completed", "Receipt Sent")
     assert sent["userId"] == ordered["userId"] == "customer-1"
     assert sent["context"]["ip"] == "203.0.113.7"
+
+
+@needs_redis
+@pytest.mark.slow
+def test_handler_made_before_celery_is_imported(stage: Stage) -> None:
+    """Rule 18: it is put back on root, too, from which the worker takes it."""
+    start_redis(stage)
+    stage.write("tasks.py", _WORKER)
+    worker = stage.start("tasks.py", upload_interval=60)
+    stage.start("-c", "import tasks; tasks.app.send_task('work')").wait()
+    wait_until(lambda: "succeeded" in worker.stderr, "the task's end")
+    worker.signal(signal.SIGTERM)
+    worker.wait()
+    assert [event["userId"] for event in stage.plane.events] == ["u"]
 
 
 def _wait_for(stage: Stage, count: int) -> None:
