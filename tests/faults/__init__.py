@@ -8,7 +8,7 @@ event by its number and its id. `python -m tests.faults` runs all and prints the
 - `stage.py`: a data plane, and the processes of one scenario; `child.py`: what those import;
   `gate.py`: what stands before a data plane
 - the scenarios: `exits.py`, `forks.py`, `web.py` (gunicorn, uWSGI), `greenlets.py` (gevent),
-  `workers.py` (Celery), `serverless.py`, `servers.py` (data planes that are not well), `tls.py`,
-  `proxies.py`, `overload.py`, `apps.py`, `reentry.py`; `durable.py` and `disks.py` (the durable
-  queue)
+  `workers.py` (Celery, RQ, dramatiq), `serverless.py`, `servers.py` (data planes that are not
+  well), `tls.py`, `proxies.py`, `overload.py`, `apps.py`, `reentry.py`; `durable.py` and `disks.py`
+  (the durable queue)
 """

@@ -5,11 +5,14 @@ from __future__ import annotations
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
+import dramatiq
 import pytest
 from dramatiq.brokers.stub import StubBroker
 
-from rudder_logging.integrations.dramatiq import RudderMiddleware, install
+from rudder_logging import bind
+from rudder_logging.integrations.dramatiq import OPTION, RudderMiddleware, install
 from tests.faults.stage import ROOT, Process, Stage, wait_until
 from tests.faults.workers import redis_server, start_redis
 
@@ -31,7 +34,7 @@ logger.addHandler(RudderHandler())
 
 class Skips(Middleware):
     def before_process_message(self, broker, message):
-        if message.args == ["skipped"]:
+        if "to be skipped" in message.args:
             log("skipped")
             raise SkipMessage
 
@@ -81,7 +84,7 @@ with bind(user_id="u", context={"locale": "de"}):
     work_in_a_loop.send()
     send.send()
     fail.send()
-    work.send("skipped")
+    work.send("to be skipped")
 for number in range(4):
     work.send(f"{number}")
 """
@@ -140,6 +143,18 @@ def test_example(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (ordered["event"], sent["event"]) == ("Order Completed", "Receipt Sent")
     assert sent["userId"] == ordered["userId"] == "customer-1"
     assert sent["context"]["ip"] == "203.0.113.7"
+
+
+def test_what_a_message_says_already_stays() -> None:
+    """Rule 19: one that is sent again, by whomever, has what was bound when it was sent first."""
+    broker = StubBroker()
+    install(broker)
+    broker.declare_queue("default")
+    message: dramatiq.Message[Any] = dramatiq.Message("default", "work", (), {}, {})
+    with bind(user_id="u"):
+        first = broker.enqueue(message).options[OPTION]
+    with bind(user_id="another"):
+        assert broker.enqueue(message).options[OPTION] == first
 
 
 def test_installed_twice() -> None:
