@@ -116,6 +116,8 @@ class RequestContext:
             "context": context,
             "properties": properties or None,
         }
+        if given["anonymous_id"] is None:
+            given["anonymous_id"] = _asked("stand_in", request.stand_in)
         user = {"user_id": _asked("user", self._user, request)} if self._user is not None else {}
         more = _asked("extra", self._more, request) or {}
         fields = merge_mappings(bind_fields(given, _tell), more)

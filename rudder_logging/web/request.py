@@ -59,3 +59,7 @@ class Request:
         Never from a cookie or header that a client can write.
         """
         return None
+
+    def stand_in(self) -> Id:
+        """An anonymous id for a client that sent none, if events need one for now; asked first."""
+        return None

@@ -10,7 +10,7 @@ from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.core.exceptions import DisallowedHost
 
 from ...events.carried import carry
-from ...events.scopes import Scope, lazy_scope
+from ...events.scopes import Scope
 from ...events.types import Id
 from ...web.request import Request
 from .users import Layer, layer_here
@@ -55,13 +55,16 @@ class RudderMiddleware:
         binding = self._binding(layer)
         if not isinstance(binding, Scope):  # the request is ignored, or bound already
             return self.get_response(request)
-        with lazy_scope(layer.stand_in), binding:
-            self._attach(layer, binding)
+        with binding:
+            if self._follows_logins:
+                layer.begin(binding)
             response = self.get_response(request)
-            if response.streaming:
-                _carry_body(response, layer)
             layer.settle()
             layer_here.set(None)
+            if response.streaming:
+                _carry_body(response, layer)
+            else:
+                layer.end()
             return response
 
     async def _answer(self, request: Any) -> Any:
@@ -69,23 +72,20 @@ class RudderMiddleware:
         binding = self._binding(layer)
         if not isinstance(binding, Scope):
             return await self.get_response(request)
-        with lazy_scope(layer.stand_in), binding:
-            self._attach(layer, binding)
+        with binding:
+            if self._follows_logins:
+                layer.begin(binding)
             response = await self.get_response(request)
+            await layer.known()
             if response.streaming:
                 _carry_body(response, layer)
-            await layer.known()
+            else:
+                layer.end()
             return response
 
     def _binding(self, layer: Layer) -> object:
         request = layer.request
         return self._context.binding(request.path_info, partial(_Request, layer), request.META)
-
-    def _attach(self, layer: Layer, scope: Scope) -> None:
-        if self._follows_logins:
-            layer.scope = scope
-            layer_here.set(layer)
-            setattr(layer.request, Layer.NAME, layer)
 
 
 class _Request(Request):
@@ -120,6 +120,9 @@ class _Request(Request):
 
     def user(self) -> Id:
         return self._layer.user_id()
+
+    def stand_in(self) -> Id:
+        return self._layer.stand_in()
 
 
 def _carry_body(response: Any, layer: Layer) -> None:

@@ -18,7 +18,7 @@ from django.contrib import auth
 from django.utils.functional import LazyObject, empty
 
 from ...common.telling import tell_once
-from ...events.scopes import Scope
+from ...events.scopes import Scope, innermost
 from ...events.types import Id
 from ...handler.commits import Uncommitted, Wait, hold_back
 
@@ -41,12 +41,23 @@ class Layer:
 
     NAME = "_rudder_logging"
     """The request's attribute in which it stands."""
-    __slots__ = ("_held", "_is_changed", "_is_sync", "_session_key", "_task", "request", "scope")
+    __slots__ = (
+        "_held",
+        "_is_changed",
+        "_is_followed",
+        "_is_sync",
+        "_scope",
+        "_session_key",
+        "_task",
+        "request",
+    )
 
     def __init__(self, request: Any = None, *, is_sync: bool = False) -> None:
         self.request = request
         self._is_sync = is_sync
-        self.scope: Scope | None = None
+        self._scope: Scope | None = None
+        self._is_followed = False
+        """Events have Django's user."""
         self._session_key: str | None = None
         self._held: list[Uncommitted] | None = None
         """None: nothing has to wait, or has to any more."""
@@ -54,37 +65,58 @@ class Layer:
         self._is_changed = False
         """Somebody has logged in or out meanwhile."""
 
+    def begin(self, scope: Scope) -> None:
+        """Change this scope, when somebody logs in or out."""
+        self._scope = scope
+        self._is_followed = True
+        layer_here.set(self)
+        setattr(self.request, self.NAME, self)
+
+    def end(self) -> None:
+        """Let go of scope and request: in a circle, they would wait for the garbage collector."""
+        self._scope = None
+        self.request.__dict__.pop(self.NAME, None)
+
     def __reduce__(self) -> tuple[Any, ...]:
         """Let apps copy and pickle their requests: the copy has no scope."""
         return Layer, ()
 
+    def stand_in(self) -> Id:
+        """An id for events whose user is not known yet: they need one, and may have no other."""
+        key = self._key_of_unknown()
+        if key is None:
+            return None
+        return hashlib.sha256(f"rudder_logging {key}".encode()).hexdigest()[:32]
+
     def user_id(self) -> Id:
         """The user's id. None: nobody is logged in, or it is not known yet."""
-        user = getattr(self.request, "user", None)
-        if not (_is_unknown(user) and _in_event_loop()):
-            return id_of(user)
-        known = getattr(self.request, "_acached_user", None)  # by `await request.auser()`
-        if known is None and self._session_key is not None:
+        self._session_key = self._key_of_unknown()
+        if self._session_key is not None:
             self._held = []
             hold_back(_hold)  # not earlier: each event of the process is asked about from now on
-        return id_of(known)
-
-    def stand_in(self) -> Mapping[str, Any] | None:
-        """An id for events whose user is not known yet: they need one, and may have no other."""
-        user = getattr(self.request, "user", None)
-        session_key = getattr(getattr(self.request, "session", None), "session_key", None)
-        is_known = not _is_unknown(user) or hasattr(self.request, "_acached_user")
-        if self.scope is None or is_known or not session_key or not _in_event_loop():
             return None
-        self._session_key = session_key
-        digest = hashlib.sha256(f"rudder_logging {session_key}".encode())
-        return {"anonymous_id": digest.hexdigest()[:32]}
+        user = getattr(self.request, "user", None)
+        if _is_unknown(user) and _in_event_loop():
+            user = getattr(self.request, "_acached_user", None)  # by `await request.auser()`
+        return id_of(user)
+
+    def _key_of_unknown(self) -> str | None:
+        """The session's key, if a user may be found by it, whom only a task may look for."""
+        request = self.request
+        is_known = not _is_unknown(getattr(request, "user", None))
+        if is_known or not self._is_followed or not _in_event_loop():
+            return None
+        if hasattr(request, "_acached_user"):
+            return None
+        return getattr(getattr(request, "session", None), "session_key", None) or None
 
     def wait(self) -> Wait | None:
         """Say how an event waits for the user; None: it need not."""
         if self._held is None or self._is_changed:
             return None
         if self._task is None and not self._is_sync and _in_event_loop():
+            if self._scope is None:  # the request has ended, and a task of its goes on
+                self._scope = innermost()
             self._task = asyncio.get_running_loop().create_task(self._find_user())
             _tasks.add(self._task)
             self._task.add_done_callback(_tasks.discard)
@@ -120,8 +152,8 @@ class Layer:
             self._release(user_id)
 
     def _release(self, user_id: Id) -> None:
-        if user_id is not None and self.scope is not None and not self._is_changed:
-            self.scope.set(user_id=user_id)
+        if user_id is not None and self._scope is not None and not self._is_changed:
+            self._scope.set(user_id=user_id)
         with _holding:
             held, self._held = self._held or [], None
         for event in held:
@@ -134,8 +166,8 @@ class Layer:
         self._is_changed = True
         if before is not None:
             self._release(before)
-        if self.scope is not None:
-            self.scope.set(user_id=user_id)
+        if self._scope is not None:
+            self._scope.set(user_id=user_id)
 
 
 class _Snapshot(dict[str, Any]):
