@@ -15,7 +15,8 @@ import pytest
 
 from rudder_logging import bind, bind_lazily, carry, current
 from rudder_logging.common import telling
-from rudder_logging.events.scopes import bound_fields
+from rudder_logging.events import scopes
+from rudder_logging.events.scopes import Made, bound_fields
 from rudder_logging.exceptions import InvalidValueError
 from rudder_logging.testing import CapturedEvents
 
@@ -82,9 +83,22 @@ def test_threads_that_log_at_once_all_have_it() -> None:
     assert len(make.threads) == 1
 
 
-def test_what_makes_it_may_log(rudder_events: CapturedEvents) -> None:
-    """Its own events have what is bound around the block, in whatever thread it logs them."""
+def test_what_makes_it_may_log(
+    rudder_events: CapturedEvents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its own events have what is bound around the block, in whatever thread it logs them.
+    None of them waits for what is being made.
+    """
     log = logging.getLogger("app")
+    answers: list[object] = []
+    ask = Made.fields
+
+    def fields(made: Made) -> Any:
+        answers.append(ask(made))
+        return answers[-1]
+
+    monkeypatch.setattr(scopes, "_LONGEST_WAIT", 0)
+    monkeypatch.setattr(Made, "fields", fields)
 
     def make() -> dict[str, Any]:
         log.warning("Looked Up", extra={"rudder": {"anonymous_id": "a1"}})
@@ -98,6 +112,7 @@ def test_what_makes_it_may_log(rudder_events: CapturedEvents) -> None:
         log.warning("Read", extra={"rudder": {}})
     by_name = {event["event"]: event for event in rudder_events}
     assert set(by_name) == {"Looked Up", "Looked", "Read"}
+    assert answers == [{"userId": "u1"}]
     for name in ("Looked Up", "Looked"):
         assert "userId" not in by_name[name]
         assert by_name[name]["properties"] == {"a": 1}
@@ -285,6 +300,32 @@ def test_carried_functions_see_nothing_else() -> None:
         assert work() == {}
         assert anonymous() == also() == {"anonymousId": "a1"}
         assert bound_fields() == {"userId": "another"}
+
+
+def test_what_is_carried_is_made_once_for_all() -> None:
+    """For the block itself, and each run of each function, whichever logs first."""
+    for logs_first in (True, False):
+        make = Maker(user_id="u1")
+        with bind_lazily(make):
+            if logs_first:
+                message()
+            work, other = carry(message), carry(message)
+            for run in (work, work, other, message):
+                assert run()["userId"] == "u1"
+        assert len(make.threads) == 1
+
+
+def test_a_task_of_a_carried_function_sees_nothing_else() -> None:
+    """It lives on after all blocks have ended, and binds something itself."""
+    keep = carry(contextvars.copy_context)
+    with bind(user_id="another"), bind(anonymous_id="another"):
+        kept = keep()
+
+    def later() -> dict[str, Any]:
+        with bind(properties={"a": 1}):
+            return all_bound()
+
+    assert kept.run(later) == {"properties": {"a": 1}}
 
 
 def test_any_number_of_blocks_is_carried() -> None:
