@@ -1,4 +1,4 @@
-"""A look at Django's settings, where the app is one of Django's. Nothing of it is imported."""
+"""A look at Django's settings, where the app is one of its. Only what they name is imported."""
 
 from __future__ import annotations
 

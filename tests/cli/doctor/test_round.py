@@ -314,3 +314,49 @@ def test_celery_leaves_roots_handlers_on(content: dict[str, Any], tmp_path: Path
     text = CELERY.format(content=content, then="").replace('"WARNING"', '"INFO"')
     (tmp_path / "site_settings.py").write_text(text)
     assert ask("site_settings:worker", tmp_path, "shop").leaves("shop")
+
+
+DJANGO = """
+INSTALLED_APPS = {apps!r}
+MIDDLEWARE = {middleware!r}
+DATABASES = {databases!r}
+LOGGING = {content!r}
+"""
+SESSIONS = "django.contrib.sessions.middleware.SessionMiddleware"
+APP = "rudder_logging.integrations.django"
+SQLITE = {"default": {"ENGINE": "django.db.backends.sqlite3"}}
+
+
+@pytest.mark.parametrize(
+    ("apps", "middleware", "databases", "codes"),
+    [
+        ([], [SESSIONS], SQLITE, {"django-unused"}),
+        ([APP], [SESSIONS], SQLITE, {"django-middleware-missing", "django-not-running"}),
+        (
+            [APP],
+            [f"{APP}.RudderMiddleware", SESSIONS],
+            SQLITE,
+            {"django-middleware-order", "django-not-running"},
+        ),
+        (
+            [f"{APP}.apps.RudderConfig"],
+            [SESSIONS, f"{APP}.RudderMiddleware"],
+            {},
+            {"django-no-database", "django-not-running"},
+        ),
+    ],
+)
+def test_djangos_settings(
+    content: dict[str, Any],
+    tmp_path: Path,
+    apps: list[str],
+    middleware: list[str],
+    databases: dict[str, Any],
+    codes: set[str],
+) -> None:
+    """A middleware that is missing or misplaced, and a commit that can't come, are told."""
+    text = DJANGO.format(apps=apps, middleware=middleware, databases=databases, content=content)
+    told = visit_module(text, tmp_path)
+    assert told.exit_code == 0
+    found = {finding["code"] for finding in told.findings}
+    assert {code for code in found if code.startswith("django-")} == codes
