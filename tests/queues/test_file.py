@@ -1067,6 +1067,101 @@ def test_a_signal_handler_that_raises_inside_put_leaves_counts_right(
     assert segments(spool) == []
 
 
+def test_most_events_take_the_short_way(spool: Path) -> None:
+    """Where nothing but the write is to be done, `put` calls nothing else of ours: its calls would
+    cost as much as the write itself.
+    """
+    queue, _ledger = queue_of(spool)
+    first, second = message(0), message(1)
+    queue.put(first)
+    calls: list[str] = []
+    before = sys.getprofile()
+    sys.setprofile(lambda frame, event, _: calls.append(f"{event} {frame.f_code.co_name}"))
+    try:
+        queue.put(second)
+    finally:
+        sys.setprofile(before)
+    assert [call for call in calls if call.startswith("call ")] == ["call put"]
+    queue.after_fork()
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, TimeoutError, OSError])
+@pytest.mark.parametrize(("when", "kept"), [("before", False), ("after", True)])
+def test_a_signal_handler_that_raises_on_the_short_way_leaves_counts_right(
+    spool: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    when: str,
+    kept: bool,
+    error: type[BaseException],
+) -> None:
+    """As above: the caller learns whether the event was kept, and bounds and order are as ever."""
+    queue, _ledger = queue_of(spool, "max_bytes=1000")
+    messages = [message(number) for number in range(4)]
+    queue.put(messages[0])
+    interrupted(monkeypatch, (os, "write"), error, when)
+    with pytest.raises(error):
+        queue.put(messages[1])
+    assert queue.took(messages[1]) is kept
+    assert queue.put(messages[2]) == 2 + kept
+    queue.put(messages[3])
+    left = [messages[0], *messages[1:][not kept :]]
+    assert queue.depth()[:2] == (len(left), sum(map(len, left)))
+    assert take(queue, 100_000) == left
+    assert settle(queue, len(left)) == len(left)
+    assert queue.depth()[:2] == (0, 0)
+    assert queue.wait_until_settled(queue.mark(), 0)
+    assert segments(spool) == []
+    assert queue.wait_for_room(900, 0)
+
+
+def test_a_put_that_interrupts_the_short_way_is_kept(
+    spool: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is stored behind what it interrupted, and what would wait for that does not."""
+    queue, _ledger = queue_of(spool)
+    queue.put(message(0))
+    write = os.write
+
+    def interrupting(file: int, line: bytes) -> int:
+        monkeypatch.setattr(os, "write", write)
+        written = write(file, line)
+        assert queue.put(message(2)) == 3
+        assert not queue.wait_until_settled(1, 5)
+        assert take(queue, 100) == []
+        assert queue.evict(100) is None
+        return written
+
+    monkeypatch.setattr(os, "write", interrupting)
+    queue.put(message(1))
+    assert queue.put(message(3)) == 4
+    assert take(queue, 100_000) == [message(number) for number in range(4)]
+    assert settle(queue, 4) == 4
+    assert queue.depth()[:2] == (0, 0)
+    assert segments(spool) == []
+
+
+def test_a_disk_that_fails_on_the_short_way_loses_and_doubles_nothing(
+    spool: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once only, it is not even told; the part of a line that was written is taken back."""
+    queue, ledger = queue_of(spool)
+    queue.put(message(0))
+    write = os.write
+
+    def torn(file: int, line: bytes) -> int:
+        monkeypatch.setattr(os, "write", write)
+        return write(file, line[:5])
+
+    monkeypatch.setattr(os, "write", torn)
+    assert queue.put(message(1)) == 2
+    assert [event["n"] for event in lines(spool)] == [0, 1]
+    assert ledger.snapshot(queue).spool_errors == 0
+    assert take(queue, 100_000) == [message(0), message(1)]
+    assert settle(queue, 2) == 2
+    assert queue.depth()[:2] == (0, 0)
+    assert segments(spool) == []
+
+
 def test_a_put_that_was_set_aside_outlives_an_interruption(
     spool: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,15 +6,19 @@ next one of the same source delivers. While the disk fails, messages wait in mem
 
 - `store.py`: messages on the disk, or in memory while the disk fails
 - `spool.py`: the directory: what this process writes, and what it has taken over
-- `segments.py`: one process's part of it; `files.py`: names, owners and the note of progress
+- `segments.py`: one process's part of it, and the short way to its end
+- `files.py`: names, owners and the note of progress
 - `backlog.py`: all that is pending; `window.py`: the part of it that was read
 - `left.py`: events of sources that no living process uses
 """
 
 from __future__ import annotations
 
+import contextlib
+import os
 import threading
 from collections import deque
+from collections.abc import Iterator
 
 from ...common.clock import monotonic
 from ...exceptions import QueueFullError
@@ -22,12 +26,14 @@ from ..base import Batch, Depth, Observer
 from ..urls import SpoolUrl
 from ..waiting import SerialQueue
 from .backlog import Backlog
-from .store import Store, sync
+from .spool import is_foreign
+from .store import CLOSING, Store, sync
 
 __all__ = ["FileQueue"]
 
 _SECONDS_BETWEEN_LOOKS = 1.0
 _SECONDS_BETWEEN_SYNCS = 1.0
+_CLOSING_SIZE = len(CLOSING)
 _LONGEST_SEARCH = 0.5  # seconds in `take`, which the end of a process may wait for
 
 
@@ -61,6 +67,7 @@ class FileQueue(SerialQueue):
             remark=self._note_remark,
         )
         self._has_looked_at_others = False
+        self._lane = self._store.lane
         self._backlog = Backlog(self._store, url.max_age, self._notes)
         self._begin()
 
@@ -98,6 +105,52 @@ class FileQueue(SerialQueue):
 
     def put(self, message: bytes) -> int:
         """See `Buffer.put`. On the disk, or in memory while the disk fails."""
+        lane, backlog = self._lane, self._backlog
+        line = message + CLOSING
+        size = len(line)
+        is_kept = False
+        try:
+            with self._lock:
+                # Most go by the lane: beside the write, that takes 1.3 us. By the long way's calls
+                # it was 2.1 us, a twentieth of a log call more.
+                if monotonic() < self._look_at and size <= lane.room and not self._is_busy:
+                    # No call from here to the write: in between, no signal handler comes in.
+                    self._is_busy = True
+                    try:
+                        lane.room -= size
+                        lane.lines[lane.number] += 1
+                        backlog.put += 1
+                        backlog.pending += 1
+                        backlog.pending_bytes += size - _CLOSING_SIZE
+                        waiting = backlog.pending - lane.handed_out
+                        written = os.write(lane.file, line)
+                        if written < size:
+                            lane.claim.take_back(written)
+                        is_kept = True
+                        if self._aside:
+                            self._leave()
+                    except BaseException as error:
+                        is_kept = is_kept or self._store.holds(message)
+                        if is_kept or not self._steps_back(message, error):
+                            self._mend()
+                            raise
+                    else:
+                        return waiting
+                    finally:
+                        self._is_busy = False
+        except BaseException:
+            if is_kept:
+                self.keeps(message)
+            raise
+        return self._put_the_long_way(message)
+
+    def _steps_back(self, message: bytes, error: BaseException) -> bool:
+        """Count a message out that was not written. True: that is the disk's fault."""
+        self._store.uncount(message)
+        self._backlog.uncount(message)
+        return isinstance(error, OSError) and not is_foreign(error)
+
+    def _put_the_long_way(self, message: bytes) -> int:
         is_kept = False
         try:
             with self._lock:
@@ -132,6 +185,7 @@ class FileQueue(SerialQueue):
 
     def _put_alone(self, message: bytes) -> int:
         try:
+            self._store.close_lane()
             if monotonic() >= self._look_at:
                 self._look_around()
             elif self._backlog.expires:
@@ -141,6 +195,9 @@ class FileQueue(SerialQueue):
                 self._changed.notify_all()
             waiting = self._backlog.count_in(message)
             self._store.append(message)
+            waits_for_timer = self._syncs_later and self._timer is None  # which the next one starts
+            if not (self._backlog.expires or waits_for_timer):
+                self._store.open_lane(self._backlog.handed_out)
             return waiting
         finally:
             if self._aside:
@@ -243,6 +300,13 @@ class FileQueue(SerialQueue):
 
     # One at a time.
 
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[bool]:
+        with super()._alone() as alone:
+            if alone:
+                self._store.close_lane()
+            yield alone
+
     def _leave(self) -> None:
         while self._aside:
             message = self._aside[0]
@@ -263,6 +327,7 @@ class FileQueue(SerialQueue):
         self._notes.append(lambda: self._observer.remark(text))
 
     def _mend(self) -> None:
+        self._store.close_lane()
         self._backlog.mend()
         self._changed.notify_all()
 

@@ -77,6 +77,11 @@ class Backlog:
         self.pending_bytes += size
         return self.pending - self._window.handed_out
 
+    def uncount(self, message: bytes) -> None:
+        """A message that was counted in was not stored."""
+        self.put -= 1
+        self._forget(len(message))
+
     def _forget(self, size: int) -> None:
         self.pending -= 1
         self.pending_bytes -= size

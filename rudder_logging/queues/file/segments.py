@@ -16,6 +16,7 @@ import os
 import secrets
 import time
 from dataclasses import dataclass
+from typing import NoReturn
 
 from ...common.private_files import open_file
 from .files import (
@@ -30,7 +31,7 @@ from .files import (
     sizes_of,
 )
 
-__all__ = ["Claim", "Line", "Position"]
+__all__ = ["Claim", "Lane", "Line", "Position"]
 
 _LONGEST_LINE = 5_000_000  # no message is as long: a request may have 4,096,000 bytes
 _TAKEN_NAMES = 100  # that are passed over, at the most
@@ -46,6 +47,28 @@ class Line:
     """Position at which the next line begins."""
     is_torn: bool
     """True if nothing ended it: whoever wrote it was killed meanwhile."""
+
+
+class Lane:
+    """The short way to the disk: the end of a segment that only has to be written to.
+
+    As long as it is open, nothing but that is done with the queue. Whatever else is, closes it.
+    """
+
+    claim: Claim
+    """Whose segment it is."""
+    file: int
+    """Its descriptor."""
+    number: int
+    """Its number."""
+    lines: dict[int, int]
+    """The claim's count of lines that were not read, by segment."""
+    handed_out: int
+    """Number of messages that are handed out."""
+
+    def __init__(self) -> None:
+        self.room = self.granted = -1
+        """Bytes that may be written now, and that might be when it was opened; negative: none."""
 
 
 class Claim:
@@ -74,7 +97,8 @@ class Claim:
         self._unread_lines: dict[int, int] = {}  # of own segments: written, not read
         self._files: dict[int, int] = {}  # open descriptors by segment
         self._writing: int | None = None
-        self._written = 0  # bytes in that segment, or a few more
+        self.written = 0
+        """Bytes in the segment that is being written, or a few more."""
 
     @classmethod
     def make(cls, directory: str, origin: Origin) -> Claim:
@@ -143,14 +167,14 @@ class Claim:
             OSError: It was not written.
         """
         number = self._writing
-        if number is None or self._written + len(line) > segment_bytes:
+        if number is None or self.written + len(line) > segment_bytes:
             number = self._begin_segment(sync=sync)
         try:
             self._unread_lines[number] += 1
-            self._written += len(line)
+            self.written += len(line)
             written = os.write(self._files[number], line)
             if written < len(line):
-                self._take_back(written)
+                self.take_back(written)
         except BaseException:  # the disk's, or a signal handler's, and then at any moment
             if not self.holds(line):
                 self._unread_lines[number] -= 1
@@ -168,7 +192,15 @@ class Claim:
         except OSError:
             return False
 
-    def _take_back(self, written: int) -> None:
+    def lend(self, lane: Lane) -> bool:
+        """Say where the next line goes. False: a segment has to be begun for it."""
+        if self._writing is None:
+            return False
+        lane.claim, lane.number, lane.file = self, self._writing, self._files[self._writing]
+        lane.lines = self._unread_lines
+        return True
+
+    def take_back(self, written: int) -> NoReturn:
         """Remove what is only the beginning of a line, and raise what the disk meant by it."""
         self._measure()
         number = self._writing
@@ -371,7 +403,7 @@ class Claim:
                     self._unlink(name_of_segment(self.owner, number))
                 raise
         self._measure()
-        self._sizes[number] = self._unread_lines[number] = self._written = 0
+        self._sizes[number] = self._unread_lines[number] = self.written = 0
         ended, self._writing = self._writing, number
         if ended is not None:
             if sync:

@@ -17,7 +17,7 @@ from ...exceptions import ConfigError
 from ..urls import SpoolUrl, without_secrets
 from .files import Origin, hash_of, parse_name
 from .left import unused_sources
-from .segments import Claim, Line, Position
+from .segments import Claim, Lane, Line, Position
 
 __all__ = ["SPOOL_ERRORS", "Spool", "check_directory", "is_foreign"]
 
@@ -98,6 +98,8 @@ class Spool:
         self._max_bytes = url.max_bytes
         self.size = 0
         """Bytes of all segments, other processes' as of the last look."""
+        self.lane = Lane()
+        """The short way to the disk."""
         self._adopted: list[Claim] = []
         self._own: list[Claim] = []  # several, if somebody has removed files
         self._writer: Claim | None = None
@@ -147,6 +149,7 @@ class Spool:
 
     def after_fork(self) -> None:
         """In a forked child: what the parent writes and has taken over stays the parent's."""
+        self.lane.room = self.lane.granted = -1
         claims = [*self._adopted, *self._own]
         self._adopted, self._own, self._writer, self._candidates = [], [], None, []
         self._unread, self._tried, self._unproven = {}, set(), 0
@@ -156,6 +159,7 @@ class Spool:
 
     def has_room(self, size: int) -> bool:
         """Tell if that many bytes more are within the bound."""
+        self.close_lane()
         return self.size + size <= self._max_bytes
 
     @property
@@ -220,6 +224,7 @@ class Spool:
         Raises:
             OSError, ConfigError: It was not written.
         """
+        self.close_lane()
         writer = self._writer
         try:
             if writer is None:
@@ -233,6 +238,32 @@ class Spool:
         self.size += len(line)
         self._unproven -= len(line)
         return writer
+
+    def open_lane(self, handed_out: int) -> None:
+        """Open the short way, if the next line needs no more than to be written."""
+        lane, writer = self.lane, self._writer
+        if writer is not None and writer.lend(lane):
+            lane.handed_out = handed_out
+            room = min(self._segment_bytes - writer.written, self._max_bytes - self.size)
+            lane.room = lane.granted = room
+
+    def close_lane(self) -> None:
+        """Close it, and count what was written, in statements without a call."""
+        lane = self.lane
+        used = lane.granted - lane.room
+        if used:
+            lane.claim.written += used
+            self.size += used
+            self._unproven -= used
+        lane.room = lane.granted = -1
+
+    def uncount(self, line: bytes) -> None:
+        """A line that should have gone by the lane was not written."""
+        self.close_lane()
+        lane = self.lane
+        lane.lines[lane.number] -= 1
+        self.size -= len(line)
+        self._unproven += len(line)
 
     def holds(self, line: bytes) -> bool:
         """Tell if a line was appended: it is looked for near the end only."""

@@ -13,12 +13,13 @@ import orjson
 from ..urls import SpoolUrl
 from ..waiting import oldest_to_go
 from .left import Left, left_by_others
-from .segments import Claim, Line, Position
+from .segments import Claim, Lane, Line, Position
 from .spool import SPOOL_ERRORS, Spool, is_foreign
 
-__all__ = ["Entry", "Store", "sync"]
+__all__ = ["CLOSING", "Entry", "Store", "sync"]
 
-_CLOSING = b"}\n"  # a queued message lacks its closing brace
+CLOSING = b"}\n"
+"""The end of a line: a queued message lacks its closing brace."""
 _STAMP = len("2026-01-31T12:00:00.000Z")
 
 
@@ -93,13 +94,13 @@ class Store:
     def has_room(self, size: int) -> bool:
         """Tell if a message of that many bytes is within the bounds."""
         if not self._goes_to_memory:
-            return self._spool.has_room(size + len(_CLOSING))
+            return self._spool.has_room(size + len(CLOSING))
         return len(self._memory) < self._max_events and self._memory_bytes + size <= self._max_bytes
 
     def append(self, message: bytes) -> None:
         """Keep a message: on the disk if that is possible."""
         if not self._goes_to_memory:
-            line = message + _CLOSING
+            line = message + CLOSING
             try:
                 self._spool.append(line)
             except SPOOL_ERRORS as error:
@@ -114,10 +115,28 @@ class Store:
         self._memory.append(Entry(message, None, (0, 0)))
         self._memory_bytes += len(message)
 
+    @property
+    def lane(self) -> Lane:
+        """The short way to the disk."""
+        return self._spool.lane
+
+    def open_lane(self, handed_out: int) -> None:
+        """Open it, if the next message needs no more than to be written."""
+        if not self._goes_to_memory and self._url.fsync != "always":
+            self._spool.open_lane(handed_out)
+
+    def close_lane(self) -> None:
+        """Close it, before anything else is done."""
+        self._spool.close_lane()
+
+    def uncount(self, message: bytes) -> None:
+        """A message that should have gone by the lane was not written."""
+        self._spool.uncount(message + CLOSING)
+
     def holds(self, message: bytes) -> bool:
         """Tell if a message was appended: on the disk it is looked for near the end only."""
         waiting = list(self._memory)
-        return self._spool.holds(message + _CLOSING) or any(
+        return self._spool.holds(message + CLOSING) or any(
             entry.message is message for entry in waiting
         )
 
@@ -228,7 +247,7 @@ class Store:
             size: The message's.
             held: Segments that have to stay.
         """
-        return self._spool.removable(size + len(_CLOSING), held)
+        return self._spool.removable(size + len(CLOSING), held)
 
     def take_out(self, claim: Claim, number: int) -> list[Entry] | None:
         """Remove a segment of which nothing is handed out. Returns what was not read of it.
@@ -282,7 +301,7 @@ class Store:
         lines, size = self._spool.unread()
         waiting = list(islice(self._memory, self._memory_read, None))
         in_memory = sum(len(entry.message or b"") for entry in waiting)
-        return lines + len(waiting), size - lines * len(_CLOSING) + in_memory
+        return lines + len(waiting), size - lines * len(CLOSING) + in_memory
 
     def adopt(self) -> None:
         """Take over what processes that have ended left there."""
@@ -341,7 +360,7 @@ class Store:
                 entry = self._memory[0]
                 message = entry.message or b""
                 is_read = self._memory_read > 0
-                entry.claim = self._spool.append(message + _CLOSING)
+                entry.claim = self._spool.append(message + CLOSING)
                 entry.end = entry.claim.end
                 self._memory_bytes -= len(message)
                 if is_read:
