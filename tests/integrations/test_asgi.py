@@ -141,13 +141,15 @@ class LifespanServer:
     def __init__(self, app: Any) -> None:
         self.answers: list[str] = []
         self._app = app
-        self._questions = iter(("lifespan.startup", "lifespan.shutdown"))
+        self._questions = ["shutdown", "startup"]
 
     async def _receive(self) -> dict[str, Any]:
-        return {"type": next(self._questions)}
+        return {"type": f"lifespan.{self._questions.pop()}"}
 
     async def _send(self, message: dict[str, Any]) -> None:
-        self.answers.append(message["type"].removeprefix("lifespan."))
+        _, question, answer = message["type"].split(".")
+        assert question not in self._questions, "answered before it was asked"
+        self.answers.append(f"{question}.{answer}")
 
     def run(self) -> list[str]:
         """Run it from start to end."""
