@@ -30,6 +30,8 @@ from loguru import logger
 from rudder_logging import RudderHandler
 from rudder_logging.integrations.loguru import rudder_sink
 from rudder_logging.integrations.sentry import without_payloads
+from sentry_sdk.integrations.logging import LoggingIntegration
+from sentry_sdk.integrations.loguru import LoguruIntegration
 from sentry_sdk.transport import Transport
 
 class Printing(Transport):
@@ -39,7 +41,9 @@ class Printing(Transport):
 
 hooks = without_payloads() if sys.argv[1] == "with" else {{}}
 sentry_sdk.init("http://key@127.0.0.1:9/1", transport=Printing, enable_logs=True,
-                attach_stacktrace=True, include_local_variables=True, **hooks)
+                attach_stacktrace=True, include_local_variables=True, **hooks,
+                auto_enabling_integrations=False, integrations=[
+                    LoggingIntegration(event_level=logging.INFO), LoguruIntegration()])
 handler = RudderHandler()
 logging.basicConfig(level=logging.INFO, handlers=[handler])
 logger.remove(0)
@@ -104,6 +108,7 @@ def test_without_the_hooks_payloads_leave(plane: LocalDataPlane, left: Any) -> N
         "event.extra.rudder.",
         "event.extra.extra.rudder.",
         "event.threads.values.stacktrace.frames.vars.extra.rudder.",
+        "event.threads.values.stacktrace.frames.vars.properties.",  # of our own frames
         "log.items.attributes.rudder.",
         "log.items.attributes.sentry.message.parameter.rudder.",
     ):
@@ -115,7 +120,8 @@ def test_with_the_hooks_none_leaves(plane: LocalDataPlane, left: Any) -> None:
     """And all else does: lines, other extras, and frames."""
     items = left(plane, "with")
     assert [list(holders(item)) for _, item in items] == [[]] * len(items)
-    first, second = (item for kind, item in items if kind == "event")
+    _, tracked, first, second = (item for kind, item in items if kind == "event")
+    assert tracked["logger"] == "rudder"
     assert first["extra"]["items"] == 3
     assert second["extra"]["extra"] == {"items": 3}
     crumbs = [crumb["message"] for crumb in first["breadcrumbs"]["values"]]
