@@ -74,8 +74,10 @@ class Admission(logging.Handler):
         if record.args is None or RECORD_IDS.wanted or self._formatter.is_hooked or self._is_hooked:
             on_commit = given.get("rudder_on_commit")
             self.accept(fields, record.msg, record.created, on_commit, record)
+        elif "rudder_on_commit" in given:  # a `get` costs 53 ns more
+            self.accept(fields, record.msg, record.created, given["rudder_on_commit"])
         else:
-            self.accept(fields, record.msg, record.created, given.get("rudder_on_commit"))
+            self.accept(fields, record.msg, record.created)
 
     def _message_of(self, record: logging.LogRecord, fields: Mapping[str, Any]) -> bytes:
         if self._formatter.is_hooked or self._is_hooked:
