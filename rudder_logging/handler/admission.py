@@ -136,6 +136,8 @@ class Admission(logging.Handler):
         except BaseException as error:
             self._after_failed_put(pipeline, message, error)
             raise
+        if waiting is None:
+            pipeline.ledger.count_overflow()  # at once: a signal handler comes in with a call
         listener = pipeline.listener
         if (
             waiting is None
@@ -149,7 +151,6 @@ class Admission(logging.Handler):
     def _after_put(self, pipeline: Pipeline, message: bytes, waiting: int | None) -> None:
         """Have an event delivered; or tell that there was no room for it, if None are waiting."""
         if waiting is None:
-            pipeline.ledger.count_overflow()
             pipeline.reports.tell_dropped([message], "queue_full")
             waiting = 0
         listener = pipeline.listener
@@ -191,6 +192,8 @@ class Admission(logging.Handler):
             event.leave()  # if a signal handler raised before it could
             self._after_failed_put(pipeline, message, error)
             raise
+        if waiting is None:
+            pipeline.ledger.count_overflow()  # as above
         self._after_put(pipeline, message, waiting)
 
     def drop_uncommitted(self, event: Uncommitted) -> None:
