@@ -8,13 +8,16 @@ from typing import Any
 
 import pytest
 import requests
+from starlette.authentication import BaseUser, UnauthenticatedUser
 from websockets.sync.client import connect
 
 from rudder_logging import RequestContext
 from rudder_logging.integrations.asgi import RudderMiddleware
+from rudder_logging.testing import CapturedEvents
 from tests.conftest import MakeHandler, Wire
 from tests.each import each
 
+from .seen import log
 from .web_servers import UVICORN, Server, check_mix, places, serving
 
 
@@ -130,6 +133,79 @@ def test_a_web_socket(fresh: Server) -> None:
     events = fresh.events(4)
     assert places(events) == [(place, "42") for place in ("opened", "heard", "heard", "closed")]
     assert {event["anonymousId"] for event in events} == {"visitor"}
+
+
+# What a scope says.
+
+
+class Member:
+    """A user of Django's, or of an app's own."""
+
+    is_authenticated = True
+
+    def __init__(self, **attributes: object) -> None:
+        vars(self).update(attributes)
+
+
+class Nameless(BaseUser):
+    """A user of Starlette's that has no identity: asked for it, it raises."""
+
+    @property
+    def is_authenticated(self) -> bool:
+        """True."""
+        return True
+
+
+def event_of(scope: dict[str, Any], events: CapturedEvents, **later: Any) -> Any:
+    """The event of a request, whose scope gets something more inside the middleware."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        scope.update(later)
+        log("in the app", anonymous_id="a")
+
+    given: Any = {"type": "http", "path": "/a", "headers": [], **scope}
+    asyncio.run(RudderMiddleware(app)(given, len, print))  # type: ignore[arg-type]
+    (event,) = events
+    events.clear()
+    return event
+
+
+@each(
+    ("user", "expected"),
+    [
+        (Member(identity="7"), "7"),
+        (Member(pk=7, id=8), "7"),
+        (Member(id=8), "8"),
+        ("9", "9"),
+        (Nameless(), None),
+        (Member(id=8, is_authenticated=False), None),
+        (UnauthenticatedUser(), None),
+        (None, None),
+    ],
+)
+def test_the_authenticated_user(rudder_events: CapturedEvents, user: Any, expected: object) -> None:
+    """Rule 2: the one whom a middleware has put into the scope, whatever the client says."""
+    headers = [(b"cookie", b"rl_user_id=evil"), (b"x-user-id", b"evil")]
+    event = event_of({"headers": headers}, rudder_events, user=user)
+    assert event.get("userId") == expected
+
+
+@each(
+    ("scope", "path", "url"),
+    [
+        ({}, "/a", "http://shop.example.com/a"),
+        ({"root_path": "/shop"}, "/shop/a", "http://shop.example.com/shop/a"),
+        ({"root_path": "/shop", "path": "/shop/a"}, "/shop/a", "http://shop.example.com/shop/a"),
+        ({"scheme": "wss", "type": "websocket"}, "/a", "https://shop.example.com/a"),
+    ],
+)
+def test_the_page(
+    rudder_events: CapturedEvents, scope: dict[str, Any], path: str, url: str
+) -> None:
+    """A mounted app's path has its prefix once, whatever the server makes of it."""
+    headers = [(b"Host", b"shop.example.com")]
+    page = event_of({"headers": headers, **scope}, rudder_events)["context"]["page"]
+    assert (page["path"], page["url"]) == (path, url)
 
 
 # Lifespans.
