@@ -16,6 +16,7 @@ from rudder_logging.config import ALIASES, OPTIONS
 from rudder_logging.dataplane import LocalDataPlane
 
 from .conftest import WRITE_KEY
+from .faults.stage import PATIENCE
 from .readme import README, filled
 
 ROOT = README.parent
@@ -40,7 +41,7 @@ def run(plane: LocalDataPlane, *arguments: str, code: int = 0) -> str:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=PATIENCE * 2,
         check=False,
         cwd=ROOT,
     )

@@ -185,7 +185,7 @@ def _headers_sent(app: celery.Celery, **options: Any) -> dict[str, Any]:
     """The headers of the message that arrives of a task that is sent with these options."""
     app.send_task("work", **options)
     with app.connection_for_read() as connection:
-        message = connection.SimpleQueue("celery").get(timeout=10)
+        message = connection.SimpleQueue("celery").get(timeout=120)
         message.ack()
     headers: dict[str, Any] = message.headers
     return headers
