@@ -24,7 +24,7 @@ BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README.read_text(), flags=re.DOTALL)
 GUIDES = [
     guide
     for guide in sorted((ROOT / "rudder_logging" / "guides").glob("*.md"))
-    if guide.stem != "contributing"
+    if guide.stem not in ("browser", "contributing")  # that of browsers shows HTML: tests/live
 ]
 PYTHON_BLOCKS = [code for language, code in BLOCKS if language == "python"]
 

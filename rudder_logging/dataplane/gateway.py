@@ -24,6 +24,7 @@ __all__ = [
     "MAX_REQUEST_BYTES",
     "PIXELS",
     "ROUTES",
+    "SOURCE_CONFIG",
     "TOO_LARGE",
     "UNREADABLE",
     "Answer",
@@ -41,11 +42,13 @@ MAX_REQUEST_BYTES = 4000 * 1024
 
 _BATCHES = ("/v1/batch", "/beacon/v1/batch")
 PIXELS = ("/pixel/v1/track", "/pixel/v1/page")
+SOURCE_CONFIG = "/sourceConfig/"
+"""Not the gateway's: RudderStack's control plane tells SDKs of browsers and phones their source."""
 _KEY_IN_QUERY = ("/beacon/v1/batch", *PIXELS)
 
 ROUTES: Mapping[str, str] = {
     **dict.fromkeys(("/", "/health", "/version", "/docs", "/robots.txt"), "GET"),
-    **dict.fromkeys(PIXELS, "GET"),
+    **dict.fromkeys((*PIXELS, SOURCE_CONFIG), "GET"),
     **dict.fromkeys(_BATCHES, "POST"),
     "/v1/import": "POST",
     **{f"/v1/{name}": "POST" for name in EVENT_TYPES},

@@ -62,6 +62,8 @@ class LocalDataPlane:
     - An answer may take longer than 10 s; the gateway, having stored the events, would not answer.
     - `/v1/webhook`, `/v1/audiencelist`, `/internal`, and whatever else is enterprise, are 404;
       nothing is limited by rate; `/version` and `/docs` say little.
+    - `/sourceConfig/` answers browsers' SDKs in place of RudderStack's control plane: a source
+      without destinations.
 
     Args:
         write_key: The one that it accepts; None: any.
@@ -315,6 +317,8 @@ class LocalDataPlane:
             return await self._take(request)
         if request.path in gateway.PIXELS:
             return await self._take_pixel(request)
+        if request.path == gateway.SOURCE_CONFIG:
+            return self._tell_source(request)
         if request.path == "/version":
             return json_page({"Version": self.dialect, "BuiltBy": "rudder_logging"})
         if request.path == "/docs":
@@ -326,7 +330,7 @@ class LocalDataPlane:
     async def _take(self, request: Request) -> Response | None:
         fault = self._faults.next()
         say = partial(spoken, self._dialect)
-        refusal = self._check_key(request)
+        refusal = self._check_key(request, enabled=self.source_enabled)
         most = self.max_request_bytes + _BYTES_OVER_THE_LIMIT
         raw: bytes | None = None
         size = 0
@@ -357,19 +361,27 @@ class LocalDataPlane:
         fault = self._faults.next()
         now = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
         body = gateway.pixel_event(request.path, request.query, now)
-        answer = self._check_key(request)
+        answer = self._check_key(request, enabled=self.source_enabled)
         if answer is None:
             answer = gateway.check_body(request.path, body, self.max_request_bytes)
         answer = spoken(self._dialect, answer)
         response = await self._conclude(request, 0, body, answer, fault)
         return page("image/gif", PIXEL) if fault is None else response
 
-    def _check_key(self, request: Request) -> gateway.Answer | None:
+    def _tell_source(self, request: Request) -> Response:
+        """Tell an SDK that its source has no destinations, and if it is enabled."""
+        refusal = self._check_key(request, enabled=True)
+        if refusal is not None:
+            return text(refusal)
+        source = {"id": "local", "enabled": self.source_enabled, "config": {}, "destinations": []}
+        return json_page({"source": source})
+
+    def _check_key(self, request: Request, *, enabled: bool) -> gateway.Answer | None:
         authorization = request.headers.get("authorization")
         key = gateway.key_of(request.path, authorization, request.query)
         if isinstance(key, gateway.Answer):
             return key
-        return gateway.check_key(key, self.write_key, enabled=self.source_enabled)
+        return gateway.check_key(key, self.write_key, enabled=enabled)
 
     async def _conclude(
         self,

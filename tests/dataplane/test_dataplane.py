@@ -213,6 +213,17 @@ def test_health(plane: LocalDataPlane) -> None:
     assert set(response.json()) == {*keys.split(), "lastRegulationSync"}
 
 
+def test_a_source_of_sdks(plane: LocalDataPlane) -> None:
+    """`/sourceConfig/` tells who has the key of a source without destinations, and no secret."""
+    how = {"path": "/sourceConfig/?p=npm", "method": "GET"}
+    source = {"id": "local", "enabled": True, "config": {}, "destinations": []}
+    assert ask(plane, b"", **how).json() == {"source": source}
+    plane.source_enabled = False
+    assert ask(plane, b"", **how).json() == {"source": {**source, "enabled": False}}
+    refuse(plane, WRONG_KEY, b"", **how, auth=("unknown", ""))
+    refuse(plane, NO_KEY, b"", **how, auth=None)
+
+
 def test_disabled_source(plane: LocalDataPlane) -> None:
     """A disabled source is 404, told only to who has the key, and heals by itself."""
     plane.source_enabled = False
@@ -484,7 +495,9 @@ def test_import(plane: LocalDataPlane) -> None:
     assert (answer.status_code, answer.text) == (500, words)
 
 
-@pytest.mark.parametrize("path", ["/v1/batch", "/v1/track", "/v1/import", "/health", "/nowhere"])
+@pytest.mark.parametrize(
+    "path", ["/v1/batch", "/v1/track", "/v1/import", "/sourceConfig/", "/health", "/nowhere"]
+)
 def test_a_page_of_any_site_may_send(plane: LocalDataPlane, path: str) -> None:
     """A browser lets a web app read each answer, refusals included."""
     origin = {"Origin": "https://app.example"}
