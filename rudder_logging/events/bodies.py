@@ -8,13 +8,13 @@ from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from functools import partial
 from typing import Any, TypeVar
 
-from .scopes import Scope
+from .scopes import Scope, Steps
 
 __all__ = ["run_within"]
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 Begin = Callable[[], Scope]
-"""Makes the scope of one call, or of one step of it."""
+"""Makes the scope of one call."""
 
 
 def run_within(begin: Begin, func: _F) -> _F:
@@ -47,19 +47,20 @@ def _generator_function(func: Callable[..., Any], begin: Begin) -> Callable[...,
     """Bound within each step: between two of them the consumer runs, in the same context."""
 
     def generated(*args: Any, **kwargs: Any) -> Any:
-        with begin():
+        bound = Steps(begin())
+        with bound:
             body = func(*args, **kwargs)
         step = partial(body.send, None)
         while True:
             try:
-                with begin():
+                with bound:
                     item = step()
             except StopIteration as stop:
                 return stop.value
             try:
                 sent = yield item
             except GeneratorExit:
-                with begin():
+                with bound:
                     body.close()
                 raise
             except BaseException as error:  # noqa: BLE001 - the body's, to handle or to raise
@@ -74,19 +75,20 @@ def _async_generator_function(func: Callable[..., Any], begin: Begin) -> Callabl
     """Bound within each step, as above."""
 
     async def generated(*args: Any, **kwargs: Any) -> Any:
-        with begin():
+        bound = Steps(begin())
+        with bound:
             body = func(*args, **kwargs)
         step = partial(body.asend, None)
         while True:
             try:
-                with begin():
+                with bound:
                     item = await step()
             except StopAsyncIteration:
                 return
             try:
                 sent = yield item
             except GeneratorExit:
-                with begin():
+                with bound:
                     await body.aclose()
                 raise
             except BaseException as error:  # noqa: BLE001 - as above

@@ -88,9 +88,9 @@ def bind(**fields: Unpack[BoundFields]) -> Binding:
     (one for each line that binds it): the app goes on.
 
     Of a decorated coroutine function, generator or async generator, the fields are bound while its
-    body runs, and not in whoever consumes it. A `with` block inside a generator is bound in the
-    consumer, too, until it ends: so `contextlib.contextmanager` can make a block of it. It may end
-    in any thread, task or context.
+    body runs, and not in whoever consumes it; nor is a `with` block in there. One inside any other
+    generator is bound in the consumer, too, until it ends: so `contextlib.contextmanager` can make
+    a block of it. It may end in any thread, task or context.
 
     Mappings, and all values in them, become JSON once, for the first event within: what changes in
     them later is not seen.

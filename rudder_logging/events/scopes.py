@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Made",
     "Scope",
+    "Steps",
     "bound_fields",
     "innermost",
     "lazy_scope",
@@ -137,6 +138,18 @@ class Scope:
                 return
         self.has_ended = True
         _note_a_change()
+
+    def lie_in(self, around: Scope | None) -> None:
+        """Have it lie in another scope from now on, unless it lies around that one."""
+        around = inner = without_ends(around)
+        while inner is not None:
+            if inner is self:
+                return
+            inner = inner.outer
+        if self.outer is not around:
+            self.outer = around and around.folded()
+            if self.as_of is not None:
+                _note_a_change()
 
     @property
     def is_over(self) -> bool:
@@ -249,6 +262,34 @@ class Scope:
             folded.is_kept = True
             folded.outer = outer = outer.outer
         return folded
+
+
+class Steps:
+    """A scope for a body that runs in steps: its consumer runs between them, in the same context.
+
+    Blocks of the body's that are open at the end of a step are so in the next one, and not in the
+    consumer.
+    """
+
+    __slots__ = ("_around", "_inside", "_scope")
+
+    def __init__(self, scope: Scope) -> None:
+        self._scope = scope
+        self._inside: Scope | None = scope
+        self._around: list[Scope | None] = []
+        """Several, if a step has another one run."""
+
+    def __enter__(self) -> None:
+        around = innermost()
+        self._scope.lie_in(around)
+        self._scope.is_kept = False
+        self._around.append(around)
+        _variable.set(self._inside)
+
+    def __exit__(self, *_: object) -> None:
+        self._inside = innermost()
+        _variable.set(self._around.pop())
+        self._scope.is_kept = not self._around
 
 
 def _note_a_change() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ..events.scopes import Scope
+from ..events.scopes import Scope, Steps
 from ..events.types import Id
 from .context import RequestContext
 from .request import Request
@@ -92,7 +92,7 @@ class _Body:
 
     def __init__(self, body: Iterable[bytes], scope: Scope) -> None:
         self._body = body
-        self._scope = scope
+        self._scope = Steps(scope)
 
     def __iter__(self) -> Iterator[bytes]:
         with self._scope:

@@ -22,7 +22,7 @@ from typing import Any
 
 import pytest
 
-from rudder_logging import bind
+from rudder_logging import bind, carry, current
 from rudder_logging.events.formatter import RudderFormatter
 from rudder_logging.events.scopes import bound_fields, innermost
 from rudder_logging.exceptions import InvalidValueError
@@ -494,6 +494,70 @@ def test_a_generator_is_bound_in_its_body_and_not_in_its_consumer() -> None:
         assert bound_fields() == {"properties": {"a": 1}}
     assert seen == ["sent", {"properties": {"a": 1}, "userId": "u1"}]
     assert not bound_fields()
+
+
+def test_a_block_that_is_open_between_steps() -> None:
+    """It wins in the next step, too, and its consumer does not see it, nor what is set in it."""
+    seen: list[object] = []
+
+    def note() -> None:
+        seen.append(dict(bound_fields()))
+
+    @bind(user_id="outer")
+    def steps() -> Iterator[int]:
+        with bind(user_id="inner", anonymous_id="a1"):
+            yield 1
+            note()
+            current().set(anonymous_id="a2")
+            yield 2
+            note()
+        current().set(anonymous_id="a3")
+        yield 3
+        note()
+
+    @carry
+    async def asteps() -> AsyncIterator[int]:
+        with bind(user_id="inner"):
+            yield 1
+            note()
+
+    async def main() -> None:
+        async for _number in asteps():
+            assert not bound_fields()
+
+    for number in steps():
+        assert not bound_fields()
+        with bind(properties={"number": number}):
+            assert bound_fields() == {"properties": {"number": number}}
+    asyncio.run(main())
+    assert seen == [
+        {"userId": "inner", "anonymousId": "a1"},
+        {"userId": "inner", "anonymousId": "a2"},
+        {"userId": "outer", "anonymousId": "a3"},
+        {"userId": "inner"},
+    ]
+
+
+def test_steps_see_what_is_bound_around_them() -> None:
+    """Each what its consumer has bound then, even one that runs within the body."""
+    seen: list[object] = []
+
+    @bind(user_id="u1")
+    def steps() -> Iterator[int]:
+        for number in range(3):
+            with bind(properties={"number": number}):
+                yield number
+                seen.append(dict(bound_fields()))
+
+    generator = steps()
+    for name in ("a", "b", "c", "d"):
+        with bind(anonymous_id=name):
+            next(generator, None)
+            assert bound_fields() == {"anonymousId": name}
+    assert seen == [
+        {"anonymousId": name, "userId": "u1", "properties": {"number": number}}
+        for number, name in enumerate("bcd")
+    ]
 
 
 @pytest.mark.parametrize("how", ["thread", "task", "context"])

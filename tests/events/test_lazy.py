@@ -8,7 +8,7 @@ import contextlib
 import contextvars
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -181,6 +181,19 @@ def test_a_decorated_function_makes_it_for_each_call() -> None:
 
     assert asyncio.run(work(logs=True)) == "u1"
     asyncio.run(work(logs=False))
+    assert len(make.threads) == 1
+
+
+def test_a_decorated_generator_makes_it_once_for_all_steps() -> None:
+    """Between two steps it is the same block."""
+    make = Maker(user_id="u1")
+
+    @bind_lazily(make)
+    def steps() -> Iterator[object]:
+        for _ in range(3):
+            yield message()["userId"]
+
+    assert [*steps()] == ["u1", "u1", "u1"]
     assert len(make.threads) == 1
 
 

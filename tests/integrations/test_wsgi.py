@@ -63,6 +63,27 @@ def test_a_streamed_body(rudder_events: CapturedEvents) -> None:
     ]
 
 
+def test_a_block_in_a_streamed_body(rudder_events: CapturedEvents) -> None:
+    """Rule 11: it lies in the request from step to step, and not in the server's thread."""
+
+    def app(_environ: object, _start: object) -> Iterator[bytes]:
+        with bind(anonymous_id="block"):
+            yield b"a line"
+            log("step 1")
+            yield b"a line"
+            log("step 2")
+
+    for _line in call(RudderMiddleware(app), "/one"):
+        log("between", anonymous_id="a")
+    assert paths(rudder_events) == [
+        ("between", None),
+        ("step 1", "/one"),
+        ("between", None),
+        ("step 2", "/one"),
+    ]
+    assert [event["anonymousId"] for event in rudder_events] == ["a", "block", "a", "block"]
+
+
 def test_bodies_that_are_never_closed(rudder_events: CapturedEvents) -> None:
     """Nothing leaks into the thread's next request, nor into one that is answered meanwhile."""
     app = RudderMiddleware(streaming)
