@@ -7,6 +7,7 @@
 - `private_files.py`: files that are ours alone; `given_files.py`: files that options name
 - `hosts.py`: is a host this machine?
 - `schemes.py`: URL schemes that third parties have registered
+- `wired.py`: which integrations an app has wired
 - `telling.py`: warnings that are said once; `tally.py`: counts for any thread
 - `printable.py`: text that steers no terminal; `stderr.py`: lines for when logging is gone
 """

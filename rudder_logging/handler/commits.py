@@ -24,9 +24,11 @@ __all__ = [
     "Uncommitted",
     "Wait",
     "hold_back",
+    "knows_databases",
     "on_commit",
     "register",
     "tell_of_fault",
+    "told",
     "whatever_to_wait_for",
 ]
 
@@ -118,6 +120,16 @@ def register(find: Find) -> Callable[[], None]:
             _finders.remove(find)
 
     return take_back
+
+
+def knows_databases() -> bool:
+    """Tell if an integration can be asked for a transaction."""
+    return bool(_finders)
+
+
+def told() -> list[str]:
+    """The faults because of which events that were to wait have left at once."""
+    return sorted(_told)
 
 
 class _Block(NamedTuple):

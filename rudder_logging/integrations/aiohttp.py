@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 from aiohttp.payload import Payload
 
+from ..common.wired import wired
 from ..events.scopes import Scope
 from ..web.context import RequestContext
 from ..web.request import Request
@@ -38,6 +39,7 @@ def middleware(context: RequestContext | None = None) -> Middleware:
 
     .. versionadded:: 0.1.0
     """
+    wired.add("aiohttp")
     bound = context or RequestContext()
 
     @web.middleware

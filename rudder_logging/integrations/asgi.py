@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
+from ..common.wired import wired
 from ..events.types import Id
 from ..handler.handler import flush_all
 from ..handler.stdlib import to_thread
@@ -47,6 +48,7 @@ class RudderMiddleware:
     def __init__(self, app: Any, context: RequestContext | None = None) -> None:
         self.app: _App = app
         self._context = context or RequestContext()
+        wired.add("asgi")
 
     async def __call__(self, scope: _Map, receive: _Receive, send: _Send) -> None:
         """Answer a request as the app does."""

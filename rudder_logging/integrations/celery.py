@@ -16,6 +16,7 @@ from celery import Celery, signals
 from celery.app.task import Context, Task
 
 from .. import dump_bound, load_bound
+from ..common.wired import wired
 from ..process.members import handlers
 from ..process.workers import keep_in_celery
 
@@ -42,6 +43,7 @@ def install(app: Celery | None = None) -> None:
     .. versionadded:: 0.1.0
     """
     global _everywhere
+    wired.add("celery")
     if app is None:
         _everywhere = True
     elif app not in _apps:

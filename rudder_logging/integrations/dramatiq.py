@@ -12,6 +12,7 @@ import dramatiq
 from dramatiq.broker import Broker, MessageProxy
 
 from .. import dump_bound, load_bound
+from ..common.wired import wired
 from ..events.scopes import bound_fields
 
 __all__ = ["OPTION", "RudderMiddleware", "install"]
@@ -32,6 +33,7 @@ def install(broker: Broker | None = None) -> None:
 
     .. versionadded:: 0.1.0
     """
+    wired.add("dramatiq")
     broker = dramatiq.get_broker() if broker is None else broker
     if any(isinstance(one, RudderMiddleware) for one in broker.middleware):
         return

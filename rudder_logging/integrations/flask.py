@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Flask, current_app, has_request_context, request
 
+from ..common.wired import wired
 from ..events.types import Id
 from ..web.context import RequestContext
 from ..web.wsgi import Environ, WsgiRequest, call_within, scope_of
@@ -32,6 +33,7 @@ def init_app(app: Flask, context: RequestContext | None = None) -> None:
     """
     bound = context or RequestContext()
     answer = app.wsgi_app
+    wired.add("flask")
 
     def answer_within(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         return call_within(bound, _Request, answer, environ, start_response)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from ..common.wired import wired
 from ..events.records import LoguruText
 from ..handler.handler import RudderHandler
 
@@ -26,6 +27,7 @@ def rudder_sink(handler: RudderHandler) -> RudderSink:
 
     .. versionadded:: 0.1.0
     """
+    wired.add("loguru")
     return RudderSink(handler)
 
 

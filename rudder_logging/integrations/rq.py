@@ -14,6 +14,7 @@ from rq import Worker, get_current_job
 from rq.job import Job
 
 from .. import dump_bound, load_bound
+from ..common.wired import wired
 from ..events.scopes import bound_fields
 
 __all__ = ["KEY", "install"]
@@ -38,6 +39,7 @@ def install() -> None:
     global _is_installed, _late_scope
     if not _is_installed:
         _is_installed = True
+        wired.add("rq")
         _carry_in_jobs()
         _bind_in_workers()
         if (job := get_current_job()) is not None:

@@ -9,6 +9,7 @@ from typing import Any
 from structlog.processors import CallsiteParameter, CallsiteParameterAdder
 
 from ..common.stderr import to_stderr
+from ..common.wired import wired
 from ..events.records import StructlogText
 from ..exceptions import ConfigError
 from ..handler.dispatch import hand_over
@@ -50,6 +51,7 @@ class RudderProcessor:
     """
 
     def __init__(self) -> None:
+        wired.add("structlog")
         self._told: set[str] = set()
 
     def __call__(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from ..common.wired import wired
 from ..web.context import RequestContext
 from ..web.wsgi import Environ, WsgiRequest, call_within
 
@@ -31,6 +32,7 @@ class RudderMiddleware:
     def __init__(self, app: WSGIApplication, context: RequestContext | None = None) -> None:
         self.app = app
         self._context = context or RequestContext()
+        wired.add("wsgi")
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request as the app does."""

@@ -11,6 +11,7 @@ No event is sent: only an empty batch, which stores nothing.
 - `network.py`: from here to the data plane; `disk.py`: spool and dead letters
 - `messages.py`: events in a file
 - `django_app.py`: the settings of an app of Django's
+- `integrations.py`: frameworks without their integration; `asgi.py`: ASGI apps and uvicorn
 - `process.py`: the process and its server, which neither the tree nor a configuration shows
 - `findings.py`: what all of them yield; `report.py`: how it is printed
 """

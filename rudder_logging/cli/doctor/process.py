@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 
 from ...config import Config
 from ...process import forks
+from .asgi import is_wired, why_no_lifespan
 from .findings import Finding, Severity, a_warning
 from .tree import named, reached, root
 
@@ -43,8 +44,12 @@ def of_process(configs: Iterable[Config]) -> Iterator[Finding]:
         )
         cure = 'configure with "disable_existing_loggers": False, and leave it at WARNING or below'
         yield a_warning("diagnostics-lost", named(OWN), text, cure)
-    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL and any(map(_loses_at_end, configs)):
-        yield _of_sigterm()
+    if any(map(_loses_at_end, configs)):
+        if is_wired() and (reason := why_no_lifespan()):
+            text = f"{reason}: our ASGI middleware delivers nothing when the server ends"
+            yield a_warning("uvicorn-without-lifespan", "uvicorn", text, _DRAIN)
+        elif signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+            yield _of_sigterm()
     if root.level <= logging.INFO and any(reached(root)) and _celery_sets_up_logging():
         text = (
             "Celery workers give it the level of their option -l, WARNING by default; events that "
@@ -61,7 +66,7 @@ def _loses_at_end(config: Config) -> bool:
 
 def _of_sigterm() -> Finding:
     package = next((name for name in _OF_ASGI if name in sys.modules), None)
-    if "rudder_logging.integrations.asgi" in sys.modules:
+    if is_wired():
         return Finding(
             Severity.WELL,
             "logging",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from logging.handlers import MemoryHandler, QueueHandler, QueueListener
@@ -16,6 +17,7 @@ from ...handler.handler import RudderHandler
 __all__ = [
     "Reached",
     "adapters",
+    "alive_of",
     "all_loggers",
     "beyond",
     "describe",
@@ -127,6 +129,13 @@ def adapters() -> Iterator[tuple[logging.LoggerAdapter[Any], logging.Logger]]:
             inner = vars(inner).get("logger")
         if isinstance(inner, logging.Logger):
             yield adapter, inner
+
+
+def alive_of(name: str) -> list[Any]:
+    """The objects that are alive of a class, or of its subclasses; none if nobody imported it."""
+    module, _, kind = name.rpartition(".")
+    found = getattr(sys.modules.get(module), kind, None)
+    return _alive(found) if isinstance(found, type) else []
 
 
 def _alive(kind: type[_T]) -> list[_T]:

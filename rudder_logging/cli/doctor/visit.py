@@ -15,6 +15,7 @@ from ...handler.settings import settings
 from . import disk, network
 from .django_app import of_django
 from .findings import Finding, Severity, a_warning
+from .integrations import of_integrations
 from .passage import SEND_OFF, Passage, examine
 from .probes import Probes
 from .process import OWN, of_process
@@ -79,6 +80,7 @@ class Visit:
         self.findings += self._of_none()
         self.findings += of_process([found.handler.config for found in _everywhere()])
         self.findings += of_django()
+        self.findings += of_integrations()
         if not self.names:
             self.findings += self._of_others()
         self.findings = list(dict.fromkeys(self.findings))

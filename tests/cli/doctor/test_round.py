@@ -44,10 +44,10 @@ class Visit:
         return {finding["code"] for finding in self.findings if finding["severity"] != "well"}
 
 
-def ask(config: str, at: Path, *words: str) -> Visit:
+def ask(config: str, at: Path, *words: str, **environment: str) -> Visit:
     """Run the doctor as a process of its own."""
     words = ("--offline", "--json", "--config", config, *words)
-    code, out, err = doctor(*words, at=at)
+    code, out, err = doctor(*words, at=at, stdin=b"", **environment)
     told = json.loads(out)
     assert err == "" or "overheard" in [finding["code"] for finding in told["findings"]]
     return Visit(code, told["loggers"], told["findings"])
