@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from io import BufferedReader
 from typing import TYPE_CHECKING, Any
 
 from ..events.scopes import Scope, Steps
@@ -20,6 +21,8 @@ Environ = dict[str, Any]
 
 _SCOPE = "rudder_logging.scope"
 """The key of the environ that has the scope in which the request is bound."""
+_INERT = (list, tuple, BufferedReader)
+"""Bodies of which servers look at the length, or send the file; nothing of the app's runs."""
 
 
 class WsgiRequest(Request):
@@ -77,9 +80,10 @@ def call_within(
         if scope is not None:
             environ[_SCOPE] = scope
         body = app(environ, start_response)
-    if scope is None or isinstance(body, (list, tuple, environ.get("wsgi.file_wrapper", list))):
-        return body  # servers look at its length, or send its file; nothing of the app's runs
-    return _Body(body, scope)
+    if scope is None or isinstance(body, _INERT):
+        return body
+    wrapper = environ.get("wsgi.file_wrapper")  # a function of uWSGI's, which returns the file
+    return body if isinstance(wrapper, type) and isinstance(body, wrapper) else _Body(body, scope)
 
 
 def scope_of(environ: Environ) -> Scope | None:

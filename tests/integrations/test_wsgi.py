@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any
 from wsgiref.util import FileWrapper, setup_testing_defaults
 
@@ -82,6 +83,17 @@ def test_a_block_in_a_streamed_body(rudder_events: CapturedEvents) -> None:
         ("step 2", "/one"),
     ]
     assert [event["anonymousId"] for event in rudder_events] == ["a", "block", "a", "block"]
+
+
+def test_a_file_wrapper_that_is_a_function(tmp_path: Path, rudder_events: CapturedEvents) -> None:
+    """That of uWSGI returns the file, which the server sends; other bodies are iterated as ever."""
+    wrapper: Any = {"wsgi.file_wrapper": lambda file: file}
+    assert list(call(RudderMiddleware(streaming), **wrapper)) == [b"a line"] * 2
+    assert len(rudder_events) == 3
+    (tmp_path / "file").write_bytes(b"its bytes")
+    with (tmp_path / "file").open("rb") as file:
+        app = RudderMiddleware(lambda environ, _start: environ["wsgi.file_wrapper"](file))
+        assert call(app, **wrapper) is file
 
 
 def test_bodies_that_are_never_closed(rudder_events: CapturedEvents) -> None:
