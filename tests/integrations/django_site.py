@@ -124,6 +124,17 @@ def pooled(request: HttpRequest) -> HttpResponse:
     return HttpResponse()
 
 
+def looped(request: HttpRequest) -> HttpResponse:
+    """Log one in a loop of the view's own, which ends with it."""
+
+    async def work() -> None:
+        note("Seen", **request.GET.dict())
+
+    asyncio.run(work())
+    note("Seen Again", **request.GET.dict())
+    return HttpResponse()
+
+
 async def atasked(request: HttpRequest) -> HttpResponse:
     """Log one in a task that goes on when the request has ended."""
 
@@ -251,7 +262,7 @@ def _count(connection: Any, **_: Any) -> None:
 
 connection_created.connect(_count, weak=False)
 
-_VIEWS = (nothing, anothing, seen, aseen, aknown, aslept, athreaded, pooled, atasked)
+_VIEWS = (nothing, anothing, seen, aseen, aknown, aslept, athreaded, pooled, looped, atasked)
 urlpatterns = [
     *(path(view.__name__, view) for view in _VIEWS),
     *(path(view.__name__, view) for view in (stream, astream, commits, order, ledger)),

@@ -122,7 +122,11 @@ def test_a_request_without_an_event(site: Site, path: str) -> None:
     assert "Cookie" not in after.headers.get("Vary", "")
 
 
-@pytest.mark.parametrize("path", ["seen", "aseen", "aknown", "aslept", "athreaded", "pooled"])
+USERS = ["seen", "aseen", "aknown", "aslept", "athreaded", "pooled", "looped"]
+"""Views that log, before or after the user is known."""
+
+
+@pytest.mark.parametrize("path", USERS)
 def test_the_user_of_the_session(site: Site, path: str) -> None:
     """Rules 2 and 3: no cookie and no header makes another of it, and the loop is never blocked
     to read it.
@@ -165,7 +169,7 @@ def test_login_and_logout_within_a_request(site: Site, prefix: str) -> None:
 
 def test_interleaved_requests(site: Site) -> None:
     """Rule 10: of 200 requests at a time, each event has its own request's user."""
-    paths = ["seen", "aseen", "aknown", "aslept", "athreaded", "pooled"]
+    paths = [*USERS]
     if site.is_async:  # a sync server ends the loop with the request, and its tasks
         paths.append("atasked")
     users = [*site.keys, None]
@@ -376,8 +380,10 @@ def test_manage_py(tmp_path: Path) -> None:
 
 
 TEST_CASE = """
+from unittest.mock import patch
 import pytest
 from django.core.management import call_command
+from django.db import OperationalError
 from django.db.transaction import atomic
 from django.test import AsyncClient, TestCase
 from tests.integrations import django_site
@@ -412,6 +418,14 @@ class TestEvents(TestCase):
         await client.aforce_login(user)
         await client.get("/aseen")
         assert [event["userId"] for event in self.events] == [str(user.pk)] * 2
+
+    def test_a_database_that_fails(self):
+        from django.contrib.auth.models import User
+        self.client.force_login(User.objects.create(username="another"))
+        store = "django.contrib.sessions.backends.db.SessionStore.load"
+        with patch(store, side_effect=OperationalError):
+            assert self.client.get("/aseen").status_code == 200
+        assert ["userId" in event for event in self.events] == [False] * 2
 """
 
 
@@ -419,7 +433,7 @@ def test_of_the_app(tmp_path: Path) -> None:
     """Rule 17: TestCase never commits, and `rudder_events` shows what would leave, marked."""
     (tmp_path / "test_app.py").write_text(TEST_CASE)
     words = ("-m", "pytest", "-q", "-p", "no:cacheprovider", f"--rootdir={tmp_path}")
-    assert "2 passed" in python(tmp_path, *words, "test_app.py")
+    assert "3 passed" in python(tmp_path, *words, "test_app.py")
 
 
 EXAMPLE = "examples/django_app.py"

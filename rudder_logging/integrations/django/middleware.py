@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
 from typing import Any
@@ -68,7 +69,7 @@ class RudderMiddleware:
             return response
 
     async def _answer(self, request: Any) -> Any:
-        layer = Layer(request)
+        layer = Layer(request, loop=asyncio.get_running_loop())
         binding = self._binding(layer)
         if not isinstance(binding, Scope):
             return await self.get_response(request)

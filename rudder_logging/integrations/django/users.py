@@ -37,6 +37,7 @@ class Layer:
     Args:
         request: Django's request.
         is_sync: The middleware runs in a thread, and will call `settle`.
+        loop: That in which the middleware runs, and will call `known`.
     """
 
     NAME = "_rudder_logging"
@@ -46,15 +47,23 @@ class Layer:
         "_is_changed",
         "_is_followed",
         "_is_sync",
+        "_loop",
         "_scope",
         "_session_key",
         "_task",
         "request",
     )
 
-    def __init__(self, request: Any = None, *, is_sync: bool = False) -> None:
+    def __init__(
+        self,
+        request: Any = None,
+        *,
+        is_sync: bool = False,
+        loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
         self.request = request
         self._is_sync = is_sync
+        self._loop = loop
         self._scope: Scope | None = None
         self._is_followed = False
         """Events have Django's user."""
@@ -115,9 +124,12 @@ class Layer:
         if self._held is None or self._is_changed:
             return None
         if self._task is None and not self._is_sync and _in_event_loop():
+            loop = asyncio.get_running_loop()
+            if self._loop not in (None, loop):
+                return self._keep  # `asyncio.run` in a view ends its loop, and tasks with it
             if self._scope is None:  # the request has ended, and a task of its goes on
                 self._scope = innermost()
-            self._task = asyncio.get_running_loop().create_task(self._find_user())
+            self._task = loop.create_task(self._find_user())
             _tasks.add(self._task)
             self._task.add_done_callback(_tasks.discard)
         return self._keep
@@ -133,11 +145,21 @@ class Layer:
         """Read the user for events that wait; from now on, a task does."""
         self._is_sync = False
         if self._held is not None:
-            self._release(None if self._is_changed else self.user_id())
+            user_id = None
+            try:
+                user_id = None if self._is_changed else self.user_id()
+            except Exception as error:  # noqa: BLE001 - a database may raise anything
+                _tell(error)
+            finally:
+                self._release(user_id)
 
     async def known(self) -> None:
-        """Wait until no event waits."""
-        if self._task is not None:
+        """Wait until no event waits, but for those in other loops that outlive the request."""
+        self._loop = None
+        if self._task is None:
+            if self._held is not None:
+                await self._find_user()
+        elif self._task.get_loop() is asyncio.get_running_loop():
             await asyncio.wait([self._task])
 
     async def _find_user(self) -> None:
@@ -146,8 +168,7 @@ class Layer:
             session = _Snapshot(await _read(self.request.session, self._session_key))
             user_id = id_of(await auth.aget_user(_Asking(session)))
         except Exception as error:  # noqa: BLE001 - a database may raise anything
-            what = "the user of an async request"
-            tell_once(what, f"{what} can't be read: {type(error).__name__}; left out of its events")
+            _tell(error)
         finally:  # also if the loop ends
             self._release(user_id)
 
@@ -206,6 +227,11 @@ def _hold() -> Wait | None:
     """Say how an event waits for the user of the request here and now; None: it need not."""
     layer = layer_here.get()
     return None if layer is None else layer.wait()
+
+
+def _tell(error: Exception) -> None:
+    what = "the user of an async request"
+    tell_once(what, f"{what} can't be read: {type(error).__name__}; left out of its events")
 
 
 def id_of(user: Any) -> Id:
