@@ -182,6 +182,7 @@ class Scope:
         finally:
             _variable.reset(token)
         if read is None:
+            _note_a_change()  # so that it is asked again
             return _NOTHING
         self._read = read
         return read

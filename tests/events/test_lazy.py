@@ -197,6 +197,29 @@ def test_a_decorated_generator_makes_it_once_for_all_steps() -> None:
     assert len(make.threads) == 1
 
 
+def test_what_takes_too_long_to_make_is_there_once_it_is_made(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A block within does not keep that it was not."""
+    monkeypatch.setattr(scopes, "_LONGEST_WAIT", 0.01)
+    asked, answered = threading.Event(), threading.Event()
+
+    def make() -> dict[str, str]:
+        asked.set()
+        answered.wait()
+        return {"user_id": "u1"}
+
+    with bind_lazily(make):
+        thread = threading.Thread(target=contextvars.copy_context().run, args=(bound_fields,))
+        thread.start()
+        asked.wait()
+        with bind(anonymous_id="a1"):
+            assert bound_fields() == {"anonymousId": "a1"}
+            answered.set()
+            thread.join()
+            assert bound_fields() == {"userId": "u1", "anonymousId": "a1"}
+
+
 # A scope that changes.
 
 
