@@ -201,6 +201,17 @@ class Admission(logging.Handler):
         if event.leave():
             self._drop(self._pipeline, event.message, "rolled_back")
 
+    def edit_uncommitted(self, event: Uncommitted, message: bytes) -> None:
+        """Have an event say something else, which `before_send` sees again: it may remove that."""
+        edited: bytes | str = message
+        pipeline = self._pipeline
+        if self.config.before_send is not None:
+            edited = edited_by(message, partial(pipeline.reports.call, self.config.before_send))
+        if isinstance(edited, bytes):
+            event.message = edited
+        elif event.leave():
+            self._drop(pipeline, event.message, edited)
+
     def drop_all_uncommitted(self) -> None:
         """Do so with all of them: the process ends, and so does each transaction."""
         if self._opened is not None:

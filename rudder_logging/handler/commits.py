@@ -50,6 +50,10 @@ class _Handler(Protocol):
         """Drop an event, unless it waits no more."""
         ...
 
+    def edit_uncommitted(self, event: Uncommitted, message: bytes) -> None:
+        """Have an event say something else, as `before_send` lets it."""
+        ...
+
 
 class Uncommitted:
     """An event that waits for a commit. The first call of its methods wins, from any thread.
@@ -73,7 +77,9 @@ class Uncommitted:
     def name_user(self, user_id: str) -> None:
         """Have it say who the user is, unless its call did. Only before the other methods."""
         if "userId" not in orjson.loads(self.message + b"}"):
-            self.message = b'{"userId":' + orjson.dumps(user_id) + b"," + self.message[1:]
+            named = b'{"userId":' + orjson.dumps(user_id) + b"," + self.message[1:]
+            with self._pipeline.listener.telling_of_bugs():
+                self._handler.edit_uncommitted(self, named)
 
     def leave(self) -> bool:
         """Wait no more; False: it has left already."""
@@ -137,6 +143,13 @@ class _Block(NamedTuple):
     outer: _Block | None
 
 
+def _without(block: _Block | None, ended: on_commit) -> _Block | None:
+    """The blocks that are left: they end in any order. One of another context is not there."""
+    if block is None or block.begun_by is ended:
+        return block and block.outer
+    return block._replace(outer=_without(block.outer, ended))
+
+
 class on_commit:  # noqa: N801 - it reads as a verb where it is used
     """Have the events of a block leave when the database transaction commits, and only then.
 
@@ -168,9 +181,7 @@ class on_commit:  # noqa: N801 - it reads as a verb where it is used
         _in_force.set(_Block(self, _in_force.get()))
 
     def __exit__(self, *_: object) -> None:
-        here = _in_force.get()
-        if here is not None and here.begun_by is self:  # else it began in another context
-            _in_force.set(here.outer)
+        _in_force.set(_without(_in_force.get(), self))
 
 
 def hold_back(find: Callable[[], Wait | None]) -> None:

@@ -415,6 +415,30 @@ def test_before_send_is_asked_at_the_call(
     assert asked == ["A", "B"]
 
 
+def test_before_send_sees_who_the_user_is_once_that_is_known(
+    database: Database, make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane
+) -> None:
+    """It may be what keeps the id from leaving, and may drop the event."""
+
+    def hook(message: dict[str, Any]) -> dict[str, Any] | None:
+        user = message.pop("userId", None)
+        return None if user == "nobody" else {**message, "context": {"hashed": user == "jane"}}
+
+    handler = make_handler(before_send=hook)
+    events = EventLogger(wire(handler))
+    database.begin()
+    for name in ("Kept", "Dropped"):
+        events.info(name, extra={"rudder": {"anonymous_id": "a"}, "rudder_on_commit": True})
+    for event, user in zip(database.waiting[-1], ("jane", "nobody"), strict=True):
+        event.name_user(user)
+    database.commit()
+    assert names(plane) == ["Kept"]
+    assert "userId" not in plane.events[0]
+    assert plane.events[0]["context"]["hashed"] is True
+    assert counts(handler) == (0, 0, 0)
+    assert handler.stats().dropped == {"before_send": 1}
+
+
 def test_two_handlers(
     database: Database, make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane
 ) -> None:
@@ -428,6 +452,22 @@ def test_two_handlers(
     database.commit()
     assert names(plane) == ["A", "A"]
     stream.stream.close()
+
+
+def test_blocks_end_in_any_order(
+    database: Database, events: EventLogger, handler: RudderHandler
+) -> None:
+    """As those of an exit stack, or of two requests in one thread, may do."""
+    first, second = rudder_logging.on_commit(), rudder_logging.on_commit()
+    database.begin()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__()
+    log(events, "within the second", None)
+    second.__exit__()
+    assert counts(handler)[1] == 1
+    log(events, "after both", None)
+    assert counts(handler)[1] == 1
 
 
 def test_block_ends_however_it_ends(
