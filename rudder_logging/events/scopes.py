@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar, Token
-from threading import Lock
+from threading import Lock, RLock
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,7 @@ __all__ = [
     "Made",
     "Scope",
     "Steps",
+    "after_fork",
     "bound_fields",
     "innermost",
     "lazy_scope",
@@ -45,7 +46,7 @@ innermost = _variable.get
 _last_change = object()
 """Another one each time that what others have merged is stale: a scope ends which they may still
 see, or its fields change."""
-_changing = Lock()
+_changing = RLock()  # a signal handler may change a scope, too
 
 
 class Made:
@@ -291,6 +292,12 @@ class Steps:
         self._inside = innermost()
         _variable.set(self._around.pop())
         self._scope.is_kept = not self._around
+
+
+def after_fork() -> None:
+    """In a forked child: let go of the lock, which may be held by a thread of the parent's."""
+    global _changing
+    _changing = RLock()
 
 
 def _note_a_change() -> None:

@@ -8,6 +8,7 @@ import os
 import sys
 from types import ModuleType
 
+from ..events import scopes
 from ..events.ids import MOMENTS
 from . import ending, members, signals
 from .members import Forkable
@@ -85,6 +86,7 @@ def _after_fork_in_child() -> None:
     ending.after_fork()
     signals.after_fork()
     MOMENTS.after_fork()
+    scopes.after_fork()
     for listener in members.listeners():
         with contextlib.suppress(Exception):  # as below
             listener.disown()

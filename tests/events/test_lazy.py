@@ -7,6 +7,9 @@ import concurrent.futures
 import contextlib
 import contextvars
 import logging
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -294,6 +297,49 @@ def test_wrong_changes(caplog: pytest.LogCaptureFixture) -> None:
         assert bound_fields() == {"anonymousId": "a1"}
     assert len(caplog.records) == 1
     assert f"{__file__}:" in caplog.text
+
+
+AMID_A_CHANGE = """
+import os, signal, threading, warnings
+from rudder_logging import bind, current
+from rudder_logging.events import scopes
+
+warnings.simplefilter("ignore", DeprecationWarning)  # fork with threads: just what we test
+begun = threading.Event()
+
+def change():
+    with scopes._changing:
+        begun.set()
+        signal.pause()
+
+threading.Thread(target=change, daemon=True).start()
+begun.wait()
+child = os.fork()
+if not child:
+    signal.alarm(100)
+    with bind(user_id="u1"):
+        current().set(user_id="u2")
+    os._exit(0)
+os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_a_child_that_is_forked_amid_a_change_may_change_scopes() -> None:
+    """The thread that holds the lock is not there."""
+    assert subprocess.run([sys.executable, "-c", AMID_A_CHANGE], check=False).returncode == 0
+
+
+def test_a_signal_handler_may_change_a_scope_amid_a_change() -> None:
+    """It does not wait for the change that it interrupts."""
+    with bind(user_id="u1"):
+        assert scopes._changing.acquire(timeout=60)
+        try:
+            current().set(user_id="u2")
+        finally:
+            scopes._changing.release()
+        assert bound_fields() == {"userId": "u2"}
 
 
 def test_many_changes_leave_nothing_behind() -> None:
