@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 
 from ...checks.django_settings import APP, MIDDLEWARE, faults, has_database, is_used
+from ...common.wired import wired
 from .findings import Finding, Severity, a_warning
 
 __all__ = ["of_django"]
@@ -20,9 +21,10 @@ def of_django() -> Iterator[Finding]:
     if settings is None:
         return
     if not is_used(settings):
-        text = "don't have RudderMiddleware: events have of a request what the app itself binds"
-        cure = f'add "{APP}" to INSTALLED_APPS, and "{MIDDLEWARE}" to MIDDLEWARE'
-        yield _remark("django-unused", text, cure)
+        if wired.isdisjoint(("asgi", "wsgi")):  # one of theirs may be around the app
+            text = "don't have RudderMiddleware: events have of a request what the app itself binds"
+            cure = f'add "{APP}" to INSTALLED_APPS, and "{MIDDLEWARE}" to MIDDLEWARE'
+            yield _remark("django-unused", text, cure)
         return
     for fault in faults(settings):
         yield a_warning(f"django-{fault.code}", _SUBJECT, fault.text, fault.cure)

@@ -266,3 +266,40 @@ def test_on_commit_without_a_database(
             finding = told.only("on-commit-unknown")
             assert finding["subject"] == subject
             assert "rudder_logging/guides/sqlalchemy.md" in finding["cure"]
+
+
+_AUTH = "django.contrib.auth.middleware.AuthenticationMiddleware"
+_WSGI = "from rudder_logging.integrations.wsgi import RudderMiddleware"
+_OURS = "rudder_logging.integrations.django"
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        ([], [("well", "django-unused")]),
+        ([_WSGI, "application = RudderMiddleware(None)"], []),
+        ([f"INSTALLED_APPS = [{_OURS!r}]"], [("warning", "django-middleware-missing")]),
+        (
+            [f"MIDDLEWARE = ['{_OURS}.RudderMiddleware', {_AUTH!r}]"],
+            [("warning", "django-middleware-order")],
+        ),
+        ([f"MIDDLEWARE = [{_AUTH!r}, '{_OURS}.RudderMiddleware']"], []),
+        (
+            [f"MIDDLEWARE = ['{_OURS}.RudderMiddleware']", "DATABASES = {}"],
+            [("well", "django-no-database")],
+        ),
+    ],
+)
+def test_djangos_settings(
+    content: dict[str, Any], tmp_path: Path, lines: list[str], expected: list[tuple[str, str]]
+) -> None:
+    """The middleware missing, or above what it needs, is told; where all is wired, nothing is."""
+    pytest.importorskip("django")
+    before = ["INSTALLED_APPS = []", "DATABASES = {'default': {'ENGINE': 'x.sqlite3'}}"]
+    told = visit_app("\n".join(["SECRET_KEY = 'x'", *before, *lines]), content, tmp_path)
+    assert told.exit_code == 0
+    assert [
+        (finding["severity"], finding["code"])
+        for finding in told.findings
+        if finding["code"].startswith("django-") and finding["code"] != "django-not-running"
+    ] == expected
