@@ -80,6 +80,7 @@ WIRED: dict[str, str] = {
 }
 """The same, with it."""
 
+_SENTRYS_SINKS = "loguru with no sink but its own and Sentry's"
 NOT_THE_APPS: dict[str, str] = {
     "imported": "import flask, starlette.applications, fastapi, aiohttp.web, celery, rq, dramatiq\n"
     "import structlog, loguru, sentry_sdk",
@@ -91,7 +92,7 @@ NOT_THE_APPS: dict[str, str] = {
     "loguru to the handler itself": f"{LOGURU}\n{HANDLER}logger.add(handler)",
     "loguru to logging": f"{LOGURU}\nimport logging\n"
     "logger.add(lambda line: logging.getLogger('shop').info(line))",
-    "loguru with no sink but its own and Sentry's": "import sentry_sdk\n"
+    _SENTRYS_SINKS: "import sentry_sdk\n"
     "from sentry_sdk.integrations.loguru import LoguruIntegration\n"
     "from rudder_logging.integrations.sentry import without_payloads\n"
     "sentry_sdk.init(auto_enabling_integrations=False, integrations=[LoguruIntegration()],"
@@ -137,6 +138,12 @@ def test_fastapi_is_an_app_of_starlettes(content: dict[str, Any], tmp_path: Path
     told = visit_app(FASTAPI, content, tmp_path)
     assert integration_findings(told) == [("well", "starlette-unused")]
     assert "rudder_logging/guides/fastapi.md" in told.only("starlette-unused")["cure"]
+
+
+def test_sentrys_sinks_hide_nothing(content: dict[str, Any], tmp_path: Path) -> None:
+    """Sentry gives loguru sinks of its own, which hand no event on."""
+    app = f"{NOT_THE_APPS[_SENTRYS_SINKS]}\n{LOGURU}"
+    assert integration_findings(visit_app(app, content, tmp_path)) == [("warning", "loguru-unused")]
 
 
 @pytest.mark.parametrize("name", WIRED)
