@@ -73,14 +73,20 @@ def _text_of(fields: Mapping[str, Any]) -> bytes:
 
 
 def _short_text_of(fields: dict[str, Any]) -> bytes:
-    text = _text_of(fields)
+    size = len(_text_of(fields))
     for key in _DISPENSABLE:
-        sizes = {name: len(dumps({name: item})) for name, item in fields.get(key, {}).items()}
+        # An entry has a comma, and no braces; the last one that goes has none.
+        sizes = {name: len(dumps({name: item})) - 1 for name, item in fields.get(key, {}).items()}
+        kept = set(sizes)
         for name in sorted(sizes, key=sizes.__getitem__, reverse=True):
-            if len(text) <= _MOST_BYTES:
-                return text
-            fields[key] = {other: item for other, item in fields[key].items() if other != name}
-            text = _text_of(fields)
+            if size <= _MOST_BYTES:
+                break
+            kept.remove(name)
+            size -= sizes[name]
+        if len(kept) < len(sizes):
+            size += not kept
+            fields[key] = {name: item for name, item in fields[key].items() if name in kept}
+    text = _text_of(fields)
     return text if len(text) <= _MOST_BYTES else _text_of({})
 
 

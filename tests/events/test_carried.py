@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from rudder_logging import bind, bind_lazily, dump_bound, load_bound
 from rudder_logging.common import telling
+from rudder_logging.events import carried
+from rudder_logging.events.encoding import dumps
 from rudder_logging.events.scopes import bound_fields
 
 from .test_context import message
@@ -70,6 +72,32 @@ def test_it_has_at_most_4_kib(size: int, caplog: pytest.LogCaptureFixture) -> No
             assert {key: bound[key] for key in kept} == kept
             assert bound["context"]["ip"] == "192.0.2.1"
     assert len(caplog.records) == 1
+
+
+@pytest.mark.parametrize("over", range(-2, 4))
+def test_no_more_goes_than_has_to(over: int) -> None:
+    """The text may have just 4,096 bytes, whichever entries go."""
+    rest = len('{"v":1,"bound":{"context":{"a":""},"properties":{}}}')
+    with bind(context={"a": "x" * (4096 - rest + over)}, properties={"b": "x" * 5_000}):
+        text = dump_bound()
+    assert len(text) == (4096 + over if over <= 0 else len(text))
+    assert ("xxx" in text) is (over <= 0)
+
+
+def test_many_entries_are_written_a_few_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And not all of them once for each that goes."""
+    written: list[int] = []
+
+    def counted(value: dict[str, Any]) -> bytes:
+        text = dumps(value)
+        written.append(len(text))
+        return text
+
+    monkeypatch.setattr(carried, "dumps", counted)
+    with bind(user_id="u1", properties={f"name {number}": number for number in range(1_000)}):
+        text = dump_bound()
+    assert 4_000 < len(text) <= 4096
+    assert sum(written) < 10 * max(written)
 
 
 def test_ids_that_do_not_fit_are_left_out_with_all_else(caplog: pytest.LogCaptureFixture) -> None:
