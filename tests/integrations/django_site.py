@@ -9,6 +9,8 @@ import os
 import sys
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from threading import Thread
 from typing import Any
 
 from asgiref.sync import sync_to_async
@@ -126,13 +128,28 @@ def pooled(request: HttpRequest) -> HttpResponse:
 
 def looped(request: HttpRequest) -> HttpResponse:
     """Log one in a loop of the view's own, which ends with it."""
-
-    async def work() -> None:
-        note("Seen", **request.GET.dict())
-
-    asyncio.run(work())
+    asyncio.run(_note_soon(request))
     note("Seen Again", **request.GET.dict())
     return HttpResponse()
+
+
+async def _note_soon(request: HttpRequest) -> None:
+    note("Seen", **request.GET.dict())
+
+
+def elsewhere(request: HttpRequest) -> HttpResponse:
+    """Log one in a loop of the app's, in a thread that never ends."""
+    asyncio.run_coroutine_threadsafe(_note_soon(request), loop()).result()
+    note("Seen Again", **request.GET.dict())
+    return HttpResponse()
+
+
+@cache
+def loop() -> asyncio.AbstractEventLoop:
+    """Start the app's loop."""
+    new = asyncio.new_event_loop()
+    Thread(target=new.run_forever, daemon=True).start()
+    return new
 
 
 async def atasked(request: HttpRequest) -> HttpResponse:
@@ -262,7 +279,19 @@ def _count(connection: Any, **_: Any) -> None:
 
 connection_created.connect(_count, weak=False)
 
-_VIEWS = (nothing, anothing, seen, aseen, aknown, aslept, athreaded, pooled, looped, atasked)
+_VIEWS = (
+    nothing,
+    anothing,
+    seen,
+    aseen,
+    aknown,
+    aslept,
+    athreaded,
+    pooled,
+    looped,
+    elsewhere,
+    atasked,
+)
 urlpatterns = [
     *(path(view.__name__, view) for view in _VIEWS),
     *(path(view.__name__, view) for view in (stream, astream, commits, order, ledger)),

@@ -122,7 +122,7 @@ def test_a_request_without_an_event(site: Site, path: str) -> None:
     assert "Cookie" not in after.headers.get("Vary", "")
 
 
-USERS = ["seen", "aseen", "aknown", "aslept", "athreaded", "pooled", "looped"]
+USERS = ["seen", "aseen", "aknown", "aslept", "athreaded", "pooled", "looped", "elsewhere"]
 """Views that log, before or after the user is known."""
 
 
@@ -380,6 +380,7 @@ def test_manage_py(tmp_path: Path) -> None:
 
 
 TEST_CASE = """
+import asyncio
 from unittest.mock import patch
 import pytest
 from django.core.management import call_command
@@ -417,7 +418,8 @@ class TestEvents(TestCase):
         client = AsyncClient()
         await client.aforce_login(user)
         await client.get("/aseen")
-        assert [event["userId"] for event in self.events] == [str(user.pk)] * 2
+        await asyncio.wait_for(client.get("/elsewhere"), 60)
+        assert [event["userId"] for event in self.events] == [str(user.pk)] * 4
 
     def test_a_database_that_fails(self):
         from django.contrib.auth.models import User
