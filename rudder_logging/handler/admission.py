@@ -167,12 +167,7 @@ class Admission(logging.Handler):
             ledger.count_accepted()
             self._drop(pipeline, message, "queue_full")
             return
-        event = Uncommitted(self, pipeline, message)
-        try:
-            wait(event)
-        except Exception as error:  # noqa: BLE001 - a database's library may raise anything
-            commits.tell_of_fault(wait, error)
-            event.commit()
+        commits.have_wait(Uncommitted(self, pipeline, message), wait)
 
     def uses(self, pipeline: Pipeline) -> bool:
         """Tell if it is this process's. The one before a fork is the parent's."""

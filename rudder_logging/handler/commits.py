@@ -23,6 +23,7 @@ __all__ = [
     "Find",
     "Uncommitted",
     "Wait",
+    "have_wait",
     "hold_back",
     "knows_databases",
     "on_commit",
@@ -230,6 +231,15 @@ def _found(find: Find, asked: object) -> Wait | None:
     except Exception as error:  # noqa: BLE001 - a database's library may raise anything
         tell_of_fault(find, error)
         return None
+
+
+def have_wait(event: Uncommitted, wait: Wait) -> None:
+    """Have an event wait for a transaction; if that can't be, it leaves at once."""
+    try:
+        wait(event)
+    except Exception as error:  # noqa: BLE001 - a database's library may raise anything
+        tell_of_fault(wait, error)
+        event.commit()
 
 
 def tell_of_fault(function: Callable[..., object], error: Exception) -> None:

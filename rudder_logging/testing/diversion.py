@@ -20,7 +20,7 @@ import orjson
 from ..common.logging_tree import all_loggers, ancestry, chains, handlers_above
 from ..exceptions import WarehouseWarning
 from ..handler.admission import Admission
-from ..handler.commits import Uncommitted, Wait
+from ..handler.commits import Uncommitted, Wait, have_wait
 from ..handler.dispatch import is_stand_in, rudder_handlers, want_records
 from ..handler.handler import RudderHandler
 from ..handler.settings import Settings, settings
@@ -131,7 +131,7 @@ class _Diverted(Admission):
     def _await_commit(self, pipeline: Pipeline, message: bytes, wait: Wait) -> None:
         pipeline.ledger.count_accepted()
         pipeline.ledger.count_dropped(1, "captured")
-        wait(_Shown(self._keep(message, on_commit=True)))
+        have_wait(_Shown(self._keep(message, on_commit=True)), wait)
 
     def _after_failed_put(self, *_failed: object) -> None:
         """Nothing: it is counted, and what `put` raised goes on."""

@@ -562,3 +562,20 @@ def test_captured_event_is_shown_and_marked(database: Database) -> None:
         database.commit()
         assert len(events) == 3
         assert "waits for a commit" in str(events[1])
+
+
+def test_captured_event_is_shown_though_an_integration_raises(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would leave at once: so it is no refusal, which would fail the test."""
+    monkeypatch.setattr(commits, "_told", set())
+
+    def wait(_event: Uncommitted) -> None:
+        raise ZeroDivisionError
+
+    take_back = commits.register(lambda _name: wait)
+    with capture_events() as captured:
+        rudder_logging.track("u", "Shown", on_commit=True)
+    take_back()
+    assert [event["event"] for event in captured] == ["Shown"]
+    assert "ZeroDivisionError" in caplog.text
