@@ -66,7 +66,7 @@ def _loses_at_end(config: Config) -> bool:
 
 def _of_sigterm() -> Finding:
     package = next((name for name in _OF_ASGI if name in sys.modules), None)
-    if is_wired():
+    if "rudder_logging.integrations.asgi" in sys.modules:
         return Finding(
             Severity.WELL,
             "logging",
