@@ -24,6 +24,7 @@ from rudder_logging.dataplane import LocalDataPlane
 from rudder_logging.events import compiled
 from rudder_logging.events.defaults import NOTHING_BOUND
 from rudder_logging.events.records import RECORD_IDS
+from rudder_logging.handler import commits
 from rudder_logging.queues import MemoryQueue
 from rudder_logging.sinks.gateway import compression, transport
 
@@ -89,6 +90,7 @@ def test_no_shape_of_an_event_takes_the_long_way(
     costs it about a hundredth, and `build` and `dumps` half as much as all.
     """
     monkeypatch.setattr(RECORD_IDS, "wanted", False)  # another test's formatter sets it
+    monkeypatch.setattr(commits, "has_blocks", False)  # likewise
     encoders: dict[Any, Any] = {}  # other tests' values have changed those that are there
     monkeypatch.setattr(NOTHING_BOUND, "encoders", encoders)
     monkeypatch.setattr(compiled, "_ENCODERS_WITH", {(): encoders})

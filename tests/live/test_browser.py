@@ -608,7 +608,6 @@ def test_two_thousand_events_a_second(
         assert page.evaluate("document.querySelectorAll('#canvas .row').length") == seen["rows"]
     words = "{frames:.0f} frames/s at {rate:,} events/s, the longest {most:.0f} ms, {cpu:.0%} CPU"
     record_property("measured", words.format(**seen))
-    assert seen["cpu"] < 0.3  # of one core, at 2,000 events/s; it takes about a tenth
     assert seen["rows"] < 60
     assert seen["elements"] < 600
     if latest < 0.2:  # else the machine was too busy for the sender, and so for frames
