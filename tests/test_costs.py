@@ -75,6 +75,13 @@ MORE_CALLS = {
     "list": ("copy_within",),
     "context": ("copy_within",),
     "order": ("copy_within", "_copy_within_list"),
+    # Each container, and each value that is converted.
+    "order-odd": (
+        *("convert",) * 5,
+        *("_native", "jsonable") * 5,
+        *("_number_of_decimal", "<lambda>") * 4,
+        "isoformat",
+    ),
     "order-context": ("copy_within", "_copy_within_list", "copy_within"),
     "identify": ("copy_within",),
     # What is bound is looked up.

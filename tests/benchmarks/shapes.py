@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from datetime import datetime, timezone
+from decimal import Decimal
 from typing import Any
 
 from rudder_logging import bind
@@ -12,6 +14,8 @@ from rudder_logging import bind
 __all__ = ["SHAPES", "Shape"]
 
 _USER_ID = "user-4711"
+_PRICE = Decimal("16.63")
+_PAID_AT = datetime(2026, 11, 27, 12, tzinfo=timezone.utc)
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,12 @@ def _order(n: int) -> dict[str, Any]:
     }
 
 
+def _odd(order: dict[str, Any]) -> dict[str, Any]:
+    for line in order["products"]:
+        line["price"] = _PRICE
+    return {**order, "revenue": _PRICE, "paid_at": _PAID_AT}
+
+
 def _context() -> dict[str, Any]:
     return {
         "ip": "203.0.113.7",
@@ -130,8 +140,12 @@ SHAPES = {
         "Order Completed, three products of eight fields",
         lambda n: {"user_id": _USER_ID, "properties": _order(n)},
     ),
+    "order-odd": Shape(
+        "the same with `Decimal` prices and a `datetime`",
+        lambda n: {"user_id": _USER_ID, "properties": _odd(_order(n))},
+    ),
     "order-context": Shape(
-        "both",
+        "an order and nested `context`",
         lambda n: {"user_id": _USER_ID, "properties": _order(n), "context": _context()},
     ),
     "identify": Shape(
