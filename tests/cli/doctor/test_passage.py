@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from rudder_logging import EventLogger, RudderFormatter, RudderHandler
+from rudder_logging.cli.doctor import visit
 from rudder_logging.cli.doctor.findings import Finding, Severity
 from rudder_logging.cli.doctor.passage import Passage, examine
 from rudder_logging.cli.doctor.visit import Visit
@@ -51,6 +52,12 @@ def only_warning(passage: Passage) -> Finding:
 def logger(make_handler: MakeHandler, wire: Wire) -> logging.Logger:
     """A logger at INFO with a handler of its own, under a parent that has none."""
     return wire(make_handler(), name="shop.orders")
+
+
+@pytest.fixture(autouse=True)
+def no_frameworks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other tests of this process may have left apps of theirs alive."""
+    monkeypatch.setattr(visit, "of_integrations", tuple)
 
 
 @pytest.fixture(autouse=True)
