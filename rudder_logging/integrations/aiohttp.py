@@ -10,7 +10,7 @@ from aiohttp import web
 from aiohttp.payload import Payload
 
 from ..common.wired import wired
-from ..events.scopes import Scope
+from ..events.scopes import Scope, Steps
 from ..web.context import RequestContext
 from ..web.request import Request
 
@@ -62,10 +62,10 @@ def middleware(context: RequestContext | None = None) -> Middleware:
 
 def _write_within(scope: Scope, response: web.Response) -> None:
     """Have a body that makes itself be made in a scope: no middleware is around it any more."""
-    write = response.write_eof
+    write, steps = response.write_eof, Steps(scope)
 
     async def write_eof(data: bytes = b"") -> None:
-        with scope:
+        with steps:
             await write(data)
 
     response.write_eof = write_eof  # type: ignore[method-assign]
