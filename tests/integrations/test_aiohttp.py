@@ -6,9 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 import requests
-from websockets.sync.client import connect
 
-from .web_servers import Server, check_mix, places, serving
+from .web_servers import Server, check_mix, check_web_socket, places, serving
 
 pytestmark = pytest.mark.slow
 
@@ -22,13 +21,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with serving(tmp_path_factory.mktemp("aiohttp"), command, upload_interval=0.01) as found:
         yield found
         found.end()
-
-
-@pytest.fixture
-def fresh(server: Server) -> Server:
-    """The server, whose data plane has nothing yet."""
-    server.plane.clear()
-    return server
 
 
 def test_requests_never_mix(fresh: Server) -> None:
@@ -70,15 +62,7 @@ def test_an_exception(fresh: Server) -> None:
 
 def test_a_web_socket(fresh: Server) -> None:
     """Rule 22: one scope a connection, also when the client closes it."""
-    headers = {"Cookie": "rl_anonymous_id=visitor", "X-User": "42"}
-    url = fresh.url("/talk/1").replace("http", "ws", 1)
-    with connect(url, additional_headers=headers) as socket:
-        for word in ("one", "two"):
-            socket.send(word)
-            assert socket.recv(timeout=120) == word
-    events = fresh.events(4)
-    assert places(events) == [(place, "42") for place in ("opened", "heard", "heard", "closed")]
-    assert {event["anonymousId"] for event in events} == {"visitor"}
+    check_web_socket(fresh)
 
 
 def test_a_request_without_an_event(fresh: Server) -> None:

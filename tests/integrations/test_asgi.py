@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 import requests
 from starlette.authentication import BaseUser, UnauthenticatedUser
-from websockets.sync.client import connect
 
 from rudder_logging import RequestContext
 from rudder_logging.integrations.asgi import RudderMiddleware
@@ -18,7 +17,7 @@ from tests.conftest import MakeHandler, Wire
 from tests.each import each
 
 from .seen import log
-from .web_servers import UVICORN, Server, check_mix, places, serving
+from .web_servers import UVICORN, Server, check_mix, check_web_socket, places, serving
 
 
 @pytest.fixture(scope="module")
@@ -28,13 +27,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with serving(tmp_path_factory.mktemp("uvicorn"), command, upload_interval=0.01) as found:
         yield found
         found.end()
-
-
-@pytest.fixture
-def fresh(server: Server) -> Server:
-    """The server, whose data plane has nothing yet."""
-    server.plane.clear()
-    return server
 
 
 def cookies(n: object) -> dict[str, str]:
@@ -124,15 +116,7 @@ def test_a_request_without_an_event(fresh: Server) -> None:
 @pytest.mark.slow
 def test_a_web_socket(fresh: Server) -> None:
     """Rule 22: one scope a connection, also when the client closes it."""
-    headers = {"Cookie": "rl_anonymous_id=visitor", "X-User": "42"}
-    url = fresh.url("/talk/1").replace("http", "ws", 1)
-    with connect(url, additional_headers=headers) as socket:
-        for word in ("one", "two"):
-            socket.send(word)
-            assert socket.recv(timeout=120) == word
-    events = fresh.events(4)
-    assert places(events) == [(place, "42") for place in ("opened", "heard", "heard", "closed")]
-    assert {event["anonymousId"] for event in events} == {"visitor"}
+    check_web_socket(fresh)
 
 
 # What a scope says.

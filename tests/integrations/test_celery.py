@@ -15,6 +15,8 @@ from rudder_logging.integrations.celery import HEADER, install
 from tests.faults.stage import ROOT, Stage, wait_until
 from tests.faults.workers import redis_server, start_redis
 
+from .tasks import check_users
+
 _TASKS = """
 import logging, os
 from celery import Celery, chain, chord, group
@@ -124,10 +126,7 @@ def test_what_is_bound_reaches_tasks(stage: Stage, pool: str) -> None:
     worker.signal(signal.SIGTERM)
     worker.wait()
     events = {event["properties"].pop("what"): event for event in stage.plane.events}
-    assert {what for what, event in events.items() if event.get("userId") == "u"} == _WITH_USER
-    assert {what for what, event in events.items() if "userId" not in event} == _WITHOUT
-    contexts = {what: event["context"] for what, event in events.items()}
-    assert {what for what, context in contexts.items() if "locale" in context} == _WITH_USER
+    check_users([*events.items()], _WITH_USER, _WITHOUT)
     headers = {what: event["properties"].get("header") for what, event in events.items()}
     assert {what for what, header in headers.items() if header == "theirs"} == _WITH_HEADER
     assert "Signal handler" not in worker.stderr

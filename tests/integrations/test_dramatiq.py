@@ -16,6 +16,8 @@ from rudder_logging.integrations.dramatiq import OPTION, RudderMiddleware, insta
 from tests.faults.stage import ROOT, Process, Stage, wait_until
 from tests.faults.workers import redis_server, start_redis
 
+from .tasks import check_users, events_of_tasks
+
 needs_redis = pytest.mark.skipif(redis_server() is None, reason="no redis-server here")
 
 _ACTORS = """
@@ -120,14 +122,7 @@ def test_what_is_bound_reaches_actors(stage: Stage, command: str) -> None:
     worker = _start(stage, command, ".", "actors")
     stage.start("-c", _SEND).wait()
     _end(stage, worker, len(_WITH_USER | _WITHOUT) + 2)
-    events = [
-        (event["properties"]["what"], event)
-        for event in stage.plane.events
-        if not event["properties"].get("bound_within")
-    ]
-    assert {what for what, event in events if event.get("userId") == "u"} == _WITH_USER
-    assert {what for what, event in events if "userId" not in event} == _WITHOUT
-    assert {what for what, event in events if "locale" in event["context"]} == _WITH_USER
+    check_users(events_of_tasks(stage), _WITH_USER, _WITHOUT)
     assert "Unexpected failure" not in worker.output
 
 

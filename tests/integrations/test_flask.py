@@ -39,13 +39,6 @@ def server(
         found.end()
 
 
-@pytest.fixture
-def fresh(server: Server) -> Server:
-    """The server, whose data plane has nothing yet."""
-    server.plane.clear()
-    return server
-
-
 @pytest.mark.slow
 def test_requests_never_mix(fresh: Server) -> None:
     """Rules 10 and 11: 200 at once, with a pool's threads, streams, and what runs after those."""

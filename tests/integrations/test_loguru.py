@@ -15,7 +15,7 @@ from loguru import logger
 
 from rudder_logging import RudderHandler, bind
 from rudder_logging.dataplane import LocalDataPlane
-from rudder_logging.handler.commits import Uncommitted, register
+from rudder_logging.handler.commits import Uncommitted
 from rudder_logging.integrations.loguru import rudder_sink
 from rudder_logging.testing import CapturedEvents
 
@@ -160,15 +160,12 @@ def test_bound_fields(plane: LocalDataPlane, handler: RudderHandler, kind: str) 
 
 
 @for_each_sink
-def test_on_commit(plane: LocalDataPlane, handler: RudderHandler, kind: str) -> None:
+def test_on_commit(
+    plane: LocalDataPlane, handler: RudderHandler, kind: str, waiting: list[Uncommitted]
+) -> None:
     """An event may wait for the transaction that is open."""
-    waiting: list[Uncommitted] = []
-    take_back = register(lambda database: waiting.append if database == "replica" else None)
-    try:
-        logger.add(SINKS[kind](handler))
-        logger.info("paid", rudder=EVENT, rudder_on_commit="replica")
-    finally:
-        take_back()
+    logger.add(SINKS[kind](handler))
+    logger.info("paid", rudder=EVENT, rudder_on_commit="replica")
     assert handler.flush()
     assert plane.events == []
     waiting.pop().commit()

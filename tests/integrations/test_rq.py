@@ -7,6 +7,8 @@ import pytest
 from tests.faults.stage import ROOT, Stage
 from tests.faults.workers import redis_server, start_redis
 
+from .tasks import check_users, events_of_tasks
+
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(redis_server() is None, reason="no redis-server here"),
@@ -93,14 +95,8 @@ def test_what_is_bound_reaches_jobs(stage: Stage, kind: str) -> None:
         upload_interval=60,
     )
     worker.wait()
-    events = [
-        (event["properties"]["what"], event)
-        for event in stage.plane.events
-        if not event["properties"].get("bound_within")
-    ]
-    assert {what for what, event in events if event.get("userId") == "u"} == _WITH_USER
-    assert {what for what, event in events if "userId" not in event} == _WITHOUT
-    assert {what for what, event in events if "locale" in event["context"]} == _WITH_USER
+    events = events_of_tasks(stage)
+    check_users(events, _WITH_USER, _WITHOUT)
     assert {what for what, event in events if event["properties"].get("meta")} == {"plain"}
 
 

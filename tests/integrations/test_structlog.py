@@ -23,7 +23,7 @@ from structlog.processors import (
 import rudder_logging
 from rudder_logging import RudderHandler, bind
 from rudder_logging.dataplane import LocalDataPlane
-from rudder_logging.handler.commits import Uncommitted, register
+from rudder_logging.handler.commits import Uncommitted
 from rudder_logging.integrations.structlog import RudderProcessor
 from rudder_logging.testing import CapturedEvents
 
@@ -321,17 +321,16 @@ def test_async_methods_see_what_is_bound(
 
 
 def test_on_commit(
-    plane: LocalDataPlane, handler: RudderHandler, logger: logging.Logger, printed: io.StringIO
+    plane: LocalDataPlane,
+    handler: RudderHandler,
+    logger: logging.Logger,
+    printed: io.StringIO,
+    waiting: list[Uncommitted],
 ) -> None:
     """An event may wait for the transaction that is open; the line does not show that."""
-    waiting: list[Uncommitted] = []
-    take_back = register(lambda database: waiting.append if database == "replica" else None)
-    try:
-        by_stdlib()
-        log = structlog.get_logger(logger.name)
-        log.info("Order Completed", rudder=EVENT, rudder_on_commit="replica")
-    finally:
-        take_back()
+    by_stdlib()
+    log = structlog.get_logger(logger.name)
+    log.info("Order Completed", rudder=EVENT, rudder_on_commit="replica")
     assert handler.flush()
     assert plane.events == []
     waiting.pop().commit()

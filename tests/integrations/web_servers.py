@@ -13,11 +13,21 @@ from pathlib import Path
 from typing import Any
 
 import requests
+from websockets.sync.client import connect
 
 from rudder_logging.dataplane import LocalDataPlane
 from tests.faults.stage import PATIENCE, Process, Stage, wait_until
 
-__all__ = ["ANONYMOUS", "GUNICORN", "UVICORN", "Server", "check_mix", "places", "serving"]
+__all__ = [
+    "ANONYMOUS",
+    "GUNICORN",
+    "UVICORN",
+    "Server",
+    "check_mix",
+    "check_web_socket",
+    "places",
+    "serving",
+]
 
 UVICORN = ("-m", "uvicorn", "--port", "0")
 GUNICORN = (
@@ -121,3 +131,16 @@ def serving(directory: Path, command: Sequence[str], **options: Any) -> Iterator
         except Exception:
             sys.stderr.write(stage.output())
             raise
+
+
+def check_web_socket(server: Server) -> None:
+    """Talk with a server, and end the connection: all its events are one visitor's."""
+    headers = {"Cookie": "rl_anonymous_id=visitor", "X-User": "42"}
+    url = server.url("/talk/1").replace("http", "ws", 1)
+    with connect(url, additional_headers=headers) as socket:
+        for word in ("one", "two"):
+            socket.send(word)
+            assert socket.recv(timeout=120) == word
+    events = server.events(4)
+    assert places(events) == [(place, "42") for place in ("opened", "heard", "heard", "closed")]
+    assert {event["anonymousId"] for event in events} == {"visitor"}
