@@ -276,7 +276,7 @@ def test_no_answer_in_time_is_retried(
     plane.hang()
     log_events(wire, handler, 1)
     assert handler.flush()
-    assert numbers(plane.events) == [0]
+    assert set(numbers(plane.events)) == {0}  # a slow answer is one that is lost
 
 
 def test_server_that_is_down_gets_them_when_it_is_up(make_handler: MakeHandler, wire: Wire) -> None:

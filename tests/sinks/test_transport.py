@@ -614,7 +614,8 @@ def test_certificate_files_that_are_gone_for_a_while(
     assert "delivery failed" not in caplog.text
     away.rename(file)
     assert handler.flush(20)
-    assert [event["userId"] for event in secured.plane.events] == ["0", "1", "2"]
+    arrived = dict.fromkeys(event["userId"] for event in secured.plane.events)
+    assert list(arrived) == ["0", "1", "2"]  # a slow answer is one that is lost
     handler.close()
 
 
