@@ -10,6 +10,7 @@ The rooms, in the order in which one event passes through them:
 - `queues/`: where messages wait: in memory, or in files
 - `delivery/`: from the queue to batches, attempts, retries and the ledger
 - `sinks/`: one upload to the gateway over HTTP, and the meaning of its answer
+- `relay/`: a process of its own that sends what many apps have appended to an engine
 
 Beside its way:
 

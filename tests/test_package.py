@@ -27,6 +27,7 @@ ROOMS = [
     "pytest_plugin",
     "testing",
     "dataplane",
+    "relay",
     "__init__",
     "analytics",
     "handler",
