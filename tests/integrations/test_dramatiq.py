@@ -13,12 +13,11 @@ from dramatiq.brokers.stub import StubBroker
 
 from rudder_logging import bind
 from rudder_logging.integrations.dramatiq import OPTION, RudderMiddleware, install
+from tests.engines import NEEDS_REDIS
 from tests.faults.stage import ROOT, Process, Stage, wait_until
-from tests.faults.workers import redis_server, start_redis
+from tests.faults.workers import start_redis
 
 from .tasks import check_users, events_of_tasks
-
-needs_redis = pytest.mark.skipif(redis_server() is None, reason="no redis-server here")
 
 _ACTORS = """
 import logging, os
@@ -110,7 +109,7 @@ def _end(stage: Stage, worker: Process, count: int) -> None:
     worker.wait()
 
 
-@needs_redis
+@NEEDS_REDIS
 @pytest.mark.slow
 @pytest.mark.parametrize("command", ["dramatiq", "dramatiq-gevent"])
 def test_what_is_bound_reaches_actors(stage: Stage, command: str) -> None:
@@ -126,7 +125,7 @@ def test_what_is_bound_reaches_actors(stage: Stage, command: str) -> None:
     assert "Unexpected failure" not in worker.output
 
 
-@needs_redis
+@NEEDS_REDIS
 @pytest.mark.slow
 def test_example(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     """The guide's app: the user who has ordered is on the receipt's event."""

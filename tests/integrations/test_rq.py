@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import pytest
 
+from tests.engines import NEEDS_REDIS
 from tests.faults.stage import ROOT, Stage
-from tests.faults.workers import redis_server, start_redis
+from tests.faults.workers import start_redis
 
 from .tasks import check_users, events_of_tasks
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(redis_server() is None, reason="no redis-server here"),
+    NEEDS_REDIS,
 ]
 
 _JOBS = """

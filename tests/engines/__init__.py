@@ -1,0 +1,35 @@
+"""Real servers for tests, on ports of 127.0.0.1 that the system chooses; they end with their block.
+
+- `redis.py`: one Redis, with files, users, TLS; killed, stopped, started again
+- `sentinel.py`: a master, replicas, and the sentinels that watch them
+- `cluster.py`: a cluster of masters, between which slots move
+- `line.py`: a TCP connection's way, which can be cut, held up, or lose answers
+"""
+
+from __future__ import annotations
+
+from .cluster import RedisCluster
+from .line import Line
+from .redis import (
+    EACH_REDIS,
+    NEEDS_REDIS,
+    NEEDS_TLS,
+    Certificates,
+    RedisServer,
+    redis_program,
+    redis_programs,
+)
+from .sentinel import RedisSentinel
+
+__all__ = [
+    "EACH_REDIS",
+    "NEEDS_REDIS",
+    "NEEDS_TLS",
+    "Certificates",
+    "Line",
+    "RedisCluster",
+    "RedisSentinel",
+    "RedisServer",
+    "redis_program",
+    "redis_programs",
+]
