@@ -12,6 +12,7 @@ queued or sent meanwhile.
 - `watch.py`: the checks of the pytest plugin: no event was lost
 - `buffer_contract.py`: the tests that a buffer of the app's has to pass
 - `sink_contract.py`: the tests that a sink of the app's has to pass
+- `engine_contract.py`: the tests that an engine of the relay has to pass
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from ..common.clock import wait_until
 from ..exceptions import InvalidEventError
 from .buffer_contract import BufferContract
 from .diversion import start, stop
+from .engine_contract import EngineContract
 from .matching import closest, describe, differences, expectation, in_words, listed
 from .recorder import RecordedEvent, Recorder, Refusal
 from .sink_contract import SinkContract
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BufferContract",
     "CapturedEvents",
+    "EngineContract",
     "Events",
     "RecordedEvent",
     "Refusal",
