@@ -99,6 +99,9 @@ if TYPE_CHECKING:
     max_event_bytes: int | None
     queue: str | Buffer | None
     sink: Any
+    relay: str | None
+    source: str | None
+    relay_max_bytes: int | None
     max_queue_size: int | None
     max_queue_bytes: int | None
     overflow: Overflow | None

@@ -4,6 +4,7 @@ The handler's keywords, the package's settings, the `RUDDER_<NAME>` environment 
 README's table all follow from the fields of `Config`.
 
 - `parsers.py`: from text, numbers and objects to checked values
+- `relay_urls.py`: where a relay's URL leads, and what of it may be shown
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from ..common.dictconfig import resolved
 from ..events.table import nearest
 from ..exceptions import ConfigError, UnknownOptionError
 from . import parsers
+from .relay_urls import SMALLEST, RelayUrl, parse_relay_url
 
 if TYPE_CHECKING:  # the queues, which importing the package need not
     from ..queues import Buffer
@@ -31,7 +33,11 @@ _GATEWAY_BODY_LIMIT = 4_096_000  # bytes, decompressed (rudder-server: Gateway.m
 
 _FRAME_OF_AN_EVENT = 100  # bytes at the most around one event in an upload, and its `sentAt`
 _REQUIRED: Any = dataclasses.MISSING
-_WITH_A_SINK = {"write_key": "sink", "data_plane_url": "http://localhost"}
+_UNUSED: Mapping[str, Mapping[str, str]] = {
+    "relay": {"write_key": "relay", "data_plane_url": "http://localhost"},
+    "sink": {"write_key": "sink", "data_plane_url": "http://localhost"},
+}
+"""The stand-ins for options that are not needed with another one."""
 
 
 Overflow = Literal["drop_new", "drop_old", "block"]
@@ -91,6 +97,23 @@ class Config:
         parsers.sink,
         "An object that sends events, in place of `data_plane_url`; see `rudder_logging.sinks`. It "
         "says how large an upload may be.",
+    )
+    relay: str | None = _option(
+        None,
+        parsers.relay,
+        "The engine in which events wait for a relay, in place of `data_plane_url`: `redis://`, "
+        "`rediss://`, `unix://`, `redis+sentinel://`, `redis+cluster://`, `kafka://`. The relay "
+        "has the write key; one that is given here is not used.",
+        secret=True,
+    )
+    source: str | None = _option(
+        None, parsers.source, "The name by which a relay knows this app's source; with `relay`."
+    )
+    relay_max_bytes: int = _option(
+        1024 * 1024 * 1024,
+        parsers.integer(SMALLEST),
+        "What the relay's engine may hold of the source; `?max_bytes=` in `relay` says the same.",
+        unit="bytes",
     )
     max_queue_size: int = _option(
         10_000, parsers.integer(1), "Events in memory, those being sent included.", unit="events"
@@ -195,6 +218,7 @@ class Config:
             value = getattr(self, field.name)
             if value is not field.metadata["default"]:
                 object.__setattr__(self, field.name, _parse(field, value, field.name))
+        self._check_relay()
         bounds = {name: getattr(self, name) for name in ("max_batch_bytes", "max_queue_bytes")}
         if self.sink is not None:
             bounds["the sink's max_bytes"] = self.sink.max_bytes
@@ -210,9 +234,29 @@ class Config:
                 )
             object.__setattr__(self, "max_event_bytes", room)
 
+    def _check_relay(self) -> None:
+        if self.relay is None:
+            return
+        if self.sink is not None:
+            raise ConfigError("relay and sink both say where events go; give one of them")
+        if self.source is None:
+            raise ConfigError(
+                "source is missing: relay needs the name by which the relay knows this app's "
+                "source; give it as an option, or set the environment variable RUDDER_SOURCE"
+            )
+        in_url = parse_relay_url(self.relay).max_bytes
+        if in_url is None or in_url == self.relay_max_bytes:
+            return
+        if self.relay_max_bytes != OPTIONS["relay_max_bytes"].metadata["default"]:
+            raise ConfigError(
+                f"relay_max_bytes ({self.relay_max_bytes}) and max_bytes in the URL of relay "
+                f"({in_url}) differ; give one of them"
+            )
+        object.__setattr__(self, "relay_max_bytes", in_url)
+
     def __hash__(self) -> int:
-        """Hash key and URL only: mappings among the options have no hash."""
-        return hash((self.write_key, self.data_plane_url))
+        """Hash key and URLs only: mappings among the options have no hash."""
+        return hash((self.write_key, self.data_plane_url, self.relay, self.source))
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Copy and pickle by options, with plain dicts for read-only mappings."""
@@ -233,17 +277,45 @@ class Config:
         """True if events leave this machine without TLS."""
         from urllib.parse import urlsplit  # noqa: PLC0415 - costly
 
+        if (relay := self.relay_url) is not None:
+            from ..common.hosts import is_loopback  # noqa: PLC0415 - costly
+
+            return not (relay.is_encrypted or all(map(is_loopback, relay.hosts)))
         parts = urlsplit(self.data_plane_url)
         host = parts.hostname or ""
         local = host in ("localhost", "::1") or host.startswith("127.")
         return parts.scheme == "http" and not local
+
+    @property
+    def relay_url(self) -> RelayUrl | None:
+        """The URL `relay`, parsed, without its secrets."""
+        return None if self.relay is None else parse_relay_url(self.relay)
+
+    @property
+    def destination(self) -> str:
+        """The place to which events go, for people: without secrets."""
+        if (relay := self.relay_url) is not None:
+            return f"{relay.shown} (source {self.source})"
+        return self.data_plane_url
+
+    @property
+    def identity(self) -> str:
+        """Whose events these are in a durable queue: the write key, a blank and the URL.
+
+        With a relay, its URL without secrets and the source stand for the key.
+        """
+        if (relay := self.relay_url) is not None:
+            return f"{relay.shown}#{self.source} {relay.shown}"
+        return f"{self.write_key} {self.data_plane_url}"
 
     @classmethod
     def load(cls, environ: Mapping[str, str] | None = None, /, **explicit: Any) -> Config:
         """Make a configuration from arguments, the environment and defaults.
 
         Arguments win over the environment (`RUDDER_<NAME>`), the environment over defaults.
-        An argument that is None counts as not given.
+        An argument that is None counts as not given. Of the options that say where events go, one
+        among the arguments wins over another in the environment; `relay` and `sink` win over
+        `data_plane_url`.
 
         Args:
             environ: Instead of `os.environ`.
@@ -262,19 +334,26 @@ class Config:
             if canonical in given:
                 raise ConfigError(f"{canonical} was given twice, also as {name}; give one")
             given[canonical] = value
+        overruled = {name for name, by in _OVERRULED_BY.items() if not by.isdisjoint(given)}
         for name, field in OPTIONS.items():
             variable = f"RUDDER_{name.upper()}"
-            if name not in given and environ.get(variable):
+            if name not in given and name not in overruled and environ.get(variable):
                 given[name] = _parse(field, environ[variable], variable)
+        if "relay" in given:  # only the relay is to have the key
+            given |= _UNUSED["relay"]
         for name in ("write_key", "data_plane_url"):
             if name not in given and "sink" in given:
-                given[name] = _WITH_A_SINK[name]
+                given[name] = _UNUSED["sink"][name]
             elif name not in given:
                 raise ConfigError(
                     f"{name} is missing; give it as an option, "
                     f"or set the environment variable RUDDER_{name.upper()}"
                 )
         return cls(**given)
+
+
+_OVERRULED_BY = {"relay": {"sink", "data_plane_url"}, "sink": {"relay"}}
+"""Variables of the environment that count for nothing beside these arguments."""
 
 
 def _remade(values: dict[str, Any]) -> Config:
@@ -293,6 +372,9 @@ class Options(TypedDict, total=False):
     max_event_bytes: int
     queue: str | Buffer
     sink: Any
+    relay: str | None
+    source: str | None
+    relay_max_bytes: int
     max_queue_size: int
     max_queue_bytes: int
     overflow: Overflow

@@ -10,6 +10,7 @@ import importlib
 import json
 import math
 import os
+import re
 import threading
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from ..common.schemes import SINKS
 from ..events.table import INTEGRATIONS
 from ..exceptions import InvalidEventError
+from .relay_urls import parse_relay_url
 
 if TYPE_CHECKING:  # the queues, which importing the package need not
     from ..queues import Buffer
@@ -41,8 +43,10 @@ __all__ = [
     "positive_seconds",
     "proxies",
     "queue",
+    "relay",
     "seconds",
     "sink",
+    "source",
     "write_key",
 ]
 
@@ -248,6 +252,23 @@ def data_plane_url(value: Any) -> str:
     if "/v1/" in parts.path + "/":
         raise ValueError("must end before /v1: the client adds the path")
     return text
+
+
+def relay(value: Any) -> str:
+    """The URL of an engine that is known, or for which somebody has registered a sink."""
+    text = value.strip() if isinstance(value, str) else ""
+    parse_relay_url(text)
+    return text
+
+
+def source(value: Any) -> str:
+    """A name that stands in keys and topics of an engine."""
+    if not isinstance(value, str) or not _SOURCE.fullmatch(name := value.strip()):
+        raise ValueError("must be a name of at most 100 letters, digits, dots, _ and -, like shop")
+    return name
+
+
+_SOURCE = re.compile(r"[A-Za-z0-9._-]{1,100}")
 
 
 def sink(value: Any) -> Any:

@@ -81,6 +81,7 @@ class RudderHandler(Admission):
     Args:
         write_key: The source's write key, or the environment's `RUDDER_WRITE_KEY`.
         data_plane_url: The data plane's base URL, or the environment's `RUDDER_DATA_PLANE_URL`.
+            With the option `relay` neither is needed.
         **options: The other options; the table in the README has them all. Strings
             and numbers do for each, so JSON and YAML can configure it.
 
@@ -129,7 +130,8 @@ class RudderHandler(Admission):
             debug=self.config.debug,
             without_threads=not self.config.sync_mode and not forks.threads_run(),
             without_sigterm=self.config.drain_on_sigterm and not is_main_thread(),
-            in_clear_to=self.config.data_plane_url if self.config.is_in_clear else None,
+            in_clear=self.config if self.config.is_in_clear else None,
+            has_key_for_relay=self.config.relay is not None and write_key is not None,
         )
         self._close_by = math.inf
         forks.add_forkable(self)
@@ -371,7 +373,7 @@ class RudderHandler(Admission):
 
     def __repr__(self) -> str:
         level = logging.getLevelName(self.level)
-        return f"<RudderHandler to {self.config.data_plane_url} ({level})>"
+        return f"<RudderHandler to {self.config.destination} ({level})>"
 
     @property
     def _listener(self) -> BatchListener:

@@ -24,7 +24,7 @@ class Outlets:
         """
         return open_queue(
             config.queue,
-            source=f"{config.write_key} {config.data_plane_url}",
+            source=config.identity,
             max_events=config.max_queue_size,
             max_bytes=config.max_queue_bytes,
         )

@@ -90,7 +90,7 @@ class Settings:
         """The handler made of the settings, made now if need be.
 
         Raises:
-            ConfigError: `write_key` or `data_plane_url` is set nowhere.
+            ConfigError: `write_key` or `data_plane_url` is set nowhere, and neither is `relay`.
         """
         handler = self._handler
         if handler is None:

@@ -47,7 +47,12 @@ _told_in_clear: set[str] = set()
 
 
 def tell_of_setup(
-    *, debug: bool, without_threads: bool, without_sigterm: bool, in_clear_to: str | None
+    *,
+    debug: bool,
+    without_threads: bool,
+    without_sigterm: bool,
+    has_key_for_relay: bool,
+    in_clear: Config | None,
 ) -> None:
     """Tell of what works, but not as the app's operators would want it; at DEBUG, of more.
 
@@ -55,7 +60,8 @@ def tell_of_setup(
         debug: Show DEBUG lines.
         without_threads: None may be started.
         without_sigterm: It is to be taken over, and only the main thread could.
-        in_clear_to: Where events go without TLS; told once for all handlers that send there.
+        has_key_for_relay: The app gives a write key that only the relay is to have.
+        in_clear: Of a handler whose events go without TLS; told once for all that send there.
     """
     if debug:
         _show_debug_lines()
@@ -69,9 +75,14 @@ def tell_of_setup(
             "drain_on_sigterm does nothing for a handler that is made outside the main thread, "
             "where Python lets nobody handle signals; make it in the main thread"
         )
-    if in_clear_to is not None and in_clear_to not in _told_in_clear:
-        _told_in_clear.add(in_clear_to)
-        _log.warning(
-            "events and write key go over the network unencrypted: data_plane_url is http://; "
-            "use https://"
-        )
+    if has_key_for_relay:
+        _log.info("write_key is not used with relay: leave it to the relay, and take it out here")
+    if in_clear is not None and (place := in_clear.destination) not in _told_in_clear:
+        _told_in_clear.add(place)
+        if in_clear.relay is None:
+            _log.warning(
+                "events and write key go over the network unencrypted: data_plane_url is http://; "
+                "use https://"
+            )
+        else:  # engines stand in private networks, mostly, and are meant to be reached so
+            _log.info("events go unencrypted to the relay's engine, %s", place)

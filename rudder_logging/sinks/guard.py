@@ -91,7 +91,9 @@ def guarded(sink: Sink, config: Config) -> Sink:
         return KeepingSink(sink, sink.urls, config)
     if config.sink is not None:
         return sink
-    return KeepingSink(sink, lambda: [config.data_plane_url], config)
+    relay = config.relay_url
+    urls = [config.data_plane_url] if relay is None else relay.host_urls
+    return KeepingSink(sink, lambda: urls, config)
 
 
 class KeepingSink:

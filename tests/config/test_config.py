@@ -31,13 +31,15 @@ from ..sinks.one_file import FileSink
 KEY = "s3cret-write-key"
 URL = "https://example.dataplane.rudderstack.com"
 REQUIRED = {"write_key": KEY, "data_plane_url": URL}
+ENVIRON = {"RUDDER_WRITE_KEY": KEY, "RUDDER_DATA_PLANE_URL": URL, "RUDDER_SOURCE": "shop"}
 SINK = FileSink(Path("events.jsonl"))
 QUEUE = open_queue("memory://", source="", max_events=1, max_bytes=1_000)
 
 
 def load(**options: Any) -> Config:
     """A configuration with the two required options and these, and no environment."""
-    return Config.load({}, **{**REQUIRED, **options})
+    also = {"source": "shop"} if "relay" in options else {}
+    return Config.load({}, **{**REQUIRED, **also, **options})
 
 
 DEFAULTS: dict[str, Any] = {
@@ -47,6 +49,9 @@ DEFAULTS: dict[str, Any] = {
     "max_event_bytes": 3_999_900,
     "queue": "memory://",
     "sink": None,
+    "relay": None,
+    "source": None,
+    "relay_max_bytes": 1024 * 1024 * 1024,
     "max_queue_size": 10_000,
     "max_queue_bytes": 64 * 1024 * 1024,
     "overflow": "drop_new",
@@ -79,6 +84,7 @@ INTEGERS = [
     ("upload_size", 1, None),
     ("max_batch_bytes", 1_000, 4_096_000),
     ("max_event_bytes", 500, None),
+    ("relay_max_bytes", 1_000, None),
     ("max_queue_size", 1, None),
     ("max_queue_bytes", 1_000, None),
     ("max_retries", 0, None),
@@ -94,6 +100,9 @@ TEXT: list[tuple[str, str, Any]] = [
     ("max_event_bytes", "1000", 1_000),
     ("queue", "memory://", "memory://"),
     ("sink", "tests.config.test_config:SINK", SINK),
+    ("relay", " redis://h:6379/0\n", "redis://h:6379/0"),
+    ("source", " shop.eu-1_a ", "shop.eu-1_a"),
+    ("relay_max_bytes", "1000000", 1_000_000),
     ("max_queue_size", "5", 5),
     ("max_queue_bytes", "100000", 100_000),
     ("overflow", "drop_old", "drop_old"),
@@ -173,11 +182,7 @@ def test_text_is_taken(name: str, text: str, value: object) -> None:
 @each(("name", "text", "value"), TEXT)
 def test_the_environment_is_read(name: str, text: str, value: object) -> None:
     """`RUDDER_<NAME>` stands for each option."""
-    environ = {
-        "RUDDER_WRITE_KEY": KEY,
-        "RUDDER_DATA_PLANE_URL": URL,
-        f"RUDDER_{name.upper()}": text,
-    }
+    environ = {**ENVIRON, f"RUDDER_{name.upper()}": text}
     assert getattr(Config.load(environ), name) == value
 
 
@@ -192,7 +197,7 @@ def test_the_process_has_an_environment(monkeypatch: pytest.MonkeyPatch) -> None
 @each(("name", "text", "value"), TEXT)
 def test_arguments_win_over_the_environment(name: str, text: str, value: object) -> None:
     """What the environment says then need not even be right."""
-    environ = {f"RUDDER_{name.upper()}": "\x00 wrong"}
+    environ = {"RUDDER_SOURCE": "shop", f"RUDDER_{name.upper()}": "\x00 wrong"}
     assert getattr(Config.load(environ, **{**REQUIRED, name: text}), name) == value
 
 
@@ -200,11 +205,7 @@ def test_arguments_win_over_the_environment(name: str, text: str, value: object)
 def test_none_is_not_given(name: str) -> None:
     """So a setting that may be missing can be passed on; the environment still counts."""
     text, value = next((text, value) for option, text, value in TEXT if option == name)
-    environ = {
-        "RUDDER_WRITE_KEY": KEY,
-        "RUDDER_DATA_PLANE_URL": URL,
-        f"RUDDER_{name.upper()}": text,
-    }
+    environ = {**ENVIRON, f"RUDDER_{name.upper()}": text}
     assert getattr(Config.load(environ, **{name: None}), name) == value
 
 
@@ -336,6 +337,23 @@ BAD: list[tuple[str, Any, str]] = [
     *(("client_cert", value, CERT_CURE) for value in ([], ["a"], ("a", "b", "c"), '["a"]')),
     ("max_retries", "some", "must be a whole number, at least 0; or none"),
     ("client_cert", ("a.pem", 3), "must be a path"),
+    *(("relay", value, "the schemes are redis://, rediss://, unix://, redis+sentinel://")
+      for value in ("", "h:6379", "https://h", "rabbit://h", "redis", 3, b"redis://h")),
+    *(("relay", value, "must name a host, like redis://host:6379/0")
+      for value in ("redis://", "redis:///0", "redis:h", "redis://:6379", "redis://a,,b/0",
+                    "kafka:///topic", "redis://user:pw@/0")),
+    *(("relay", value, "must look like redis://host:6379/0; of a password, write / as %2F")
+      for value in ("redis://h:port", "redis://h:99999/0", "redis://[::1", "redis://:p/w@h:6379/0",
+                    "redis+sentinel://a:26379,b:x/main/0")),
+    ("relay", "redis://:p#w@h:6379/0", "write / as %2F, # as %23"),
+    *(("relay", value, "must have no blanks") for value in ("redis://h /0", "redis://h/\x00")),
+    *(("relay", value, "must name a socket after three slashes")
+      for value in ("unix://", "unix:///", "unix://run/redis.sock")),
+    *(("relay", f"redis://h?max_bytes={value}", "a whole number of bytes, at least 1000")
+      for value in ("", "-1", "999", "1e9", "9" * 30)),
+    ("relay", "redis://h?max_bytes=1000&max_bytes=1000", "max_bytes twice"),
+    *(("source", value, "must be a name of at most 100 letters, digits, dots, _ and -")
+      for value in ("", "a b", "a/b", "{a}", "a:b", "k\u00e4se", "a" * 101, 3, b"shop", ["shop"])),
     *(("queue", value, "must be memory://, file:///var/spool/app, or an object with")
       for value in ("memory", "redis://localhost", "", "/var/spool/app")),
     *(("queue", value, "must name an absolute directory after three slashes")
@@ -403,11 +421,7 @@ def test_a_value_that_can_not_be_read_is_refused(name: str) -> None:
 )
 def test_a_wrong_variable_is_named(name: str, text: str, says: str) -> None:
     """The message says where the value came from."""
-    environ = {
-        "RUDDER_WRITE_KEY": KEY,
-        "RUDDER_DATA_PLANE_URL": URL,
-        f"RUDDER_{name.upper()}": text,
-    }
+    environ = {**ENVIRON, f"RUDDER_{name.upper()}": text}
     with pytest.raises(ConfigError) as caught:
         Config.load(environ)
     assert str(caught.value).startswith(f"RUDDER_{name.upper()} ")

@@ -20,8 +20,10 @@ import pytest
 import trustme
 
 from rudder_logging import Config, RudderHandler, UnknownOptionError
+from rudder_logging.common.schemes import SINKS
 from rudder_logging.dataplane import LocalDataPlane
 from rudder_logging.queues import MemoryQueue
+from rudder_logging.sinks import register
 
 from ..accounts import Arrivals
 from ..conftest import WRITE_KEY, MakeHandler, Wire
@@ -148,6 +150,51 @@ def test_sink(make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane, tmp_
     (line,) = sink.path.read_text().splitlines()
     assert json.loads(line)["properties"] == {"n": 7}
     assert plane.events == []
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[list[Config]]:
+    """An engine by the name of lines: a file of each source. The value is what handlers ask for."""
+    asked: list[Config] = []
+
+    def make(config: Config) -> FileSink:
+        asked.append(config)
+        return FileSink(tmp_path / f"{config.source}.jsonl")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SINKS, "_makers", {})
+        register("lines", make)
+        yield asked
+
+
+def test_relay(make_handler: MakeHandler, wire: Wire, engine: list[Config], tmp_path: Path) -> None:
+    """Events go to the engine that it names; `tests/sinks/test_relays.py` has the rest."""
+    handler = make_handler(relay="lines://localhost", source="shop", data_plane_url=None)
+    wire(handler).info("e", extra=event(7))
+    assert handler.flush()
+    (line,) = (tmp_path / "shop.jsonl").read_text().splitlines()
+    assert json.loads(line)["properties"] == {"n": 7}
+    assert [config.relay for config in engine] == ["lines://localhost"]
+
+
+def test_source(
+    make_handler: MakeHandler, wire: Wire, engine: list[Config], tmp_path: Path
+) -> None:
+    """It keeps apart what apps have in one engine."""
+    for number, source in enumerate(("shop", "blog")):
+        handler = make_handler(relay="lines://localhost", source=source)
+        wire(handler).info("e", extra=event(number))
+        assert handler.flush()
+    found = {path.stem: json.loads(path.read_text()) for path in tmp_path.glob("*.jsonl")}
+    assert {name: line["properties"]["n"] for name, line in found.items()} == {"shop": 0, "blog": 1}
+    assert len(engine) == 2
+
+
+def test_relay_max_bytes(make_handler: MakeHandler, engine: list[Config]) -> None:
+    """The engine's sink knows how much it may hold; `tests/engines` fill it."""
+    make_handler(relay="lines://localhost", source="shop", relay_max_bytes=10_000)
+    make_handler(relay="lines://localhost?max_bytes=20000", source="shop")
+    assert [config.relay_max_bytes for config in engine] == [10_000, 20_000]
 
 
 def fill(handler: RudderHandler, wire: Wire, plane: LocalDataPlane, count: int) -> None:

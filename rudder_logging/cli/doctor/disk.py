@@ -38,7 +38,7 @@ def _of_spool(url: SpoolUrl, config: Config) -> Iterator[Finding]:
     from ...queues.file.left import left_by_others  # noqa: PLC0415 - POSIX only
     from ...queues.file.spool import Spool, check_directory  # noqa: PLC0415 - POSIX only
 
-    spool = Spool(url, f"{config.write_key} {config.data_plane_url}", lambda _error: None)
+    spool = Spool(url, config.identity, lambda _error: None)
     modes = {}
     try:
         for path in (url.path, spool.path):

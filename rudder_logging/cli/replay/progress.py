@@ -211,7 +211,8 @@ class Progress:
 
 def destination(config: Config) -> str:
     """A hash of data plane and write key, which shows neither."""
-    return _hash(f"{config.data_plane_url}\n{config.write_key}".encode())
+    place = f"{config.data_plane_url}\n{config.write_key}"
+    return _hash((place if config.relay is None else config.identity).encode())
 
 
 def _has_tail(source: Source, offset: int, size: int, digest: str) -> bool:
