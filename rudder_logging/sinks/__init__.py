@@ -6,6 +6,7 @@ Waiting and trying again are delivery's business.
 - `opening.py`: from a handler's options to a sink; `guard.py`: one for tests before it
 - `base.py`: the protocol of all sinks, and the outcomes
 - `nowhere.py`: one that sends nothing
+- `frames.py`: messages as an engine keeps them; `ahead.py`: those stored in a failed upload
 - `gateway/`: RudderStack's gateway, over HTTP
 """
 
