@@ -19,7 +19,17 @@ from typing import NamedTuple, Protocol
 from ..sinks.base import Failure
 from .source import Lag
 
-__all__ = ["Appended", "Appender", "Claim", "Engine", "EngineError", "Entry", "Look", "Wanted"]
+__all__ = [
+    "Appended",
+    "Appender",
+    "Claim",
+    "Engine",
+    "EngineError",
+    "Entry",
+    "Look",
+    "Settlement",
+    "Wanted",
+]
 
 
 class EngineError(Exception):
@@ -47,11 +57,12 @@ class Look(NamedTuple):
 class Claim(NamedTuple):
     """A lease that was given, and the state in which the shard was left."""
 
+    head: bytes | None
+    """The id of the first entry; None: there is none."""
     skip: int
-    """Messages of the first entry that are settled: the next to be sent is behind them."""
+    """Messages of it that are settled: the next to be sent is behind them."""
     deaths: int
-    """Owners, one after the other, that lost their lease without a release while that entry was
-    the first."""
+    """Owners, one after the other, that lost their lease without a release while it was first."""
 
 
 class Wanted(NamedTuple):
@@ -71,6 +82,22 @@ class Entry(NamedTuple):
     """It is of use to the engine alone."""
     frame: bytes
     events: int
+
+
+class Settlement(NamedTuple):
+    """Entries of a shard to be deleted, and how much of the next one is settled."""
+
+    shard: int
+    token: str
+    """Of the shard's lease."""
+    settled: Sequence[Entry]
+    """Entries to delete: these and no others, even where others are older. Those that are gone
+    already are no fault, and nothing counts twice."""
+    head: bytes | None
+    """The entry behind them of which some messages are settled; None: there is none."""
+    skip: int
+    """Number of those messages. It is noted only if that entry is the first then, and never lowers
+    what was noted of the same entry. `acquire` tells it."""
 
 
 class Appended(Enum):
@@ -189,21 +216,10 @@ class Engine(Protocol):
         """Entries, the oldest first, for each thing wanted. No lease is asked for."""
         ...
 
-    def acknowledge(
-        self, shard: int, token: str, settled: Sequence[Entry], head: bytes | None, skip: int
-    ) -> bool:
-        """Delete entries, and note how much of the next one is settled.
+    def acknowledge(self, settlements: Sequence[Settlement]) -> Sequence[bool | Failure]:
+        """Delete entries, and note how much of the next one is settled, in each shard.
 
-        Atomic. Nothing at all happens if the token has not the lease, and the answer is False.
-
-        Args:
-            shard: Where.
-            token: Of its lease.
-            settled: Entries to delete: these and no others, even where others are older. Those
-                that are gone already are no fault, and nothing counts twice.
-            head: The entry behind them of which some messages are settled; None: there is none.
-            skip: How many of that. It is noted only if that entry is the first then, and never
-                lowers what was noted of the same entry. `acquire` tells it.
+        Atomic for each. False: nothing at all was changed, because the token has not the lease.
         """
         ...
 

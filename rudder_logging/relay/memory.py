@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from ..common.clock import wall_time
-from .engine import Appended, Claim, Entry, Look, Wanted
+from .engine import Appended, Claim, Entry, Look, Settlement, Wanted
 from .source import Lag
 
 __all__ = ["MemoryEngine"]
@@ -149,7 +149,7 @@ class MemoryEngine:
             if place.unreleased != token:
                 place.suspected = None
             place.token, place.until, place.unreleased = token, now + seconds, token
-            return Claim(_of(place.skip, head), _of(place.deaths, head))
+            return Claim(head, _of(place.skip, head), _of(place.deaths, head))
 
     def renew(self, tokens: Mapping[int, str], seconds: float) -> Mapping[int, bool]:
         """Prolong leases."""
@@ -180,19 +180,10 @@ class MemoryEngine:
         with self._lock:
             return [self._read(*one) for one in wanted]
 
-    def acknowledge(
-        self, shard: int, token: str, settled: Sequence[Entry], head: bytes | None, skip: int
-    ) -> bool:
+    def acknowledge(self, settlements: Sequence[Settlement]) -> Sequence[bool]:
         """Delete entries, and note how much of the next one is settled."""
         with self._lock:
-            if not self._leased(shard, token):
-                return False
-            place = self._shards[shard]
-            for entry in settled:
-                place.forget(entry.id)
-            if head is not None and place.head == head:
-                place.skip = head, max(skip, _of(place.skip, head))
-            return True
+            return [self._acknowledge(*one) for one in settlements]
 
     def suspect(self, shard: int, token: str) -> bool:
         """Note that the first entry is about to be handed out alone."""
@@ -226,3 +217,15 @@ class MemoryEngine:
             position = int(after)
             entries = (entry for entry in entries if int(entry.id) > position)
         return list(islice(entries, most))
+
+    def _acknowledge(
+        self, shard: int, token: str, settled: Sequence[Entry], head: bytes | None, skip: int
+    ) -> bool:
+        if not self._leased(shard, token):
+            return False
+        place = self._shards[shard]
+        for entry in settled:
+            place.forget(entry.id)
+        if head is not None and place.head == head:
+            place.skip = head, max(skip, _of(place.skip, head))
+        return True

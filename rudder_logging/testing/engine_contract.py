@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from ..common.clock import monotonic
-from ..relay.engine import Appended, Appender, Claim, Engine, Entry, Wanted
+from ..relay.engine import Appended, Appender, Claim, Engine, Entry, Settlement, Wanted
 from ..sinks.base import Failure
 
 __all__ = ["EngineContract"]
@@ -72,6 +72,19 @@ class EngineContract:
         claim = engine.acquire(shard, token, _LONG)
         assert claim is not None, "the shard is another's"
         return claim
+
+    def settle(
+        self,
+        engine: Engine,
+        token: str,
+        settled: Sequence[Entry],
+        head: bytes | None = None,
+        skip: int = 0,
+    ) -> bool:
+        """Acknowledge entries of shard 0."""
+        (result,) = engine.acknowledge([Settlement(0, token, settled, head, skip)])
+        assert not isinstance(result, Failure), result
+        return result
 
     def expire(self, engine: Engine, token: str, shard: int = 0) -> None:
         """Have a lease run out."""
@@ -165,7 +178,7 @@ class EngineContract:
         appender = self.make_appender(engine)
         appender.append(0, "p", 1, b"x", 1)
         self.claim(engine, "a:1")
-        assert engine.acknowledge(0, "a:1", self.entries(engine), None, 0)
+        assert self.settle(engine, "a:1", self.entries(engine))
         assert appender.append(0, "p", 1, b"x", 1) is Appended.BEFORE
         assert self.frames(engine) == []
         engine.close()
@@ -184,7 +197,7 @@ class EngineContract:
         assert appender.append(1, "p", 0, b"x" * 5_000, 1) is Appended.STORED
         assert appender.append(1, "p", 1, b"x", 1) is Appended.FULL
         self.claim(engine, "a:1")
-        assert engine.acknowledge(0, "a:1", self.entries(engine)[:1], None, 0)
+        assert self.settle(engine, "a:1", self.entries(engine)[:1])
         assert appender.append(0, "p", full, b"y" * 100, 1) is Appended.STORED
         assert len(self.frames(engine)) == full
         engine.close()
@@ -200,7 +213,7 @@ class EngineContract:
         _wait_for(lambda: engine.lag().seconds > lag.seconds)
         self.claim(engine, "a:1")
         for _ in range(2):
-            assert engine.acknowledge(0, "a:1", entries[:1], None, 0)
+            assert self.settle(engine, "a:1", entries[:1])
             assert engine.lag()[:2] == (6, 4)
         engine.close()
 
@@ -209,15 +222,15 @@ class EngineContract:
     def test_a_shard_has_one_owner(self) -> None:
         """Who has it may ask again; others get it when it was released."""
         one, other = self.make_engine(), self.make_engine()
-        assert self.claim(one, "a:1") == (0, 0)
-        assert self.claim(one, "a:1") == (0, 0)
+        assert self.claim(one, "a:1") == (None, 0, 0)
+        assert self.claim(one, "a:1") == (None, 0, 0)
         assert other.acquire(0, "b:1", _LONG) is None
         assert other.owners([0, 1]) == {0: "a:1", 1: None}
         other.release(0, "b:1")
         assert other.owners([0]) == {0: "a:1"}
         one.release(0, "a:1")
         one.release(0, "a:1")
-        assert self.claim(other, "b:1") == (0, 0)
+        assert self.claim(other, "b:1") == (None, 0, 0)
         one.close()
         other.close()
 
@@ -251,7 +264,7 @@ class EngineContract:
         for owner in (None, "b:1"):
             if owner:
                 self.claim(engine, owner)
-            assert not engine.acknowledge(0, "a:1", entries[:1], entries[1].id, 2)
+            assert not self.settle(engine, "a:1", entries[:1], entries[1].id, 2)
             assert not engine.suspect(0, "a:1")
             assert not engine.bury(0, "a:1", entries[0], "unreadable")
             engine.release(0, "a:1")
@@ -270,10 +283,10 @@ class EngineContract:
         entries = self.fill(engine, b"0", b"11", b"222", b"3333")
         self.claim(engine, "a:1")
         for _ in range(2):
-            assert engine.acknowledge(0, "a:1", [entries[0], entries[2]], None, 0)
+            assert self.settle(engine, "a:1", [entries[0], entries[2]])
             assert self.entries(engine) == [entries[1], entries[3]]
             assert engine.lag()[:2] == (6, 6)
-        assert engine.acknowledge(0, "a:1", entries, None, 0)
+        assert self.settle(engine, "a:1", entries)
         assert self.entries(engine) == []
         assert engine.lag() == (0, 0, 0)
         assert engine.lengths([0]) == {0: 0}
@@ -284,12 +297,12 @@ class EngineContract:
         engine = self.make_engine()
         entries = self.fill(engine, b"0", b"1", b"2")
         self.claim(engine, "a:1")
-        assert engine.acknowledge(0, "a:1", entries[:1], entries[1].id, 2)
+        assert self.settle(engine, "a:1", entries[:1], entries[1].id, 2)
         engine.release(0, "a:1")
-        assert self.claim(engine, "b:1").skip == 2
+        assert self.claim(engine, "b:1") == (entries[1].id, 2, 0)
         self.expire(engine, "b:1")
         assert self.claim(engine, "c:1").skip == 2
-        assert engine.acknowledge(0, "c:1", entries[1:2], None, 0)
+        assert self.settle(engine, "c:1", entries[1:2])
         engine.release(0, "c:1")
         assert self.claim(engine, "d:1").skip == 0
         engine.close()
@@ -299,9 +312,9 @@ class EngineContract:
         engine = self.make_engine()
         entries = self.fill(engine, b"0", b"1", b"2")
         self.claim(engine, "a:1")
-        assert engine.acknowledge(0, "a:1", entries[:2], entries[2].id, 2)
-        assert engine.acknowledge(0, "a:1", entries[:1], entries[1].id, 1)
-        assert engine.acknowledge(0, "a:1", [], entries[2].id, 1)
+        assert self.settle(engine, "a:1", entries[:2], entries[2].id, 2)
+        assert self.settle(engine, "a:1", entries[:1], entries[1].id, 1)
+        assert self.settle(engine, "a:1", [], entries[2].id, 1)
         assert self.entries(engine) == entries[2:]
         engine.release(0, "a:1")
         assert self.claim(engine, "b:1").skip == 2
@@ -312,10 +325,21 @@ class EngineContract:
         engine = self.make_engine()
         entries = self.fill(engine, b"0", b"1")
         self.claim(engine, "a:1")
-        assert engine.acknowledge(0, "a:1", [], entries[1].id, 2)
+        assert self.settle(engine, "a:1", [], entries[1].id, 2)
         assert self.claim(engine, "a:1").skip == 0
-        assert engine.acknowledge(0, "a:1", entries[:1], None, 0)
+        assert self.settle(engine, "a:1", entries[:1])
         assert self.claim(engine, "a:1").skip == 0
+        engine.close()
+
+    def test_several_shards_are_acknowledged_at_once(self) -> None:
+        """Each for itself: one of which the lease is lost harms no other."""
+        engine = self.make_engine()
+        found = [self.fill(engine, b"0", b"1", shard=shard) for shard in range(3)]
+        for shard in (0, 2):
+            self.claim(engine, f"a:{shard}", shard)
+        parts = [Settlement(shard, f"a:{shard}", found[shard][:1], None, 0) for shard in range(3)]
+        assert list(engine.acknowledge(parts)) == [True, False, True]
+        assert [self.frames(engine, shard) for shard in range(3)] == [[b"1"], [b"0", b"1"], [b"1"]]
         engine.close()
 
     # Deaths.
@@ -335,7 +359,7 @@ class EngineContract:
         assert self.claim(engine, "a:4").deaths == 1
         self.expire(engine, "a:4")
         assert self.claim(engine, "a:5").deaths == 2
-        assert engine.acknowledge(0, "a:5", entries[:1], None, 0)
+        assert self.settle(engine, "a:5", entries[:1])
         self.expire(engine, "a:5")
         assert self.claim(engine, "a:6").deaths == 1, "at the next entry"
         engine.close()
