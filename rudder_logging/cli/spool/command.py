@@ -13,9 +13,10 @@ import orjson
 from click.shell_completion import CompletionItem
 
 from ...common.printable import printable_json
+from ...events.persons import Matches, concerns
 from ..common import BadInputError, ExitCode, FailedError, NearestGroup, events, show_json, tell
 from ..moments import moment_of
-from .erasure import Matches, concerns, count, erase, sweep
+from .erasure import count, erase, sweep
 from .holdings import Holding, holdings, left_here, spool_directory
 
 __all__ = ["spool"]
