@@ -5,6 +5,7 @@ In come the command's words; out go a result on stdout, all else on stderr, and 
 - `group.py`: the sub-commands, each loaded when it is called; `common.py`: what they share;
   `app.py`: the app that they run within
 - `send.py`: one event; `serve.py`: a data plane with a page
+- `relay/`: the process that sends what apps have appended to an engine
 - `replay/`: what was written is sent later
 - `doctor/`: what keeps events from arriving
 - `spool/`: what a durable queue holds, and how it goes

@@ -23,6 +23,7 @@ COMMANDS: Mapping[str, str] = {
     "replay": "Send events from spools, dead letters and logs.",
     "doctor": "Find out what keeps events from arriving.",
     "spool": "Look into a durable queue, or erase from it.",
+    "relay": "Send what apps have appended to Redis or Kafka.",
 }
 """In the order of `--help`. Each is in the module or folder of its name, under the same name.
 

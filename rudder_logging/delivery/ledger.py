@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..common.tally import RAISED, Tally
 
 if TYPE_CHECKING:
-    from ..queues import Batch, EventQueue
+    from ..queues import Batch, EventQueue, Outgoing
 
 __all__ = ["Ledger", "Stats"]
 
@@ -142,20 +142,20 @@ class Ledger:
         if number:
             self._dropped.setdefault(reason, Tally()).add(number)
 
-    def settle_delivered(self, queue: EventQueue, batch: Batch, number: int) -> int:
+    def settle_delivered(self, queue: Outgoing, batch: Batch, number: int) -> int:
         """The queue's oldest events are stored by the data plane; how many of them it still had."""
         return self._settle(queue, batch, number, "delivered")
 
-    def settle_refused(self, queue: EventQueue, batch: Batch, number: int) -> int:
+    def settle_refused(self, queue: Outgoing, batch: Batch, number: int) -> int:
         """The queue's oldest events are refused for good; how many of them it still had."""
         return self._settle(queue, batch, number, "refused")
 
-    def settle_dropped(self, queue: EventQueue, batch: Batch, number: int, reason: str) -> int:
+    def settle_dropped(self, queue: Outgoing, batch: Batch, number: int, reason: str) -> int:
         """The queue's oldest events are given up; how many of them it still had."""
         self._dropped.setdefault(reason, Tally())
         return self._settle(queue, batch, number, reason)
 
-    def _settle(self, queue: EventQueue, batch: Batch, number: int, outcome: str) -> int:
+    def _settle(self, queue: Outgoing, batch: Batch, number: int, outcome: str) -> int:
         # By one thread at a time, the one that delivers. Queues count what they forget, so that it
         # is known though a signal handler raises within, as it may where calls deliver.
         counts = self._settled

@@ -9,7 +9,7 @@ from itertools import groupby, islice
 
 from ..common.clock import monotonic
 from ..exceptions import ConnectionFailedError, DeliveryError, RetriesExhaustedError
-from ..queues import Batch, EventQueue
+from ..queues import Batch, Outgoing
 from ..sinks.base import (
     LONGEST_IDLE,
     MESSAGE_OVERHEAD,
@@ -86,7 +86,7 @@ class Sender:
 
     def __init__(
         self,
-        queue: EventQueue,
+        queue: Outgoing,
         sink: Sink,
         *,
         ledger: Ledger,

@@ -12,9 +12,18 @@ A queue never uses the network. It may be asked by any number of threads.
 
 from __future__ import annotations
 
-from .base import Batch, Buffer, Depth
+from .base import Batch, Buffer, Depth, Outgoing
 from .memory import MemoryQueue
 from .opening import open_queue, register
 from .waiting import EventQueue
 
-__all__ = ["Batch", "Buffer", "Depth", "EventQueue", "MemoryQueue", "open_queue", "register"]
+__all__ = [
+    "Batch",
+    "Buffer",
+    "Depth",
+    "EventQueue",
+    "MemoryQueue",
+    "Outgoing",
+    "open_queue",
+    "register",
+]

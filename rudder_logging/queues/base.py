@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["METHODS", "Batch", "Buffer", "Depth", "Durable", "Evicting", "Forkable", "Observer"]
+__all__ = [
+    "METHODS",
+    "Batch",
+    "Buffer",
+    "Depth",
+    "Durable",
+    "Evicting",
+    "Forkable",
+    "Observer",
+    "Outgoing",
+]
 
 
 class Batch(list[bytes]):
@@ -85,6 +95,25 @@ class Buffer(Protocol):
 
     def close(self) -> None:
         """Let go of files and the like, unless something is pending. The next `put` reopens it."""
+        ...
+
+
+class Outgoing(Protocol):
+    """The side of a queue that delivery sees: batches are taken out, and settled."""
+
+    settled: int
+    """Number of messages that `settle` has forgotten. It is read without a call."""
+
+    def take(self, max_bytes: int, overhead: int = 0) -> Batch | None:
+        """See `Buffer.take`. So many bytes count for each message besides its own."""
+        ...
+
+    def settle(self, batch: Batch, count: int) -> int:
+        """See `Buffer.settle`."""
+        ...
+
+    def depth(self) -> Depth:
+        """See `Buffer.depth`."""
         ...
 
 

@@ -5,6 +5,11 @@ order, and leave the engine when the gateway has them. Relays share a source's s
 
 - `source.py`: the seam to the relay's lanes, `Source`, and who makes one for a URL
 - `engine.py`: the seam to an engine with leases, `Engine`; `memory.py`: one in memory
+- `process.py`: the process, with many sources; `feed.py`: one source's way through it
+- `lanes.py`: threads that deliver; `turns.py`: their waits; `accounts.py`: counts and reports
+- `keys.py`: write keys; `engine_trouble.py`: an engine that fails; `lag_reader.py`: what waits
+  in it; `naming.py`: the source that a log line is about
+- `health.py`, `metrics.py` and `status_server.py`: how it goes, over HTTP
 """
 
 from __future__ import annotations
