@@ -147,7 +147,7 @@ def test_completion_scripts(shell: str) -> None:
 
 @pytest.mark.parametrize(
     ("typed", "expected"),
-    [("rudder-logging re", "replay"), ("rudder-logging send al", "alias")],
+    [("rudder-logging rep", "replay"), ("rudder-logging send al", "alias")],
 )
 def test_completion_completes(typed: str, expected: str) -> None:
     """It knows the commands, and the types of `send`, without loading other commands' extras."""

@@ -132,6 +132,10 @@ def run(
     SIGTERM and Ctrl-C end it well: uploads come to their end, and others take over at once. SIGHUP
     has it read the files of write keys again; it does so by itself when a key is refused.
     """
+    try:
+        shown = parse_relay_url(url).shown
+    except ValueError as error:
+        raise BadInputError(f"URL {error}") from None
     with _lines_on_stderr():
         feeds = _feeds(url, sources, uploads, given)
         config = _config(given, "for-a-look")
@@ -139,7 +143,7 @@ def run(
         with contextlib.ExitStack() as stack:
             place = _serving(stack, metrics, feeds) if metrics is not None else None
             stack.enter_context(_until_told(relay))
-            _greet(url, feeds, config.data_plane_url, place)
+            _greet(shown, feeds, config.data_plane_url, place)
             relay.run()
     return _conclude(relay, feeds, drains=drain)
 
@@ -256,7 +260,7 @@ def _lines_on_stderr() -> Iterator[None]:
 
 def _greet(url: str, feeds: Sequence[Feed], data_plane_url: str, place: str | None) -> None:
     names = ", ".join(feed.name for feed in feeds)
-    tell(f"Relaying {names} from {parse_relay_url(url).shown} to {data_plane_url}")
+    tell(f"Relaying {names} from {url} to {data_plane_url}")
     if place is not None:
         tell(f"Answering {place}/metrics, /healthz and /readyz")
 
