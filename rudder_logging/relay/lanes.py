@@ -28,7 +28,7 @@ _PAUSES_WITH_FEW = 5  # until they are given back, to be taken again with what c
 
 
 class Shared(Protocol):
-    """What the lanes of a source share."""
+    """The part of a feed that all of its lanes share."""
 
     name: str
     source: Source
