@@ -32,7 +32,7 @@ def message(number: int, user: str = "u") -> bytes:
 
 
 def messages(number: int) -> list[bytes]:
-    """So many of them."""
+    """A number of them, all different."""
     return [message(n) for n in range(number)]
 
 

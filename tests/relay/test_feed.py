@@ -62,7 +62,7 @@ def test_no_two_uploads_of_a_shard_run_at_once(plane: LocalDataPlane) -> None:
 
 
 def test_a_stop_in_the_middle_makes_no_duplicate(plane: LocalDataPlane) -> None:
-    """What is through is released as settled; the next relay begins behind it."""
+    """The part that is through is released as settled; the next relay begins behind it."""
     plane.latency = 0.05
     with feeding(plane) as feed:
         shelf_of(feed).put(messages(4_000))
@@ -159,7 +159,7 @@ def test_an_outage_is_told_once_for_all_lanes(
 
 
 def test_refused_events_become_dead_letters(plane: LocalDataPlane, tmp_path: Path) -> None:
-    """Those that the gateway refuses for good are in the file, the others arrive."""
+    """Events that the gateway refuses for good are in the file, the others arrive."""
     bad = {3, 77, 150}
     file = tmp_path / "dead.jsonl"
     plane.fail_for(lambda event: event["properties"]["n"] in bad, 400, "invalid json\n")
@@ -188,7 +188,7 @@ def test_a_lone_poisoned_event_does_not_block_its_shard(
 def test_a_dead_lane_is_replaced(
     plane: LocalDataPlane, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """What it had is released, and the replacement is counted."""
+    """Its batch is released, and the replacement is counted."""
     monkeypatch.setattr("threading.excepthook", lambda _: None)
     with feeding(plane, lanes=1) as feed:
         shelf = shelf_of(feed)

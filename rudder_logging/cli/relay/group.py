@@ -51,7 +51,7 @@ class _Relay(NearestGroup):
         return run.collect_usage_pieces(ctx)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Those of the process, then the commands."""
+        """List the flags of the process, then the commands."""
         run.format_options(ctx, formatter)
         if SUBCOMMANDS:
             with formatter.section("Commands"):
