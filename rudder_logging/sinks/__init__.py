@@ -7,6 +7,7 @@ Waiting and trying again are delivery's business.
 - `base.py`: the protocol of all sinks, and the outcomes
 - `nowhere.py`: one that sends nothing
 - `frames.py`: messages as an engine keeps them; `ahead.py`: those stored in a failed upload
+- `redis/`: the engine of a relay, Redis or Valkey
 - `gateway/`: RudderStack's gateway, over HTTP
 """
 

@@ -79,6 +79,10 @@ class RedisCluster:
         for node in (to, source, *self.nodes):
             node.do("CLUSTER", "SETSLOT", slot, "NODE", _id(to))
 
+    def wait_until_well(self) -> None:
+        """Wait until all nodes are there, and know each other."""
+        wait_until(lambda: all(map(self._is_well, self.nodes)), "the cluster")
+
     def _enter(self, stack: ExitStack) -> None:
         options = ["--cluster-enabled", "yes", "--cluster-node-timeout", "5000", *self._arguments]
         for number in range(self._count):
@@ -92,7 +96,7 @@ class RedisCluster:
             node.do("CLUSTER", "SET-CONFIG-EPOCH", number + 1)
         for node in self.nodes[1:]:
             node.do("CLUSTER", "MEET", "127.0.0.1", self.nodes[0].port)
-        wait_until(lambda: all(map(self._is_well, self.nodes)), "the cluster")
+        self.wait_until_well()
 
     def _is_well(self, node: RedisServer) -> bool:
         known = {slots[2][1] for slots in node.do("CLUSTER", "SLOTS")}

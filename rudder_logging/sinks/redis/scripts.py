@@ -1,0 +1,46 @@
+"""Atomic steps: scripts in the engine's Lua.
+
+They are sent whole each time, which costs 2 us of the engine's time: so there is none to be loaded
+again after a restart, and nobody needs the permission for that. Each reads all its keys before its
+first write: one that is of another type is found while nothing has changed.
+"""
+
+from __future__ import annotations
+
+__all__ = ["APPEND", "BEFORE", "BEHIND", "FULL", "MAKE", "STORED"]
+
+STORED, BEFORE, FULL, BEHIND = 0, 1, 2, 3
+
+MAKE = """
+local shards = redis.call('HGET', KEYS[1], 'shards')
+if not shards then
+  redis.call('HSET', KEYS[1], 'shards', ARGV[1], 'version', ARGV[2])
+  return {ARGV[1], ARGV[2]}
+end
+return {shards, redis.call('HGET', KEYS[1], 'version')}
+"""
+"""Make a source, unless it is there. KEYS: meta. ARGV: shards, version. Returns both."""
+
+APPEND = f"""
+local last = redis.call('GET', KEYS[3])
+if last and tonumber(last) >= tonumber(ARGV[1]) then
+  redis.call('PEXPIRE', KEYS[3], ARGV[6])
+  return {BEFORE}
+end
+if ARGV[2] ~= '' and last ~= ARGV[2] then return {BEHIND} end
+local bytes = tonumber(redis.call('HGET', KEYS[2], 'bytes') or '0')
+local most = tonumber(ARGV[5])
+if most > 0 and bytes > 0 and bytes + #ARGV[4] > most then return {FULL} end
+redis.call('XADD', KEYS[1], '*', 'f', ARGV[4], 'n', ARGV[3])
+redis.call('HINCRBY', KEYS[2], 'bytes', #ARGV[4])
+redis.call('HINCRBY', KEYS[2], 'events', ARGV[3])
+redis.call('SET', KEYS[3], ARGV[1], 'PX', ARGV[6])
+return {STORED}
+"""
+"""Store a frame. KEYS: queue, notes, sequence. ARGV: number, number of the frame that has to be the
+last one (or nothing), messages, frame, most bytes (0: any), milliseconds for which the number is
+kept.
+
+The write for a frame that is there already has WAIT wait for it. `XADD` is the first write: so it
+is the one that an engine without memory refuses.
+"""

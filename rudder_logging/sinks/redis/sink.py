@@ -1,0 +1,157 @@
+"""The sink that appends to a source's streams, from where relays deliver."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ...common.clock import monotonic
+from ...config import Config
+from ...exceptions import ConfigError
+from ..ahead import Ahead
+from ..base import Hold, Outcome, Stored, Trip, Unknown
+from ..frames import shard_key, shard_of
+from ..gateway.untraced import untraced
+from .appending import Frame, Outbox
+from .connecting import parse_address
+from .errors import Fault
+from .keys import VERSION, Keys
+from .link import Link, script
+from .scripts import MAKE
+
+__all__ = ["RedisSink", "make_source"]
+
+_AGAIN = 2  # uploads that may be remembered
+
+
+class RedisSink:
+    """Appends messages to the streams of a source: an upload in one round trip.
+
+    Args:
+        config: Its options `relay` and `source` say where.
+
+    Raises:
+        ConfigError: The URL can't be right.
+    """
+
+    def __init__(self, config: Config) -> None:
+        if config.relay is None or config.source is None:
+            raise ConfigError("relay and source are missing; give both")
+        address = parse_address(config.relay)
+        self.max_bytes = config.max_batch_bytes
+        self._config = config
+        self._shards = address.shards
+        self._replicas = address.replicas
+        self._keys = Keys(config.source)
+        self._link = Link(address, config.timeout)
+        self._ahead = Ahead(_AGAIN * self.max_bytes)
+        self._outbox = Outbox(
+            self._link,
+            self._keys,
+            most=max(1, config.relay_max_bytes // address.shards),
+            room=_AGAIN * self.max_bytes,
+        )
+        self._is_known = False  # the source is there, and has as many shards
+
+    def __repr__(self) -> str:
+        return f"<RedisSink to {self._link.engine}>"
+
+    def send(self, messages: Sequence[bytes], deadline: float | None) -> Outcome:
+        """See `Sink.send`."""
+        with untraced():
+            if not self._is_known:
+                failure = make_source(self._link, self._keys, self._shards, deadline)
+                if failure is not None:
+                    return failure
+                self._is_known = True
+            return self._send(messages, deadline)
+
+    def close(self) -> None:
+        """See `Sink.close`."""
+        self._is_known = False
+        self._link.close()
+
+    def urls(self) -> Sequence[str]:
+        """The URLs of all servers that it connects to."""
+        relay = self._config.relay_url
+        return relay.host_urls if relay else []
+
+    def _send(self, messages: Sequence[bytes], deadline: float | None) -> Outcome:
+        frames = self._outbox.pack(self._by_shard(messages))
+        begun = monotonic()
+        results = self._outbox.send(frames, deadline, self._replicas)
+        seconds = monotonic() - begun
+        failures = [failure for _, failure in results if failure is not None]
+        if failures:
+            self._is_known = False  # the engine may have been started without its data
+            return self._failed(messages, results, frames, seconds)
+        if len(results) > len(frames):
+            self._remember(results[: len(results) - len(frames)])
+        self._ahead.settled(messages)
+        return Stored(trip=_trip(messages, frames, seconds))
+
+    def _by_shard(self, messages: Sequence[bytes]) -> dict[int, list[bytes]]:
+        """Group messages that are neither stored nor on their way, by shard."""
+        fresh = self._ahead.fresh(messages)
+        lost = set(self._outbox.lost)
+        groups: dict[int, list[bytes]] = {}
+        shards = self._shards
+        for message in fresh:
+            if message in lost if lost else False:
+                continue
+            shard = shard_of(shard_key(message), shards)
+            if shard in groups:
+                groups[shard].append(message)
+            else:
+                groups[shard] = [message]
+        return groups
+
+    def _failed(
+        self,
+        messages: Sequence[bytes],
+        results: Sequence[tuple[Frame, Fault | None]],
+        frames: Sequence[Frame],
+        seconds: float,
+    ) -> Outcome:
+        """The outcome for the upload as a whole. What is stored is not sent again."""
+        self._remember(results)
+        if not self._ahead.fresh(messages):  # what failed is of an earlier upload
+            self._ahead.settled(messages)
+            return Stored(trip=_trip(messages, frames, seconds))
+        failures = [failure for _, failure in results if failure is not None]
+        failure = min(failures, key=lambda one: (not isinstance(one, Hold), failures.index(one)))
+        if isinstance(failure, Unknown):
+            trip = _trip(messages, frames, seconds)
+            return Unknown(failure.fault, failure.cure, trip=trip)
+        return failure
+
+    def _remember(self, results: Sequence[tuple[Frame, Fault | None]]) -> None:
+        for frame, failure in results:
+            if failure is None:
+                self._ahead.stored(frame.messages)
+
+
+def make_source(link: Link, keys: Keys, shards: int, deadline: float | None = None) -> Fault | None:
+    """Make a source, unless it is there; return the failure, as if it has other shards."""
+    command = script(MAKE, [keys.meta], shards, VERSION)
+    (answer,) = link.run([command], deadline=deadline)
+    if isinstance(answer, Fault):
+        return answer
+    found, version = (int(one or 0) for one in answer)
+    if version > VERSION:
+        return Hold(
+            f"the source in the engine {link.engine} was made by a later version of this package",
+            "update rudder-logging",
+        )
+    if found != shards:
+        return Hold(
+            f"the source in the engine {link.engine} has {found} shards, and not {shards}",
+            f"give shards={found} in the URL; it can't be changed once the source is there",
+        )
+    return None
+
+
+def _trip(messages: Sequence[bytes], frames: Sequence[Frame], seconds: float) -> Trip | None:
+    sent = sum(len(frame.packed) for frame in frames)
+    if not sent:
+        return None
+    return Trip(len(messages), sum(map(len, messages)), sent, seconds)
