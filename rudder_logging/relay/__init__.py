@@ -5,6 +5,9 @@ order, and leave the engine when the gateway has them. Relays share a source's s
 
 - `source.py`: the seam to the relay's lanes, `Source`, and who makes one for a URL
 - `engine.py`: the seam to an engine with leases, `Engine`; `memory.py`: one in memory
+- `leased.py`: the source over such an engine, with its thread
+- `handout.py`: the same without threads and sockets: what to ask of the engine, and when
+- `coordinator.py`: which shards are this relay's; `batches.py`: from entries to messages
 - `process.py`: the process, with many sources; `feed.py`: one source's way through it
 - `lanes.py`: threads that deliver; `turns.py`: their waits; `accounts.py`: counts and reports
 - `keys.py`: write keys; `engine_trouble.py`: an engine that fails; `lag_reader.py`: what waits

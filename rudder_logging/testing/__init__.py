@@ -12,7 +12,7 @@ queued or sent meanwhile.
 - `watch.py`: the checks of the pytest plugin: no event was lost
 - `buffer_contract.py`: the tests that a buffer of the app's has to pass
 - `sink_contract.py`: the tests that a sink of the app's has to pass
-- `engine_contract.py`: the tests that an engine of the relay has to pass
+- `engine_contract.py`, `source_contract.py`: the tests for engines and sources of a relay
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from .engine_contract import EngineContract
 from .matching import closest, describe, differences, expectation, in_words, listed
 from .recorder import RecordedEvent, Recorder, Refusal
 from .sink_contract import SinkContract
+from .source_contract import SourceContract
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -44,6 +45,7 @@ __all__ = [
     "RecordedEvent",
     "Refusal",
     "SinkContract",
+    "SourceContract",
     "capture_events",
 ]
 
