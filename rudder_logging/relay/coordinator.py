@@ -223,6 +223,8 @@ class Coordinator:
         self._look_at = now + pause * (0.8 + self.random.random() * 0.2)
         for shard in [shard for shard in self.leases if shard >= look.shards]:
             self._forget(shard)
+        if self.is_stopping:  # since it was asked
+            return
         place = list(look.members).index(self.relay)
         self.share = fair_share(look.shards, self.members, place)
         self._settle_share()

@@ -51,6 +51,9 @@ class _Notes:
     """Bytes of an entry: the largest of the last that were read."""
     turn: int = 0
     """The latest batch that it was in."""
+    alone: int = 0
+    """The next entries that go out one by one, because owners died: there may have been so many in
+    their batch, and any of them may be to blame."""
     not_before: float = -math.inf
     """Its part of the engine failed."""
 
@@ -233,7 +236,7 @@ class Handout:
         return chosen
 
     def _is_suspect(self, shard: int) -> bool:
-        return self.coordinator.leases[shard].claim.deaths >= _SUSPECT
+        return self.coordinator.leases[shard].claim.deaths >= _SUSPECT or self._of(shard).alone > 0
 
     @staticmethod
     def _most(notes: _Notes, max_bytes: int) -> int:
@@ -260,9 +263,10 @@ class Handout:
                 continue
             if entries[0].id != lease.claim.head:
                 lease.claim = Claim(entries[0].id, 0, 0)
-            if lease.claim.deaths < _SUSPECT or (
-                yield from self._dares(one.shard, lease, entries[0])
-            ):
+            notes = self._of(one.shard)
+            if lease.claim.deaths >= _SUSPECT:
+                notes.alone = max(notes.alone, self._most(notes, max_bytes))
+            if not notes.alone or (yield from self._dares(one.shard, lease, entries[0])):
                 loads.append(Load(Part(one.shard, lease.token, lease.claim.skip), entries))
         batch: LeasedBatch
         batch, unreadable = yield Work(partial(assemble, loads, self._keeps, max_bytes))
@@ -330,10 +334,11 @@ class Handout:
         for part in parts:
             count = min(settled, part.count)
             settled -= count
+            notes = self._of(part.shard)
             if count < part.count:
-                notes = self._of(part.shard)
                 notes.length = max(notes.length, 1)
             settlement, passed = part.settlement(count)
+            notes.alone = max(0, notes.alone - len(settlement.settled))
             if settlement.settled or settlement.head:
                 self._debts[part.shard] = settlement
                 debts.append(part.shard)
