@@ -9,6 +9,7 @@ Waiting and trying again are delivery's business.
 - `frames.py`: messages as an engine keeps them; `ahead.py`: those stored in a failed upload
 - `redis/`: the engine of a relay, Redis or Valkey
 - `gateway/`: RudderStack's gateway, over HTTP
+- `kafka/`: a topic of Kafka's, on the way to a relay
 """
 
 from __future__ import annotations
