@@ -63,8 +63,6 @@ class Feed:
             resumed=self.turns.end_waits,
         )
         self.engine = EngineTrouble()
-        self.source = open_source(self)
-        self.lag_reader = LagReader(self.source, name)
         self.is_stopped = False
         self.is_idle = False
         """True if there are more relays than shards, and this one has none."""
@@ -79,6 +77,8 @@ class Feed:
         """The time at which an event was settled last."""
         self._counting = threading.Lock()
         self._told_of_bug_at = float("-inf")
+        self.source = open_source(self)  # it may tell something at once
+        self.lag_reader = LagReader(self.source, name)
         self.lanes = [Lane(self, number) for number in range(1, lanes + 1)]
 
     # What the process says.

@@ -77,7 +77,9 @@ class WriteKey:
         return key
 
     def _warn_of_others(self, path: str) -> None:
-        if os.name == "posix" and Path(path).stat().st_mode & stat.S_IROTH:
+        mode = Path(path).stat().st_mode
+        # The secrets of containers are for all that run in there, and can't be written.
+        if os.name == "posix" and mode & stat.S_IROTH and mode & stat.S_IWUSR:
             _log.warning(
                 "anybody on this machine can read %s, the write key of %s; chmod o-r mends that",
                 path,
