@@ -136,12 +136,13 @@ def run(
         shown = parse_relay_url(url).shown
     except ValueError as error:
         raise BadInputError(f"URL {error}") from None
+    address = None if metrics is None else _address(metrics)
+    config = _config(given, "none-yet")
     with _lines_on_stderr():
         feeds = _feeds(url, sources, uploads, given)
-        config = _config(given, "for-a-look")
         relay = Relay(feeds, shutdown_timeout=config.shutdown_timeout, tell=tell, drains=drain)
         with contextlib.ExitStack() as stack:
-            place = _serving(stack, metrics, feeds) if metrics is not None else None
+            place = None if address is None else _answering(stack, *address, feeds)
             stack.enter_context(_until_told(relay))
             _greet(shown, feeds, config.data_plane_url, place)
             relay.run()
@@ -205,20 +206,27 @@ def _with_own_file(
     return {**given, "dead_letter": str(file.with_name(f"{file.stem}.{source}{file.suffix}"))}
 
 
-def _serving(stack: contextlib.ExitStack, metrics: str, feeds: Sequence[Feed]) -> str:
+def _address(metrics: str) -> tuple[str, int]:
     try:
-        from ...relay.metrics import Metrics  # noqa: PLC0415 - needs another extra
-        from ...relay.status_server import parse_address, serving  # noqa: PLC0415 - as above
+        from ...relay.status_server import parse_address  # noqa: PLC0415 - needs another extra
     except ImportError:
         extra = "pip install 'rudder-logging[cli,metrics]'"
         raise BadInputError(f"--metrics needs an extra: {extra}") from None
-    from ...relay.health import Health  # noqa: PLC0415 - only here
-
     try:
-        host, port = parse_address(metrics)
-        return stack.enter_context(serving(host, port, Health(feeds), Metrics(feeds)))
+        return parse_address(metrics)
     except ConfigError as error:
         raise BadInputError(f"--metrics {error}") from None
+
+
+def _answering(stack: contextlib.ExitStack, host: str, port: int, feeds: Sequence[Feed]) -> str:
+    from ...relay.health import Health  # noqa: PLC0415 - only here
+    from ...relay.metrics import Metrics  # noqa: PLC0415 - as above
+    from ...relay.status_server import serving  # noqa: PLC0415 - as above
+
+    try:
+        return stack.enter_context(serving(host, port, Health(feeds), Metrics(feeds)))
+    except ConfigError as error:
+        raise BadInputError(f"--metrics: {error}") from None
 
 
 @contextlib.contextmanager
