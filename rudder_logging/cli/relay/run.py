@@ -137,9 +137,9 @@ def run(
     except ValueError as error:
         raise BadInputError(f"URL {error}") from None
     address = None if metrics is None else _address(metrics)
-    config = _config(given, "none-yet")
     with _lines_on_stderr():
         feeds = _feeds(url, sources, uploads, given)
+        config = _config(given, "of-no-use")
         relay = Relay(feeds, shutdown_timeout=config.shutdown_timeout, tell=tell, drains=drain)
         with contextlib.ExitStack() as stack:
             place = None if address is None else _answering(stack, *address, feeds)
