@@ -7,6 +7,8 @@ order, and leave the engine when the gateway has them. Relays share a source's s
 - `engine.py`: the seam to an engine with leases, `Engine`; `memory.py`: one in memory
 - `leased.py`: the source over such an engine, with its thread
 - `handout.py`: the same without threads and sockets: what to ask of the engine, and when
+- `kafka_source.py`: the source over Kafka, with its thread; `kafka_partitions.py`: what of its
+  partitions is handed out; `kafka_lag.py`: what is not committed
 - `coordinator.py`: which shards are this relay's; `batches.py`: from entries to messages
 - `process.py`: the process, with many sources; `feed.py`: one source's way through it
 - `lanes.py`: threads that deliver; `turns.py`: their waits; `accounts.py`: counts and reports
