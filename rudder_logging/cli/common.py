@@ -97,13 +97,15 @@ class NearestGroup(click.Group):
 CONNECTION = (
     "write_key",
     "data_plane_url",
+    "relay",
+    "source",
     "timeout",
     "gzip",
     "proxies",
     "ca_bundle",
     "client_cert",
 )
-"""The options that a command needs to reach a data plane."""
+"""The options that a command needs to reach a data plane, or a relay's engine."""
 
 
 EXTRAS = {"rich": "cli", "h11": "dataplane", "jsonschema": "plan"}
@@ -117,6 +119,8 @@ _METAVARS = {
     parsers.positive_seconds: "SECONDS",
     parsers.write_key: "KEY",
     parsers.data_plane_url: "URL",
+    parsers.relay: "URL",
+    parsers.source: "NAME",
     parsers.flag: "on|off",
     parsers.path: "FILE",
     parsers.path_from_here: "FILE",
@@ -161,7 +165,10 @@ def load_config(**given: Any) -> Config:
     """
     app = app_around()
     if app is not None:
-        given = {k: app.options.get(k) if value is None else value for k, value in given.items()}
+        own = dict(app.options)
+        if given.get("data_plane_url") is not None or given.get("sink") is not None:
+            own.pop("relay", None)  # the flag says where to
+        given = {k: own.get(k) if value is None else value for k, value in given.items()}
     try:
         config = Config.load(**given)
         if config.ca_bundle or config.client_cert:

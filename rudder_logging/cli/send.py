@@ -52,7 +52,8 @@ _PLURALS = {"properties": "property", "traits": "trait", "integrations": "integr
 def send() -> None:
     """Send one event, and wait until the server has it.
 
-    Prints the message's id once the data plane has acknowledged it. Whatever keeps it from
+    Prints the message's id once the data plane has acknowledged it, or, with --relay, the engine
+    from which a relay will take it. Whatever keeps it from
     arriving is told in one line, and the exit code is 1; nothing is kept for later.
 
     \b
@@ -159,7 +160,7 @@ def _send(row: EventType, fields: dict[str, Any], config: Config, *, is_json: bo
     if not settled:
         unknown = ", though it may have arrived" if shipper.may_have_arrived else ""
         raise FailedError(
-            f"not delivered to {config.data_plane_url}{unknown}: {shipper.fault}. Nothing is kept; "
+            f"not delivered to {config.destination}{unknown}: {shipper.fault}. Nothing is kept; "
             f"to send it again as the same event, add --message-id {message['messageId']}"
         )
     if not is_json:

@@ -71,10 +71,12 @@ def parse_spool_url(url: str) -> SpoolUrl:
 
 
 def without_secrets(url: str) -> str:
-    """Scheme and host of a data plane's URL, and its port."""
+    """Scheme and host of a data plane's URL, and its port; or of an engine's, or its socket."""
     from urllib.parse import urlsplit  # noqa: PLC0415 - costly
 
     parts = urlsplit(url)
+    if parts.scheme == "unix" and not parts.netloc:
+        return f"unix://{parts.path}"
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}" if parts.netloc else ""
 
 

@@ -35,7 +35,7 @@ __all__ = ["doctor"]
 @click.argument("loggers", metavar="[LOGGER]...", nargs=-1)
 @click.option(
     "--config",
-    "source",
+    "configuration",
     metavar="FILE|MODULE:NAME",
     type=FILE,
     help="The app's logging configuration, put in force first: a JSON file for dictConfig, an INI "
@@ -61,7 +61,7 @@ __all__ = ["doctor"]
 @click.option("--json", "is_json", is_flag=True, help="Print one JSON object.")
 def doctor(
     loggers: tuple[str, ...],
-    source: str | None,
+    configuration: str | None,
     messages: str | None,
     timeout: float,
     *,
@@ -76,7 +76,10 @@ def doctor(
     Walks the logging tree from each LOGGER (by default those that have a RudderHandler, and the
     package's own calls), as --config leaves it. Then checks name, proxy, connection, TLS, /health,
     clock and write key of each data plane, and the spool directory. No event is sent: only an
-    empty batch, which stores nothing.
+    empty batch, which stores nothing. Of an app that goes to a relay, it checks the engine.
+
+    With --relay it checks that engine alone: version, persistence, eviction, clock, permissions,
+    and of --source, or of each source, what waits and who delivers it.
 
     Exit code 1 means that something stops events; warnings alone leave it 0.
     """
@@ -93,10 +96,15 @@ def doctor(
             raise BadInputError(f"{messages} can't be read: {error.strerror}") from None
         finally:
             source_of_messages.close()
-    if messages is None or source is not None or loggers:
+    limit = None if offline else timeout
+    names_app = bool(configuration is not None or loggers)
+    if given["relay"] is not None and not names_app:
+        if limit is not None:
+            visit.look_at_relay(given["relay"], given["source"], limit)
+    elif messages is None or names_app:
         # To the end: threads of the app's may go on, and its filters, when they are asked, may log.
         with disarmed() as visit.made:
-            _look_at_app(visit, source, None if offline else timeout)
+            _look_at_app(visit, configuration, limit)
     if is_json:
         show_json(as_document(visit.passages, visit.findings))
     else:

@@ -25,7 +25,7 @@ class Finding:
 
     severity: Severity
     area: str
-    """`logging`, `network`, `disk` or `messages`."""
+    """`logging`, `network`, `relay`, `disk` or `messages`."""
     code: str
     """A short name for this kind of finding, which stays when the text is reworded."""
     text: str

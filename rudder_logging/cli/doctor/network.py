@@ -38,6 +38,7 @@ from ...sinks.gateway.outcomes import (
     shown,
 )
 from ...sinks.gateway.transport import HttpTransport, Look
+from . import relay
 from .findings import Finding, Severity
 
 __all__ = ["examine", "masked"]
@@ -59,6 +60,9 @@ def examine(config: Config, timeout: float) -> Iterator[Finding]:
         config: A handler's.
         timeout: Seconds for each step.
     """
+    if config.relay is not None:
+        yield from relay.of_config(config, timeout)
+        return
     if config.sink is not None or SINKS.maker(config.data_plane_url) is not None:
         text = "a sink of the app's sends its events; where they go is not checked"
         yield _well("own-sink", text)

@@ -24,14 +24,14 @@ def remarks(logger: logging.Logger, found: list[Reached]) -> Iterator[Finding]:
         found: The RudderHandlers that it comes to.
     """
     seen: dict[RudderHandler, Reached] = {}
-    sources: dict[tuple[str, str], Reached] = {}
+    sources: dict[str, Reached] = {}
     for reach in found:
         if reach.handler in seen:
             yield _twice(reach, seen[reach.handler], logger)
             continue
         seen[reach.handler] = reach
         config = reach.handler.config
-        other = sources.setdefault((config.write_key, config.data_plane_url), reach)
+        other = sources.setdefault(config.identity, reach)
         if other is not reach:
             text = f"has the same source as {other}: each event is sent twice"
             cure = "take one of the two handlers off"

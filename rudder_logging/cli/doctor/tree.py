@@ -63,7 +63,7 @@ def named(logger: logging.Logger) -> str:
 def describe(handler: logging.Handler) -> str:
     """A handler's name for use in a sentence."""
     name = f" {handler.get_name()!r}" if handler.get_name() else ""
-    to = f" to {handler.config.data_plane_url}" if isinstance(handler, RudderHandler) else ""
+    to = f" to {handler.config.destination}" if isinstance(handler, RudderHandler) else ""
     return f"{type(handler).__name__}{name}{to}"
 
 

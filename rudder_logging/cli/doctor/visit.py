@@ -12,7 +12,7 @@ from ...config import OPTIONS, Config
 from ...exceptions import ConfigError
 from ...handler.handler import RudderHandler
 from ...handler.settings import settings
-from . import disk, network
+from . import disk, network, relay
 from .django_app import of_django
 from .findings import Finding, Severity, a_warning
 from .integrations import of_integrations
@@ -46,7 +46,7 @@ _HIGH = (
 
 # Where events go: handlers that are alike in these are looked at once.
 _places_of = attrgetter(
-    "write_key", "data_plane_url", "queue", "dead_letter",
+    "write_key", "data_plane_url", "relay", "source", "queue", "dead_letter",
     "proxies", "ca_bundle", "client_cert", "gzip",
 )  # fmt: skip
 
@@ -90,6 +90,12 @@ class Visit:
         for config, subject in self._sources():
             found = network.examine(config, timeout)
             self.findings += [replace(finding, subject=subject) for finding in found]
+
+    def look_at_relay(self, url: str, source: str | None, timeout: float) -> None:
+        """Check an engine, for whoever runs it. Seconds are for each step."""
+        subject = f"the engine of {source}" if source else "the engine"
+        found = relay.examine(url, source, timeout)
+        self.findings += [replace(finding, subject=subject) for finding in found]
 
     def look_at_disk(self) -> None:
         """Check the places on the disk that each source's options name."""
@@ -193,6 +199,8 @@ class Visit:
 
     def _settings(self) -> Config:
         own = {name: settings[name] for name in OPTIONS}
+        if self.given.get("data_plane_url"):
+            own["relay"] = None  # the flag says where to
         return Config.load(**own | {name: value for name, value in self.given.items() if value})
 
     def _sources(self) -> Iterator[tuple[Config, str]]:
@@ -201,7 +209,7 @@ class Visit:
         by_settings = any(passage.leaves and not passage.leaves_by for passage in self.passages)
         if by_settings or any(self.given.values()):
             config = self._settings()
-            sources.append((config, f"the package's settings, to {config.data_plane_url}"))
+            sources.append((config, f"the package's settings, to {config.destination}"))
         seen = set()
         for config, subject in sources:
             key = str(_places_of(config))

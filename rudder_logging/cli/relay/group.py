@@ -12,7 +12,9 @@ from .run import run
 
 __all__ = ["SUBCOMMANDS", "relay"]
 
-SUBCOMMANDS: Mapping[str, str] = {}
+SUBCOMMANDS: Mapping[str, str] = {
+    "status": "Show what waits in an engine, and who delivers it.",
+}
 """Each is in the module of its name, under the same name. The words are its help's first line."""
 
 

@@ -109,7 +109,7 @@ def replay(
     if all have arrived.
     """
     if dry_run:
-        config = load_config(**connection, sink=Nowhere(), send=True)
+        config = load_config(**connection | {"relay": None}, sink=Nowhere(), send=True)
         rate = None
     else:
         config = load_config(dead_letter=rejects, **connection)

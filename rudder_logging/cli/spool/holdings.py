@@ -12,6 +12,8 @@ from typing import Any
 
 import orjson
 
+from ...config import Config
+from ...exceptions import ConfigError
 from ...queues.file.files import (
     Origin,
     Position,
@@ -176,9 +178,16 @@ def holdings(spool: str) -> list[Holding]:
 
 
 def left_here(spool: str) -> list[Left]:
-    """Find events of a spool under write keys that no process uses, nor RUDDER_WRITE_KEY is."""
-    key, url = (os.environ.get(f"RUDDER_{name}") for name in ("WRITE_KEY", "DATA_PLANE_URL"))
-    own = os.path.join(spool, hash_of(f"{key} {url}"))  # noqa: PTH118
+    """Find events of a spool under write keys that no process uses, nor the environment names."""
+    # Not the whole environment: it may name callbacks, which are code of an app's.
+    names = ("write_key", "data_plane_url", "relay", "source")
+    given = {name: os.environ.get(f"RUDDER_{name.upper()}") or None for name in names}
+    try:
+        identity = Config.load({}, **given).identity
+    except ConfigError:  # the key alone says enough
+        identity = f"{given['write_key'] or ''} "
+    own = os.path.join(spool, hash_of(identity))  # noqa: PTH118
+    key = identity.partition(" ")[0]
     return left_by_others(spool, [own], hash_of(key) if key else None)
 
 

@@ -86,7 +86,7 @@ class Origin(NamedTuple):
     key: str
     """A hash of the write key."""
     destination: str
-    """Scheme and host of the data plane."""
+    """Scheme and host of the data plane, or of a relay's engine."""
 
 
 def first_note(origin: Origin) -> bytes:
@@ -120,8 +120,11 @@ def read_note(path: str) -> Note:
     finally:
         os.close(file)
     _, _, rest = text.partition(b"\n")
-    found = re.match(r"([0-9a-f]{32}) (https?://[\w.:\[\]%-]+|)\n", rest.decode("ascii", "replace"))
+    found = _ORIGIN.match(rest.decode("ascii", "replace"))
     return Note(settled_in(text), None if found is None else Origin(found[1], found[2]))
+
+
+_ORIGIN = re.compile(r"([0-9a-f]{32}) ([a-z][a-z0-9+.-]*://[\w.:,\[\]%/-]+|)\n")
 
 
 def is_locked(path: str) -> bool:

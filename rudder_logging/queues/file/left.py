@@ -48,7 +48,8 @@ class Left:
     @property
     def text(self) -> str:
         """The events, their age and their destination, in words."""
-        key = "another write key, which" if self.is_anothers else "a write key that"
+        kind = "relay or source" if self._is_for_relay else "write key"
+        key = f"another {kind}, which" if self.is_anothers else f"a {kind} that"
         least = "" if self.is_all else "at least "
         return (
             f"{least}{self.events:,} event{'' if self.events == 1 else 's'} "
@@ -61,11 +62,18 @@ class Left:
     def cure(self) -> str:
         """The command that sends them."""
         directory = shlex.quote(self.directory)
+        own, ours = "key", "with the one in RUDDER_WRITE_KEY"
+        if self._is_for_relay:
+            own, ours = "relay and source", "where RUDDER_RELAY or RUDDER_DATA_PLANE_URL leads"
         return (
-            "an app that has that key sends them; to send them with the one in RUDDER_WRITE_KEY: "
+            f"an app that has that {own} sends them; to send them {ours}: "
             f"rudder-logging replay {directory}/*.jsonl && "
             f"rudder-logging spool purge {directory} --all"
         )
+
+    @property
+    def _is_for_relay(self) -> bool:
+        return not (self.destination or "http").startswith("http")
 
 
 @dataclass
