@@ -5,6 +5,7 @@ order, and leave the engine when the gateway has them. Relays share a source's s
 
 - `source.py`: the seam to the relay's lanes, `Source`, and who makes one for a URL
 - `engine.py`: the seam to an engine with leases, `Engine`; `memory.py`: one in memory
+- `redis_engine.py`: one over Redis; `redis_scripts.py`: its atomic steps
 - `leased.py`: the source over such an engine, with its thread
 - `handout.py`: the same without threads and sockets: what to ask of the engine, and when
 - `kafka_source.py`: the source over Kafka, with its thread; `kafka_partitions.py`: what of its

@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-__all__ = ["FrameError", "framed", "pack", "shard_key", "shard_of", "unpack"]
+__all__ = ["FrameError", "LaterFrameError", "framed", "pack", "shard_key", "shard_of", "unpack"]
 
 _HEADER = struct.Struct(">2sBII")
 """Mark, version, count of messages, their bytes."""
@@ -46,6 +46,10 @@ class FrameError(ValueError):
     """Bytes that are no frame, or one of a later version. It quotes none of them."""
 
 
+class LaterFrameError(FrameError):
+    """A frame of a later version, which a later version of this package can decode."""
+
+
 def pack(messages: Sequence[bytes]) -> bytes:
     """Make a frame of messages, each of them JSON short of its closing brace."""
     data = b"\n".join(messages)
@@ -66,8 +70,8 @@ def unpack(frame: bytes) -> list[bytes]:
         raise FrameError("it is shorter than a frame's header") from None
     if mark != _MARK:
         raise FrameError("it does not begin as a frame does")
-    if version != _VERSION:
-        raise FrameError(f"its version is {version}, and this package knows {_VERSION}")
+    if version > _VERSION:
+        raise LaterFrameError(f"its version is {version}, and this package knows {_VERSION}")
     if size > _MOST:
         raise FrameError(f"it says that it has {size} bytes")
     decompressor = _decompressor()

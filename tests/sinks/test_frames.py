@@ -14,7 +14,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rudder_logging.sinks import frames
-from rudder_logging.sinks.frames import FrameError, framed, pack, shard_key, shard_of, unpack
+from rudder_logging.sinks.frames import (
+    FrameError,
+    LaterFrameError,
+    framed,
+    pack,
+    shard_key,
+    shard_of,
+    unpack,
+)
 
 _keys = st.sampled_from(["userId", "anonymousId", "messageId", "properties", 'a"b', "ä"])
 _leaves = st.none() | st.booleans() | st.integers(0, 9) | st.text(max_size=5)
@@ -75,8 +83,9 @@ def test_later_versions_and_bombs_are_refused() -> None:
     """A few bytes that would be gigabytes cost no memory."""
     content = zlib.compress(bytes(10_000_000))
     for header in ((b"rf", 2, 1, 1), (b"rf", 1, 1, 10), (b"rf", 1, 1, 2**32 - 1), (b"??", 1, 1, 1)):
-        with pytest.raises(FrameError):
+        with pytest.raises(FrameError) as caught:
             unpack(struct.pack(">2sBII", *header) + content)
+        assert isinstance(caught.value, LaterFrameError) is (header[1] == 2)
 
 
 def test_frames_are_small_and_whole() -> None:

@@ -70,15 +70,15 @@ class Outbox:
     Args:
         link: To the engine.
         keys: The source's.
-        most: Bytes that a shard may hold.
         room: Bytes of messages that are kept because their answer was lost. Beyond that nobody
             sends them again: their retries were given up.
     """
 
-    def __init__(self, link: Link, keys: Keys, *, most: int, room: int) -> None:
+    def __init__(self, link: Link, keys: Keys, *, room: int) -> None:
         self._link = link
         self._keys = keys
-        self._most = most
+        self.most = 0
+        """Bytes that a shard may hold; 0: any."""
         self._room = room
         self._producer = secrets.token_hex(8)
         self._numbers: dict[int, int] = {}
@@ -129,7 +129,7 @@ class Outbox:
                 frame.number,
                 frame.packed,
                 len(frame.messages),
-                most=self._most,
+                most=self.most,
                 after=before.get(frame.shard),
             )
             before[frame.shard] = frame.number

@@ -22,13 +22,22 @@ except ImportError as error:
         'a relay in Redis needs redis-py: pip install "rudder_logging[redis]"'
     ) from error
 
-__all__ = ["Address", "Place", "Route", "parse_address"]
+__all__ = ["Address", "Place", "Route", "Shards", "open_route", "parse_address"]
 
 Place = tuple[str, int]
 """Host and port."""
 
 _MOST_SHARDS = 1_024
 _OWN = {"max_bytes", "shards", "wait"}
+
+
+@dataclass(frozen=True)
+class Shards:
+    """A wanted number of shards."""
+
+    value: int = 16
+    is_given: bool = False
+    """The URL names it. Otherwise whatever the source has is right."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +53,7 @@ class Address:
     """Its name among the sentinels."""
     options: dict[str, Any] = field(repr=False)
     """The library's, with user and password."""
-    shards: int
+    shards: Shards
     replicas: int
     """The number of them that have to confirm what is appended."""
     max_bytes: int | None
@@ -83,7 +92,7 @@ def parse_address(url: str) -> Address:
         tuple(places),
         master,
         options,
-        _number(numbers, "shards", 16, 1, _MOST_SHARDS),
+        Shards(_number(numbers, "shards", 16, 1, _MOST_SHARDS), "shards" in numbers),
         _number(numbers, "wait", 0, 0, 9),
         known.max_bytes,
     )

@@ -6,6 +6,8 @@ import re
 import ssl
 from collections.abc import Iterator
 
+from redis.exceptions import ResponseError
+
 from ..base import Hold, Later, Unknown
 
 __all__ = ["Fault", "code_of", "failure_of"]
@@ -100,6 +102,8 @@ def failure_of(error: BaseException, engine: str, *, sent: bool) -> Fault:
             "give the authority as ssl_ca_certs in the URL, and a client's certificate as "
             "ssl_certfile and ssl_keyfile if it wants one",
         )
+    if isinstance(error, ResponseError):
+        return Later(f"the engine {engine} answers with an error: {_reason(error)}")
     words, cure = _reason(error), "see that it runs, and to the way there"
     if sent:
         return Unknown(f"no answer came from the engine {engine}: {words}", cure)

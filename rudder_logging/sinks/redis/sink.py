@@ -12,13 +12,13 @@ from ..base import Hold, Outcome, Stored, Trip, Unknown
 from ..frames import shard_key, shard_of
 from ..gateway.untraced import untraced
 from .appending import Frame, Outbox
-from .connecting import parse_address
+from .connecting import Shards, parse_address
 from .errors import Fault
-from .keys import VERSION, Keys
-from .link import Link, script
-from .scripts import MAKE
+from .keys import Keys
+from .link import Link
+from .source import make_source
 
-__all__ = ["RedisSink", "make_source"]
+__all__ = ["RedisSink"]
 
 _AGAIN = 2  # uploads that may be remembered
 
@@ -44,12 +44,7 @@ class RedisSink:
         self._keys = Keys(config.source)
         self._link = Link(address, config.timeout)
         self._ahead = Ahead(_AGAIN * self.max_bytes)
-        self._outbox = Outbox(
-            self._link,
-            self._keys,
-            most=max(1, config.relay_max_bytes // address.shards),
-            room=_AGAIN * self.max_bytes,
-        )
+        self._outbox = Outbox(self._link, self._keys, room=_AGAIN * self.max_bytes)
         self._is_known = False  # the source is there, and has as many shards
 
     def __repr__(self) -> str:
@@ -59,10 +54,11 @@ class RedisSink:
         """See `Sink.send`."""
         with untraced():
             if not self._is_known:
-                failure = make_source(self._link, self._keys, self._shards, deadline)
-                if failure is not None:
-                    return failure
-                self._is_known = True
+                found = make_source(self._link, self._keys, self._shards, deadline)
+                if not isinstance(found, int):
+                    return found
+                self._shards, self._is_known = Shards(found, is_given=True), True
+                self._outbox.most = max(1, self._config.relay_max_bytes // found)
             return self._send(messages, deadline)
 
     def close(self) -> None:
@@ -94,7 +90,7 @@ class RedisSink:
         fresh = self._ahead.fresh(messages)
         lost = set(self._outbox.lost)
         groups: dict[int, list[bytes]] = {}
-        shards = self._shards
+        shards = self._shards.value
         for message in fresh:
             if message in lost if lost else False:
                 continue
@@ -128,26 +124,6 @@ class RedisSink:
         for frame, failure in results:
             if failure is None:
                 self._ahead.stored(frame.messages)
-
-
-def make_source(link: Link, keys: Keys, shards: int, deadline: float | None = None) -> Fault | None:
-    """Make a source, unless it is there; return the failure, as if it has other shards."""
-    command = script(MAKE, [keys.meta], shards, VERSION)
-    (answer,) = link.run([command], deadline=deadline)
-    if isinstance(answer, Fault):
-        return answer
-    found, version = (int(one or 0) for one in answer)
-    if version > VERSION:
-        return Hold(
-            f"the source in the engine {link.engine} was made by a later version of this package",
-            "update rudder-logging",
-        )
-    if found != shards:
-        return Hold(
-            f"the source in the engine {link.engine} has {found} shards, and not {shards}",
-            f"give shards={found} in the URL; it can't be changed once the source is there",
-        )
-    return None
 
 
 def _trip(messages: Sequence[bytes], frames: Sequence[Frame], seconds: float) -> Trip | None:

@@ -20,9 +20,9 @@ __all__ = ["KEYS", "events", "ids", "make_sink", "message", "messages"]
 KEYS = Keys("shop")
 
 
-def make_sink(url: str, *, timeout: float = 60, **options: Any) -> RedisSink:
-    """Make a sink of the source `shop`. On a busy machine, an answer may take long."""
-    return RedisSink(Config.load({}, relay=url, source="shop", timeout=timeout, **options))
+def make_sink(url: str, *, timeout: float = 60, source: str = "shop", **options: Any) -> RedisSink:
+    """Make a sink. On a busy machine, an answer may take long."""
+    return RedisSink(Config.load({}, relay=url, source=source, timeout=timeout, **options))
 
 
 def message(number: int, user: str = "", pad: int = 0) -> bytes:

@@ -1,0 +1,87 @@
+"""The engine over Redis keeps the contracts, over either version, Sentinel, and a cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from itertools import count
+
+import pytest
+
+from rudder_logging.relay.engine import Appender, Engine
+from rudder_logging.relay.redis_engine import RedisEngine
+from rudder_logging.relay.source import Observer, Source, open_source
+from rudder_logging.sinks import Stored
+from rudder_logging.sinks.redis.keys import Keys
+from rudder_logging.sinks.redis.link import Command
+from rudder_logging.testing.engine_contract import EngineContract
+from rudder_logging.testing.source_contract import SourceContract
+from tests.engines import EACH_REDIS, NEEDS_REDIS, RedisCluster, RedisSentinel, RedisServer
+from tests.sinks.redis.streams import make_sink
+
+_numbers = count()
+
+_EACH = [
+    *EACH_REDIS,
+    *(
+        pytest.param(kind, marks=[NEEDS_REDIS, pytest.mark.slow])
+        for kind in ("sentinel", "cluster")
+    ),
+]
+
+
+@pytest.fixture(scope="module", params=_EACH)
+def url(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[str]:
+    """The URL of servers that a module's tests share: each test has a source of its own."""
+    kind, folder = request.param, tmp_path_factory.mktemp("engine")
+    with ExitStack() as stack:
+        if kind == "sentinel":
+            yield stack.enter_context(RedisSentinel(folder, replicas=0, patience=600)).url
+        elif kind == "cluster":
+            yield stack.enter_context(RedisCluster(folder)).url
+        else:
+            yield stack.enter_context(RedisServer(folder, version=kind)).url
+
+
+class TestRedisEngine(EngineContract):
+    """Engines of one test have a source of their own."""
+
+    @pytest.fixture(autouse=True)
+    def _source(self, url: str) -> None:
+        self.url, self.source = f"{url}?shards={self.SHARDS}", f"contract-{next(_numbers)}"
+
+    def make_engine(self, max_bytes: int = 0) -> Engine:
+        """See `EngineContract`."""
+        more = f"&max_bytes={max_bytes}" if max_bytes else ""
+        return RedisEngine(self.url + more, self.source)
+
+    def make_appender(self, engine: Engine) -> Appender:
+        """It is one itself."""
+        assert isinstance(engine, RedisEngine)
+        return engine
+
+    def forget(self, engine: Engine, *people: str) -> None:
+        """See `EngineContract`."""
+        assert isinstance(engine, RedisEngine)
+        key = Keys(self.source).forgotten
+        engine._link.run([Command(key, ("HSET", key, person, "1")) for person in people])
+        engine._link.run([Command(key, ("HINCRBY", key, "", 1))])
+
+
+class TestRedisSource(SourceContract):
+    """Relays over engines of their own; a sink appends, as in an app."""
+
+    @pytest.fixture(autouse=True)
+    def _source(self, url: str) -> Iterator[None]:
+        self.url, self.source = f"{url}?shards=4", f"contract-{next(_numbers)}"
+        self.sink = make_sink(self.url, source=self.source)
+        yield
+        self.sink.close()
+
+    def make_source(self, observer: Observer) -> Source:
+        """See `SourceContract`."""
+        return open_source(self.url, self.source, observer)
+
+    def append(self, *messages: bytes) -> None:
+        """See `SourceContract`."""
+        assert isinstance(self.sink.send(messages, None), Stored)
