@@ -189,9 +189,10 @@ def _lacking(link: Link, source: str, names: Sequence[str]) -> list[str]:
 def _of_shards(link: Link, address: Address, source: str) -> Iterator[Finding]:
     keys = Keys(source)
     found = answer(link, Command(keys.meta, ("HGET", keys.meta, "shards")))
-    if found is not None and int(found) != address.shards:
+    wanted = address.shards
+    if found is not None and wanted.is_given and int(found) != wanted.value:
         text = (
-            f"the source {source} has {int(found)} shards, and the URL says {address.shards}: "
+            f"the source {source} has {int(found)} shards, and the URL says {wanted.value}: "
             "neither apps nor relays with that URL work on it"
         )
         cure = f"give shards={int(found)} in the URL; it can't be changed once the source is there"

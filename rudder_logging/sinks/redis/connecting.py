@@ -151,13 +151,16 @@ def open_route(address: Address, timeout: float) -> Route:
     options = {
         **address.options,
         "protocol": 2,
-        "socket_keepalive": True,
         "retry": Retry(NoBackoff(), 0),
         **{
             name: min(timeout, address.options.get(name) or timeout)
             for name in ("socket_timeout", "socket_connect_timeout")
         },
     }
+    if address.places:  # a socket of this machine needs it not, and does not know it
+        options["socket_keepalive"] = True
+    else:
+        del options["socket_connect_timeout"]
     try:
         if address.kind == "cluster":
             return _Cluster(address, options)
