@@ -187,10 +187,11 @@ def test_a_url_that_can_not_be(url: str) -> None:
 
 
 def test_another_number_of_shards(tmp_path: Path) -> None:
-    """It is fixed when a source is made. The cure has the right one."""
+    """It is fixed when a source is made. The cure has the right one; a URL need not name it."""
     with RedisServer(tmp_path / "redis", *KEPT) as server:
         append(f"{server.url}?shards=4")
-        found = look(server.url)
+        assert "relay-shards" not in faults(look(server.url))
+        found = look(f"{server.url}?shards=8")
         assert faults(found)["relay-shards"] is Severity.STOPS
         assert "shards=4" in next(one.cure for one in found if one.code == "relay-shards")
         assert "relay-shards" not in faults(look(f"{server.url}?shards=4"))
