@@ -4,76 +4,31 @@ from __future__ import annotations
 
 import contextlib
 import json
-import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import requests
 
 from rudder_logging.cli.common import ExitCode
 from rudder_logging.dataplane import LocalDataPlane
 
 from ..conftest import WRITE_KEY
+from ..relay.commands import ON_SHELF, Relaying
+from ..relay.commands import relaying as relaying_anywhere
 from ..relay.feeds import PATIENCE, numbers, until
 from .command import complaint, environment, run
 
 pytestmark = pytest.mark.slow
 
-ON_SHELF = (sys.executable, "-X", "dev", "-W", "error", "-m", "tests.relay.on_shelf", "relay")
-ROOT = Path(__file__).parents[2]
 
-
-class Relaying:
-    """The command in a process, and what it wrote."""
-
-    def __init__(self, process: subprocess.Popen[str], log: Path) -> None:
-        self.process = process
-        self._log = log
-
-    @property
-    def stderr(self) -> str:
-        """All so far."""
-        return self._log.read_text()
-
-    def end(self, number: int = signal.SIGTERM) -> tuple[str, int]:
-        """Send a signal, and wait for its end: the results that it printed, and the exit code."""
-        self.process.send_signal(number)
-        stdout, _ = self.process.communicate(timeout=PATIENCE)
-        return stdout, self.process.returncode
-
-    def metrics_url(self) -> str:
-        """The address that it has told."""
-        until(lambda: "Answering" in self.stderr, self.stderr)
-        found = re.search(r"Answering (\S+)/metrics", self.stderr)
-        assert found
-        return found[1]
-
-
-@contextlib.contextmanager
 def relaying(
     plane: LocalDataPlane, log: Path, *words: object, messages: int = 0, **more: str
-) -> Iterator[Relaying]:
-    """The relay in a process of its own, over sources that have so many messages."""
-    flags = [f"shelf://here/{messages}", "--data-plane-url", plane.url, *map(str, words)]
-    with (
-        log.open("w") as stderr,
-        subprocess.Popen(
-            [*ON_SHELF, *flags],
-            cwd=ROOT,
-            env=environment(None, **more),
-            stdout=subprocess.PIPE,
-            stderr=stderr,
-            text=True,
-        ) as process,
-    ):
-        try:
-            yield Relaying(process, log)
-        finally:
-            process.kill()
+) -> contextlib.AbstractContextManager[Relaying]:
+    """The relay over sources that have so many messages."""
+    url = f"shelf://here/{messages}"
+    return relaying_anywhere(plane, log, url, *words, command=ON_SHELF, **more)
 
 
 @pytest.fixture
@@ -106,8 +61,8 @@ def test_drain_ends_when_nothing_waits(plane: LocalDataPlane, log: Path, tmp_pat
     letters = ("--dead-letter", tmp_path / "dead.jsonl")
     own = {"RUDDER_WRITE_KEY_MY_WEB": WRITE_KEY}
     with relaying(plane, log, *flags, *letters, messages=300, **own) as relay:
-        stdout, _ = relay.process.communicate(timeout=PATIENCE)
-    assert relay.process.returncode == ExitCode.OK
+        stdout, code = relay.result()
+    assert code == ExitCode.OK
     assert stdout.splitlines() == [
         "shop: 299 delivered, 1 refused; 16 shards",
         "my-web: 299 delivered, 1 refused; 16 shards",
@@ -175,32 +130,20 @@ def test_it_answers_for_its_health(plane: LocalDataPlane, log: Path) -> None:
     flags = ("--source", "shop", "--metrics", "127.0.0.1:0")
     with relaying(plane, log, *flags, messages=10, RUDDER_WRITE_KEY=WRITE_KEY) as relay:
         plane.wait_for(10, PATIENCE)
-        url = relay.metrics_url()
         delivered = 'rudder_relay_delivered_total{source="shop"} 10.0'
-        until(lambda: delivered in requests.get(f"{url}/metrics", timeout=60).text)
-        assert requests.get(f"{url}/healthz", timeout=60).status_code == 200
-        assert requests.get(f"{url}/readyz", timeout=60).status_code == 200
+        until(lambda: delivered in relay.get("/metrics").text)
+        assert relay.get("/healthz").status_code == 200
+        assert relay.get("/readyz").status_code == 200
         assert relay.end()[1] == ExitCode.OK
 
 
 def test_the_environment_says_what_flags_leave_out(plane: LocalDataPlane, log: Path) -> None:
     """Engine, source and data plane, so that no secret is among the words of a command."""
-    with (
-        log.open("w") as stderr,
-        subprocess.Popen(
-            ON_SHELF,
-            cwd=ROOT,
-            env=environment(plane, RUDDER_RELAY="shelf://u:secret@here/3", RUDDER_SOURCE="shop"),
-            stdout=subprocess.PIPE,
-            stderr=stderr,
-            text=True,
-        ) as process,
-    ):
-        try:
-            plane.wait_for(3, PATIENCE)
-            assert Relaying(process, log).end()[1] == ExitCode.OK
-        finally:
-            process.kill()
+    more = {"RUDDER_RELAY": "shelf://u:secret@here/3", "RUDDER_SOURCE": "shop"}
+    more |= {"RUDDER_DATA_PLANE_URL": plane.url, "RUDDER_WRITE_KEY": WRITE_KEY}
+    with relaying_anywhere(None, log, command=ON_SHELF, **more) as relay:
+        plane.wait_for(3, PATIENCE)
+        assert relay.end()[1] == ExitCode.OK
     assert "secret" not in log.read_text()
 
 
