@@ -145,4 +145,5 @@ def summary(feed: Feed, lag: Lag | None) -> str:
     if lag is not None:
         age = f" (the oldest for {lag.seconds:.0f} s)" if lag.events else ""
         parts.append(f"{lag.events:,} wait{age}")
-    return f"{feed.name}: {', '.join(parts)}; {feed.shards} shards"
+    shards = "" if feed.is_stopped else f"; {feed.shards} shards are this relay's"
+    return f"{feed.name}: {', '.join(parts)}{shards}"

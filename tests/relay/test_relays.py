@@ -104,7 +104,7 @@ def test_from_an_app_to_the_gateway(
     with start("--drain") as relay:
         stdout, code = relay.result()
     assert numbers(plane.events) == list(range(50))
-    assert (code, stdout.partition(";")[0]) == (ExitCode.OK, "shop: 50 delivered")
+    assert (code, stdout) == (ExitCode.OK, "shop: 50 delivered\n")
 
 
 def test_relays_share_the_shards_and_an_odd_one_says_so(
@@ -187,7 +187,7 @@ def test_one_of_two_sources_is_held(
         plane.wait_for(600, 90)
         stdout, code = relay.end()
     assert code == ExitCode.OK
-    assert [line.partition(";")[0] for line in stdout.splitlines()] == [
+    assert stdout.splitlines() == [
         "shop: 300 delivered",
         "web: 300 delivered",
     ]
@@ -202,10 +202,7 @@ def test_a_poisoned_event_goes_to_the_dead_letters(
     file = tmp_path / "refused.jsonl"
     with start("--drain", "--dead-letter", file) as relay:
         stdout, code = relay.result()
-    assert (code, stdout.partition(";")[0]) == (
-        ExitCode.OK,
-        "shop: 499 delivered, 1 refused",
-    )
+    assert (code, stdout) == (ExitCode.OK, "shop: 499 delivered, 1 refused\n")
     assert json.loads(file.read_text())["message"]["messageId"] == "m123"
     assert sorted({*numbers(plane.events), 123}) == list(range(500))
 
