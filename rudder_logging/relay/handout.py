@@ -92,7 +92,13 @@ class Handout:
     def has_work(self) -> bool:
         """Tell if `taking` would find something."""
         now = self._clock()
-        return now >= self._take_at and any(self._of(shard).length for shard in self._lendable(now))
+        return now >= self._take_at and any(self._is_ready(s) for s in self._lendable(now))
+
+    def _is_ready(self, shard: int) -> bool:
+        """Tell if a shard has messages, and none that have to wait for another suspect."""
+        if not self._of(shard).length:
+            return False
+        return self._suspect is None or not self._is_suspect(shard)
 
     def wake(self) -> float:
         """The moment at which `tending` has to go on."""
@@ -214,13 +220,13 @@ class Handout:
         now = self._clock()
         if now < self._take_at or self.coordinator.is_stopping:
             return []
-        ready = [shard for shard in self._lendable(now) if self._of(shard).length]
+        ready = [shard for shard in self._lendable(now) if self._is_ready(shard)]
         chosen: list[int] = []
         expected = 0.0
         self._turn += 1
         for shard in sorted(ready, key=lambda shard: self._of(shard).turn):
             if self._is_suspect(shard):
-                if self._suspect is None and not chosen:
+                if not chosen:
                     self._suspect = shard
                     chosen = [shard]
                     break

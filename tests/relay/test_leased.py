@@ -221,6 +221,25 @@ def test_a_frame_at_which_relays_die_is_put_aside(opened: Opened) -> None:
     assert [why for _, why in engine.buried(0)] == ["deadly"]
 
 
+def test_of_frames_that_may_be_deadly_one_is_out_at_a_time(opened: Opened) -> None:
+    """Else all would share the blame. Lanes wait for it meanwhile, and do not ask all the time."""
+    engine = MemoryEngine(2)
+    for shard in range(2):
+        engine.append(shard, "p", 0, pack(messages_of("a", shard)), 1)
+        for owner in range(2):
+            engine.acquire(shard, f"dead:{owner}", 0.0)
+    source, _, _ = opened(engine)
+    batch = source.take(1_000, PATIENCE)
+    assert batch is not None
+    assert len(batch) == 1
+    assert source.take(1_000, 0.5) is None
+    assert not source._handout.has_work()
+    source.done(batch)
+    other = source.take(1_000, PATIENCE)
+    assert other is not None
+    assert sorted(batch + other) == messages_of("a", 0, 1)
+
+
 def test_more_relays_than_shards_say_that_they_idle(opened: Opened) -> None:
     """Until another one leaves."""
     engine = MemoryEngine(1)
