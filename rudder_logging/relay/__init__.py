@@ -17,6 +17,7 @@ order, and leave the engine when the gateway has them. Relays share a source's s
   in it; `naming.py`: the source that a log line is about
 - `look.py`: a look at an engine from outside; `redis_look.py`: at Redis; `redis_commands.py`: what
   users of Redis have to be allowed
+- `forgetting.py`: persons who are to be forgotten, from outside; `redis_tombstones.py`: in Redis
 - `health.py`, `metrics.py` and `status_server.py`: how it goes, over HTTP
 """
 

@@ -7,15 +7,14 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-import orjson
-
+from ..events.persons import Matches, concerns
 from ..queues.waiting import fitting
 from ..sinks.base import MESSAGE_OVERHEAD
-from ..sinks.frames import FrameError, unpack
-from .engine import Entry, Settlement
+from ..sinks.frames import FrameError, pack, unpack
+from .engine import Entry, Settlement, Tombstone
 from .source import Batch
 
-__all__ = ["LeasedBatch", "Load", "Part", "assemble", "forgetting"]
+__all__ = ["Forgetting", "LeasedBatch", "Load", "Part", "assemble", "without"]
 
 
 @dataclass
@@ -88,13 +87,41 @@ Keeps = Callable[[bytes], bool]
 _MOST_IN_PATTERN = 50  # alternatives, of which each is tried at each byte
 
 
-def forgetting(people: Collection[str]) -> Keeps | None:
-    """Make a test of messages: True if one is of none of these persons; None: it would always be.
+class Forgetting:
+    """Says which messages are left out.
 
-    A message is of whom its `userId` and its `anonymousId` name.
+    Args:
+        tombstones: Of those whose they are; at least one.
     """
-    if not people:
-        return None
+
+    def __init__(self, tombstones: Sequence[Tombstone]) -> None:
+        self._tombstones = tombstones
+        self._tests: dict[frozenset[str], Keeps] = {}
+
+    def of(self, shard: int, entry: bytes) -> Keeps | None:
+        """The test of an entry's messages: True if one is to be sent; None: all of them are."""
+        people = frozenset(one.person for one in self._tombstones if one.covers(shard, entry))
+        if not people:
+            return None
+        if people not in self._tests:
+            self._tests[people] = _test(people)
+        return self._tests[people]
+
+
+def without(entry: Entry, matches: Matches) -> Entry | None:
+    """An entry without some of its messages; None: none is left. What can't be read stays."""
+    try:
+        messages = unpack(entry.frame)
+    except FrameError:
+        return entry
+    kept = [message for message in messages if not matches(message + b"}")]
+    if len(kept) == len(messages):
+        return entry
+    return Entry(entry.id, pack(kept), len(kept)) if kept else None
+
+
+def _test(people: Collection[str]) -> Keeps:
+    """Make a test of messages: True if one is of none of these persons."""
     search = None
     if len(people) <= _MOST_IN_PATTERN:
         # An id with a backslash before any of its characters is found by that; most messages have
@@ -102,21 +129,18 @@ def forgetting(people: Collection[str]) -> Keeps | None:
         ids = (re.escape(person.encode(errors="replace")) for person in people)
         search = re.compile(b"|".join([*ids, rb"\\"])).search
 
+    matches = concerns(people)
+
     def keeps(message: bytes) -> bool:
         if search is not None and search(message) is None:
             return True
-        try:
-            fields = orjson.loads(message + b"}")
-        except orjson.JSONDecodeError:
-            return True  # the gateway will refuse it
-        found = (fields.get("userId"), fields.get("anonymousId"))
-        return not any(isinstance(one, str) and one in people for one in found)
+        return not matches(message + b"}")
 
     return keeps
 
 
 def assemble(
-    loads: Sequence[Load], keeps: Keeps | None, max_bytes: int
+    loads: Sequence[Load], forgetting: Forgetting | None, max_bytes: int
 ) -> tuple[LeasedBatch, list[Load]]:
     """Join the entries of some shards into one batch, whole entries if they fit.
 
@@ -131,7 +155,7 @@ def assemble(
     room = max_bytes
     for load in loads:
         try:
-            room = _add(batch, load, keeps, room)
+            room = _add(batch, load, forgetting, room)
         except FrameError:
             if not load.part.entries:
                 unreadable.append(load)
@@ -142,7 +166,7 @@ def assemble(
     return batch, unreadable
 
 
-def _add(batch: LeasedBatch, load: Load, keeps: Keeps | None, room: int) -> int:
+def _add(batch: LeasedBatch, load: Load, forgetting: Forgetting | None, room: int) -> int:
     """Add a shard's entries to a batch, as many as there is room for; return the room left."""
     part = load.part
     for entry in load.entries:
@@ -150,6 +174,7 @@ def _add(batch: LeasedBatch, load: Load, keeps: Keeps | None, room: int) -> int:
         messages = unpack(entry.frame)
         end = len(messages)
         kept: Sequence[int] = range(begin, end)
+        keeps = forgetting.of(part.shard, entry.id) if forgetting else None
         if keeps is not None:
             kept = [at for at in kept if keeps(messages[at])]
             messages = [messages[at] for at in kept]

@@ -28,7 +28,9 @@ __all__ = [
     "Entry",
     "Look",
     "Settlement",
+    "Tombstone",
     "Wanted",
+    "order",
 ]
 
 
@@ -79,9 +81,28 @@ class Entry(NamedTuple):
     """A frame in a shard."""
 
     id: bytes
-    """It is of use to the engine alone."""
+    """A number, or several with hyphens between them; greater in later entries of the shard."""
     frame: bytes
     events: int
+
+
+class Tombstone(NamedTuple):
+    """A person whose messages are left out, as far as they waited when that was asked for."""
+
+    person: str
+    """A user's id, or an anonymous one."""
+    through: Sequence[bytes | None]
+    """By shard: the id of the last entry that it had had by then; None: it had had none."""
+
+    def covers(self, shard: int, entry: bytes) -> bool:
+        """Tell if an entry of a shard waited then."""
+        last = self.through[shard] if shard < len(self.through) else None
+        return last is not None and order(entry) <= order(last)
+
+
+def order(entry: bytes) -> tuple[int, ...]:
+    """The numbers of an entry's id, which say where in its shard it stands."""
+    return tuple(map(int, entry.split(b"-")))
 
 
 class Settlement(NamedTuple):
@@ -164,8 +185,19 @@ class Engine(Protocol):
         """Be no member any more. Nothing happens if it is none."""
         ...
 
-    def forgotten(self) -> Collection[str]:
-        """The ids of persons whose messages are to be left out: user ids, and anonymous ones."""
+    def forget(self, people: Collection[str]) -> None:
+        """Have the messages of persons be left out that wait now, be their frames buried.
+
+        Each person gets a tombstone; of two for one person, the later counts. `Look.forgotten` is
+        another number then. Nobody has to be enrolled, and the source need not be there.
+        """
+        ...
+
+    def forgotten(self) -> Sequence[Tombstone]:
+        """The tombstones of persons of whom something may wait.
+
+        Those that cover nothing any more, in no shard, are gone from the engine, too.
+        """
         ...
 
     def lag(self) -> Lag:

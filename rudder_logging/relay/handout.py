@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 from ..sinks.base import Failure
-from .batches import Keeps, LeasedBatch, Load, Part, assemble, forgetting
+from .batches import Forgetting, LeasedBatch, Load, Part, assemble
 from .coordinator import Call, Coordinator, Lease
 from .engine import Claim, EngineError, Entry, Settlement, Wanted
 
@@ -25,6 +25,9 @@ _SUSPECT, _DEADLY = 2, 5
 _MOST_READ = 256  # entries of a shard at once
 _MOST_BYTES = 8 * 1024 * 1024  # of them, if they are like those that were read before
 _SHORTEST_POLL, _LONGEST_POLL = 0.05, 0.25
+_FORGETTING = 60.0
+"""Seconds after which the engine is asked for tombstones again: it removes those that are over, and
+with them ids of persons."""
 _POLL_A_SHARD = 0.000_25
 """A poll of 1,000 shards takes some 20 ms of CPU in relay and engine: it has to be rarer."""
 
@@ -77,8 +80,9 @@ class Handout:
         self._debts: dict[int, Settlement] = {}
         """By shard: it is settled, and the engine does not know it yet. That is mended before more
         is read, be it by a later lease: so an engine that was away makes no duplicates."""
-        self._keeps: Keeps | None = None
+        self._forgetting: Forgetting | None = None
         self._forgotten = -1
+        self._ask_again_at = math.inf  # whom to forget
         self._turn = 0
         self._suspect: int | None = None  # the shard of which one is out
         self._poll_at = -math.inf
@@ -144,7 +148,8 @@ class Handout:
                 results = answer.values() if call.method in ("owners", "renew") else ()
                 self._answered(call.method, results)
             self._tell_changes()
-            if coordinator.forgotten != self._forgotten and not coordinator.is_stopping:
+            is_new = coordinator.forgotten != self._forgotten
+            if not coordinator.is_stopping and (is_new or self._clock() >= self._ask_again_at):
                 yield from self._learn_whom_to_forget()
         if owing := self._owing(self._clock()):
             try:
@@ -167,12 +172,14 @@ class Handout:
     def _learn_whom_to_forget(self) -> Steps[None]:
         number = self.coordinator.forgotten
         try:
-            people = yield Call("forgotten")
+            tombstones = yield Call("forgotten")
         except EngineError as error:
             self._failing("forgotten", error.failure)
         else:
             self._answered("forgotten")
-            self._keeps, self._forgotten = forgetting(people), number
+            self._forgetting = Forgetting(tombstones) if tombstones else None
+            self._forgotten = number
+            self._ask_again_at = self._clock() + _FORGETTING if tombstones else math.inf
 
     def _polling(self) -> Steps[None]:
         shards = [s for s in self._lendable(self._clock()) if not self._of(s).length]
@@ -275,7 +282,7 @@ class Handout:
             if not notes.alone or (yield from self._dares(one.shard, lease, entries[0])):
                 loads.append(Load(Part(one.shard, lease.token, lease.claim.skip), entries))
         batch: LeasedBatch
-        batch, unreadable = yield Work(partial(assemble, loads, self._keeps, max_bytes))
+        batch, unreadable = yield Work(partial(assemble, loads, self._forgetting, max_bytes))
         for load in unreadable:
             yield from self._burying(load.part.shard, load.part.token, load.entries[0])
         self._note(wanted, loads)

@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from ..common.clock import wall_time
-from .engine import Appended, Claim, Entry, Look, Settlement, Wanted
+from ..events.persons import concerns
+from .batches import without
+from .engine import Appended, Claim, Entry, Look, Settlement, Tombstone, Wanted
 from .source import Lag
 
 __all__ = ["MemoryEngine"]
@@ -68,7 +70,7 @@ class MemoryEngine:
         self._share = max_bytes // shards
         self._clock = clock
         self._members: dict[str, float] = {}
-        self._forgotten: set[str] = set()
+        self._tombstones: dict[str, Tombstone] = {}
         self._version = 0
 
     def append(self, shard: int, producer: str, number: int, frame: bytes, events: int) -> Appended:
@@ -87,12 +89,6 @@ class MemoryEngine:
             place.events += events
             place.numbers[producer] = number, now + _SEQUENCE_SECONDS
             return Appended.STORED
-
-    def forget(self, *people: str) -> None:
-        """Have the messages of these persons be left out."""
-        with self._lock:
-            self._forgotten.update(people)
-            self._version += 1
 
     def buried(self, shard: int) -> list[tuple[Entry, str]]:
         """Entries that were moved out of the way, and why."""
@@ -113,10 +109,28 @@ class MemoryEngine:
         with self._lock:
             self._members.pop(relay, None)
 
-    def forgotten(self) -> Collection[str]:
-        """The ids of persons whose messages are to be left out."""
+    def forget(self, people: Collection[str]) -> None:
+        """Have the messages of persons be left out that wait now."""
         with self._lock:
-            return frozenset(self._forgotten)
+            through = [b"%d" % shard.appended if shard.appended else None for shard in self._shards]
+            self._tombstones.update({one: Tombstone(one, through) for one in people})
+            self._version += 1
+            matches = concerns(people)
+            for shard in self._shards:
+                kept = [(without(entry, matches), reason) for entry, reason in shard.dead]
+                shard.dead.clear()
+                shard.dead.extend((entry, reason) for entry, reason in kept if entry is not None)
+
+    def forgotten(self) -> Sequence[Tombstone]:
+        """The tombstones of persons of whom something may wait."""
+        with self._lock:
+            heads = {n: shard.head for n, shard in enumerate(self._shards) if shard.head}
+            self._tombstones = {
+                name: one
+                for name, one in self._tombstones.items()
+                if any(one.covers(shard, head) for shard, head in heads.items())
+            }
+            return list(self._tombstones.values())
 
     def lag(self) -> Lag:
         """All that is stored."""

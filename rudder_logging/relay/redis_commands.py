@@ -4,42 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-__all__ = ["APPENDING", "LOOKING", "RELAYING", "attempt"]
+__all__ = ["APPENDING", "FORGETTING", "LOOKING", "RELAYING", "attempt"]
 
-APPENDING = ("EVAL", "GET", "HGET", "HINCRBY", "HSET", "PEXPIRE", "SET", "XADD")
-"""An app's. With `wait=`, also WAIT."""
-RELAYING = (
-    *(
-        "EVAL",
-        "DEL",
-        "GET",
-        "HDEL",
-        "HGET",
-        "HGETALL",
-        "HINCRBY",
-        "HMGET",
-        "HSET",
-        "PEXPIRE",
-        "SET",
-    ),
-    *("TIME", "XADD", "XDEL", "XINFO", "XLEN", "XRANGE", "XTRIM"),
-    *("ZADD", "ZRANGE", "ZREM", "ZREMRANGEBYSCORE"),
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+APPENDING = _names("EVAL GET HGET HINCRBY HSET PEXPIRE SET XADD")
+"""An app's. With `wait=` in the URL, also WAIT."""
+RELAYING = _names(
+    "DEL EVAL GET HDEL HGET HGETALL HINCRBY HLEN HMGET HSET PEXPIRE SET TIME XADD XDEL XLEN XRANGE "
+    "ZADD ZRANGE ZREM ZREMRANGEBYSCORE"
 )
 """A relay's."""
-LOOKING = (
-    "EVAL",
-    "EXISTS",
-    "GET",
-    "HGET",
-    "HLEN",
-    "INFO",
-    "SCAN",
-    "TIME",
-    "XLEN",
-    "XRANGE",
-    "ZRANGE",
+LOOKING = _names("EVAL EXISTS GET HGET HKEYS INFO PING SCAN TIME XLEN XRANGE ZRANGE")
+"""Of `relay status`, and of the doctor."""
+FORGETTING = _names(
+    "EVAL EXISTS GET HDEL HGET HINCRBY HKEYS HSET TIME XADD XDEL XINFO XLEN XRANGE XREVRANGE ZRANGE"
 )
-"""Of `relay status` and the doctor."""
+"""Of `relay forget`."""
 
 _ATTEMPTS: dict[str, tuple[object, ...]] = {
     "DEL": ("KEY",),
@@ -50,11 +34,13 @@ _ATTEMPTS: dict[str, tuple[object, ...]] = {
     "HGET": ("KEY", "f"),
     "HGETALL": ("KEY",),
     "HINCRBY": ("KEY", "f", "no number"),
+    "HKEYS": ("KEY",),
     "HLEN": ("KEY",),
     "HMGET": ("KEY", "f"),
     "HSET": ("KEY", "f", "v", "a field without its value"),
     "INFO": ("server",),
     "PEXPIRE": ("KEY", 1),
+    "PING": (),
     "SCAN": (0, "COUNT", 1),
     "SET": ("KEY", "v", "NX", "XX"),
     "TIME": (),
@@ -64,7 +50,7 @@ _ATTEMPTS: dict[str, tuple[object, ...]] = {
     "XINFO": ("STREAM", "KEY"),
     "XLEN": ("KEY",),
     "XRANGE": ("KEY", "-", "+", "COUNT", 1),
-    "XTRIM": ("KEY", "MINID", "0"),
+    "XREVRANGE": ("KEY", "+", "-", "COUNT", 1),
     "ZADD": ("KEY", "no number", "m"),
     "ZRANGE": ("KEY", 0, 0),
     "ZREM": ("KEY", "m"),

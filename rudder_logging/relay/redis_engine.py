@@ -14,7 +14,8 @@ from ..sinks.redis.link import Command, Link, script
 from ..sinks.redis.scripts import BEFORE, FULL
 from ..sinks.redis.source import checked
 from . import redis_scripts as scripts
-from .engine import Appended, Claim, EngineError, Entry, Look, Settlement, Wanted
+from . import redis_tombstones
+from .engine import Appended, Claim, EngineError, Entry, Look, Settlement, Tombstone, Wanted
 from .leased import LeasedSource
 from .source import Lag, Observer, Source
 
@@ -75,18 +76,26 @@ class RedisEngine:
         """Be no member any more."""
         self._one(script(scripts.LEAVE, [self._keys.relays], relay))
 
-    def forgotten(self) -> Collection[str]:
-        """The ids of persons whose messages are to be left out."""
-        people = self._one(Command(self._keys.forgotten, ("HKEYS", self._keys.forgotten)))
-        return {person.decode() for person in people if person}
+    def forget(self, people: Collection[str]) -> None:
+        """Have the messages of persons be left out that wait now."""
+        redis_tombstones.forget(self._link, self._keys, self._count(), people)
+
+    def forgotten(self) -> Sequence[Tombstone]:
+        """The tombstones of persons of whom something may wait."""
+        return redis_tombstones.forgotten(self._link, self._keys, self._count())
+
+    def _count(self) -> int:
+        """The number of shards, be the source there or not."""
+        if self._shards is not None:
+            return self._shards
+        meta = self._keys.meta
+        found = self._one(Command(meta, ("HGET", meta, "shards")))
+        return int(found or self._wanted.value)
 
     def lag(self) -> Lag:
         """All that is stored."""
         keys = self._keys
-        shards = self._shards
-        if shards is None:
-            found = self._one(Command(keys.meta, ("HGET", keys.meta, "shards")))
-            shards = int(found or self._wanted.value)
+        shards = self._count()
         parts = self._each(
             [script(scripts.LAG, [keys.notes(shard), keys.queue(shard)]) for shard in range(shards)]
         )

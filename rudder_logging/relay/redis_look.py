@@ -67,7 +67,7 @@ class RedisLooker:
         commands = [
             Command(keys.meta, ("HGET", keys.meta, "shards")),
             Command(keys.relays, ("ZRANGE", keys.relays, 0, -1, "WITHSCORES")),
-            Command(keys.forgotten, ("HLEN", keys.forgotten)),
+            Command(keys.forgotten, ("HKEYS", keys.forgotten)),
             Command(keys.meta, ("TIME",)),
         ]
         shards, relays, forgotten, time = _all(self.link.run(commands))
@@ -96,7 +96,7 @@ class RedisLooker:
                 max(0.0, *ages, 0.0),
             ),
             sum(one[4] for one in found),
-            forgotten,
+            sum(person != b"" for person in forgotten),  # which counts the changes
         )
 
     def _shards(self, keys: Keys, count: int) -> list[Any]:

@@ -43,10 +43,6 @@ class EngineContract:
         """Make what appends to that engine's source."""
         raise NotImplementedError
 
-    def forget(self, engine: Engine, *people: str) -> None:
-        """Have messages of these persons be left out from now on."""
-        raise NotImplementedError
-
     # Small helpers.
 
     def fill(self, engine: Engine, *frames: bytes, shard: int = 0) -> list[Entry]:
@@ -127,14 +123,65 @@ class EngineContract:
         _wait_for(lambda: list(engine.enrol("c", _LONG).members) == ["b", "c"])
         engine.close()
 
-    def test_it_tells_whom_to_forget(self) -> None:
-        """The look's number is another one then."""
+    # Persons who are to be forgotten.
+
+    def test_it_tells_whom_to_forget_and_up_to_where(self) -> None:
+        """All that waits is covered, in each shard, and nothing later. The number changes."""
+        one, other = self.make_engine(), self.make_engine()
+        before = one.enrol("a", _LONG).forgotten
+        assert list(one.forgotten()) == []
+        early = self.fill(one, b"1", b"2") + self.fill(one, b"3", shard=1)
+        people = ["user-1", '\u00e4 "b"']
+        other.forget(people)
+        assert one.enrol("a", _LONG).forgotten != before
+        late = self.fill(one, b"4")[-1]
+        later = self.fill(one, b"5", shard=2)[-1]
+        found = list(one.forgotten())
+        assert sorted(tombstone.person for tombstone in found) == sorted(people)
+        for tombstone in found:
+            assert all(tombstone.covers(*place) for place in [(0, early[0].id), (0, early[1].id)])
+            assert tombstone.covers(1, early[2].id)
+            assert not tombstone.covers(0, late.id)
+            assert not tombstone.covers(2, later.id)
+        one.close()
+        other.close()
+
+    def test_a_tombstone_is_gone_when_nothing_waits_that_it_covers(self) -> None:
+        """Ids of persons do not stay in the engine. A person may be forgotten again."""
         engine = self.make_engine()
-        before = engine.enrol("a", _LONG).forgotten
-        assert set(engine.forgotten()) == set()
-        self.forget(engine, "user-1", '\u00e4 "b"')
-        assert engine.enrol("a", _LONG).forgotten != before
-        assert set(engine.forgotten()) == {"user-1", '\u00e4 "b"'}
+        early = self.fill(engine, b"1")
+        engine.forget(["u"])
+        late = self.fill(engine, b"2")[-1]
+        assert len(engine.forgotten()) == 1
+        self.claim(engine, "a:1")
+        assert self.settle(engine, "a:1", early)
+        assert list(engine.forgotten()) == []
+        engine.forget(["u"])
+        (tombstone,) = engine.forgotten()
+        assert tombstone.covers(0, late.id)
+        engine.close()
+
+    def test_the_later_tombstone_of_a_person_counts(self) -> None:
+        """It covers all that the earlier one did, and what came since."""
+        engine = self.make_engine()
+        self.fill(engine, b"1")
+        engine.forget(["u", "v"])
+        late = self.fill(engine, b"2")[-1]
+        engine.forget(["u"])
+        covered = {one.person: one.covers(0, late.id) for one in engine.forgotten()}
+        assert covered == {"u": True, "v": False}
+        engine.close()
+
+    def test_forgetting_where_nothing_waits(self) -> None:
+        """It leaves nothing behind, be the source there or not."""
+        engine = self.make_engine()
+        engine.forget(["u"])
+        assert list(engine.forgotten()) == []
+        engine.enrol("a", _LONG)
+        engine.forget(["u"])
+        assert list(engine.forgotten()) == []
+        late = self.fill(engine, b"1")[-1]
+        assert not any(one.covers(0, late.id) for one in engine.forgotten())
         engine.close()
 
     # Appending and reading.

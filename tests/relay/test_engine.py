@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from rudder_logging.relay.engine import Appender, Engine
+from rudder_logging.relay.engine import Appender, Engine, Wanted
 from rudder_logging.relay.memory import MemoryEngine
+from rudder_logging.sinks.frames import pack, unpack
 from rudder_logging.testing.engine_contract import EngineContract
 
 
@@ -27,7 +28,18 @@ class TestMemoryEngine(EngineContract):
         assert isinstance(engine, MemoryEngine)
         return engine
 
-    def forget(self, engine: Engine, *people: str) -> None:
-        """Tell it."""
-        assert isinstance(engine, MemoryEngine)
-        engine.forget(*people)
+
+def test_what_is_buried_is_forgotten_at_once() -> None:
+    """Nobody hands it out any more: it is rewritten, and gone if it has but that person."""
+    engine = MemoryEngine(shards=1)
+    ours, others = b'{"userId":"u"', b'{"userId":"v","anonymousId":"w"'
+    for number, frame in enumerate((pack([ours, others]), pack([ours]), b"no frame")):
+        engine.append(0, "p", number, frame, 2)
+    assert engine.acquire(0, "a:1", 600.0)
+    for _ in range(3):
+        ((entry,),) = engine.read([Wanted(0, None, 1)])
+        assert engine.bury(0, "a:1", entry, "deadly")
+    engine.forget(["u"])
+    left = [entry.frame for entry, _ in engine.buried(0)]
+    assert [unpack(frame) for frame in left[:1]] == [[others]]
+    assert left[1:] == [b"no frame"]

@@ -12,8 +12,6 @@ from rudder_logging.relay.engine import Appender, Engine
 from rudder_logging.relay.redis_engine import RedisEngine
 from rudder_logging.relay.source import Observer, Source, open_source
 from rudder_logging.sinks import Stored
-from rudder_logging.sinks.redis.keys import Keys
-from rudder_logging.sinks.redis.link import Command
 from rudder_logging.testing.engine_contract import EngineContract
 from rudder_logging.testing.source_contract import SourceContract
 from tests.engines import EACH_REDIS, NEEDS_REDIS, RedisCluster, RedisSentinel, RedisServer
@@ -59,13 +57,6 @@ class TestRedisEngine(EngineContract):
         """It is one itself."""
         assert isinstance(engine, RedisEngine)
         return engine
-
-    def forget(self, engine: Engine, *people: str) -> None:
-        """See `EngineContract`."""
-        assert isinstance(engine, RedisEngine)
-        key = Keys(self.source).forgotten
-        engine._link.run([Command(key, ("HSET", key, person, "1")) for person in people])
-        engine._link.run([Command(key, ("HINCRBY", key, "", 1))])
 
 
 class TestRedisSource(SourceContract):

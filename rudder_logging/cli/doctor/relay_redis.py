@@ -9,7 +9,7 @@ from ...common.clock import monotonic, wall_time
 from ...relay.engine import EngineError
 from ...relay.redis_commands import APPENDING, LOOKING, RELAYING, attempt
 from ...relay.redis_look import RedisLooker, answer, links_to_nodes
-from ...sinks.base import Hold
+from ...sinks.base import Failure, Hold
 from ...sinks.redis.connecting import Address, parse_address
 from ...sinks.redis.keys import Keys
 from ...sinks.redis.link import Command, Link
@@ -51,16 +51,23 @@ def _of_sources(
             yield from _of_shards(looker.link, address, name)
             yield from of_source(looker.look(name), max_bytes)
     except EngineError as error:
-        if "(NOPERM)" not in error.failure.fault:
+        if not _is_forbidden(error.failure):
             raise
         text = "the user may not look at what waits, and who delivers it"
         cure = f"to see it, use one with {' '.join(f'+{name.lower()}' for name in LOOKING)}"
         yield well("relay-look", text, cure)
 
 
+def _is_forbidden(failure: Failure) -> bool:
+    """True if the engine is there, and just this command is not allowed."""
+    return "(NOPERM)" in failure.fault
+
+
 def _of_servers(link: Link, address: Address, timeout: float) -> Iterator[Finding]:
     begun = monotonic()
-    answer(link, Command("", ("PING",)))
+    (pong,) = link.run([Command("", ("PING",))])
+    if isinstance(pong, Failure) and not _is_forbidden(pong):
+        raise EngineError(pong)
     milliseconds = 1_000 * (monotonic() - begun)
     yield well("relay-reached", f"the engine {link.engine} answers ({milliseconds:.0f} ms)")
     with links_to_nodes(link, address, timeout) as nodes:

@@ -3,7 +3,7 @@
 In come an engine's URL and the sources' write keys; out go their events, to the gateway.
 
 - `group.py`: `relay URL`, and the commands beside it
-- `status.py`: what waits in an engine, and who delivers it
+- `status.py`: what waits in an engine, and who delivers it; `forget.py`: nobody delivers it
 - `run.py`: the flags of the process, and how it ends
 """
 

@@ -14,6 +14,7 @@ __all__ = ["SUBCOMMANDS", "relay"]
 
 SUBCOMMANDS: Mapping[str, str] = {
     "status": "Show what waits in an engine, and who delivers it.",
+    "forget": "Have relays leave out what waits of a person.",
 }
 """Each is in the module of its name, under the same name. The words are its help's first line."""
 
