@@ -1,20 +1,24 @@
-"""The README's generated tables: `python -m tests.readme` writes them anew."""
+"""The generated tables of README and guides: `python -m tests.readme` writes them anew."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from rudder_logging.config import OPTIONS
 from rudder_logging.events.table import EVENT_TYPES
 
+from .benchmarks.relays import table as relays
+from .benchmarks.relays.capacity import markdown as capacity
+from .benchmarks.relays.table import RESULTS as RELAYS
 from .benchmarks.report import RESULTS, Report
 from .benchmarks.table import markdown as benchmarks
 from .faults.table import markdown as faults
 
 README = Path(__file__).parent.parent / "README.md"
+_GUIDES = README.parent / "rudder_logging" / "guides"
 
 
 def event_types() -> str:
@@ -50,22 +54,33 @@ def options() -> str:
     return "\n".join(lines)
 
 
-def filled(text: str) -> str:
-    """The README with its tables as they have to be."""
-    tables = {
-        "event types": event_types(),
-        "options": options(),
-        "faults": faults(),
-        "benchmarks": benchmarks(Report.read(RESULTS)),
-    }
-    for title, table in tables.items():
+GENERATED: Mapping[Path, Mapping[str, Callable[[], str]]] = {
+    README: {
+        "event types": event_types,
+        "options": options,
+        "faults": faults,
+        "benchmarks": lambda: benchmarks(Report.read(RESULTS)),
+    },
+    _GUIDES / "capacity.md": {
+        "capacity": lambda: capacity(Report.read(RELAYS)),
+        "relays": lambda: relays.markdown(Report.read(RELAYS)),
+    },
+}
+"""What makes each table, by its title, of the files that have some."""
+
+
+def filled(path: Path) -> str:
+    """A file's text with its tables as they have to be."""
+    text = path.read_text()
+    for title, made in GENERATED[path].items():
         pattern = rf"(<!-- {title}: begin [^\n]*-->\n).*?(<!-- {title}: end -->)"
         match = re.search(pattern, text, flags=re.DOTALL)
         if match is None:
-            raise ValueError(f"README.md needs a place for the table of {title}")
-        text = f"{text[: match.start()]}{match[1]}{table}\n{match[2]}{text[match.end() :]}"
+            raise ValueError(f"{path.name} needs a place for the table of {title}")
+        text = f"{text[: match.start()]}{match[1]}{made()}\n{match[2]}{text[match.end() :]}"
     return text
 
 
 if __name__ == "__main__":
-    README.write_text(filled(README.read_text()))
+    for path in GENERATED:
+        path.write_text(filled(path))

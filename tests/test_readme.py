@@ -17,14 +17,15 @@ from rudder_logging.dataplane import LocalDataPlane
 
 from .conftest import WRITE_KEY
 from .faults.stage import PATIENCE
-from .readme import README, filled
+from .readme import GENERATED, README, filled
 
 ROOT = README.parent
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README.read_text(), flags=re.DOTALL)
 GUIDES = [
     guide
     for guide in sorted((ROOT / "rudder_logging" / "guides").glob("*.md"))
-    if guide.stem not in ("browser", "contributing")  # that of browsers shows HTML: tests/live
+    # That of browsers shows HTML: tests/live. Those of the relay: tests/relay.
+    if guide.stem not in ("browser", "capacity", "contributing", "relay", "relay-operations")
 ]
 PYTHON_BLOCKS = [code for language, code in BLOCKS if language == "python"]
 
@@ -50,9 +51,10 @@ def run(plane: LocalDataPlane, *arguments: str, code: int = 0) -> str:
     return done.stdout
 
 
-def test_tables_are_up_to_date() -> None:
+@pytest.mark.parametrize("path", GENERATED, ids=lambda path: path.name)
+def test_tables_are_up_to_date(path: Path) -> None:
     """The tables follow from the code; `python -m tests.readme` writes them."""
-    assert README.read_text() == filled(README.read_text())
+    assert path.read_text() == filled(path)
 
 
 @pytest.mark.slow
@@ -197,7 +199,8 @@ def test_guides_show_their_examples(guide: Path) -> None:
 
 def test_every_example_is_run_here() -> None:
     """A new example, or a new directory of them, needs a test here, or among the integrations'."""
-    tests = [Path(__file__), *(ROOT / "tests" / "integrations").glob("*.py")]
+    folders = [ROOT / "tests" / name for name in ("integrations", "relay")]
+    tests = [Path(__file__), *(path for folder in folders for path in folder.glob("*.py"))]
     source = "".join(path.read_text() for path in tests)
     for example in (ROOT / "examples").rglob("*.py"):
         path = example.relative_to(ROOT)

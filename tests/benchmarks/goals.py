@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from .results import Results, Spread
 from .side_by_side import OTHERS
 
-__all__ = ["GOALS", "Cost", "Goal", "Row", "costs", "rows"]
+__all__ = ["FLAT", "GOALS", "Cost", "Goal", "Row", "costs", "rows"]
 
 _THREADS = ("threads-1", "threads-4", "threads-16")
 _BACKLOGS = tuple(f"backlog-{size}" for size in (1_000, 10_000, 100_000, 1_000_000))
 _PROPERTIES = (("properties-5", 5), ("properties-50", 50), ("properties-500", 500))
 
-# What "flat" and "linear" mean on a machine that does other things, too.
-_FLAT = 1.25
+FLAT = 1.25
+"""What "flat" and "linear" mean on a machine that does other things, too."""
 
 
 @dataclass(frozen=True)
@@ -134,19 +134,19 @@ GOALS = (
     Goal(
         "the call alone by 1, 4, 16 threads: the dearest, against one",
         lambda results: results.growth(_THREADS, "logging", "call_us"),
-        _FLAT,
+        FLAT,
         words="flat",
     ),
     Goal(
         "the call alone while 1,000 to 1,000,000 events wait: the dearest, against the fewest",
         lambda results: results.growth(_BACKLOGS, "logging", "call_us"),
-        _FLAT,
+        FLAT,
         words="flat",
     ),
     Goal(
         "a further property's cost: from 50 to 500 properties, against from 5 to 50",
         lambda results: results.bend(_PROPERTIES, "logging", "call_us"),
-        _FLAT,
+        FLAT,
         words="linear",
     ),
     Goal(
@@ -212,9 +212,9 @@ def costs(results: Results, shape: str, client: str) -> tuple[Cost, Cost] | None
     )
 
 
-def rows(results: Results) -> Iterator[Row]:
+def rows(results: Results, goals: Sequence[Goal] = GOALS) -> Iterator[Row]:
     """The goals of which something was measured."""
-    for goal in GOALS:
+    for goal in goals:
         row = goal.row(results)
         if row is not None:
             yield row

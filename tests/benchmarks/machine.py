@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -43,8 +44,8 @@ def missing_packages() -> list[str]:
     return [package for package in (*_PEERS, "celery", "matplotlib") if _version(package) is None]
 
 
-def describe() -> dict[str, str]:
-    """Machine and versions, each by its name."""
+def describe(packages: Sequence[str] = (*_PEERS, *_PARTS)) -> dict[str, str]:
+    """Machine and versions, of these packages too, each by its name."""
     return {
         "processor": _processor(),
         "cores": str(os.cpu_count()),
@@ -52,5 +53,5 @@ def describe() -> dict[str, str]:
         "system": f"{platform.system()} {platform.machine()}",
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "rudder_logging": __version__,
-        **{package: _version(package) or "none" for package in (*_PEERS, *_PARTS)},
+        **{package: _version(package) or "none" for package in packages},
     }

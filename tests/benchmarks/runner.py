@@ -21,13 +21,13 @@ from .imports import cost_of_imports
 from .plan import IMPORTS, PUBLISHING, REQUESTS, SHAPES, Task, in_turn
 from .publishing import cost_of_publishing
 
-__all__ = ["Run", "Server", "complaints", "run_plan", "sink_process"]
+__all__ = ["ROOT", "Run", "Server", "complaints", "environment", "run_plan", "sink_process"]
 
 _WITHOUT_CLIENT: dict[str, Callable[..., dict[str, dict[str, float]]]] = {
     IMPORTS: cost_of_imports,
     PUBLISHING: cost_of_publishing,
 }
-_ROOT = Path(__file__).parent.parent.parent
+ROOT = Path(__file__).parent.parent.parent
 _SECONDS_FOR_A_TASK = 300.0
 # Clients give up waiting for an answer after 15 seconds, and then rightly send the batch again.
 _SECONDS_UNTIL_DOUBLES = 14.0
@@ -54,7 +54,7 @@ class Server:
     control: Control
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
     """The machine's, without settings of clients."""
     foreign = re.compile(r"(RUDDER|POSTHOG)_|.*_proxy$", re.IGNORECASE)
     return {name: value for name, value in os.environ.items() if not foreign.match(name)}
@@ -65,7 +65,7 @@ def sink_process() -> Iterator[Server]:
     """Have a sink as long as the block lasts."""
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.benchmarks.sink"],
-        cwd=_ROOT,
+        cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )
@@ -86,8 +86,8 @@ def run_child(job: dict[str, Any]) -> dict[str, Any]:
     """
     done = subprocess.run(
         [sys.executable, "-m", "tests.benchmarks.child", json.dumps(job)],
-        cwd=_ROOT,
-        env=_environment(),
+        cwd=ROOT,
+        env=environment(),
         stdout=subprocess.PIPE,
         timeout=_SECONDS_FOR_A_TASK,
         check=False,

@@ -15,7 +15,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
-from time import sleep
+from time import monotonic, sleep
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -28,7 +28,17 @@ __all__ = ["Body", "Receipt", "Sink", "count"]
 
 # What the gateway says: ours takes no other 200 for its.
 _ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nok"
-_COMMANDS = {"set_latency", "hold", "await_held", "release", "clear", "receipt"}
+_COMMANDS = {
+    "set_latency",
+    "hold",
+    "await_held",
+    "release",
+    "clear",
+    "receipt",
+    "uploads",
+    "pace",
+    "arrivals",
+}
 
 
 @dataclass(frozen=True)
@@ -37,6 +47,14 @@ class Body:
 
     content: bytes
     compressed: bool
+    at: float = 0.0
+    """Seconds, by the clock that all processes of the machine share."""
+
+    def numbers(self) -> list[int]:
+        """Of its events. Instead of `properties`, an event may have `traits`."""
+        text = gzip.decompress(self.content) if self.compressed else self.content
+        events = orjson.loads(text)["batch"]
+        return [(event.get("properties") or event["traits"])["n"] for event in events]
 
 
 @dataclass(frozen=True)
@@ -55,18 +73,13 @@ class Receipt:
 
 
 def count(bodies: Iterable[Body], expected: int) -> Receipt:
-    """Look into the uploads. All clients' are `{"batch": [{"properties": {"n": ...}}]}`.
-
-    Instead of `properties`, an event may have `traits`.
-    """
+    """Look into the uploads. All clients' are `{"batch": [{"properties": {"n": ...}}]}`."""
     arrived: Counter[int] = Counter()
     requests = wire_bytes = 0
     for body in bodies:
         requests += 1
         wire_bytes += len(body.content)
-        text = gzip.decompress(body.content) if body.compressed else body.content
-        events = orjson.loads(text)["batch"]
-        arrived.update((event.get("properties") or event["traits"])["n"] for event in events)
+        arrived.update(body.numbers())
     known = sum(n in arrived for n in range(expected))
     return Receipt(
         expected=expected,
@@ -140,6 +153,28 @@ class Sink:
         """What arrived since `clear`, if the events 0 to `expected` - 1 were to."""
         return asdict(count(self._bodies, expected))
 
+    def uploads(self) -> int:
+        """Uploads since `clear`."""
+        return len(self._bodies)
+
+    def pace(self, behind: int) -> dict[str, float]:
+        """The events that came behind the first of some uploads, and the seconds they took.
+
+        Args:
+            behind: Uploads that came before those.
+        """
+        first, *others = self._bodies[behind:]
+        return {
+            "uploads": len(others),
+            "events": sum(len(body.numbers()) for body in others),
+            "bytes": sum(len(body.content) for body in others),
+            "seconds": others[-1].at - first.at if others else 0.0,
+        }
+
+    def arrivals(self) -> list[tuple[int, float]]:
+        """The number of each event, and when it came."""
+        return [(n, body.at) for body in self._bodies for n in body.numbers()]
+
     # What its threads do.
 
     def _accept(
@@ -168,7 +203,7 @@ class Sink:
             content = file.read(length)
             if len(content) < length:
                 return
-            self._bodies.append(Body(content, compressed))
+            self._bodies.append(Body(content, compressed, monotonic()))
             if not self._released.is_set():
                 self._wait_for_release()
             if self._latency:

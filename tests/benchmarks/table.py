@@ -15,7 +15,17 @@ from .shapes import SHAPES
 from .side_by_side import FLOOR
 from .web_requests import ADDED, EVENTS, KINDS, MOST_ADDED, task_of
 
-__all__ = ["COLUMNS", "Column", "markdown", "text"]
+__all__ = [
+    "COLUMNS",
+    "Cells",
+    "Column",
+    "goals_lines",
+    "markdown",
+    "marked",
+    "plain",
+    "shown",
+    "text",
+]
 
 
 @dataclass(frozen=True)
@@ -54,10 +64,13 @@ COLUMNS = (
 Cells = tuple[str, ...]
 
 _SIGNIFICANT = 3
+_LARGE = 10_000
 
 
-def _shown(figure: float, unit: str = "") -> str:
-    """Three digits; of a large figure all before the point and one behind it."""
+def shown(figure: float, unit: str = "") -> str:
+    """Three digits; of a large figure all before the point, and one behind it if it has few."""
+    if abs(figure) >= _LARGE:
+        return f"{figure:,.0f}{unit}"
     if abs(figure) >= 10 ** (_SIGNIFICANT - 1):
         return f"{figure:,.1f}".removesuffix(".0") + unit
     return f"{figure:.{_SIGNIFICANT}g}{unit}"
@@ -66,7 +79,7 @@ def _shown(figure: float, unit: str = "") -> str:
 def _limit(row: Row, limit: float | None) -> str:
     if limit is None:
         return ""
-    return f"{'>=' if row.goal.at_least else '<='} {_shown(limit, row.goal.unit)}"
+    return f"{'>=' if row.goal.at_least else '<='} {shown(limit, row.goal.unit)}"
 
 
 def _verdict(row: Row) -> str:
@@ -75,17 +88,18 @@ def _verdict(row: Row) -> str:
     return "yes" if row.reached else "**no**"
 
 
-def _goals(results: Results) -> list[Cells]:
-    lines: list[Cells] = [("", "to reach", "aim", "measured", "lowest to highest", "reached")]
-    for row in rows(results):
+def goals_lines(found: Iterable[Row], title: str = "") -> list[Cells]:
+    """A table of what is to be reached, and whether it is."""
+    lines: list[Cells] = [(title, "to reach", "aim", "measured", "lowest to highest", "reached")]
+    for row in found:
         reach = _limit(row, row.goal.reach)
         lines.append(
             (
                 row.goal.title,
                 f"{row.goal.words} ({reach})" if row.goal.words else reach,
                 _limit(row, row.aim),
-                _shown(row.spread.middle, row.goal.unit),
-                f"{_shown(row.spread.low)} to {_shown(row.spread.high)}",
+                shown(row.spread.middle, row.goal.unit),
+                f"{shown(row.spread.low)} to {shown(row.spread.high)}",
                 _verdict(row),
             )
         )
@@ -146,7 +160,7 @@ def _publishing(results: Results) -> list[Cells]:
     for side, title in SIDES.items():
         found = [results.spread("publish", side, value) for value in ("publish_us", "of_without")]
         if all(found):
-            lines.append((title, *(_shown(spread.middle) for spread in found if spread)))
+            lines.append((title, *(shown(spread.middle) for spread in found if spread)))
     return lines
 
 
@@ -155,12 +169,15 @@ def _aligned(lines: Sequence[Cells]) -> list[list[str]]:
     return [[cell.ljust(width) for cell, width in zip(line, widths, strict=True)] for line in lines]
 
 
-def _plain(lines: Sequence[Cells]) -> str:
+def plain(lines: Sequence[Cells]) -> str:
+    """A table for a terminal."""
     cleaned = [tuple(cell.replace("*", "").replace("`", "") for cell in line) for line in lines]
     return "\n".join("  ".join(line).rstrip() for line in _aligned(cleaned))
 
 
-def _marked(lines: Sequence[Cells]) -> str:
+def marked(lines: Sequence[Cells]) -> str:
+    """The same in Markdown."""
+
     def line(cells: Iterable[str]) -> str:
         return f"| {' | '.join(cells)} |"
 
@@ -198,7 +215,7 @@ _OF_REQUESTS = (
 
 def _all(report: Report, drawn: Callable[[Sequence[Cells]], str]) -> str:
     shapes = _shapes(report.results)
-    tables = [drawn(_goals(report.results)), drawn(_clients(report.results))]
+    tables = [drawn(goals_lines(rows(report.results))), drawn(_clients(report.results))]
     if len(shapes) > 1:
         tables = [_OF_SHAPES, drawn(shapes), *tables]
     requests = _requests(report.results)
@@ -212,9 +229,9 @@ def _all(report: Report, drawn: Callable[[Sequence[Cells]], str]) -> str:
 
 def text(report: Report) -> str:
     """All tables, for a terminal."""
-    return _all(report, _plain)
+    return _all(report, plain)
 
 
 def markdown(report: Report) -> str:
     """All tables, for the README."""
-    return _all(report, _marked)
+    return _all(report, marked)
