@@ -96,7 +96,6 @@ class Feed:
                 self.lanes_replaced += 1
                 with naming.about(self.name):
                     _log.error("a lane's thread has died; another takes its place")
-                lane.give_back()
                 self.lanes[at] = Lane(self, at + 1)
                 self.lanes[at].start()
 

@@ -146,12 +146,6 @@ class Lane:
         """False: its thread has ended."""
         return self._thread.is_alive()
 
-    def give_back(self) -> None:
-        """Release what it has: its thread has died."""
-        if self._batch is not None:
-            batch, self._batch = self._batch, None
-            self._shared.source.release(batch, self._queue.through)
-
     def _run(self) -> None:
         with naming.about(self._shared.name):
             try:

@@ -86,6 +86,24 @@ def test_a_stop_ends_waits(plane: LocalDataPlane) -> None:
     assert not feed.is_busy
 
 
+def test_a_stop_ends_a_batch_after_the_upload_that_runs(plane: LocalDataPlane) -> None:
+    """A batch may take several uploads, and nobody waits for all of them."""
+    with feeding(plane, lanes=1, shards=1) as feed:
+        shelf = shelf_of(feed)
+
+        def stop_now(batch: Batch) -> bool:
+            assert batch
+            feed.stop()  # amid the look before the first upload
+            return True
+
+        shelf.holds = stop_now  # type: ignore[method-assign]
+        shelf.put(messages(300))
+        until(lambda: feed.is_stopped and not feed.is_busy)
+    assert len(plane.requests) == 1
+    assert shelf.released == [(0, len(plane.events))]
+    assert 0 < len(plane.events) < 300
+
+
 def test_a_lost_lease_ends_delivery_of_its_batch(plane: LocalDataPlane, soon: None) -> None:
     """Nothing more of it is sent; what was not sent is another relay's."""
     plane.fail(503, times=None)
@@ -188,7 +206,7 @@ def test_a_lone_poisoned_event_does_not_block_its_shard(
 def test_a_dead_lane_is_replaced(
     plane: LocalDataPlane, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Its batch is released, and the replacement is counted."""
+    """The replacement is counted, and goes on."""
     monkeypatch.setattr("threading.excepthook", lambda _: None)
     with feeding(plane, lanes=1) as feed:
         shelf = shelf_of(feed)
