@@ -9,6 +9,7 @@ from typing import Any
 
 from rudder_logging.config import OPTIONS
 from rudder_logging.events.table import EVENT_TYPES
+from rudder_logging.relay.redis_commands import APPENDING, FORGETTING, LOOKING, RELAYING
 
 from .benchmarks.relays import table as relays
 from .benchmarks.relays.capacity import markdown as capacity
@@ -54,6 +55,18 @@ def options() -> str:
     return "\n".join(lines)
 
 
+def users() -> str:
+    """The users of a Redis."""
+    looking = sorted({*LOOKING, *FORGETTING})
+    commands = {"app": APPENDING, "relay": RELAYING, "operator": looking}
+    lines = [
+        f"user {user} on >{user.upper()}-PASSWORD ~rudder:* resetchannels -@all "
+        + " ".join(f"+{name.lower()}" for name in names)
+        for user, names in commands.items()
+    ]
+    return "\n".join(["```text", *lines, "```"])
+
+
 GENERATED: Mapping[Path, Mapping[str, Callable[[], str]]] = {
     README: {
         "event types": event_types,
@@ -61,6 +74,7 @@ GENERATED: Mapping[Path, Mapping[str, Callable[[], str]]] = {
         "faults": faults,
         "benchmarks": lambda: benchmarks(Report.read(RESULTS)),
     },
+    _GUIDES / "relay-operations.md": {"users": users},
     _GUIDES / "capacity.md": {
         "capacity": lambda: capacity(Report.read(RELAYS)),
         "relays": lambda: relays.markdown(Report.read(RELAYS)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import re
 import shlex
 import shutil
@@ -43,7 +44,7 @@ def blocks(language: str) -> list[str]:
 
 
 PYTHON = blocks("python")
-(UNIT,), (DOCKERFILE,) = blocks("ini"), blocks("dockerfile")
+(UNIT,), (DOCKERFILE,), (ACL,) = blocks("ini"), blocks("dockerfile"), blocks("text")
 COMPOSE, ALERTS = blocks("yaml")
 
 
@@ -200,6 +201,28 @@ def test_container_is_well_when_the_relay_is() -> None:
     (port,) = re.findall(r"^EXPOSE (\d+)$", DOCKERFILE, re.MULTILINE)
     assert f"http://127.0.0.1:{port}/healthz" in DOCKERFILE
     assert service("relay")["command"][-1].endswith(f":{port}")
+
+
+@pytest.mark.slow
+@NEEDS_REDIS
+def test_users_may_do_what_they_have_to(plane: LocalDataPlane, tmp_path: Path) -> None:
+    """An app, a relay and whoever looks, each with its user; the app's can't read what is there."""
+    import redis
+
+    with RedisServer(tmp_path / "redis", users=ACL.splitlines()) as server:
+        urls = {
+            user: server.url.replace("//", f"//{user}:{user.upper()}-PASSWORD@")
+            for user in ("app", "relay", "operator")
+        }
+        run_example(urls["app"])
+        status = ["relay", "status", urls["operator"], "--json"]
+        shown = json.loads(run(plane, "-m", "rudder_logging", *status, code=1))
+        assert shown["lag_events"] == 3
+        deliver(urls["relay"], plane, tmp_path)
+        with redis.Redis.from_url(urls["app"]) as client:
+            with pytest.raises(redis.exceptions.NoPermissionError):
+                client.execute_command("XRANGE", "rudder:{shop:0}:q", "-", "+")
+    assert len(plane.events) == 3
 
 
 def served() -> set[str]:
