@@ -159,10 +159,11 @@ class RedisEngine:
         """Delete entries, and note how much of the next one is settled, in each shard."""
         commands = []
         for shard, token, settled, head, skip in settlements:
-            arguments: list[Any] = [token, head or b"", skip]
-            for entry in settled:
-                arguments += [entry.id, len(entry.frame), entry.events]
-            commands.append(script(scripts.ACKNOWLEDGE, self._of_shard(shard), *arguments))
+            doomed = b" ".join(
+                b"%s %d %d" % (entry.id, len(entry.frame), entry.events) for entry in settled
+            )
+            keys = self._of_shard(shard)
+            commands.append(script(scripts.ACKNOWLEDGE, keys, token, head or b"", skip, doomed))
         return [_is_done(answer) for answer in self._each(commands)]
 
     def suspect(self, shard: int, token: str) -> bool:
@@ -215,6 +216,5 @@ def _is_done(answer: Any) -> bool | Failure:
 
 
 def _entry(answer: Any) -> Entry:
-    key, fields = answer
-    found = dict(zip(fields[::2], fields[1::2], strict=True))
-    return Entry(key, found[b"f"], int(found[b"n"]))
+    key, (_, frame, _, events) = answer  # in the order in which they were appended
+    return Entry(key, frame, int(events))

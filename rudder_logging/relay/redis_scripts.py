@@ -99,10 +99,8 @@ local notes = redis.call('HMGET', KEYS[3], 'head', 'skip')
 redis.call('XLEN', KEYS[2])
 {_FREE_WRITE}
 local bytes, events = 0, 0
-for at = 4, #ARGV, 3 do
-  if redis.call('XDEL', KEYS[2], ARGV[at]) == 1 then
-    bytes, events = bytes + ARGV[at + 1], events + ARGV[at + 2]
-  end
+for id, size, count in string.gmatch(ARGV[4], '(%S+) (%S+) (%S+)') do
+  if redis.call('XDEL', KEYS[2], id) == 1 then bytes, events = bytes + size, events + count end
 end
 {_SUBTRACT}
 if ARGV[2] ~= '' then
@@ -113,8 +111,9 @@ if ARGV[2] ~= '' then
 end
 return 1
 """
-"""KEYS: lease, queue, notes. ARGV: token, next entry or nothing, settled messages of that, then the
-id, bytes and messages of each entry to be deleted."""
+"""KEYS: lease, queue, notes. ARGV: token, next entry or nothing, settled messages of that; and of
+each entry to be deleted its id, bytes and messages, all in one text, which is packed in a tenth of
+the time."""
 
 SUSPECT = f"""
 {_IF_LEASED}

@@ -200,6 +200,11 @@ class RedisServer:
         self.kill()
 
     @property
+    def version(self) -> str:
+        """Major and minor, like `6.2`."""
+        return _version(self._program)
+
+    @property
     def url(self) -> str:
         """Its URL, with the password, and what TLS needs."""
         login = f":{self.password}@" if self.password else ""
@@ -309,9 +314,12 @@ class RedisServer:
 
     def _answers(self, *, loaded: bool) -> bool:
         import redis
+        from redis.backoff import NoBackoff
+        from redis.retry import Retry
 
         try:
-            with self.client(socket_timeout=5, protocol=2) as client:
+            once = Retry(NoBackoff(), 0)  # else it is asked again until it is loaded
+            with self.client(socket_timeout=5, protocol=2, retry=once) as client:
                 client.ping()
         except (redis.AuthenticationError, redis.exceptions.NoPermissionError):
             return True

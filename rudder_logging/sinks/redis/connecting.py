@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol, cast
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from ...config.relay_urls import parse_relay_url
 from ...exceptions import ConfigError
@@ -74,11 +75,12 @@ def parse_address(url: str) -> Address:
         places = [_place(one, kind) for one in hosts.split(",")] if hosts else []
         path, master = parts.path, ""
         if kind == "sentinel":
-            master, _, path = parts.path.lstrip("/").partition("/")
-        one = f"{login}@{places[0][0]}:{places[0][1]}" if login and places else hosts
-        one = one.partition(",")[0]
+            master, slash, path = parts.path.lstrip("/").partition("/")
+            path = slash + path
+        first = hosts.partition(",")[0]
+        login = f"{login}@" if login else ""
         rest = urlencode([(name, value) for name, value in query if name not in _OWN])
-        options = parse_url(urlunsplit((base, one, path, rest, "")))
+        options = parse_url(f"{base}://{login}{first}{path}?{rest}")
     except ValueError as error:
         raise ConfigError(f"relay: {_unquoted(error)}") from None
     if kind == "sentinel" and not master:
@@ -142,15 +144,26 @@ class Route(Protocol):
         ...
 
 
-def open_route(address: Address, timeout: float) -> Route:
+def open_route(address: Address, timeout: float, connected: Callable[[], None]) -> Route:
     """Make what finds connections; nothing is connected yet.
+
+    Args:
+        address: Of the engine.
+        timeout: Seconds for each step.
+        connected: Called after each connection that is made.
 
     Raises:
         ConfigError: The URL has a parameter that the library does not know.
     """
+
+    def greet(connection: redis.Connection) -> None:
+        connection.on_connect()
+        connected()
+
     options = {
         **address.options,
         "protocol": 2,
+        "redis_connect_func": greet,
         "retry": Retry(NoBackoff(), 0),
         **{
             name: min(timeout, address.options.get(name) or timeout)

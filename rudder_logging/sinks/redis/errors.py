@@ -46,6 +46,8 @@ _LASTING = {
         "use Redis 6.2 or later, and let the user run the commands of the guide",
     ),
 }
+_OF_SCRIPTS = "The user executing the script"
+"""The begin of what a script is told in place of `NOPERM`."""
 _CODES = re.compile("|".join(map(re.escape, sorted({**_PASSING, **_LASTING}, key=len)[::-1])))
 _BY_CLASS = {
     "NoPermissionError": "NOPERM",
@@ -72,6 +74,8 @@ def code_of(error: BaseException) -> str:
         text = str(one)
         if text.startswith(_NO_AUTHENTICATION):
             return "NOAUTH"
+        if _OF_SCRIPTS in text:
+            return "NOPERM"
         for kind in type(one).__mro__:
             if kind.__name__ in _BY_CLASS:
                 return _BY_CLASS[kind.__name__]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import threading
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 import redis
@@ -17,7 +19,7 @@ from .errors import Fault, code_of, failure_of
 __all__ = ["Command", "Link", "script"]
 
 _SHORTEST = 0.05
-_MOVES = 3  # times that a command is sent elsewhere: to a seed, to the owner, and while it moves
+_TRIES = 5  # at a seed, at the owner, while it moves; at one that has not the script
 
 
 class Command(NamedTuple):
@@ -32,10 +34,27 @@ def script(text: str, keys: Sequence[str], *arguments: Any) -> Command:
     return Command(keys[0], ("EVAL", text, len(keys), *keys, *arguments))
 
 
-class _Moved(NamedTuple):
+@cache
+def _digest(text: str) -> str:
+    """The name by which an engine knows a script that it has run before."""
+    return hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+
+def _shortened(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+    """A command without its script's text, which would be 0.9 of 1.1 KB of an upload of one."""
+    if arguments[0] != "EVAL":
+        return arguments
+    return ("EVALSHA", _digest(arguments[1]), *arguments[2:])
+
+
+class _Again(NamedTuple):
+    """An answer that says where, or how, to send the command again: it has done nothing."""
+
     error: redis.ResponseError
     place: Place
-    asking: bool
+    asking: bool = False
+    whole: bool = False
+    """With the script's text: after a restart, an engine has forgotten its scripts."""
 
 
 class Link:
@@ -56,7 +75,9 @@ class Link:
         self._timeout = self._usual = timeout
         self._lock = threading.Lock()
         self._used_at = monotonic()
-        self._route = open_route(address, timeout)
+        self.connections = 0
+        """That were made so far. Behind a new one there may be an engine without its data."""
+        self._route = open_route(address, timeout, self._connected)
 
     def run(
         self,
@@ -78,32 +99,38 @@ class Link:
         """
         route = self._route_for(deadline)
         answers: list[Any] = [None] * len(commands)
-        left: dict[int, _Moved | None] = dict.fromkeys(range(len(commands)))
-        for _ in range(_MOVES):
-            groups: dict[tuple[Place, bool], list[int]] = {}
-            for at, move in left.items():
-                asking = move is not None and move.asking
-                place = move.place if move and asking else route.place(commands[at].key)
-                groups.setdefault((place, asking), []).append(at)
-            for (place, asking), positions in groups.items():
+        left: dict[int, _Again | None] = dict.fromkeys(range(len(commands)))
+        for _ in range(_TRIES):
+            groups: dict[tuple[Place, bool, bool], list[int]] = {}
+            for at, again in left.items():
+                way = (route.place(commands[at].key), False, False)
+                if again is not None and (again.asking or again.whole):
+                    way = again.place, again.asking, again.whole
+                groups.setdefault(way, []).append(at)
+            for (place, asking, whole), positions in groups.items():
                 some = [commands[at].arguments for at in positions]
+                if not whole:
+                    some = list(map(_shortened, some))
                 found = self._exchange(route, place, some, asking=asking, replicas=replicas)
                 for at, answer in zip(positions, found, strict=True):
                     answers[at] = answer
-            left = {at: one for at in left if isinstance(one := answers[at], _Moved)}
-            for at, move in left.items():
-                if move is not None and not move.asking:
-                    route.moved(commands[at].key, move.place)
+            left = {at: one for at in left if isinstance(one := answers[at], _Again)}
+            for at, again in left.items():
+                if again is not None and not (again.asking or again.whole):
+                    route.moved(commands[at].key, again.place)
             if not left:
                 break
-        for at, move in left.items():
-            if move is not None:
-                answers[at] = failure_of(move.error, self.engine, sent=False)
+        for at, again in left.items():
+            if again is not None:
+                answers[at] = failure_of(again.error, self.engine, sent=False)
         return answers
 
     def close(self) -> None:
         """Let go of connections. The next command opens new ones."""
         self._route.close()
+
+    def _connected(self) -> None:
+        self.connections += 1
 
     def _route_for(self, deadline: float | None) -> Route:
         now = monotonic()
@@ -115,7 +142,10 @@ class Link:
         with self._lock:
             if wanted < self._timeout or (deadline is None and wanted > self._timeout):
                 self._route.close()
-                self._route, self._timeout = open_route(self._address, wanted), wanted
+                self._route, self._timeout = (
+                    open_route(self._address, wanted, self._connected),
+                    wanted,
+                )
             elif now - self._used_at > LONGEST_IDLE:
                 self._route.close()
             self._used_at = now
@@ -180,7 +210,7 @@ class Link:
         if asking:
             answers = answers[1::2]
         answers = answers[:count]
-        judged = [self._judge(answer, place) for answer in answers]
+        judged = [self._judge(answer, place, asking=asking) for answer in answers]
         if any(
             isinstance(one, redis.ResponseError) and code_of(one) == "READONLY" for one in answers
         ):
@@ -191,12 +221,14 @@ class Link:
                 f"the engine {self.engine} confirmed in time",
                 "see to its replicas, or leave out wait= in the URL",
             )
-            judged = [one if isinstance(one, (Fault, _Moved)) else alone for one in judged]
+            judged = [one if isinstance(one, (Fault, _Again)) else alone for one in judged]
         return judged
 
-    def _judge(self, answer: Any, place: Place) -> Any:
+    def _judge(self, answer: Any, place: Place, *, asking: bool) -> Any:
         if not isinstance(answer, (redis.RedisError, OSError)):
             return answer
+        if isinstance(answer, redis.exceptions.NoScriptError):
+            return _Again(answer, place, asking, whole=True)
         moved = _new_place(answer, place)
         if moved and self._address.kind != "cluster":
             return Hold(
@@ -206,13 +238,12 @@ class Link:
         return moved or failure_of(answer, self.engine, sent=False)
 
 
-def _new_place(error: BaseException, place: Place) -> _Moved | None:
+def _new_place(error: BaseException, place: Place) -> _Again | None:
     code = code_of(error)
     found = re.search(r"\d+ (\S*):(\d+)$", str(error))
-    if code not in ("MOVED", "ASK") or found is None:
+    if code not in ("MOVED", "ASK") or found is None or not isinstance(error, redis.ResponseError):
         return None
     host = found[1].strip("[]")
     if host in ("", "?"):
         host = place[0]
-    assert isinstance(error, redis.ResponseError)  # noqa: S101 - the code is of an answer
-    return _Moved(error, (host, int(found[2])), code == "ASK")
+    return _Again(error, (host, int(found[2])), asking=code == "ASK")

@@ -1,8 +1,7 @@
 """Atomic steps: scripts in the engine's Lua.
 
-They are sent whole each time, which costs 2 us of the engine's time: so there is none to be loaded
-again after a restart, and nobody needs the permission for that. Each reads all its keys before its
-first write: one that is of another type is found while nothing has changed.
+Each reads all its keys before its first write: one that is of another type is found while nothing
+has changed.
 """
 
 from __future__ import annotations

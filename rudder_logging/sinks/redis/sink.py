@@ -45,7 +45,7 @@ class RedisSink:
         self._link = Link(address, config.timeout)
         self._ahead = Ahead(_AGAIN * self.max_bytes)
         self._outbox = Outbox(self._link, self._keys, room=_AGAIN * self.max_bytes)
-        self._is_known = False  # the source is there, and has as many shards
+        self._known_by = -1  # connections that were made when the source was seen
 
     def __repr__(self) -> str:
         return f"<RedisSink to {self._link.engine}>"
@@ -53,23 +53,34 @@ class RedisSink:
     def send(self, messages: Sequence[bytes], deadline: float | None) -> Outcome:
         """See `Sink.send`."""
         with untraced():
-            if not self._is_known:
-                found = make_source(self._link, self._keys, self._shards, deadline)
-                if not isinstance(found, int):
-                    return found
-                self._shards, self._is_known = Shards(found, is_given=True), True
-                self._outbox.most = max(1, self._config.relay_max_bytes // found)
-            return self._send(messages, deadline)
+            fault = self._find_source(deadline)
+            if fault is not None:
+                return fault
+            outcome = self._send(messages, deadline)
+            if isinstance(outcome, Stored):
+                self._find_source(deadline)
+            return outcome
 
     def close(self) -> None:
         """See `Sink.close`."""
-        self._is_known = False
         self._link.close()
 
     def urls(self) -> Sequence[str]:
         """The URLs of all servers that it connects to."""
         relay = self._config.relay_url
         return relay.host_urls if relay else []
+
+    def _find_source(self, deadline: float | None) -> Fault | None:
+        """Make the source, unless it is there; nothing is asked while a connection lasts."""
+        if self._link.connections == self._known_by:
+            return None
+        found = make_source(self._link, self._keys, self._shards, deadline)
+        if not isinstance(found, int):
+            self._known_by = -1
+            return found
+        self._shards, self._known_by = Shards(found, is_given=True), self._link.connections
+        self._outbox.most = max(1, self._config.relay_max_bytes // found)
+        return None
 
     def _send(self, messages: Sequence[bytes], deadline: float | None) -> Outcome:
         frames = self._outbox.pack(self._by_shard(messages))
@@ -78,7 +89,6 @@ class RedisSink:
         seconds = monotonic() - begun
         failures = [failure for _, failure in results if failure is not None]
         if failures:
-            self._is_known = False  # the engine may have been started without its data
             return self._failed(messages, results, frames, seconds)
         if len(results) > len(frames):
             self._remember(results[: len(results) - len(frames)])
