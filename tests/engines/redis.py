@@ -215,7 +215,7 @@ class RedisServer:
         """A client of redis-py's, of the user `default`. Close it."""
         from redis import Redis
 
-        return Redis.from_url(self.url, **options)
+        return Redis.from_url(self.url, **{"socket_timeout": PATIENCE, **options})
 
     def do(self, *command: Any) -> Any:
         """The answer to one command as it comes over the wire: bytes, and lists of them."""
