@@ -141,24 +141,24 @@ def _test(people: Collection[str]) -> Keeps:
 
 def assemble(
     loads: Sequence[Load], forgetting: Forgetting | None, max_bytes: int
-) -> tuple[LeasedBatch, list[Load]]:
+) -> tuple[LeasedBatch, list[tuple[Load, FrameError]]]:
     """Join the entries of some shards into one batch, whole entries if they fit.
 
     The first message is in it anyway. Of the first entry there may be a part.
 
     Returns:
-        The batch, and the shards whose first entry can't be decoded. One further behind waits
-        until it is the first.
+        The batch, and the shards whose first entry can't be decoded, with the reason. One further
+        behind waits until it is the first.
     """
-    batch, unreadable = LeasedBatch(), []
+    batch, unreadable = LeasedBatch(), list[tuple[Load, FrameError]]()
     batch.parts = []
     room = max_bytes
     for load in loads:
         try:
             room = _add(batch, load, forgetting, room)
-        except FrameError:
+        except FrameError as error:
             if not load.part.entries:
-                unreadable.append(load)
+                unreadable.append((load, error))
         if load.part.entries:
             batch.parts.append(load.part)
         if room <= 0:

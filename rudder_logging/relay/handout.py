@@ -8,12 +8,13 @@ threads, the simulation at virtual moments. Others may go on between two steps, 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
-from ..sinks.base import Failure
+from ..sinks.base import Failure, Hold
+from ..sinks.frames import LaterFrameError
 from .batches import Forgetting, LeasedBatch, Load, Part, assemble
 from .coordinator import Call, Coordinator, Lease
 from .engine import Claim, EngineError, Entry, Settlement, Wanted
@@ -22,6 +23,10 @@ __all__ = ["Handout", "Steps", "Work"]
 
 _SUSPECT, _DEADLY = 2, 5
 """Deaths from which on an entry is handed out alone, and from which on it is not any more."""
+_LATER = Hold(
+    "apps append frames of a later version than this relay knows",
+    "upgrade the relay; their shards wait for it",
+)
 _MOST_READ = 256  # entries of a shard at once
 _MOST_BYTES = 8 * 1024 * 1024  # of them, if they are like those that were read before
 _SHORTEST_POLL, _LONGEST_POLL = 0.05, 0.25
@@ -208,7 +213,7 @@ class Handout:
             return None
         batch = None
         try:
-            yield from self._pay(shards)
+            yield from self._pay(list(shards))
             batch = yield from self._making(shards, max_bytes)
         except EngineError as error:
             self._failing("read", error.failure, hold_up=True)
@@ -222,26 +227,30 @@ class Handout:
             return None
         return batch
 
-    def _chosen(self, max_bytes: int) -> list[int]:
-        """Lend the shards whose turn it is: as many as a batch of that size needs."""
+    def _chosen(self, max_bytes: int) -> dict[int, int]:
+        """Lend the shards whose turn it is, as many as a batch of that size needs.
+
+        Returns:
+            By shard the number of entries to be read.
+        """
         now = self._clock()
         if now < self._take_at or self.coordinator.is_stopping:
-            return []
+            return {}
         ready = [shard for shard in self._lendable(now) if self._is_ready(shard)]
-        chosen: list[int] = []
-        expected = 0.0
+        chosen: dict[int, int] = {}
+        room = float(max_bytes)
         self._turn += 1
         for shard in sorted(ready, key=lambda shard: self._of(shard).turn):
             if self._is_suspect(shard):
                 if not chosen:
                     self._suspect = shard
-                    chosen = [shard]
+                    chosen[shard] = 1
                     break
                 continue
-            chosen.append(shard)
             notes = self._of(shard)
-            expected += min(notes.length, self._most(notes, max_bytes)) * notes.size
-            if expected >= max_bytes:
+            chosen[shard] = self._most(notes, room)
+            room -= min(notes.length, chosen[shard]) * notes.size
+            if room <= 0:
                 break
         for shard in chosen:
             self.coordinator.lend(shard)
@@ -252,17 +261,14 @@ class Handout:
         return self.coordinator.leases[shard].claim.deaths >= _SUSPECT or self._of(shard).alone > 0
 
     @staticmethod
-    def _most(notes: _Notes, max_bytes: int) -> int:
+    def _most(notes: _Notes, max_bytes: float) -> int:
         """Number of entries to be read for so many bytes."""
         most = min(max_bytes / max(notes.size, 1.0) + 1, _MOST_BYTES / max(notes.frame, 1))
         return max(1, min(_MOST_READ, int(most)))
 
-    def _making(self, shards: Sequence[int], max_bytes: int) -> Steps[LeasedBatch | None]:
+    def _making(self, shards: Mapping[int, int], max_bytes: int) -> Steps[LeasedBatch | None]:
         leases = {s: lease for s in shards if (lease := self.coordinator.leases.get(s))}
-        wanted = [
-            Wanted(s, None, 1 if s == self._suspect else self._most(self._of(s), max_bytes))
-            for s in leases
-        ]
+        wanted = [Wanted(shard, None, shards[shard]) for shard in leases]
         found = yield Call("read", (wanted,))
         self._answered("read", found)
         loads = []
@@ -283,8 +289,12 @@ class Handout:
                 loads.append(Load(Part(one.shard, lease.token, lease.claim.skip), entries))
         batch: LeasedBatch
         batch, unreadable = yield Work(partial(assemble, loads, self._forgetting, max_bytes))
-        for load in unreadable:
-            yield from self._burying(load.part.shard, load.part.token, load.entries[0])
+        for load, error in unreadable:
+            if isinstance(error, LaterFrameError):
+                self._away(load.part.shard)
+                self._failing("later frames", _LATER)
+            else:
+                yield from self._burying(load.part.shard, load.part.token, load.entries[0])
         self._note(wanted, loads)
         now = self._clock()
         if any(not self._certain(part, now) for part in batch.parts):

@@ -16,7 +16,7 @@ from rudder_logging.relay.engine import Engine, EngineError
 from rudder_logging.relay.leased import LeasedSource, relay_id
 from rudder_logging.relay.memory import MemoryEngine
 from rudder_logging.relay.source import Observer, Source
-from rudder_logging.sinks.base import Later, Unknown
+from rudder_logging.sinks.base import Hold, Later, Unknown
 from rudder_logging.sinks.frames import pack, shard_key, shard_of
 from rudder_logging.testing.source_contract import SourceContract, Watch
 
@@ -193,6 +193,21 @@ def test_a_frame_that_cannot_be_read_is_put_aside(opened: Opened) -> None:
     assert drained(source, 2) == messages_of("a", 0, 1)
     assert watch.drops == {"unreadable": 7}
     assert [(entry.frame, why) for entry, why in engine.buried(0)] == [(b"damaged", "unreadable")]
+
+
+def test_a_frame_of_a_later_version_waits_for_a_later_relay(opened: Opened) -> None:
+    """Apps may be upgraded first. It holds its shard, and that is told, with the cure."""
+    engine = MemoryEngine(2)
+    frame = pack(messages_of("a", 0))
+    engine.append(0, "p", 0, frame.replace(b"rf\x01", b"rf\x02", 1), 1)
+    engine.append(1, "p", 0, frame, 1)
+    source, watch, _ = opened(engine)
+    assert drained(source, 1) == messages_of("a", 0)
+    wait_for(lambda: source.take(1_000, 0.1) is None and watch.is_well is False)
+    failure = watch.failures[-1]
+    assert isinstance(failure, Hold)
+    assert "upgrade the relay" in failure.cure
+    assert (engine.lag().events, engine.buried(0), dict(watch.drops)) == (1, [], {})
 
 
 def test_a_frame_at_which_relays_die_is_put_aside(opened: Opened) -> None:
