@@ -15,8 +15,8 @@ order, and leave the engine when the gateway has them. Relays share a source's s
 - `lanes.py`: threads that deliver; `turns.py`: their waits; `accounts.py`: counts and reports
 - `keys.py`: write keys; `engine_trouble.py`: an engine that fails; `lag_reader.py`: what waits
   in it; `naming.py`: the source that a log line is about
-- `look.py`: a look at an engine from outside; `redis_look.py`: at Redis; `redis_commands.py`: what
-  users of Redis have to be allowed
+- `look.py`: a look at an engine from outside; `redis_look.py`, `kafka_look.py`: at Redis and
+  Kafka; `redis_commands.py`: what users of Redis have to be allowed
 - `forgetting.py`: persons who are to be forgotten, from outside; `redis_tombstones.py`: in Redis
 - `health.py`, `metrics.py` and `status_server.py`: how it goes, over HTTP
 """

@@ -102,6 +102,8 @@ class LagProbe:
 
 
 _SMALL = {
+    # It has the relays' group: a commit of its own would be the loss of what it has only looked at.
+    "enable.auto.commit": False,
     "enable.partition.eof": True,
     "fetch.wait.max.ms": 20,
     "max.partition.fetch.bytes": 65_536,

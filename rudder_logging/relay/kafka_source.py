@@ -49,6 +49,11 @@ _BETWEEN_LOOKS = 1.0
 _OURS = b'{"messageId":"'
 
 
+def group_of(address: Address, name: str) -> str:
+    """The consumer group of a source's relays."""
+    return address.settings.get("group.id", f"{_GROUP}.{name}")
+
+
 class KafkaSource:
     """Messages of a topic, as one relay of its consumer group gets them.
 
@@ -63,7 +68,7 @@ class KafkaSource:
         self._topic = address.topic
         self._name = name
         self._observer = observer
-        settings = {"group.id": f"{_GROUP}.{name}", **_SETTINGS, **address.settings}
+        settings = {**_SETTINGS, **address.settings, "group.id": group_of(address, name)}
         self._session = int(settings["session.timeout.ms"]) / 1000
         common = client.options(
             address.servers, settings, enable_auto_commit=False, auto_offset_reset="earliest"

@@ -5,15 +5,16 @@ Whoever looks is no relay, takes nothing, and changes nothing.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
-from ..config.relay_urls import REDIS, parse_relay_url
+from ..config.relay_urls import KAFKA, REDIS, parse_relay_url
 from ..exceptions import ConfigError
 from .source import Lag
 
-__all__ = ["Looker", "SourceLook", "open_looker"]
+__all__ = ["Looker", "SourceLook", "needing_its_library", "open_looker"]
 
 
 class SourceLook(NamedTuple):
@@ -64,7 +65,26 @@ class Looker(Protocol):
         ...
 
 
-_MODULES = {REDIS: "redis_look"}
+@contextlib.contextmanager
+def needing_its_library(scheme: str) -> Iterator[None]:
+    """Import within what imports an engine's library.
+
+    Raises:
+        ConfigError: That is missing; the text has the cure.
+    """
+    try:
+        yield
+    except ImportError as error:
+        extra = {"redis": "redis", "confluent_kafka": "kafka"}.get((error.name or "").split(".")[0])
+        if extra is None:
+            raise
+        raise ConfigError(
+            f"an engine of the scheme {scheme} needs an extra; "
+            f"pip install 'rudder-logging[cli,{extra}]'"
+        ) from None
+
+
+_MODULES = {REDIS: "redis_look", KAFKA: "kafka_look"}
 """By schemes: the module here that has `open_looker`, and imports a library."""
 
 
@@ -85,7 +105,8 @@ def open_looker(url: str, timeout: float) -> Looker:
         raise ConfigError(f"the relay's URL {error}") from None
     for schemes, module in _MODULES.items():
         if scheme in schemes:
-            maker = importlib.import_module(f".{module}", __package__).open_looker
+            with needing_its_library(scheme):
+                maker = importlib.import_module(f".{module}", __package__).open_looker
             looker: Looker = maker(url, timeout)
             return looker
     raise ConfigError(f"an engine of the scheme {scheme} can't be looked at from here")

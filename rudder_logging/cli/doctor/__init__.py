@@ -9,7 +9,8 @@ No event is sent: only an empty batch, which stores nothing.
 - `passage.py`: an event's way from a logger to its handlers; `tree.py`: the tree that it goes by;
   `probes.py`: the records that filters are asked about; `remarks.py`: what stops nothing
 - `network.py`: from here to the data plane; `disk.py`: spool and dead letters
-- `relay.py`: from here to a relay's engine; `relay_redis.py`: Redis
+- `relay.py`: from here to a relay's engine; `relay_redis.py`: Redis;
+  `relay_kafka.py`: Kafka
 - `messages.py`: events in a file
 - `django_app.py`: the settings of an app of Django's
 - `integrations.py`: frameworks without their integration; `asgi.py`: ASGI apps and uvicorn

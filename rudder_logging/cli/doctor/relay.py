@@ -11,9 +11,9 @@ from functools import partial
 
 from ...common.schemes import SINKS
 from ...config import Config
-from ...config.relay_urls import REDIS, RelayUrl, parse_relay_url
+from ...config.relay_urls import KAFKA, REDIS, RelayUrl, parse_relay_url
 from ...exceptions import ConfigError
-from ...relay.look import SourceLook
+from ...relay.look import SourceLook, needing_its_library
 from .findings import Finding, Severity
 
 __all__ = ["examine", "of_config", "of_failure", "of_source", "stop", "warning", "well"]
@@ -22,7 +22,7 @@ well = partial(Finding, Severity.WELL, "relay")
 warning = partial(Finding, Severity.WARNING, "relay")
 stop = partial(Finding, Severity.STOPS, "relay")
 
-_MODULES = {REDIS: "relay_redis"}
+_MODULES = {REDIS: "relay_redis", KAFKA: "relay_kafka"}
 """By schemes: the module here that has `examine`, and imports a library."""
 _LATE = 60.0  # seconds
 _CURE = "correct it, as the guide `relay` shows"
@@ -61,11 +61,8 @@ def examine(
         parsed = parse_relay_url(url)
         rows = (module for schemes, module in _MODULES.items() if parsed.scheme in schemes)
         yield from _of_encryption(parsed)
-        name = next(rows, None)
-        if name is None:
-            yield well("relay-unchecked", f"engines of the scheme {parsed.scheme} are not checked")
-            return
-        module = importlib.import_module(f".{name}", __package__)
+        with needing_its_library(parsed.scheme):
+            module = importlib.import_module(f".{next(rows)}", __package__)
         yield from module.examine(url, source, timeout, max_bytes=max_bytes)
     except ConfigError as error:  # what the engine's own part says of it
         text, _, cure = str(error).partition("; ")
