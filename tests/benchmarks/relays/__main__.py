@@ -48,6 +48,12 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
         help="only what begins so: relay-0, shard, producing, draining, calls, takeover, upload, "
         "lag",
     )
+    parser.add_argument(
+        "--minutes",
+        type=float,
+        metavar="N",
+        help="begin no further round after so many; each measure has one anyway",
+    )
     parser.add_argument("--json", type=Path, metavar="PATH", help="write the results there")
     parser.add_argument(
         "--show", type=Path, metavar="PATH", help="measure nothing: show the results written there"
@@ -79,11 +85,15 @@ def _run(task: Task, number: int, server: Server) -> tuple[Run, list[str], str]:
     return run, [f"{named}: {what}" for what in wrong], engine.version
 
 
-def _measured(tasks: Sequence[Task], *, quick: bool) -> tuple[Report, list[str]]:
+def _measured(
+    tasks: Sequence[Task], minutes: float | None, *, quick: bool
+) -> tuple[Report, list[str]]:
     began = monotonic()
     runs, wrong, versions = [], list[str](), set[str]()
     with sink_process() as server:
         for number, task in in_turn(tasks):
+            if number and minutes and monotonic() - began > minutes * 60:
+                break
             run, complaints, version = _run(task, number, server)
             runs.append(run)
             wrong += complaints
@@ -113,7 +123,7 @@ def main(words: Sequence[str] | None = None) -> int:
     else:
         tasks = plan.quick() if arguments.quick else plan.full()
         tasks = limited(tasks, arguments.only, arguments.rounds)
-        report, wrong = _measured(tasks, quick=arguments.quick)
+        report, wrong = _measured(tasks, arguments.minutes, quick=arguments.quick)
     print(text(report))
     if wrong:
         _tell("\n".join(wrong))

@@ -88,7 +88,7 @@ def relaying(
 
 def _cycle(stage: Stage, relay: Relay, waiting: int, seconds: float) -> Values:
     relay.send(signal.SIGSTOP)
-    stage.produce(waiting)
+    stage.fill(waiting)
     before = stage.sink.control.ask("uploads")
     state, cpu = _state(stage), relay.cpu_seconds()
     relay.send(signal.SIGCONT)

@@ -35,7 +35,7 @@ class _App:
     """A logger with a handler, and what it has logged."""
 
     def __init__(self, first: int, **options: Any) -> None:
-        self.handler = RudderHandler(**options, **_NO_BOUND)
+        self.handler = RudderHandler(**{**_NO_BOUND, **options})
         self._logger = logging.getLogger(f"benchmark.{id(self)}")
         self._logger.setLevel(logging.INFO)
         self._logger.propagate = False

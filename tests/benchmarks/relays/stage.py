@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,22 @@ __all__ = ["SOURCE", "Relay", "Stage", "cpu_seconds", "wait_until"]
 SOURCE = "shop"
 _PATIENCE = 300.0
 _BETWEEN_LOOKS = 0.05
+_MANY = 1_000_000
+_BOUNDED = {"max_queue_size": 200_000, "overflow": "block", "block_timeout": _PATIENCE}
+"""A producer that waits for its queue needs no memory for millions of events."""
+
+
+def _app(do: str, **job: Any) -> dict[str, float]:
+    """Have a process log events; what it found."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.benchmarks.relays.producer", json.dumps({"do": do, **job})],
+        cwd=ROOT,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    found: dict[str, float] = json.loads(done.stdout)
+    return found
 
 
 class _Nobody:
@@ -130,21 +147,28 @@ class Stage:
 
     def app(self, do: str, **job: Any) -> dict[str, float]:
         """Have a producer do something; what it found."""
-        words = json.dumps({"do": do, "first": self.events, "options": self.options(), **job})
-        done = subprocess.run(
-            [sys.executable, "-m", "tests.benchmarks.relays.producer", words],
-            cwd=ROOT,
-            env=environment(),
-            stdout=subprocess.PIPE,
-            check=True,
-        )
-        found: dict[str, float] = json.loads(done.stdout)
+        found = _app(do, **{"first": self.events, "options": self.options(), **job})
         self.events += int(found["events"])
         return found
 
     def produce(self, count: int, upload: int = 0) -> dict[str, float]:
         """Put so many events into the engine, by a process of its own."""
         return self.app("produce", count=count, upload=upload)
+
+    def fill(self, count: int) -> None:
+        """Put so many events into the engine, with as many processes as there are cores."""
+        apps = 2 if count >= _MANY else 1
+        share = count // apps
+        options = {**self.options(), **_BOUNDED}
+        with ThreadPoolExecutor(apps) as threads:
+            firsts = range(self.events, self.events + count, share)
+            jobs = [
+                threads.submit(_app, "produce", first=first, count=share, upload=0, options=options)
+                for first in firsts
+            ]
+            for job in jobs:
+                job.result()
+        self.events += count
 
     # The engine and the relays.
 
