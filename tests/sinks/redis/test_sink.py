@@ -170,6 +170,21 @@ def test_a_full_source_is_refused_and_nothing_is_stored_twice(server: RedisServe
     sink.close()
 
 
+def test_what_comes_behind_a_frame_without_room_waits_for_it(server: RedisServer) -> None:
+    """Though it would fit: a user's messages stay in order."""
+    sink = make_sink(f"{server.url}?shards=1&max_bytes=200000")
+    noise = random.Random(2).randbytes(150_000).hex().encode()
+    large = [message(number, "u") + b',"x":"' + noise + b'"' for number in (0, 1)]
+    assert isinstance(sink.send(large[:1], None), Stored)
+    upload = [large[1], message(2, "u")]
+    assert isinstance(sink.send(upload, None), Later)
+    assert ids([server], 1) == [0]
+    server.do("DEL", KEYS.queue(0), KEYS.notes(0))
+    assert isinstance(sink.send(upload, None), Stored)
+    assert [event["n"] for event in events([server], 1)] == [1, 2]
+    sink.close()
+
+
 @pytest.mark.parametrize("version", EACH_REDIS)
 def test_an_engine_without_memory_is_waited_for(tmp_path: Path, version: str) -> None:
     """It refuses, nothing of the refused frames is there, and all is stored once it has memory."""
@@ -273,6 +288,24 @@ def test_only_what_a_failover_loses_is_lost(tmp_path: Path, version: str) -> Non
         first.start()
         _until_stored(sink, messages(*range(30, 40)))
         assert ids([group.master]) == list(range(40))
+        sink.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("version", EACH_REDIS)
+def test_a_master_that_becomes_a_replica_is_left(tmp_path: Path, version: str) -> None:
+    """It goes on running; the sink finds the new master by the sentinels."""
+    with RedisSentinel(tmp_path, version=version) as group:
+        sink = make_sink(f"{group.url}?wait=1", timeout=5)
+        _until_stored(sink, messages(*range(30)))
+        first = group.master
+        group.wait_for_replicas()
+        group.sentinels[0].do("SENTINEL", "FAILOVER", group.name)
+        for number in range(30, 60):
+            _until_stored(sink, messages(number))
+        group.wait_for_another(first)
+        _until_stored(sink, messages(*range(60, 90)))
+        assert ids([group.master]) == list(range(90))
         sink.close()
 
 
