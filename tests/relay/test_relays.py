@@ -20,7 +20,7 @@ from rudder_logging.dataplane import LocalDataPlane
 from rudder_logging.sinks import Stored, open_sink
 
 from ..conftest import WRITE_KEY
-from ..engines import NEEDS_REDIS, RedisServer
+from ..engines import NEEDS_KAFKA, NEEDS_REDIS, KafkaBroker, RedisServer
 from .commands import Relaying, relaying
 from .feeds import message, numbers, until
 
@@ -53,11 +53,9 @@ def start(plane: LocalDataPlane, server: RedisServer, tmp_path: Path) -> Start:
     return starting
 
 
-def append(
-    server: RedisServer, numbers: Sequence[int], source: str = "shop", query: str = ""
-) -> None:
+def append(url: str, numbers: Sequence[int], source: str = "shop") -> None:
     """Append messages of some users, as an app does."""
-    sink = open_sink(Config.load({}, relay=server.url + query, source=source))
+    sink = open_sink(Config.load({}, relay=url, source=source))
     try:
         for at in range(0, len(numbers), 200):
             some = [message(n, f"user {n % USERS}") for n in numbers[at : at + 200]]
@@ -107,6 +105,19 @@ def test_from_an_app_to_the_gateway(
     assert (code, stdout) == (ExitCode.OK, "shop: 50 delivered\n")
 
 
+@NEEDS_KAFKA
+def test_from_a_topic_to_the_gateway(plane: LocalDataPlane, tmp_path: Path) -> None:
+    """The same command; only the URL says that the engine is Kafka."""
+    with KafkaBroker(tmp_path / "kafka") as broker:
+        url = f"kafka://{broker.servers}/events"
+        append(url, range(300))
+        with relaying(plane, tmp_path / "log", url, "--source", "shop", "--drain", **KEY) as relay:
+            stdout, code = relay.result()
+    assert (code, stdout) == (ExitCode.OK, "shop: 300 delivered\n")
+    assert sorted(numbers(plane.events)) == list(range(300))
+    assert in_order(plane)
+
+
 def test_relays_share_the_shards_and_an_odd_one_says_so(
     plane: LocalDataPlane, server: RedisServer, start: Start
 ) -> None:
@@ -130,7 +141,7 @@ def test_relays_share_the_shards_and_an_odd_one_says_so(
                 busy = first if idle[0] is not first else second
                 assert busy.end()[1] == ExitCode.OK
                 idle[0].says("shop: this relay is idle no more")
-        append(server, range(400), query="?shards=4")
+        append(server.url + "?shards=4", range(400))
         plane.wait_for(400, 90)
     assert sorted(numbers(plane.events)) == list(range(400))
 
@@ -142,7 +153,7 @@ def test_a_stopped_relays_shards_are_taken_over_without_duplicates(
     plane.latency = 0.1
     with start(*METRICS) as first, start(*METRICS) as second:
         until(lambda: shards(first, second) == [8, 8])
-        append(server, range(4_000))
+        append(server.url, range(4_000))
         plane.wait_for(1, 90)
         assert first.end()[1] == ExitCode.OK
         until(lambda: shards(second) == [16])
@@ -159,7 +170,7 @@ def test_a_killed_relays_shards_are_taken_over(
     plane.latency = 0.1
     with start(*METRICS) as first, start(*METRICS) as second:
         until(lambda: shards(first, second) == [8, 8])
-        append(server, range(4_000))
+        append(server.url, range(4_000))
         plane.wait_for(1, 90)
         first.process.kill()
         until(lambda: len(set(numbers(plane.events))) == 4_000)
@@ -174,8 +185,8 @@ def test_one_of_two_sources_is_held(
     key = tmp_path / "web.key"
     key.write_text("another-key")
     key.chmod(0o600)
-    append(server, range(300))
-    append(server, range(1_000, 1_300), source="web")
+    append(server.url, range(300))
+    append(server.url, range(1_000, 1_300), source="web")
     sources = ("--source", "shop", "--source", f"web={key}")
     with start(*sources, *METRICS, RUDDER_WRITE_KEY_SHOP=WRITE_KEY) as relay:
         plane.wait_for(300, 90)
@@ -198,7 +209,7 @@ def test_a_poisoned_event_goes_to_the_dead_letters(
 ) -> None:
     """It alone; and the engine is empty then."""
     plane.fail_for(lambda event: event["properties"]["n"] == 123, 400, "invalid json\n")
-    append(server, range(500))
+    append(server.url, range(500))
     file = tmp_path / "refused.jsonl"
     with start("--drain", "--dead-letter", file) as relay:
         stdout, code = relay.result()
@@ -212,7 +223,7 @@ def test_an_outage_of_the_gateway_passes(
 ) -> None:
     """It is told with what waits; then all arrives, once and in order."""
     plane.fail(503, times=None)
-    append(server, range(600))
+    append(server.url, range(600))
     with start(*METRICS) as relay:
         relay.says("WARNING shop: nothing was delivered for")
         until(lambda: 'rudder_relay_lag_events{source="shop"} 600.0' in relay.get("/metrics").text)
@@ -228,7 +239,7 @@ def test_an_engine_that_is_away_is_waited_for(
     plane: LocalDataPlane, server: RedisServer, start: Start
 ) -> None:
     """At the start it is told at once, with its cure; scrapes are answered meanwhile."""
-    append(server, range(100))
+    append(server.url, range(100))
     server.kill()
     with start(*METRICS) as relay:
         relay.says("ERROR shop: the engine is of no use")
@@ -250,7 +261,7 @@ def test_a_restart_of_the_engine_loses_nothing(
 ) -> None:
     """In the midst of a backlog: what was acknowledged is on its disk."""
     plane.latency = 0.05
-    append(server, range(3_000))
+    append(server.url, range(3_000))
     with start("--uploads", "2") as relay:
         plane.wait_for(1, 90)
         server.restart()

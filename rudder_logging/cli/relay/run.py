@@ -124,8 +124,8 @@ def run(
 ) -> int:
     """Send what apps have appended to Redis or Kafka.
 
-    Apps that have the options `relay` and `source` append their events to an engine, at URL. This
-    process takes them out, each user's in order, and sends them to the data plane. It alone holds
+    Apps that have the options `relay` and `source` append their events to an engine, at URL (or
+    RUDDER_RELAY, which other users of the machine can't see). This process takes them out, each user's in order, and sends them to the data plane. It alone holds
     the write keys. Run as many as you like: they share the work, and one takes over when another
     ends.
 
