@@ -24,7 +24,8 @@ class EngineTrouble:
         self._alone = threading.Lock()
         self._trouble = Trouble()
         self._told: str | None = None
-        self._was_well = False
+        self.was_well = False
+        """True once it has answered."""
         self.fault: str | None = None
         """The reason why the engine is of no use at present; None: it answers."""
         self.since = 0.0
@@ -47,7 +48,7 @@ class EngineTrouble:
             self.fault = f"{failure.fault}; {failure.cure}"
             self.is_held = isinstance(failure, Hold)
             is_news = self.is_held and self._told != self.fault
-            is_first = self._told is None and not self._was_well
+            is_first = self._told is None and not self.was_well
             if not (is_news or is_first or not self._trouble.until_told(now)):
                 return
             self._told = self.fault
@@ -62,6 +63,6 @@ class EngineTrouble:
             was_told, self._told = self._told, None
             lasted = monotonic() - self.since
             self._trouble.end()
-            self.fault, self.is_held, self._was_well = None, False, True
+            self.fault, self.is_held, self.was_well = None, False, True
         if was_told:
             _log.warning("the engine is well again after %.0f s", lasted)

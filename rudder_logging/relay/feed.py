@@ -141,7 +141,7 @@ class Feed:
 
     def taken(self) -> None:
         """See `Shared.taken`."""
-        self.has_looked = self.has_looked or not self.engine.fails
+        self.has_looked = self.has_looked or self.engine.was_well
 
     def settled(self) -> None:
         """See `Shared.settled`."""

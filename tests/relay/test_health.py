@@ -192,6 +192,8 @@ def test_a_lane_that_does_nothing_is_told(
 def test_an_engine_that_is_away_is_told(plane: LocalDataPlane) -> None:
     """`/readyz` says so at once, `/healthz` once that has lasted."""
     with feeding(plane) as feed, answering([feed], seconds=0.5) as url:
+        assert fault(f"{url}/readyz") == (503, "its shards are not looked at yet")
+        feed.well()
         until(lambda: fault(f"{url}/readyz") == (200, None))
         feed.failing(Later("no answer from redis", "start it"))
         assert fault(f"{url}/readyz") == (503, "no answer from redis; start it")

@@ -125,9 +125,9 @@ def run(
     """Send what apps have appended to Redis or Kafka.
 
     Apps that have the options `relay` and `source` append their events to an engine, at URL (or
-    RUDDER_RELAY, which other users of the machine can't see). This process takes them out, each user's in order, and sends them to the data plane. It alone holds
-    the write keys. Run as many as you like: they share the work, and one takes over when another
-    ends.
+    RUDDER_RELAY, which other users of the machine can't see). This process takes them out, each
+    user's in order, and sends them to the data plane. It alone holds the write keys. Run as many as
+    you like: they share the work, and one takes over when another ends.
 
     SIGTERM and Ctrl-C end it well: uploads come to their end, and others take over at once. SIGHUP
     has it read the files of write keys again; it does so by itself when a key is refused.
