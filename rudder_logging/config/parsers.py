@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from ..common.schemes import SINKS
 from ..events.table import INTEGRATIONS
 from ..exceptions import InvalidEventError
-from .relay_urls import parse_relay_url
+from .relay_urls import KAFKA, REDIS, parse_relay_url
 
 if TYPE_CHECKING:  # the queues, which importing the package need not
     from ..queues import Buffer
@@ -243,6 +243,8 @@ def data_plane_url(value: Any) -> str:
     odd = not text.isprintable() or " " in text
     if SINKS.maker(text) is not None and not odd:
         return text
+    if parts.scheme in (*REDIS, *KAFKA):
+        raise ValueError(f"{cure}; {parts.scheme}:// is for the option relay")
     if parts.scheme not in ("http", "https") or not host or odd:
         raise ValueError(cure)
     if parts.username is not None or parts.password is not None:

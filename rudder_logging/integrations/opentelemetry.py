@@ -115,6 +115,9 @@ def _callback(
 
 
 def _attributes(handler: RudderHandler) -> tuple[tuple[str, str], ...]:
+    relay = handler.config.relay_url
     address = urlsplit(handler.config.data_plane_url or "").hostname
+    if relay is not None:
+        address = ",".join(relay.hosts)
     attributes = {"server.address": address, "rudder_logging.handler": handler.name}
     return tuple((key, value) for key, value in attributes.items() if value)

@@ -376,6 +376,8 @@ BAD: list[tuple[str, Any, str]] = [
                     "https://:80", "https:/example.com", "https://h:port", "https://h:99999",
                     "https://[::1", "https://exa mple.com", "https://h\n/x", "https://h\x00",
                     3, b"https://h", ["https://h"])),
+    *(("data_plane_url", value, "is for the option relay")
+      for value in ("redis://h:6379/0", "redis+sentinel://:pw@h/main", "kafka://h/topic")),
     *(("data_plane_url", value, "must not hold a user or password; the write key is an option")
       for value in ("https://user@h", "https://user:pw@h", "https://:pw@h", "https://@h")),
     *(("data_plane_url", value, "must have neither a query nor a fragment")

@@ -47,6 +47,10 @@ def status(*, url: str, names: tuple[str, ...], timeout: float, is_json: bool) -
     engine, and the age of the oldest; frames that nobody could deliver and that are kept apart
     (BURIED); relays that are alive, and those of them that own no shard (IDLE).
 
+    --json has `engine`, `lag_events`, `lag_bytes`, `lag_seconds`, `relays`, and `sources`: each of
+    them with the same, and with `source`, `shards`, `shards_owned`, `relays_idle`, `buried`,
+    `forgotten` and `owners` (shards by relay).
+
     The exit code is 1 if the engine does not answer, or if events wait and no relay is alive.
     """
     try:
