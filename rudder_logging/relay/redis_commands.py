@@ -14,8 +14,8 @@ def _names(text: str) -> tuple[str, ...]:
 APPENDING = _names("EVAL EVALSHA GET HGET HINCRBY HSET PEXPIRE SET XADD")
 """An app's. With `wait=` in the URL, also WAIT."""
 RELAYING = _names(
-    "DEL EVAL EVALSHA GET HDEL HGET HGETALL HINCRBY HLEN HMGET HSET PEXPIRE SET TIME XADD XDEL "
-    "XLEN XRANGE ZADD ZRANGE ZREM ZREMRANGEBYSCORE"
+    "DEL EVAL EVALSHA GET HDEL HGET HGETALL HINCRBY HLEN HMGET HSET PEXPIRE PTTL SET TIME XADD "
+    "XDEL XLEN XRANGE ZADD ZRANGE ZRANGEBYSCORE ZREM ZREMRANGEBYSCORE"
 )
 """A relay's."""
 LOOKING = _names("EVAL EVALSHA EXISTS GET HGET HKEYS INFO PING SCAN TIME XLEN XRANGE ZRANGE")
@@ -43,6 +43,7 @@ _ATTEMPTS: dict[str, tuple[object, ...]] = {
     "INFO": ("server",),
     "PEXPIRE": ("KEY", 1),
     "PING": (),
+    "PTTL": ("KEY",),
     "SCAN": (0, "COUNT", 1),
     "SET": ("KEY", "v", "NX", "XX"),
     "TIME": (),
@@ -55,6 +56,7 @@ _ATTEMPTS: dict[str, tuple[object, ...]] = {
     "XREVRANGE": ("KEY", "+", "-", "COUNT", 1),
     "ZADD": ("KEY", "no number", "m"),
     "ZRANGE": ("KEY", 0, 0),
+    "ZRANGEBYSCORE": ("KEY", 1, 0),
     "ZREM": ("KEY", "m"),
     "ZREMRANGEBYSCORE": ("KEY", 1, 0),
 }

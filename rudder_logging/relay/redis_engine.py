@@ -24,6 +24,8 @@ __all__ = ["RedisEngine", "open_source"]
 _TIMEOUT = 2.0
 """Seconds for a connection and again for an answer: leases have to be renewed in time."""
 _MOST_DEAD = 1_000
+_LONGEST_LEASE = 60.0
+"""Seconds, as long as nobody has said how long leases are."""
 
 
 def open_source(url: str, name: str, observer: Observer) -> Source:
@@ -48,6 +50,7 @@ class RedisEngine:
         self._keys = Keys(source)
         self._wanted = address.shards
         self._shards: int | None = None
+        self._lease = _LONGEST_LEASE
         self._most = address.max_bytes or 0
 
     def __repr__(self) -> str:
@@ -58,6 +61,7 @@ class RedisEngine:
     def enrol(self, relay: str, seconds: float) -> Look:
         """Be a member for so long from now on, and look at the source."""
         keys, wanted = self._keys, self._wanted.value
+        self._lease = seconds
         shards, version, changes, members = self._one(
             script(
                 scripts.ENROL,
@@ -109,8 +113,9 @@ class RedisEngine:
 
     def owners(self, shards: Sequence[int]) -> Mapping[int, str | Failure | None]:
         """The tokens of leases that are not over."""
+        most = _milliseconds(self._lease)
         leases = map(self._keys.lease, shards)
-        found = self._each([Command(lease, ("GET", lease)) for lease in leases])
+        found = self._each([script(scripts.OWNER, [lease], most) for lease in leases])
         tokens = (one.decode() if isinstance(one, bytes) else one for one in found)
         return dict(zip(shards, tokens, strict=True))
 

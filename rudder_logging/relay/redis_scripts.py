@@ -14,6 +14,7 @@ __all__ = [
     "ENROL",
     "LAG",
     "LEAVE",
+    "OWNER",
     "RELEASE",
     "RENEW",
     "SUSPECT",
@@ -39,6 +40,10 @@ local shards = redis.call('HGET', KEYS[1], 'shards')
 local version = redis.call('HGET', KEYS[1], 'version')
 local changes = redis.call('HGET', KEYS[3], '')
 redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now)
+local late = '(' .. (now + ARGV[2])
+for _, member in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], late, '+inf')) do
+  redis.call('ZADD', KEYS[2], now + ARGV[2], member)
+end
 if not shards then
   shards, version = ARGV[3], ARGV[4]
   redis.call('HSET', KEYS[1], 'shards', shards, 'version', version)
@@ -46,7 +51,10 @@ end
 redis.call('ZADD', KEYS[2], now + ARGV[2], ARGV[1])
 return {{shards, version, changes or '0', redis.call('ZRANGE', KEYS[2], 0, -1)}}
 """
-"""KEYS: meta, relays, forgotten. ARGV: relay, milliseconds, shards, version."""
+"""KEYS: meta, relays, forgotten. ARGV: relay, milliseconds, shards, version.
+
+A member that has longer than that was noted before the engine's clock was set back.
+"""
 
 LEAVE = "return redis.call('ZREM', KEYS[1], ARGV[1])"
 """KEYS: relays. ARGV: relay."""
@@ -71,6 +79,16 @@ end
 return {{head or '', skip, deaths}}
 """
 """KEYS: lease, queue, notes. ARGV: token, milliseconds. `owner` is noted until it releases."""
+
+OWNER = """
+local owner = redis.call('GET', KEYS[1])
+if owner and redis.call('PTTL', KEYS[1]) > tonumber(ARGV[1]) then
+  redis.call('PEXPIRE', KEYS[1], ARGV[1])
+end
+return owner
+"""
+"""KEYS: lease. ARGV: milliseconds. A lease that has longer than that was given before the engine's
+clock was set back, and its owner may be gone."""
 
 RENEW = f"""
 {_IF_LEASED}
