@@ -11,4 +11,5 @@ event by its number and its id. `python -m tests.faults` runs all and prints the
   `workers.py` (Celery, RQ, dramatiq), `serverless.py`, `servers.py` (data planes that are not
   well), `tls.py`, `proxies.py`, `overload.py`, `apps.py`, `reentry.py`; `durable.py` and `disks.py`
   (the durable queue)
+- `relays/`: apps, Redis and relays, with scenarios, account and stage of their own
 """

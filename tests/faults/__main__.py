@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from time import monotonic
+from typing import TypeVar
 
-from .account import Account
+from .relays.rows import ROWS, Row
+from .relays.rows import rows as relay_rows
 from .scenario import Scenario
 from .scenarios import SCENARIOS
 from .table import row, rows
@@ -15,13 +18,27 @@ from .table import row, rows
 __all__ = ["main"]
 
 
-def _play(scenario: Scenario) -> Account | None:
+_T = TypeVar("_T")
+
+
+def _tried(
+    one: Scenario | Row, words: list[str], play: Callable[[Path], _T]
+) -> tuple[_T | None, bool]:
+    """What came of it, if it was to be tried; and whether that was not as expected."""
+    if words and not any(word.lower() in one.name.lower() for word in words):
+        return None, False
+    if one.obstacle is not None:
+        sys.stderr.write(f"   --    {one.name}: needs {one.obstacle}\n")
+        return None, False
+    began, found = monotonic(), None
     with tempfile.TemporaryDirectory() as directory:
         try:
-            return scenario.play(Path(directory))
+            found = play(Path(directory))
         except AssertionError as error:
             sys.stderr.write(f"{error}\n")
-            return None
+    verdict = "ok" if found else "FAILED"
+    sys.stderr.write(f"{monotonic() - began:5.1f} s  {one.name}: {verdict}\n")
+    return found, found is None
 
 
 def main(words: list[str]) -> int:
@@ -30,21 +47,19 @@ def main(words: list[str]) -> int:
     Returns:
         0 if each came out as expected, 1 otherwise.
     """
-    table, failed = [], 0
+    table, relays, failed = [], [], 0
     for scenario in SCENARIOS:
-        if words and not any(word.lower() in scenario.name.lower() for word in words):
-            continue
-        if scenario.obstacle is not None:
-            sys.stderr.write(f"   --    {scenario.name}: needs {scenario.obstacle}\n")
-            continue
-        began = monotonic()
-        account = _play(scenario)
-        verdict = "ok" if account else "FAILED"
-        sys.stderr.write(f"{monotonic() - began:5.1f} s  {scenario.name}: {verdict}\n")
-        failed += account is None
+        account, has_failed = _tried(scenario, words, scenario.play)
+        failed += has_failed
         if account:
             table.append(row(scenario.name, account, str(account.duplicates)))
-    sys.stdout.write(f"{rows(table)}\n")
+    for one in ROWS:
+        found, has_failed = _tried(one, words, one.play)
+        failed += has_failed
+        if found:
+            relays.append(one.shown(*found))
+    for lines in (rows(table) if table else "", relay_rows(relays) if relays else ""):
+        sys.stdout.write(f"{lines}\n" if lines else "")
     return 1 if failed else 0
 
 

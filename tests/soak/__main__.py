@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import random
 import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from statistics import median
 from time import monotonic, sleep
 from typing import IO, Any
 
-from .accounts import Accounts, Sample, flatness, read
+from . import relay
+from .accounts import Accounts, Sample, flatness, points, read, sample
 from .app import CHILDREN, THREADS
 
 _ROOT = Path(__file__).parent.parent.parent
@@ -40,6 +39,11 @@ def _arguments() -> argparse.Namespace:
         "--queue",
         default="memory://",
         help="the handler's option `queue`: memory:// or file:///directory (%(default)s)",
+    )
+    parser.add_argument(
+        "--relay",
+        action="store_true",
+        help="have apps log to a Redis and relays deliver, and kill, stop and cut off all of them",
     )
     parser.add_argument(
         "--seed", type=int, help="of the faults and of the load; by default another one each time"
@@ -91,17 +95,11 @@ class _Process:
             self._pipe(self.process.stdout).close()
 
 
-def _sample(pid: int, at: float) -> Sample:
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    descriptors = len(os.listdir(f"/proc/{pid}/fd"))  # noqa: PTH208
-    return Sample(at, pages * os.sysconf("SC_PAGE_SIZE"), descriptors)
-
-
 def _watch(app: _Process, plane: _Process, seconds: float) -> list[Sample]:
     samples: list[Sample] = []
     begun = told = monotonic()
     while (now := monotonic()) < begun + seconds and app.process.poll() is None:
-        samples.append(_sample(app.process.pid, (now - begun) / seconds))
+        samples.append(sample(app.process.pid, (now - begun) / seconds))
         if now >= told + _SECONDS_BETWEEN_LINES:
             told += _SECONDS_BETWEEN_LINES
             counts = plane.ask("progress")
@@ -117,17 +115,7 @@ def _watch(app: _Process, plane: _Process, seconds: float) -> list[Sample]:
     return samples
 
 
-def _around(samples: list[Sample], share: float) -> tuple[str, str]:
-    """Memory and descriptors there: the median of a tenth of the run."""
-    near = [s for s in samples if abs(s.at - share) <= 0.05]
-    if not near:
-        return "-", "-"
-    memory = median(s.rss for s in near) / 2**20
-    return f"{memory:.1f} MiB", f"{median(s.descriptors for s in near):g}"
-
-
 def _table(accounts: Accounts, samples: list[Sample]) -> str:
-    points = {f"{share:.0%}": _around(samples, share) for share in (0.1, 0.5, 1.0)}
     rows = [
         ("processes", accounts.processes),
         ("events logged", accounts.logged),
@@ -136,8 +124,7 @@ def _table(accounts: Accounts, samples: list[Sample]) -> str:
         ("duplicates after lost answers", accounts.duplicates),
         ("duplicates without need", len(accounts.needless_duplicates)),
         *((f"dropped: {reason}", count) for reason, count in sorted(accounts.dropped.items())),
-        *((f"memory at {share}", memory) for share, (memory, _) in points.items()),
-        *((f"descriptors at {share}", held) for share, (_, held) in points.items()),
+        *points(samples),
     ]
     return "\n".join(f"{name:32}{value!s:>12}" for name, value in rows)
 
@@ -147,6 +134,8 @@ def main() -> int:
     arguments = _arguments()
     seed = random.randrange(10**6) if arguments.seed is None else arguments.seed
     seconds = arguments.minutes * 60
+    if arguments.relay:
+        return relay.main(seconds, seed)
     folder = Path(tempfile.mkdtemp(prefix="soak-"))
     print(f"seed {seed}, files in {folder}", file=sys.stderr)
     plane = _Process("tests.soak.plane", seed)

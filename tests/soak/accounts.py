@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-__all__ = ["Accounts", "Sample", "flatness", "read"]
+__all__ = ["Accounts", "Sample", "flatness", "points", "read", "sample"]
 
 _WARM_UP = 0.1
 _MEMORY_FACTOR, _MEMORY_SLACK = 1.1, 8 * 1024 * 1024
@@ -25,6 +26,13 @@ class Sample:
     rss: int
     """Bytes."""
     descriptors: int
+
+
+def sample(pid: int, at: float) -> Sample:
+    """A process now."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    descriptors = len(os.listdir(f"/proc/{pid}/fd"))  # noqa: PTH208
+    return Sample(at, pages * os.sysconf("SC_PAGE_SIZE"), descriptors)
 
 
 @dataclass
@@ -118,6 +126,24 @@ def _compare(
             )
     if sum(stats["dropped"].values()) != told.total() - refused:
         accounts.complaints.append(f"process {process}: on_drop was not told of every drop")
+
+
+def _around(samples: list[Sample], share: float) -> tuple[str, str]:
+    """Memory and descriptors there: the median of a tenth of the run."""
+    near = [s for s in samples if abs(s.at - share) <= 0.05]
+    if not near:
+        return "-", "-"
+    memory = median(s.rss for s in near) / 2**20
+    return f"{memory:.1f} MiB", f"{median(s.descriptors for s in near):g}"
+
+
+def points(samples: list[Sample]) -> list[tuple[str, str]]:
+    """Memory and descriptors at the begin, in the middle, and at the end, for a table."""
+    at = {f"{share:.0%}": _around(samples, share) for share in (0.1, 0.5, 1.0)}
+    return [
+        *((f"memory at {share}", memory) for share, (memory, _) in at.items()),
+        *((f"descriptors at {share}", held) for share, (_, held) in at.items()),
+    ]
 
 
 def flatness(samples: list[Sample]) -> list[str]:
