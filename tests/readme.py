@@ -16,6 +16,7 @@ from .benchmarks.relays.capacity import markdown as capacity
 from .benchmarks.relays.table import RESULTS as RELAYS
 from .benchmarks.report import RESULTS, Report
 from .benchmarks.table import markdown as benchmarks
+from .faults.relays.rows import markdown as relay_faults
 from .faults.table import markdown as faults
 
 README = Path(__file__).parent.parent / "README.md"
@@ -74,6 +75,7 @@ GENERATED: Mapping[Path, Mapping[str, Callable[[], str]]] = {
         "faults": faults,
         "benchmarks": lambda: benchmarks(Report.read(RESULTS)),
     },
+    _GUIDES / "relay-guarantees.md": {"relay faults": relay_faults},
     _GUIDES / "relay-operations.md": {"users": users},
     _GUIDES / "capacity.md": {
         "capacity": lambda: capacity(Report.read(RELAYS)),

@@ -27,7 +27,8 @@ from ..test_readme import run
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "rudder_logging" / "guides"
 GUIDES = {
-    name: (FOLDER / f"{name}.md").read_text() for name in ("relay", "relay-operations", "capacity")
+    name: (FOLDER / f"{name}.md").read_text()
+    for name in ("relay", "relay-operations", "relay-guarantees", "capacity")
 }
 LONGEST = 200
 EXAMPLE = ROOT / "examples/relay_app.py"
