@@ -23,8 +23,7 @@ __all__ = ["Lane", "Shared"]
 _TAKE_SECONDS = 1.0
 _POLICY = RetryPolicy()
 _AFTER_A_BUG = RetryPolicy(base=1.0)
-_FEW = 16  # events that are too few to be compared with each other, should one be to blame
-_PAUSES_WITH_FEW = 5  # until they are given back, to be taken again with what came behind them
+_PAUSES_OF_ONE = 5  # until an event is given back, to be taken again with what came behind it
 
 
 class Shared(Protocol):
@@ -206,10 +205,11 @@ class Lane:
 
     def pause(self, seconds: float) -> bool:
         """Wait between attempts. False: the relay stops, or the batch is not this relay's."""
-        if self._sink.may_blame_event and len(self._batch or ()) - self._queue.through < _FEW:
-            # Nothing can be taken behind it as long as its shard is handed out.
+        if self._sink.may_blame_event and len(self._batch or ()) - self._queue.through == 1:
+            # It may be to blame, and there is none to compare it with: nothing can be taken behind
+            # it as long as its shard is handed out.
             self._pauses += 1
-            if self._pauses > _PAUSES_WITH_FEW:
+            if self._pauses > _PAUSES_OF_ONE:
                 return False
         return self._shared.turns.pause(self, seconds, self._goes_on)
 

@@ -203,6 +203,17 @@ def test_a_lone_poisoned_event_does_not_block_its_shard(
     assert numbers(plane.events) == list(range(1, 30))
 
 
+def test_a_poisoned_event_with_few_others_is_found(
+    plane: LocalDataPlane, tmp_path: Path, soon: None
+) -> None:
+    """Though nothing comes behind them, and each of the others arrives once."""
+    plane.fail_for(lambda event: event["properties"]["n"] == 0)
+    with feeding(plane, lanes=2, shards=1, dead_letter=str(tmp_path / "dead")) as feed:
+        shelf_of(feed).put(messages(4))
+        until(lambda: feed.ledger.settled() == {"delivered": 3, "refused": 1})
+    assert numbers(plane.events) == [1, 2, 3]
+
+
 def test_a_dead_lane_is_replaced(
     plane: LocalDataPlane, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
