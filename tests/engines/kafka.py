@@ -23,7 +23,14 @@ from .redis import PATIENCE, free_port, wait_until
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["NEEDS_KAFKA", "KafkaBroker", "MockCluster", "kafka_program", "record_of", "records"]
+__all__ = [
+    "NEEDS_KAFKA",
+    "KafkaBroker",
+    "MockCluster",
+    "append_records",
+    "kafka_program",
+    "records",
+]
 
 
 def kafka_program() -> Path | None:
@@ -257,7 +264,7 @@ def records(servers: str, topic: str, **settings: Any) -> list[Any]:
         consumer.close()
 
 
-def record_of(servers: str, topic: str, values: Sequence[bytes], key: bytes = b"k") -> None:
+def append_records(servers: str, topic: str, values: Sequence[bytes], key: bytes = b"k") -> None:
     """Append records to a topic, as somebody else's producer would."""
     from confluent_kafka import Producer
 
