@@ -177,15 +177,22 @@ class Partitions:
                     self._all[number].committed = None
 
     def to_pause(self, most_bytes: int) -> tuple[list[int], list[int]]:
-        """Partitions to read nothing more of for now, and those to go on with."""
+        """Partitions to read nothing more of for now, and those to go on with.
+
+        A pause throws away what the library has read ahead. So there is none as long as all
+        together have room; then those pause that have more than their share.
+        """
         pause, resume = [], []
         with self._changed:
-            most = max(_LEAST_ROOM, most_bytes // max(1, len(self._all)))
+            total = sum(partition.size for partition in self._all.values())
+            share = most_bytes // (2 * max(1, len(self._all)))
             for partition in self._all.values():
-                if partition.size > most and not partition.is_paused:
+                if not partition.is_paused and total > most_bytes and partition.size > share:
                     partition.is_paused = True
                     pause.append(partition.number)
-                elif partition.is_paused and partition.size < most // 2:
+                elif partition.is_paused and (
+                    total < most_bytes // 2 or partition.size < share // 2
+                ):
                     partition.is_paused = False
                     resume.append(partition.number)
         return pause, resume
@@ -255,6 +262,3 @@ class Partitions:
 
     def _is_ready(self) -> bool:
         return any(partition.is_ready for partition in self._all.values())
-
-
-_LEAST_ROOM = 262_144  # bytes

@@ -33,13 +33,13 @@ _SETTINGS = {
     "topic.metadata.refresh.interval.ms": "10000",
     "reconnect.backoff.max.ms": "1000",
     # Together with what is handed out, they bound the relay's memory.
-    "fetch.max.bytes": "2000000",
-    "max.partition.fetch.bytes": "500000",
-    "queued.max.messages.kbytes": "8192",
+    "fetch.max.bytes": "1000000",
+    "max.partition.fetch.bytes": "250000",
+    "queued.max.messages.kbytes": "3000",
     "queued.min.messages": "10000",
     "fetch.wait.max.ms": "100",
 }
-_MOST_BYTES = 16_000_000
+_MOST_BYTES = 4_000_000
 """Read, and not handed out."""
 _SLICE = 0.1
 _AT_ONCE = 1_000  # records

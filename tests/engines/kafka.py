@@ -268,7 +268,7 @@ def append_records(servers: str, topic: str, values: Sequence[bytes], key: bytes
     """Append records to a topic, as somebody else's producer would."""
     from confluent_kafka import Producer
 
-    producer = Producer({"bootstrap.servers": servers, **_QUIET})
+    producer = Producer({"bootstrap.servers": servers, "linger.ms": 0, **_QUIET})
     for value in values:
         producer.produce(topic, value, key)
     assert producer.flush(PATIENCE) == 0

@@ -11,7 +11,7 @@ import pytest
 
 from rudder_logging import Config
 from rudder_logging.exceptions import ConfigError
-from rudder_logging.relay.source import Observer, Source, open_source
+from rudder_logging.relay.source import Batch, Observer, Source, open_source
 from rudder_logging.sinks import Hold, Sink, Stored, open_sink
 from rudder_logging.testing import SourceContract
 from rudder_logging.testing.source_contract import Watch
@@ -88,15 +88,15 @@ def test_a_gateway_that_holds_costs_no_partition(broker: KafkaBroker) -> None:
 def test_what_is_revoked_is_finished_first(broker: KafkaBroker) -> None:
     """A relay that joins gets no partition of which a batch is out, and nothing comes twice."""
     values = [b'{"userId": "u%d", "n": %d}' % (number % 20, number) for number in range(200)]
-    for value in values:
-        append_records(broker.servers, "rudder-shop", [value], key=value.split(b'"')[3])
+    for user in range(20):
+        append_records(broker.servers, "rudder-shop", values[user::20], key=b"u%d" % user)
     first, second = Watch(), Watch()
     with (
         closing(open_source(broker.url(), "shop", first)) as source,
         closing(open_source(broker.url(), "shop", second)) as other,
     ):
         found: list[bytes] = []
-        out = []
+        out: list[Batch] = []
         while batch := source.take(500, 1.0 if out else PATIENCE):
             out.append(batch)
         assert first.shards == 4
