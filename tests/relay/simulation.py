@@ -337,7 +337,8 @@ class Gateway:
         for message, token in messages:
             first = self.tokens.get(message)
             if first is not None:
-                if message not in self.doubtful and first not in simulation.engine.ended_badly:
+                ended_badly = simulation.engine.ended_badly & {first, token}
+                if message not in self.doubtful and not ended_badly:
                     simulation.fail(f"{message!r} came twice: by {first}, and by {token}")
                 continue
             self.tokens[message] = token
