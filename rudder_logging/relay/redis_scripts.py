@@ -135,7 +135,6 @@ the time."""
 
 SUSPECT = f"""
 {_IF_LEASED}
-redis.call('HLEN', KEYS[3])
 {_HEAD}
 redis.call('HDEL', KEYS[3], 'suspect')
 if head then redis.call('HSET', KEYS[3], 'suspect', head) end

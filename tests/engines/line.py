@@ -87,6 +87,10 @@ class Line:
         self._loses = 0
         self._may_pass.set()
 
+    def lead_to(self, port: int) -> None:
+        """Have new connections lead to another server, as when a name gets another address."""
+        self._server = port
+
     def _spawn(self, run: Callable[..., None], *arguments: socket.socket) -> None:
         thread = threading.Thread(target=run, args=arguments, daemon=True)
         self._threads.append(thread)

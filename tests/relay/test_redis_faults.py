@@ -103,6 +103,9 @@ def test_foreign_keys_hold_and_nothing_is_changed(server: RedisServer) -> None:
             with pytest.raises(EngineError, match="WRONGTYPE") as caught:
                 act()
             assert isinstance(caught.value.failure, Hold)
+        if foreign == KEYS.notes(0):
+            with pytest.raises(EngineError, match="WRONGTYPE"):
+                engine.release(0, "a:1")
         assert {key: server.do("DUMP", key) for key in _keys(server)} == before
         engine.close()
 

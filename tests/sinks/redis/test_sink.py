@@ -16,6 +16,7 @@ from rudder_logging.relay.redis_commands import APPENDING
 from rudder_logging.sinks import Hold, Later, Outcome, Stored, Unknown
 from rudder_logging.sinks.frames import shard_of
 from rudder_logging.sinks.redis import RedisSink
+from rudder_logging.sinks.redis.keys import Keys
 from tests.engines import (
     EACH_REDIS,
     NEEDS_REDIS,
@@ -333,6 +334,44 @@ def test_without_a_replicas_word_it_is_sent_again_and_stored_once(server: RedisS
     sink.close()
 
 
+def test_a_replicas_word_is_about_the_frame(server: RedisServer) -> None:
+    """Over a new connection, too, on which nothing but the same frame was sent again."""
+    with RedisServer(
+        server.folder / "replica",
+        *("--replicaof", "127.0.0.1", str(server.port)),
+        version=server.version,
+    ) as replica:
+        sink = make_sink(f"{server.url}?wait=1", timeout=1)
+        _until_stored(sink, messages(0))
+        replica.pause()
+        for _ in range(3):
+            assert isinstance(sink.send(messages(1), None), Unknown)
+            sink.close()
+        replica.resume()
+        _until_stored(sink, messages(1))
+        assert ids([server]) == [0, 1]
+        sink.close()
+
+
+@pytest.mark.parametrize("version", EACH_REDIS)
+def test_a_name_that_leads_to_another_master_is_followed(tmp_path: Path, version: str) -> None:
+    """Its old address is a replica by now, which keeps its connections."""
+    with (
+        RedisServer(tmp_path / "one", version=version) as one,
+        RedisServer(tmp_path / "other", version=version) as other,
+        Line(one.port) as line,
+    ):
+        sink = make_sink(f"redis://127.0.0.1:{line.port}/0")
+        _until_stored(sink, messages(0))
+        one.do("REPLICAOF", "127.0.0.1", str(other.port))
+        line.lead_to(other.port)
+        assert all(
+            isinstance(failure, (Later, Unknown)) for failure in _until_stored(sink, [message(1)])
+        )
+        assert ids([other]) == [1]
+        sink.close()
+
+
 # A cluster.
 
 
@@ -372,6 +411,29 @@ def test_one_node_away_holds_up_its_own_shards(tmp_path: Path) -> None:
         cluster.wait_until_well()
         _until_stored(sink, messages(*range(100, 200)))
         assert ids(cluster.nodes) == list(range(200))
+        sink.close()
+
+
+@pytest.mark.slow
+def test_who_has_taken_a_dead_nodes_shards_is_found(tmp_path: Path) -> None:
+    """Though the dead one stands first in the URL, and is the last that was known to have them."""
+    with RedisCluster(tmp_path, "--cluster-require-full-coverage", "no") as cluster:
+        owner, *others = cluster.nodes
+        places = ",".join(f"127.0.0.1:{node.port}" for node in (owner, *others))
+        source = next(
+            name
+            for name in (f"s{number}" for number in range(1_000))
+            if cluster.owner(cluster.slot(Keys(name).meta)) is not owner
+            and cluster.owner(cluster.slot(Keys(name).queue(0))) is owner
+        )
+        keys = Keys(source)
+        slot = cluster.slot(keys.queue(0))
+        sink = make_sink(f"redis+cluster://{places}?shards=1", source=source, timeout=5)
+        _until_stored(sink, messages(0))
+        cluster.move(slot, others[0])
+        owner.kill()
+        _until_stored(sink, messages(1))
+        assert others[0].do("XLEN", keys.queue(0)) == 2
         sink.close()
 
 
@@ -422,9 +484,6 @@ def test_the_least_that_a_user_must_be_allowed(tmp_path: Path, version: str) -> 
             outcomes = [lame.send(messages(1), None) for _ in range(2)]
             lame._outbox._lost.clear()
             lame.close()
-            if one == "PEXPIRE":  # for a frame that is there already
-                assert isinstance(outcomes[0], Stored)
-                continue
             assert isinstance(outcomes[0], Hold), (one, outcomes)
             assert "NOPERM" in outcomes[0].fault
             assert _SECRET not in str(outcomes)
