@@ -89,6 +89,22 @@ def test_without_yes_all_of_it_arrives(tmp_path: Path, plane: LocalDataPlane) ->
         assert {event["properties"]["n"] for event in plane.events} == set(range(30))
 
 
+@pytest.mark.parametrize("version", EACH_REDIS)
+def test_an_engine_without_memory_forgets(version: str, tmp_path: Path) -> None:
+    """It takes no event any more; who is to be forgotten need not wait for that."""
+    with RedisServer(tmp_path / "redis", version=version) as server:
+        append(server.url, 0)
+        server.do("CONFIG", "SET", "maxmemory", 1)
+        handler = RudderHandler(relay=server.url, source="shop", shutdown_timeout=0.5)
+        handler.accept({"user_id": "ann"}, "X", time())
+        assert not handler.flush(0.5)
+        handler._listener.finish(0)
+        handler.close()
+        done = run("relay", "forget", server.url, "ann", "--source", "shop", "--yes")
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout == "10 events will not be delivered\n"
+
+
 def test_words_that_can_not_be(tmp_path: Path) -> None:
     """Each is told in one line, before anything is done."""
     assert WRITE_KEY

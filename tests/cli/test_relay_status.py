@@ -14,9 +14,11 @@ import pytest
 from rudder_logging import RudderHandler
 from rudder_logging.cli.relay.status import as_document
 from rudder_logging.relay.look import SourceLook, open_looker
+from rudder_logging.relay.redis_engine import RedisEngine
 from rudder_logging.relay.source import Lag
 
 from ..engines import EACH_REDIS, NEEDS_REDIS, RedisCluster, RedisSentinel, RedisServer
+from ..engines.redis import wait_until
 from .command import complaint, environment, run
 
 pytestmark = NEEDS_REDIS
@@ -74,6 +76,35 @@ def test_what_waits(version: str, tmp_path: Path) -> None:
         assert row.split()[:4] == ["shop", "16", "0", "40"]
         assert PASSWORD not in done.stdout + done.stderr + told.stdout + told.stderr
         assert sorted(server.do("KEYS", "*")) == before
+
+
+def test_who_delivers(tmp_path: Path) -> None:
+    """Relays that are alive, with their shards; none that is silent, or whose lease is over."""
+    with RedisServer(tmp_path / "redis") as server:
+        engine = RedisEngine(server.url, "shop")
+        try:
+            for relay in ("b", "a", "c"):
+                engine.enrol(relay, 600.0)
+            for shard, token in ((0, "a:1"), (1, "a:2"), (5, "b:1")):
+                assert engine.acquire(shard, token, 600.0)
+            assert engine.acquire(7, "b:2", 0.05)
+            server.do("ZADD", "rudder:{shop}:relays", 1, "silent")
+            wait_until(lambda: len(look(server.url).owners) == 3, "the lease to be over")
+            found = look(server.url)
+            assert found.owners == {0: "a", 1: "a", 5: "b"}
+            assert list(found.relays) == ["a", "b", "c"]
+            assert found.idle == ["c"]
+            assert not found.is_left_alone
+            append(server.url, 3)
+            done = run("relay", "status", server.url)
+            assert (done.returncode, done.stderr) == (0, "")
+            assert done.stdout.splitlines()[-3:] == [
+                "shop: a owns 2 of 16 shards",
+                "shop: b owns 1 of 16 shards",
+                "shop: c owns no shard",
+            ]
+        finally:
+            engine.close()
 
 
 def test_nothing_is_there_yet(tmp_path: Path) -> None:
