@@ -25,7 +25,8 @@ GUIDES = [
     guide
     for guide in sorted((ROOT / "rudder_logging" / "guides").glob("*.md"))
     # That of browsers shows HTML: tests/live. Those of the relay: tests/relay.
-    if guide.stem not in ("browser", "capacity", "contributing", "relay", "relay-operations")
+    if guide.stem not in ("browser", "capacity", "contributing")
+    and not guide.stem.startswith("relay")
 ]
 PYTHON_BLOCKS = [code for language, code in BLOCKS if language == "python"]
 
