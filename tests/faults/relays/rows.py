@@ -136,7 +136,7 @@ ROWS = (
         lost="what waited in Redis",
         duplicates=_UNDER_WAY,
     ),
-    Row(name="The source is full (`max_bytes`) for a while", run=engines.full, everywhere=True),
+    Row(name="The source is full (`max_bytes`) for a while", run=engines.full),
     Row(
         name="Redis is full (`maxmemory`) until a relay comes",
         run=engines.out_of_memory,
@@ -151,11 +151,7 @@ ROWS = (
         )
         for hours, words in ((1, "an hour forward"), (-1, "an hour back"))
     ),
-    Row(
-        name="Answers of Redis to an app are lost, ten times",
-        run=networks.answers_lost,
-        everywhere=True,
-    ),
+    Row(name="Answers of Redis to an app are lost, ten times", run=networks.answers_lost),
     *(
         Row(
             name=f"Nothing gets from an app to Redis, for 1 and 7 s; then {words}",

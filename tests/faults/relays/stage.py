@@ -281,12 +281,14 @@ class RelayStage(Stage):
             late: Deliver what was sent meanwhile, as networks do; else it is lost with the
                 connections.
         """
-        with self.fault():
-            way.hold()
-            sleep(seconds)
-            if not late:
-                way.cut()
-            way.mend()
+        begin, before = self.arrivals.seen, way.connections
+        way.hold()
+        sleep(seconds)
+        if not late:
+            way.cut()
+        way.mend()
+        # What was sent by connections that timed out meanwhile may be stored from now on.
+        self._faults.append((begin, self.arrivals.seen + way.connections - before))
 
     def lose_answer(self, way: Line) -> None:
         """Cut a connection in place of an answer to an append, and wait for that."""
