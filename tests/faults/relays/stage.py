@@ -12,7 +12,7 @@ from time import monotonic, sleep
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from tests.engines import Line
+from tests.engines import KafkaBroker, Line
 
 from ..stage import Process, Stage, wait_until
 from .account import Account, Arrivals, take_account
@@ -113,6 +113,7 @@ class RelayStage(Stage):
         self._version = version
         self._ends = contextlib.ExitStack()
         self._engine: Engine | None = None
+        self._broker: KafkaBroker | None = None
         self._faults: list[tuple[int, int]] = []
         self._doubtful: set[str] = set()
         self.engine_lost: set[str] = set()
@@ -152,6 +153,11 @@ class RelayStage(Stage):
         engine.environment = environment
         self._engine = self._ends.enter_context(engine)
         return engine
+
+    def start_broker(self, partitions: int) -> None:
+        """Start a broker of Kafka's protocol in place of Redis, with the source's topic."""
+        self._broker = self._ends.enter_context(KafkaBroker(self.directory / "broker"))
+        self._broker.create(SOURCE, partitions)
 
     def way(self, port: int = 0) -> Line:
         """A way to a port; by default, to the engine's."""
@@ -243,7 +249,9 @@ class RelayStage(Stage):
         return relay
 
     def _url(self, way: Line | None) -> str:
-        """The engine's, at the begin of a way."""
+        """The engine's, at the begin of a way. Kafka's has none: it names its own port."""
+        if self._broker is not None:
+            return self._broker.url(SOURCE)
         return f"redis://127.0.0.1:{(way or self.way()).port}/0"
 
     # What happens to it.

@@ -15,7 +15,7 @@ pytestmark = [
 ]
 
 _CASES = [
-    pytest.param(row, version, id=f"{row.name} (Redis {version})")
+    pytest.param(row, version, id=f"{row.name} ({version})")
     for row in ROWS
     for version in row.versions
 ]
