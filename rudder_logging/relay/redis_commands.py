@@ -66,4 +66,5 @@ asked before they are looked at."""
 
 def attempt(command: str, key: str) -> Sequence[object]:
     """A harmless use of a command, on a key that is not there."""
-    return (command, *(key if word == "KEY" else word for word in _ATTEMPTS[command]))
+    # In small letters, a script is sent as it is, and not by its name.
+    return (command.lower(), *(key if word == "KEY" else word for word in _ATTEMPTS[command]))
