@@ -38,7 +38,6 @@ class _Partition:
         """The position that Kafka was told last."""
         self.is_out = False
         self.is_leaving = False
-        self.is_lost = False
         self.is_paused = False
 
     @property
@@ -147,7 +146,7 @@ class Partitions:
         with self._changed:
             lost = [one for number in numbers if (one := self._all.pop(number, None)) is not None]
             for partition in lost:
-                partition.is_lost = partition.is_leaving = True
+                partition.is_leaving = True
                 partition.records.clear()
                 partition.size = 0
                 self._turns.remove(partition)
@@ -241,7 +240,7 @@ class Partitions:
         assert isinstance(batch, KafkaBatch)  # noqa: S101 - nobody else's comes here
         with self._changed:
             for partition, records in batch.parts:
-                if partition.is_lost or not partition.is_out:
+                if not partition.is_out:
                     continue
                 partition.is_out = False
                 at = 0

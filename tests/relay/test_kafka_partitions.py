@@ -115,6 +115,7 @@ def test_the_fullest_pause_when_there_is_no_room() -> None:
     """And go on when there is: neither is memory unbounded, nor do slow ones stop the others."""
     partitions = filled(p0=100, p1=1)
     assert partitions.to_pause(MUCH) == ([], [])
+    assert filled(p0=100).to_pause(6_000) == ([], [])
     assert partitions.to_pause(500) == ([0], [])
     assert partitions.to_pause(500) == ([], [])
     batch = taken(partitions)

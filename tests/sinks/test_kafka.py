@@ -6,6 +6,7 @@ import gc
 import json
 import logging
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,11 +14,13 @@ from time import monotonic, time
 from typing import Any
 
 import pytest
+from confluent_kafka import Consumer
 
 from rudder_logging import Config, RudderHandler
 from rudder_logging.exceptions import ConfigError
 from rudder_logging.sinks import Later, Refused, Sink, Stored, open_sink
 from rudder_logging.sinks.guard import KeepingSink
+from rudder_logging.sinks.kafka import client
 from rudder_logging.sinks.kafka.address import parse
 from rudder_logging.testing import SinkContract
 
@@ -149,6 +152,34 @@ def test_a_forked_child_has_a_client_of_its_own(broker: KafkaBroker) -> None:
     finally:
         handler.close()
     assert _numbers(broker) == [0, 1, 2]
+
+
+def test_a_parents_client_may_be_dropped_in_a_child(broker: KafkaBroker) -> None:
+    """Its end asks for threads that a child has not: a consumer's would abort the process."""
+    consumer = Consumer({"bootstrap.servers": broker.servers, "group.id": "g", "log_level": 0})
+    consumer.subscribe(["rudder-shop"])
+    consumer.poll(1)
+    client.keep(consumer)
+    if (child := os.fork()) == 0:
+        del consumer
+        gc.collect()
+        os._exit(0)
+    ended: list[int] = []
+
+    def has_ended() -> bool:
+        pid, status = os.waitpid(child, os.WNOHANG)
+        ended.extend([status] if pid else [])
+        return bool(ended)
+
+    try:
+        wait_until(has_ended, "the child to end")
+    finally:
+        if not ended:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+    client.forget(consumer)
+    consumer.close()
+    assert ended == [0]
 
 
 def test_a_topic_that_is_missing_holds(broker: KafkaBroker) -> None:

@@ -64,8 +64,8 @@ def forget(client: Producer | Consumer) -> None:
 
 
 def _leave_to_parent() -> None:
-    # A client's end waits for its threads, and a forked child has none of them: it would wait for
-    # ever. So what the parent has open is never freed in a child.
+    # A client's end asks its threads to end, and a forked child has none of them: it would wait, or
+    # be aborted. So what the parent has open is never freed in a child.
     for client in _clients:
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(client))
     _clients.clear()
