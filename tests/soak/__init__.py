@@ -6,4 +6,6 @@ Three processes, so that the one under test holds nothing but what it is to hold
 - `app.py` logs events, by threads and forked children; what it knows of them goes to files
 - `plane.py` is the data plane: it fails at random, and keeps of each event two small numbers
 - `accounts.py` puts together what they said
+- `relay.py`: with `--relay` it is apps, relays and a Redis instead, to all of which something
+  happens (`tests/faults/relays/mix.py`); one relay is spared, and its memory watched
 """
