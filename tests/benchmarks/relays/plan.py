@@ -9,7 +9,7 @@ from ..plan import Task
 
 __all__ = ["LAGS", "UPLOADS", "full", "quick"]
 
-LAGS = (1_000, 10_000, 100_000, 1_000_000, 10_000_000)
+LAGS = (1_000, 10_000, 100_000, 1_000_000, 3_000_000)
 """Events that wait."""
 UPLOADS = (1, 10, 100, 1_000, 10_000)
 """Events that an app appends at a time."""
@@ -47,7 +47,7 @@ def _lags(engine: str, rounds: int, most: int) -> Iterator[Task]:
             1 if waiting > 1_000_000 else rounds,
             waiting=waiting,
             cycles=max(1, 10_000 // waiting),
-            seconds=15.0,
+            seconds=6.0,
         )
 
 

@@ -78,6 +78,17 @@ def _producing(results: Results) -> list[Cells]:
     return _table(results, titles, lines, values)
 
 
+def _why_a_loop_is_slower(results: Results) -> str:
+    """A sentence about the calls of one process."""
+    call = results.spread("calls", "redis", "call_us")
+    if call is None:
+        return ""
+    return (
+        f"A log call takes {call.middle:.1f} us here, whatever takes the event: so one process logs"
+        f" {1e6 / call.middle:,.0f} events/s at the most."
+    )
+
+
 def _setting(report: Report) -> str:
     machine = report.machine
     quick = "A quick run: fewer rounds and events. " if report.quick else ""
@@ -98,7 +109,8 @@ def _all(report: Report, drawn: _Drawn) -> str:
         _producing(results),
         goals_lines(rows(results, goals("kafka")), "with a broker of Kafka's protocol"),
     ]
-    return "\n\n".join([*(drawn(lines) for lines in found if len(lines) > 1), _setting(report)])
+    notes = filter(None, [_why_a_loop_is_slower(results), _setting(report)])
+    return "\n\n".join([*(drawn(lines) for lines in found if len(lines) > 1), *notes])
 
 
 def text(report: Report) -> str:
