@@ -99,13 +99,25 @@ class Partitions:
         self._all: dict[int, _Partition] = {}
         self._turns: deque[_Partition] = deque()
         self._is_stopped = False
-        self.certain_until = 0.0
-        """The moment until which they are this relay's for certain."""
+        self._certain_until = 0.0
 
     def __len__(self) -> int:
         return len(self._all)
 
     # What the thread that reads says.
+
+    @property
+    def certain_until(self) -> float:
+        """The moment until which they are this relay's for certain."""
+        return self._certain_until
+
+    @certain_until.setter
+    def certain_until(self, moment: float) -> None:
+        with self._changed:
+            was_in_doubt = monotonic() >= self._certain_until
+            self._certain_until = moment
+            if was_in_doubt:
+                self._changed.notify_all()
 
     def gain(self, numbers: Iterable[int]) -> None:
         """These are this relay's from now on."""
@@ -217,7 +229,8 @@ class Partitions:
     def take(self, max_bytes: int, timeout: float) -> KafkaBatch | None:
         """See `Source.take`."""
         with self._changed:
-            wait_until(lambda: self._is_stopped or self._is_ready(), self._changed, timeout)
+            if not wait_until(lambda: self._is_stopped or self._is_ready(), self._changed, timeout):
+                return None
             if self._is_stopped:
                 return None
             parts: list[_Part] = []
@@ -260,4 +273,7 @@ class Partitions:
         )
 
     def _is_ready(self) -> bool:
-        return any(partition.is_ready for partition in self._all.values())
+        # While it is in doubt whose they are, a batch would come back at once, again and again.
+        return monotonic() < self.certain_until and any(
+            partition.is_ready for partition in self._all.values()
+        )

@@ -122,3 +122,23 @@ def test_the_fullest_pause_when_there_is_no_room() -> None:
     assert partitions.to_pause(500) == ([], [0])
     partitions.settle(batch, 0)
     assert partitions.to_pause(500) == ([0], [])
+
+
+def test_what_is_settled_of_a_lost_partition_is_not_another_ones() -> None:
+    """The first of a batch are settled, be their partition lost: those behind it come again."""
+    for settled, left in ((1, [b"1:0", b"1:1"]), (3, [b"1:1"]), (4, None)):
+        partitions = filled(p0=2, p1=2)
+        batch = taken(partitions)
+        assert batch == [b"0:0", b"0:1", b"1:0", b"1:1"]
+        partitions.lose([0])
+        partitions.settle(batch, settled)
+        assert partitions.take(MUCH, 0) == left
+
+
+def test_nothing_is_handed_out_while_it_is_in_doubt_whose_it_is() -> None:
+    """A batch that must not be sent would be given back at once, and taken again, without end."""
+    partitions = filled(p0=1)
+    partitions.certain_until = monotonic() - 1
+    assert partitions.take(MUCH, 0) is None
+    partitions.certain_until = monotonic() + 1_000
+    assert taken(partitions) == [b"0:0"]
