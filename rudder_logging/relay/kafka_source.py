@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from typing import Any
 
 import orjson
@@ -11,6 +12,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from ..common.clock import monotonic
 from ..exceptions import ConfigError
+from ..sinks.base import Failure, Later
 from ..sinks.kafka import client
 from ..sinks.kafka.address import Address, parse
 from ..sinks.kafka.errors import ends_waiting, failure_of
@@ -46,6 +48,7 @@ _AT_ONCE = 1_000  # records
 _UNTIL_HANDED_OVER = 25.0
 """Seconds. Longer than an upload waits for its answer: what it brings is not to come twice."""
 _BETWEEN_LOOKS = 1.0
+_AFTER_A_BUG = 1.0
 _OURS = b'{"messageId":"'
 
 
@@ -135,7 +138,17 @@ class KafkaSource:
     # The thread that reads.
 
     def _run(self) -> None:
-        while not self._read_until_lost():
+        while True:
+            try:
+                if self._read_until_lost():
+                    return
+            except Exception as error:  # noqa: BLE001 - without this thread, nothing would be read
+                if self._is_closed or self._is_finished():
+                    return
+                self._is_well = False
+                self._observer.failing(_failure_of(error, self._topic))
+                time.sleep(_AFTER_A_BUG)
+                continue
             _log.warning(
                 "source %s: this relay did not run for so long that others may have its "
                 "partitions; it joins them anew",
@@ -304,6 +317,14 @@ class KafkaSource:
         if not self._is_well:
             self._is_well = True
             self._observer.well()
+
+
+def _failure_of(error: Exception, topic: str) -> Failure:
+    """The failure by an error that ended the reading. Only the library's is shown."""
+    if isinstance(error, KafkaException) and isinstance(error.args[0], KafkaError):
+        return failure_of(error.args[0], topic)
+    words = f"reading the topic {topic} raised {type(error).__name__}"
+    return Later(words, "report it: that is a bug")
 
 
 def _message(record: Message) -> bytes | None:

@@ -175,3 +175,15 @@ def test_two_sources_do_not_read_one_topic() -> None:
             open_source("kafka://localhost:1/events", "web", Watch())
         open_source("kafka://localhost:1/{source}", "web", Watch()).close()
     open_source("kafka://localhost:1/events", "web", Watch()).close()
+
+
+def test_a_reader_that_ends_is_told_and_begins_anew() -> None:
+    """Or else its relay would look as if there was nothing to do."""
+    watch = Watch()
+    # The library finds only with a consumer that these do not go together.
+    url = "kafka://localhost:1/x?session.timeout.ms=600000&max.poll.interval.ms=300000"
+    with closing(open_source(url, "shop", watch)) as source:
+        assert source.take(1_000, 0.1) is None
+        wait_until(lambda: len(watch.failures) > 1, "the observer to hear of it twice")
+        assert isinstance(watch.failures[-1], Hold)
+        assert "max.poll.interval.ms" in watch.failures[-1].fault
