@@ -5,16 +5,15 @@ Whoever looks is no relay, takes nothing, and changes nothing.
 
 from __future__ import annotations
 
-import contextlib
 import importlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from ..config.relay_urls import KAFKA, REDIS, parse_relay_url
 from ..exceptions import ConfigError
-from .source import Lag
+from .source import Lag, needing_its_library
 
-__all__ = ["Looker", "SourceLook", "needing_its_library", "open_looker"]
+__all__ = ["Looker", "SourceLook", "open_looker"]
 
 
 class SourceLook(NamedTuple):
@@ -63,25 +62,6 @@ class Looker(Protocol):
     def close(self) -> None:
         """Let go of connections."""
         ...
-
-
-@contextlib.contextmanager
-def needing_its_library(scheme: str) -> Iterator[None]:
-    """Import within what imports an engine's library.
-
-    Raises:
-        ConfigError: That is missing; the text has the cure.
-    """
-    try:
-        yield
-    except ImportError as error:
-        extra = {"redis": "redis", "confluent_kafka": "kafka"}.get((error.name or "").split(".")[0])
-        if extra is None:
-            raise
-        raise ConfigError(
-            f"an engine of the scheme {scheme} needs an extra; "
-            f"pip install 'rudder-logging[cli,{extra}]'"
-        ) from None
 
 
 _MODULES = {REDIS: "redis_look", KAFKA: "kafka_look"}

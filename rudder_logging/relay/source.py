@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple, Protocol
 
 from .. import queues
 from ..common.schemes import Schemes
+from ..config.relay_urls import KAFKA, REDIS
 from ..exceptions import ConfigError
 from ..sinks.base import Failure
 
-__all__ = ["Batch", "Lag", "Observer", "Source", "open_source", "register"]
+__all__ = [
+    "Batch",
+    "Lag",
+    "Observer",
+    "Source",
+    "needing_its_library",
+    "open_source",
+    "register",
+]
 
 
 class Batch(queues.Batch):
@@ -132,14 +142,7 @@ class Source(Protocol):
 
 Maker = Callable[[str, str, Observer], Source]
 
-_OWN = {
-    "redis": "redis_engine",
-    "rediss": "redis_engine",
-    "unix": "redis_engine",
-    "redis+sentinel": "redis_engine",
-    "redis+cluster": "redis_engine",
-    "kafka": "kafka_source",
-}
+_OWN = {**dict.fromkeys(REDIS, "redis_engine"), **dict.fromkeys(KAFKA, "kafka_source")}
 """The module of each scheme. It imports a library that need not be installed, so it is imported
 when a URL asks for it. It has the maker, `open_source`."""
 
@@ -161,6 +164,25 @@ def register(scheme: str, make: Maker) -> None:
     _SOURCES.register(scheme, make)
 
 
+@contextlib.contextmanager
+def needing_its_library(scheme: str) -> Iterator[None]:
+    """Import within what imports an engine's library.
+
+    Raises:
+        ConfigError: That is missing; the text has the cure.
+    """
+    try:
+        yield
+    except ImportError as error:
+        extra = {"redis": "redis", "confluent_kafka": "kafka"}.get((error.name or "").split(".")[0])
+        if extra is None:
+            raise
+        raise ConfigError(
+            f"an engine of the scheme {scheme} needs an extra; "
+            f"pip install 'rudder-logging[cli,{extra}]'"
+        ) from None
+
+
 def open_source(url: str, name: str, observer: Observer) -> Source:
     """Make the source of that name in the engine at a URL. It connects later on.
 
@@ -173,6 +195,6 @@ def open_source(url: str, name: str, observer: Observer) -> Source:
         if scheme not in _OWN:
             known = ", ".join([*_OWN, *_SOURCES.names])
             raise ConfigError(f"no engine is known by the scheme of the relay's URL; give {known}")
-        module = importlib.import_module(f".{_OWN[scheme]}", __package__)
-        make = module.open_source
+        with needing_its_library(scheme):
+            make = importlib.import_module(f".{_OWN[scheme]}", __package__).open_source
     return make(url, name, observer)

@@ -16,6 +16,7 @@ from rudder_logging.cli.doctor.relay import examine
 from rudder_logging.cli.doctor.relay_kafka import _of_copies
 from rudder_logging.relay.look import open_looker
 from rudder_logging.relay.source import open_source
+from rudder_logging.testing.source_contract import Watch
 
 from ..engines.kafka import NEEDS_KAFKA, KafkaBroker
 from ..relay.test_forgetting import Ears
@@ -91,11 +92,13 @@ def test_brokers_that_are_away() -> None:
 
 def test_a_missing_library_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """With what installs it."""
-    for name in [name for name in sys.modules if name.endswith("kafka_look")]:
+    for name in [name for name in sys.modules if name.endswith(("kafka_look", "kafka_source"))]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "confluent_kafka", None)
     with pytest.raises(ConfigError, match=r"pip install 'rudder-logging\[cli,kafka\]'"):
         open_looker("kafka://h/topic", 1.0)
+    with pytest.raises(ConfigError, match=r"pip install 'rudder-logging\[cli,kafka\]'"):
+        open_source("kafka://h/topic", "shop", Watch())
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,10 @@ import pytest
 import rudder_logging as rudder_analytics
 from rudder_logging import Config, ConfigError, KeptBackError, RudderHandler
 from rudder_logging.common.schemes import SINKS
-from rudder_logging.sinks import register
+from rudder_logging.config.relay_urls import KAFKA, REDIS
+from rudder_logging.relay.source import open_source
+from rudder_logging.sinks import open_sink, register
+from rudder_logging.testing.source_contract import Watch
 
 from ..conftest import Wire
 from .one_file import FileSink
@@ -186,7 +189,10 @@ PROGRAM = """
 import logging, signal, sys
 from pathlib import Path
 from rudder_logging import RudderHandler
-from rudder_logging.sinks import register
+from rudder_logging.config.relay_urls import KAFKA, REDIS
+from rudder_logging.relay.source import open_source
+from rudder_logging.sinks import open_sink, register
+from rudder_logging.testing.source_contract import Watch
 from tests.sinks.one_file import FileSink
 register("lines", lambda config: FileSink(Path({folder!r}) / f"{{config.source}}.jsonl"))
 handler = RudderHandler(upload_interval=3600, shutdown_timeout=60, **{options!r})
@@ -274,6 +280,14 @@ def test_a_library_that_is_missing_is_told_at_once(
     monkeypatch.setitem(sys.modules, library, None)
     with pytest.raises(ConfigError, match=rf"pip install 'rudder-logging\[{extra}\]'$"):
         RudderHandler(relay=url, source="shop")
+
+
+@pytest.mark.parametrize("scheme", [*REDIS, *KAFKA])
+def test_a_relay_reads_from_where_apps_append(scheme: str) -> None:
+    """Else an app's events would wait for a relay that takes their URL for none."""
+    url = f"{scheme}:///run/redis.sock" if scheme == "unix" else f"{scheme}://localhost:1/master"
+    open_sink(Config.load({}, relay=url, source="shop")).close()
+    open_source(url, "shop", Watch()).close()
 
 
 def test_a_sink_of_the_apps_comes_before_the_packages_own(open_: Open, tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ from ...common.schemes import SINKS
 from ...config import Config
 from ...config.relay_urls import KAFKA, REDIS, RelayUrl, parse_relay_url
 from ...exceptions import ConfigError
-from ...relay.look import SourceLook, needing_its_library
+from ...relay.look import SourceLook
+from ...relay.source import needing_its_library
 from .findings import Finding, Severity
 
 __all__ = ["examine", "of_config", "of_failure", "of_source", "stop", "warning", "well"]
