@@ -152,8 +152,8 @@ if entry[1] ~= ARGV[2] then return 0 end
 local fields, bytes, events = entry[2], ARGV[3], ARGV[4]
 redis.call('XDEL', KEYS[2], ARGV[2])
 {_SUBTRACT}
-local why = {{'id', ARGV[2], 'reason', ARGV[5]}}
-redis.call('XADD', KEYS[4], 'MAXLEN', ARGV[6], '*', 'f', fields[2], 'n', fields[4], unpack(why))
+for _, word in ipairs({{'id', ARGV[2], 'reason', ARGV[5]}}) do table.insert(fields, word) end
+redis.call('XADD', KEYS[4], 'MAXLEN', ARGV[6], '*', unpack(fields))
 return 1
 """
 """KEYS: lease, queue, notes, dead. ARGV: token, entry, bytes, messages, reason, most dead ones."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
@@ -11,9 +12,12 @@ import pytest
 
 from rudder_logging.relay.engine import Appended, Claim, EngineError, Settlement, Wanted
 from rudder_logging.relay.redis_engine import RedisEngine
-from rudder_logging.sinks.base import Failure, Hold
+from rudder_logging.relay.source import open_source
+from rudder_logging.sinks.base import Failure, Hold, Stored
 from rudder_logging.sinks.redis.keys import Keys
+from rudder_logging.testing.source_contract import Watch
 from tests.engines import EACH_REDIS, NEEDS_REDIS, RedisCluster, RedisServer
+from tests.sinks.redis.streams import make_sink
 
 KEYS = Keys("shop")
 _LONG = 600.0
@@ -108,6 +112,30 @@ def test_foreign_keys_hold_and_nothing_is_changed(server: RedisServer) -> None:
                 engine.release(0, "a:1")
         assert {key: server.do("DUMP", key) for key in _keys(server)} == before
         engine.close()
+
+
+def test_an_entry_of_somebody_elses_is_buried_as_it_is(server: RedisServer) -> None:
+    """Whoever wrote it into the stream: what is before and behind it is delivered."""
+    foreign = [("hello", "world"), ("f", "x", "n", "many"), ("n", "1", "f", "x", "more", "y")]
+    sink = make_sink(f"{server.url}?shards=1", source="shop")
+    watch = Watch()
+    assert isinstance(sink.send([b'{"userId":"u","n":0'], None), Stored)
+    for fields in foreign:
+        server.do("XADD", KEYS.queue(0), "*", *fields)
+    assert isinstance(sink.send([b'{"userId":"u","n":1'], None), Stored)
+    sink.close()
+    with closing(open_source(server.url, "shop", watch)) as source:
+        found: list[bytes] = []
+        while len(found) < 2:
+            batch = source.take(1_000_000, _PATIENCE)
+            assert batch is not None
+            found += batch
+            source.done(batch)
+        assert found == [b'{"userId":"u","n":0', b'{"userId":"u","n":1']
+        assert source.lag() == (0, 0, 0)
+    assert not watch.failures
+    buried = server.do("XRANGE", KEYS.dead(0), "-", "+")
+    assert [tuple(one.decode() for one in words[:-4]) for _, words in buried] == foreign
 
 
 def _keys(server: RedisServer) -> list[bytes]:
