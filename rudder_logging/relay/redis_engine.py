@@ -60,7 +60,9 @@ class RedisEngine:
 
     def enrol(self, relay: str, seconds: float) -> Look:
         """Be a member for so long from now on, and look at the source."""
-        keys, wanted = self._keys, self._wanted.value
+        keys = self._keys
+        # An engine that has lost its data gets the source as it was: apps know its shards.
+        wanted = self._shards or self._wanted.value
         self._lease = seconds
         shards, version, changes, members = self._one(
             script(

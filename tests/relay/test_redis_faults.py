@@ -155,6 +155,22 @@ def test_another_number_of_shards_is_no_member(server: RedisServer) -> None:
 
 
 @NEEDS_REDIS
+def test_a_source_that_is_lost_is_made_as_it_was(server: RedisServer) -> None:
+    """Apps know its shards, and would hold over another number, which no URL has named."""
+    sink = make_sink(f"{server.url}?shards=3", source="shop")
+    assert isinstance(sink.send([b'{"userId":"u"'], None), Stored)
+    app = make_sink(server.url, source="shop")
+    assert isinstance(app.send([b'{"userId":"u"'], None), Stored)
+    relay = RedisEngine(server.url, "shop")
+    assert relay.enrol("a", _LONG).shards == 3
+    server.restart(wiped=True)
+    assert relay.enrol("a", _LONG).shards == 3
+    while not isinstance(outcome := app.send([b'{"userId":"v"'], None), Stored):
+        assert not isinstance(outcome, Hold)
+    for one in (sink, app, relay):
+        one.close()
+
+
 def test_an_engine_that_is_away_is_an_error(tmp_path: Path) -> None:
     """Without a password in it; back again, it answers."""
     options = ("--appendonly", "yes", "--appendfsync", "always")
