@@ -89,6 +89,10 @@ class Outbox:
         """Messages that may be stored: nobody knows. They go with the next that are sent."""
         return (message for frame in self._lost.values() for message in frame.messages)
 
+    def forget_lost(self) -> None:
+        """Pack them anew when they are sent again: their shards are not what they were."""
+        self._lost.clear()
+
     def pack(self, shards: Mapping[int, Sequence[bytes]]) -> list[Frame]:
         """Make frames of messages, by their shard."""
         frames = []

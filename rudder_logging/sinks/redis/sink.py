@@ -58,7 +58,13 @@ class RedisSink:
                 return fault
             outcome = self._send(messages, deadline)
             if isinstance(outcome, Stored):
-                self._find_source(deadline)
+                shards = self._shards.value
+                fault = self._find_source(deadline)
+                if self._shards.value != shards:
+                    words = f"the engine {self._link.engine} has lost its data meanwhile"
+                    return Unknown(words, "see to its persistence")
+                if isinstance(fault, Hold):
+                    return fault  # shards that nobody reads may have got it
             return outcome
 
     def close(self) -> None:
@@ -78,7 +84,12 @@ class RedisSink:
         if not isinstance(found, int):
             self._known_by = -1
             return found
-        self._shards, self._known_by = Shards(found, is_given=True), self._link.connections
+        if found != self._shards.value:
+            # The engine has lost its data: what went by the old number may be where nobody reads.
+            self._outbox.forget_lost()
+            self._ahead = Ahead(_AGAIN * self.max_bytes)
+        self._shards = Shards(found, is_given=self._shards.is_given)
+        self._known_by = self._link.connections
         self._outbox.most = max(1, self._config.relay_max_bytes // found)
         return None
 

@@ -236,6 +236,22 @@ def test_an_engine_that_lost_its_data_is_a_new_source(server: RedisServer) -> No
     sink.close()
 
 
+def test_a_source_that_was_made_anew_with_other_shards_is_appended_to(server: RedisServer) -> None:
+    """A URL that names no number takes what is there: no app holds until somebody restarts it."""
+    _until_stored(make_sink(f"{server.url}?shards=20"), messages(0))
+    with Line(server.port) as line:
+        sink = make_sink(f"redis://127.0.0.1:{line.port}")
+        _until_stored(sink, messages(*range(1, 20)))
+        line.lose_answers(1, to=b"EVAL")
+        upload = messages(*range(20, 40))
+        assert isinstance(sink.send(upload, None), Unknown)
+        server.restart(wiped=True)
+        _until_stored(make_sink(f"{server.url}?shards=2"), messages(50))
+        _until_stored(sink, upload)
+    assert ids([server], 2) == [*range(20, 40), 50]
+    sink.close()
+
+
 def test_an_engine_that_loads_is_waited_for(tmp_path: Path) -> None:
     """It says that it is loading."""
     with RedisServer(tmp_path / "redis") as server:
