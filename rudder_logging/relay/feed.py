@@ -137,7 +137,7 @@ class Feed:
 
     def make_sink(self, key: str) -> Sink:
         """See `Shared.make_sink`."""
-        return open_sink(replace(self._config, write_key=key))
+        return open_sink(replace(self._config, write_key=key), keeps=True)
 
     def taken(self) -> None:
         """See `Shared.taken`."""

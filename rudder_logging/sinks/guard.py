@@ -80,20 +80,25 @@ class _Reaching(Protocol):
         ...
 
 
-def guarded(sink: Sink, config: Config) -> Sink:
+def guarded(sink: Sink, config: Config, *, keeps: bool = False) -> Sink:
     """The sink, or where pytest runs one before it.
+
+    Args:
+        sink: The sink.
+        config: The options of who sends by it.
+        keeps: Its messages are never dropped, whatever queue the options name.
 
     A sink of the app's that has no `urls` is left alone: nobody knows its way.
     """
     if isinstance(sink, KeepingSink) or (_network() is None and not os.environ.get(_VARIABLE)):
         return sink
     if isinstance(sink, _Reaching):
-        return KeepingSink(sink, sink.urls, config)
+        return KeepingSink(sink, sink.urls, config, keeps=keeps)
     if config.sink is not None:
         return sink
     relay = config.relay_url
     urls = [config.data_plane_url] if relay is None else relay.host_urls
-    return KeepingSink(sink, lambda: urls, config)
+    return KeepingSink(sink, lambda: urls, config, keeps=keeps)
 
 
 class KeepingSink:
@@ -103,14 +108,16 @@ class KeepingSink:
     its events, and tries again when somebody flushes.
     """
 
-    def __init__(self, sink: Sink, urls: Callable[[], Sequence[str]], config: Config) -> None:
+    def __init__(
+        self, sink: Sink, urls: Callable[[], Sequence[str]], config: Config, *, keeps: bool
+    ) -> None:
         self.sink = sink
         self.max_bytes = sink.max_bytes
         self.holds = False
         """True if the last messages were kept, and wait."""
         self._urls = urls
         queue = config.queue
-        self._drops = isinstance(queue, MemoryQueue) or queue == MEMORY
+        self._drops = not keeps and (isinstance(queue, MemoryQueue) or queue == MEMORY)
 
     def send(self, messages: Sequence[bytes], deadline: float | None) -> Outcome:
         """See `Sink.send`."""

@@ -31,14 +31,18 @@ def register(scheme: str, make: Callable[[Config], Sink]) -> None:
     SINKS.register(scheme, make)
 
 
-def open_sink(config: Config) -> Sink:
+def open_sink(config: Config, *, keeps: bool = False) -> Sink:
     """Make the sink that the options name; under pytest it is guarded.
+
+    Args:
+        config: The options.
+        keeps: What may not leave under pytest waits, as it is kept by whoever sends it.
 
     Raises:
         ConfigError: A maker that was registered makes no sink, or the library that the option
             `relay` needs is missing.
     """
-    return guarded(_made(config), config)
+    return guarded(_made(config), config, keeps=keeps)
 
 
 def _made(config: Config) -> Sink:

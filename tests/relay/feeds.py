@@ -53,7 +53,7 @@ def feeding(
     **options: Any,
 ) -> Iterator[Feed]:
     """A feed that is running."""
-    config = Config.load({}, write_key=WRITE_KEY, data_plane_url=plane.url, **options)
+    config = Config.load({}, write_key=WRITE_KEY, **{"data_plane_url": plane.url, **options})
     key = key or WriteKey(name, text=WRITE_KEY)
     feed = Feed(name, config, key, lambda observer: Shelf(observer, shards), lanes=lanes)
     feed.start()

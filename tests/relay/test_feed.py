@@ -176,6 +176,17 @@ def test_an_outage_is_told_once_for_all_lanes(
     assert len(plane.events) == 160
 
 
+@pytest.mark.filterwarnings("ignore::rudder_logging.KeptBackWarning")
+def test_what_may_not_leave_under_pytest_stays_in_the_engine(plane: LocalDataPlane) -> None:
+    """The engine keeps events, and they may be others' than the tests': none is dropped."""
+    with feeding(plane, data_plane_url="https://hosted.example.com") as feed:
+        shelf_of(feed).put(messages(3))
+        until(lambda: feed.is_held)
+        assert shelf_of(feed).lag().events == 3
+    assert shelf_of(feed).lag().events == 3
+    assert not feed.ledger.dropped()
+
+
 def test_refused_events_become_dead_letters(plane: LocalDataPlane, tmp_path: Path) -> None:
     """Events that the gateway refuses for good are in the file, the others arrive."""
     bad = {3, 77, 150}
