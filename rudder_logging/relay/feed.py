@@ -75,6 +75,9 @@ class Feed:
         self.lanes_replaced = 0
         self.settled_at = monotonic()
         """The time at which an event was settled last."""
+        self.waiting_since: float | None = None
+        """The time since which there are events to be delivered; None: there are none. Lanes may
+        give them back unsettled, and take them again."""
         self._counting = threading.Lock()
         self._told_of_bug_at = float("-inf")
         self.source = open_source(self)  # it may tell something at once
@@ -139,9 +142,14 @@ class Feed:
         """See `Shared.make_sink`."""
         return open_sink(replace(self._config, write_key=key), keeps=True)
 
-    def taken(self) -> None:
+    def taken(self, *, found: bool) -> None:
         """See `Shared.taken`."""
         self.has_looked = self.has_looked or self.engine.was_well
+        if not found:
+            if not self.is_busy:
+                self.waiting_since = None
+        elif self.waiting_since is None:
+            self.waiting_since = monotonic()
 
     def settled(self) -> None:
         """See `Shared.settled`."""

@@ -70,11 +70,11 @@ class Health:
 
     def _standstill(self, feed: Feed, now: float) -> str | None:
         """No lane gets on, though there are events."""
-        since = [lane.busy_since for lane in feed.lanes]
-        waited = [now - one for one in since if one is not None and now - one >= self._seconds]
-        if not waited or now - feed.settled_at < self._seconds:
+        since = feed.waiting_since
+        waited = 0.0 if since is None else now - max(since, feed.settled_at)
+        if since is None or waited < self._seconds:
             return None
-        return feed.reports.fault or f"nothing was delivered for {max(waited):.0f} s"
+        return feed.reports.fault or f"nothing was delivered for {waited:.0f} s"
 
     def _shown(self, faults: dict[str, str | None]) -> dict[str, Any]:
         sources = {}

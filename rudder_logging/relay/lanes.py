@@ -48,8 +48,8 @@ class Shared(Protocol):
         """A sink of a lane's own, with that write key."""
         ...
 
-    def taken(self) -> None:
-        """A lane has looked for messages."""
+    def taken(self, *, found: bool) -> None:
+        """A lane has looked for messages, and found some or none."""
         ...
 
     def settled(self) -> None:
@@ -165,7 +165,7 @@ class Lane:
         self.moved_at = monotonic()
         batch = shared.source.take(self._sender.max_bytes, _TAKE_SECONDS)
         self.moved_at = monotonic()
-        shared.taken()
+        shared.taken(found=batch is not None)
         if batch is None:
             return
         self._batch = batch

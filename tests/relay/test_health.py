@@ -12,6 +12,7 @@ import requests
 
 from rudder_logging.common.clock import monotonic
 from rudder_logging.dataplane import LocalDataPlane
+from rudder_logging.delivery.retry import RetryPolicy
 from rudder_logging.exceptions import ConfigError
 from rudder_logging.relay import lanes
 from rudder_logging.relay.feed import Feed
@@ -150,6 +151,19 @@ def test_it_is_not_well_while_nothing_is_delivered(plane: LocalDataPlane) -> Non
         plane.heal()
         feed.renew_key()
         until(lambda: fault(f"{url}/healthz") == (200, None))
+
+
+def test_events_that_are_given_back_again_and_again_are_not_delivered(
+    plane: LocalDataPlane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lone event that may be to blame is taken anew each time: that is no progress."""
+    monkeypatch.setattr(lanes, "_PAUSES_OF_ONE", 0)
+    monkeypatch.setattr(lanes, "_POLICY", RetryPolicy(base=0.01, cap=0.05))
+    plane.fail_for(lambda event: True)
+    with feeding(plane) as feed, answering([feed], seconds=2.0) as url:
+        shelf_of(feed).put(messages(1))
+        until(lambda: len(shelf_of(feed).released) > 100)
+        until(lambda: fault(f"{url}/healthz")[0] == 503)
 
 
 def test_a_source_that_holds_does_not_have_the_relay_ended(plane: LocalDataPlane) -> None:
