@@ -7,6 +7,8 @@ import json
 import logging
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -280,3 +282,9 @@ def _log(handler: RudderHandler, number: int) -> None:
 def _numbers(broker: KafkaBroker) -> list[int]:
     found = records(broker.servers, "rudder-shop")
     return [json.loads(record.value())["properties"]["n"] for record in found]
+
+
+def test_it_is_imported_where_nothing_forks() -> None:
+    """Windows has neither forks nor what prepares for them."""
+    code = "import os; del os.fork, os.register_at_fork; import rudder_logging.sinks.kafka"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

@@ -71,4 +71,5 @@ def _leave_to_parent() -> None:
     _clients.clear()
 
 
-os.register_at_fork(after_in_child=_leave_to_parent)
+if hasattr(os, "register_at_fork"):  # not so on Windows
+    os.register_at_fork(after_in_child=_leave_to_parent)
