@@ -22,7 +22,10 @@ return {shards, redis.call('HGET', KEYS[1], 'version')}
 
 APPEND = f"""
 local last = redis.call('GET', KEYS[3])
-if last and tonumber(last) >= tonumber(ARGV[1]) then return {BEFORE} end
+if last and tonumber(last) >= tonumber(ARGV[1]) then
+  redis.call('PEXPIRE', KEYS[3], ARGV[6])
+  return {BEFORE}
+end
 if ARGV[2] ~= '' and last ~= ARGV[2] then return {BEHIND} end
 local bytes = tonumber(redis.call('HGET', KEYS[2], 'bytes') or '0')
 local most = tonumber(ARGV[5])
@@ -37,5 +40,7 @@ return {STORED}
 last one (or nothing), messages, frame, most bytes (0: any), milliseconds for which the number is
 kept.
 
-`XADD` is the first write: so it is the one that an engine without memory refuses.
+From Redis 7.2 on, and in Valkey, `WAIT` waits for what its own connection has written. So there is
+a write for a frame that is there already, too: else the answer over a new connection would be about
+nothing. Otherwise `XADD` is the first write: so an engine without memory refuses that.
 """

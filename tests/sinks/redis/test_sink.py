@@ -500,6 +500,9 @@ def test_the_least_that_a_user_must_be_allowed(tmp_path: Path, version: str) -> 
             outcomes = [lame.send(messages(1), None) for _ in range(2)]
             lame._outbox._lost.clear()
             lame.close()
+            if one == "PEXPIRE":  # for a frame that is there already
+                assert isinstance(outcomes[0], Stored)
+                continue
             assert isinstance(outcomes[0], Hold), (one, outcomes)
             assert "NOPERM" in outcomes[0].fault
             assert _SECRET not in str(outcomes)
