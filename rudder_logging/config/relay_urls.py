@@ -77,6 +77,8 @@ def parse_relay_url(url: str) -> RelayUrl:
             raise ValueError("must name a socket after three slashes, like unix:///run/redis.sock")
     elif not is_anothers and not (hosts and all(hosts)):
         raise ValueError(f"must name a host, like {_EXAMPLE}")
+    elif not is_anothers and "@" in parts.path:  # redis://user:6379/secret@host, read as a host
+        raise ValueError(f"must look like {_EXAMPLE}; {_RESERVED}")
     given = parse_qs(parts.query, keep_blank_values=True)
     database = f"?db={given['db'][0]}" if "db" in given else ""
     return RelayUrl(

@@ -105,6 +105,7 @@ def test_a_refusal_holds_no_secret() -> None:
     for url in (
         f"redis://:{PASSWORD}@h:port",
         f"redis://:{PASSWORD}/x@h:1/0",
+        f"redis://app:6379/{PASSWORD}@h:1/0",
         f"redis://:{PASSWORD}#x@h:1/0",
         f"redis://:{PASSWORD}@",
         f"redis://:{PASSWORD} @h",
