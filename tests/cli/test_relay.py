@@ -165,6 +165,12 @@ def test_wrong_words(words: tuple[str, ...], told: str) -> None:
     assert told in complaint(run("relay", *words), ExitCode.BAD_INPUT)
 
 
+def test_a_source_of_the_environment_that_is_none() -> None:
+    """Nothing would ever come of it: no app can have that name."""
+    done = run("relay", "redis://h", RUDDER_SOURCE="a/b")
+    assert "RUDDER_SOURCE: " in complaint(done, ExitCode.BAD_INPUT)
+
+
 def test_an_address_that_is_none(plane: LocalDataPlane) -> None:
     """The flag is named."""
     done = run("relay", "redis://127.0.0.1:1", "--source", "a", "--metrics", "x", plane=plane)

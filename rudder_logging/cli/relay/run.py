@@ -175,7 +175,10 @@ def _feeds(
     url: str, sources: dict[str, str | None], uploads: int, given: Mapping[str, str | None]
 ) -> list[Feed]:
     if not sources and os.environ.get("RUDDER_SOURCE"):
-        sources = {os.environ["RUDDER_SOURCE"]: None}
+        try:
+            sources = {parse_option("source", os.environ["RUDDER_SOURCE"]): None}
+        except ConfigError as error:
+            raise BadInputError(f"RUDDER_SOURCE: {error}") from None
     if not sources:
         raise BadInputError("no source is given; name it with --source NAME, or set RUDDER_SOURCE")
     try:
