@@ -11,7 +11,7 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(text.split())
 
 
-APPENDING = _names("EVAL EVALSHA GET HGET HINCRBY HSET PEXPIRE SET XADD")
+APPENDING = _names("EVAL EVALSHA GET HGET HINCRBY HSET PEXPIRE SET XADD XLEN")
 """An app's. With `wait=` in the URL, also WAIT."""
 RELAYING = _names(
     "DEL EVAL EVALSHA GET HDEL HGET HGETALL HINCRBY HLEN HMGET HSET PEXPIRE PTTL SET TIME XADD "

@@ -22,7 +22,8 @@ _SHARD = """
 local now = redis.call('TIME')
 local first = redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 1)[1]
 return {
-  redis.call('HGET', KEYS[2], 'events') or 0, redis.call('HGET', KEYS[2], 'bytes') or 0,
+  first and redis.call('HGET', KEYS[2], 'events') or 0,
+  first and redis.call('HGET', KEYS[2], 'bytes') or 0,
   first and first[1] or '', redis.call('GET', KEYS[3]) or '',
   redis.call('EXISTS', KEYS[4]) == 1 and redis.call('XLEN', KEYS[4]) or 0,
   now[1] * 1000 + math.floor(now[2] / 1000)

@@ -162,7 +162,9 @@ LAG = f"""
 {_NOW}
 local notes = redis.call('HMGET', KEYS[1], 'events', 'bytes')
 {_HEAD}
-local age = head and now - tonumber(string.match(head, '^%d+')) or 0
+if not head then return {{0, 0, 0}} end
+local age = now - tonumber(string.match(head, '^%d+'))
 return {{tonumber(notes[1] or '0'), tonumber(notes[2] or '0'), age}}
 """
-"""KEYS: notes, queue. Messages, bytes, and the age of the first entry in milliseconds."""
+"""KEYS: notes, queue. Messages, bytes, and the age of the first entry in milliseconds. Somebody may
+have deleted the queue, and not the notes."""
