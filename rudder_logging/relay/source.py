@@ -9,9 +9,10 @@ from typing import NamedTuple, Protocol
 
 from .. import queues
 from ..common.schemes import Schemes
-from ..config.relay_urls import KAFKA, REDIS
+from ..config.relay_urls import KAFKA, REDIS, parse_relay_url
 from ..exceptions import ConfigError
 from ..sinks.base import Failure
+from ..sinks.guard import refusal
 
 __all__ = [
     "Batch",
@@ -187,7 +188,8 @@ def open_source(url: str, name: str, observer: Observer) -> Source:
     """Make the source of that name in the engine at a URL. It connects later on.
 
     Raises:
-        ConfigError: The URL can't be right, or the library for its scheme is missing.
+        ConfigError: The URL can't be right, the library for its scheme is missing, or pytest runs,
+            and the engine is on another host: others' events are there.
     """
     make: Maker | None = _SOURCES.maker(url)
     if make is None:
@@ -197,4 +199,10 @@ def open_source(url: str, name: str, observer: Observer) -> Source:
             raise ConfigError(f"no engine is known by the scheme of the relay's URL; give {known}")
         with needing_its_library(scheme):
             make = importlib.import_module(f".{_OWN[scheme]}", __package__).open_source
+        try:
+            kept_back = refusal(parse_relay_url(url).host_urls)
+        except ValueError as error:
+            raise ConfigError(f"the relay's URL {error}") from None
+        if kept_back is not None:
+            raise ConfigError(str(kept_back))
     return make(url, name, observer)

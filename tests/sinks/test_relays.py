@@ -290,6 +290,19 @@ def test_a_relay_reads_from_where_apps_append(scheme: str) -> None:
     open_source(url, "shop", Watch()).close()
 
 
+def test_under_pytest_no_relay_takes_from_another_host() -> None:
+    """What is in that engine is others', and so are the relays that are to deliver it."""
+    for url in ("redis://engine.example/0", "redis+cluster://localhost,h2", "kafka://k1,k2/t"):
+        with pytest.raises(ConfigError, match=r"^pytest keeps events from "):
+            open_source(url, "shop", Watch())
+
+
+@pytest.mark.rudder_network
+def test_a_relay_of_a_marked_test_may() -> None:
+    """The mark holds for relays, too."""
+    open_source("redis://engine.example/0", "shop", Watch()).close()
+
+
 def test_a_sink_of_the_apps_comes_before_the_packages_own(open_: Open, tmp_path: Path) -> None:
     """Of two makers for a scheme, the one that the app registers counts."""
     register("kafka", lambda config: FileSink(tmp_path / f"{config.source}.jsonl"))
