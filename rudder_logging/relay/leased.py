@@ -56,6 +56,7 @@ class LeasedSource:
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)  # for lanes
         self._due = threading.Condition(self._lock)  # for the thread
+        self._telling = threading.Lock()
         self._sleeps_until = 0.0
         self._thread: threading.Thread | None = None
         self._is_stopped = False
@@ -182,9 +183,13 @@ class LeasedSource:
             self._tell()
 
     def _tell(self) -> None:
+        """Tell the observer, one thread at a time: what was well last must not seem to fail."""
         handout = self._handout
-        while handout.told:
-            with self._lock:
-                told, handout.told = handout.told, []
-            for method, args in told:
-                getattr(self._observer, method)(*args)
+        while handout.told and self._telling.acquire(blocking=False):  # else who tells goes on
+            try:
+                with self._lock:
+                    told, handout.told = handout.told, []
+                for method, args in told:
+                    getattr(self._observer, method)(*args)
+            finally:
+                self._telling.release()

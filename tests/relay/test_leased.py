@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any, cast
@@ -16,7 +17,7 @@ from rudder_logging.relay.engine import Engine, EngineError
 from rudder_logging.relay.leased import LeasedSource, relay_id
 from rudder_logging.relay.memory import MemoryEngine
 from rudder_logging.relay.source import Observer, Source
-from rudder_logging.sinks.base import Hold, Later, Unknown
+from rudder_logging.sinks.base import Failure, Hold, Later, Unknown
 from rudder_logging.sinks.frames import pack, shard_key, shard_of
 from rudder_logging.testing.source_contract import SourceContract, Watch
 
@@ -270,6 +271,35 @@ def test_more_relays_than_shards_say_that_they_idle(opened: Opened) -> None:
     busy[0].close()
     wait_for(lambda: idle[0].take(1, 0.02) is None and not idle[1].is_idle)
     wait_for(lambda: idle[0].take(1, 0.02) is None and idle[1].shards == 1)
+
+
+def test_what_the_observer_hears_is_in_order() -> None:
+    """A thread that tells of a failure late must not have the last word: all would be well then,
+    and look as if it failed, until it fails again.
+    """
+    begun, may_end = threading.Event(), threading.Event()
+    heard: list[str] = []
+
+    class Slow(Watch):
+        def failing(self, failure: Failure) -> None:
+            begun.set()
+            may_end.wait(PATIENCE)
+            heard.append("failing")
+
+        def well(self) -> None:
+            heard.append("well")
+
+    source = LeasedSource(MemoryEngine(1), Slow())
+    source._handout.told.append(("failing", (Later("it is away"),)))
+    teller = threading.Thread(target=source._tell)
+    teller.start()
+    assert begun.wait(PATIENCE)
+    source._handout.told.append(("well", ()))
+    source._tell()
+    may_end.set()
+    teller.join(PATIENCE)
+    assert heard == ["failing", "well"]
+    source.close()
 
 
 def test_a_batch_reads_little_of_what_waits(opened: Opened) -> None:
