@@ -23,7 +23,7 @@ from random import Random
 from typing import Any, NamedTuple
 
 from ..sinks.base import Failure
-from .engine import Claim, Look
+from .engine import Claim, Look, relay_of
 
 __all__ = ["Call", "Coordinator", "Lease", "Timing", "fair_share"]
 
@@ -239,7 +239,7 @@ class Coordinator:
         for shard, owner in owners.items():
             if owner is None or owner == self._asked_for.get(shard):
                 self._free.append(shard)
-            elif isinstance(owner, str) and owner.startswith(f"{self.relay}:"):
+            elif isinstance(owner, str) and relay_of(owner) == self.relay:
                 # A request for which nobody waited any more was carried out late.
                 self._strays.append((shard, owner))
         self.random.shuffle(self._free)

@@ -31,6 +31,7 @@ __all__ = [
     "Tombstone",
     "Wanted",
     "order",
+    "relay_of",
 ]
 
 
@@ -103,6 +104,11 @@ class Tombstone(NamedTuple):
 def order(entry: bytes) -> tuple[int, ...]:
     """The numbers of an entry's id, which say where in its shard it stands."""
     return tuple(map(int, entry.split(b"-")))
+
+
+def relay_of(token: str) -> str:
+    """The id of the relay that a lease's token is of."""
+    return token.rpartition(":")[0]
 
 
 class Settlement(NamedTuple):
@@ -218,9 +224,10 @@ class Engine(Protocol):
 
         Atomic. If the token has the lease already, that is prolonged, and the answer is as it was.
 
-        If the last owner did not release the shard, it counts as dead at the entry that is the
-        first now, provided there is one: `deaths` is 1, or one more if that was the entry at which
-        the last one died. From 2 on it is one more only if that owner had called `suspect`.
+        If the last owner did not release the shard, and was another relay (see `relay_of`), it
+        counts as dead at the entry that is the first now, provided there is one: `deaths` is 1, or
+        one more if that was the entry at which the last one died. From 2 on it is one more only if
+        that owner had called `suspect`.
         """
         ...
 

@@ -14,7 +14,7 @@ from itertools import islice
 from ..common.clock import wall_time
 from ..events.persons import concerns
 from .batches import without
-from .engine import Appended, Claim, Entry, Look, Settlement, Tombstone, Wanted
+from .engine import Appended, Claim, Entry, Look, Settlement, Tombstone, Wanted, relay_of
 from .source import Lag
 
 __all__ = ["MemoryEngine"]
@@ -156,7 +156,8 @@ class MemoryEngine:
             if place.until > now and place.token != token:
                 return None
             head = place.head
-            if place.unreleased not in ("", token) and head is not None:
+            died = place.unreleased and relay_of(place.unreleased) != relay_of(token)
+            if died and head is not None:
                 deaths = _of(place.deaths, head)
                 if deaths < 2 or place.suspected == head:  # noqa: PLR2004 - the rule of `acquire`
                     place.deaths = head, deaths + 1

@@ -66,10 +66,11 @@ if owner and owner ~= ARGV[1] then return 0 end
 local notes = redis.call('HMGET', KEYS[3], 'head', 'skip', 'died', 'deaths', 'owner', 'suspect')
 local skip = head and notes[1] == head and tonumber(notes[2]) or 0
 local deaths = head and notes[3] == head and tonumber(notes[4]) or 0
+local last, this = notes[5] and string.match(notes[5], '^(.*):'), string.match(ARGV[1], '^(.*):')
 {_FREE_WRITE}
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 if notes[5] ~= ARGV[1] then
-  if notes[5] and head and (deaths < 2 or notes[6] == head) then
+  if last and last ~= this and head and (deaths < 2 or notes[6] == head) then
     deaths = deaths + 1
     redis.call('HSET', KEYS[3], 'died', head, 'deaths', deaths)
   end
@@ -78,7 +79,10 @@ if notes[5] ~= ARGV[1] then
 end
 return {{head or '', skip, deaths}}
 """
-"""KEYS: lease, queue, notes. ARGV: token, milliseconds. `owner` is noted until it releases."""
+"""KEYS: lease, queue, notes. ARGV: token, milliseconds. `owner` is noted until it releases.
+
+Behind the last colon of a token is what differs between those of one relay.
+"""
 
 OWNER = """
 local owner = redis.call('GET', KEYS[1])

@@ -392,23 +392,27 @@ class EngineContract:
     # Deaths.
 
     def test_owners_that_die_are_counted(self) -> None:
-        """By the entry that was first; who releases, or has nothing, has not died."""
+        """By the entry that was first; who releases, has nothing, or comes again has not died."""
         engine = self.make_engine()
-        self.claim(engine, "a:0")
-        self.expire(engine, "a:0")
-        assert self.claim(engine, "a:1").deaths == 0, "at an empty shard"
-        engine.release(0, "a:1")
+        self.claim(engine, "r0:1")
+        self.expire(engine, "r0:1")
+        assert self.claim(engine, "r1:1").deaths == 0, "at an empty shard"
+        engine.release(0, "r1:1")
         entries = self.fill(engine, b"0", b"1")
-        assert self.claim(engine, "a:2").deaths == 0
-        self.expire(engine, "a:2")
-        assert [self.claim(engine, "a:3").deaths for _ in range(2)] == [1, 1]
-        engine.release(0, "a:3")
-        assert self.claim(engine, "a:4").deaths == 1
-        self.expire(engine, "a:4")
-        assert self.claim(engine, "a:5").deaths == 2
-        assert self.settle(engine, "a:5", entries[:1])
-        self.expire(engine, "a:5")
-        assert self.claim(engine, "a:6").deaths == 1, "at the next entry"
+        assert self.claim(engine, "r2:1").deaths == 0
+        self.expire(engine, "r2:1")
+        assert [self.claim(engine, "r3:1").deaths for _ in range(2)] == [1, 1]
+        engine.release(0, "r3:1")
+        assert self.claim(engine, "r4:1").deaths == 1
+        self.expire(engine, "r4:1")
+        assert self.claim(engine, "r5:1").deaths == 2
+        assert self.settle(engine, "r5:1", entries[:1])
+        self.expire(engine, "r5:1")
+        assert self.claim(engine, "r6:1").deaths == 1, "at the next entry"
+        self.expire(engine, "r6:1")
+        assert self.claim(engine, "r6:2").deaths == 1, "its lease ran out, and it is alive"
+        self.expire(engine, "r6:2")
+        assert self.claim(engine, "r7:1").deaths == 2
         engine.close()
 
     def test_from_two_deaths_on_only_a_suspect_is_blamed(self) -> None:
@@ -416,18 +420,18 @@ class EngineContract:
         engine = self.make_engine()
         self.fill(engine, b"0", b"1")
         for number, deaths in enumerate([0, 1, 2, 2]):
-            assert self.claim(engine, f"a:{number}").deaths == deaths
-            self.expire(engine, f"a:{number}")
-        assert self.claim(engine, "b:1").deaths == 2
-        assert engine.suspect(0, "b:1")
-        assert self.claim(engine, "b:1").deaths == 2
-        self.expire(engine, "b:1")
-        assert self.claim(engine, "b:2").deaths == 3
-        assert engine.suspect(0, "b:2")
-        engine.release(0, "b:2")
-        assert self.claim(engine, "b:3").deaths == 3
-        self.expire(engine, "b:3")
-        assert self.claim(engine, "b:4").deaths == 3
+            assert self.claim(engine, f"r{number}:1").deaths == deaths
+            self.expire(engine, f"r{number}:1")
+        assert self.claim(engine, "b1:1").deaths == 2
+        assert engine.suspect(0, "b1:1")
+        assert self.claim(engine, "b1:1").deaths == 2
+        self.expire(engine, "b1:1")
+        assert self.claim(engine, "b2:1").deaths == 3
+        assert engine.suspect(0, "b2:1")
+        engine.release(0, "b2:1")
+        assert self.claim(engine, "b3:1").deaths == 3
+        self.expire(engine, "b3:1")
+        assert self.claim(engine, "b4:1").deaths == 3
         engine.close()
 
     def test_an_entry_is_buried(self) -> None:
