@@ -218,6 +218,7 @@ def test_a_message_over_the_limit_of_the_url_is_refused_alone(broker: KafkaBroke
         ("kafka://h/topic?sasl.mechnism=PLAIN", "No such configuration property"),
         ("kafka://h/topic?linger.ms=soon", "Invalid value"),
         ("kafka://h/topic?acks=0", "acks"),
+        ("kafka://h/topic?partitioner=random", "partitioner"),
         ("kafka://h/topic?linger.ms=1&linger.ms=2", "twice"),
         ("kafka://h/a%20topic", "letters, digits"),
         ("kafka://h/topic?max_bytes=100000", "retention.bytes"),

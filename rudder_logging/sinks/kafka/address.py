@@ -27,6 +27,7 @@ _OURS = {
     "message.timeout.ms",
     "metadata.broker.list",
     "partition.assignment.strategy",
+    "partitioner",
     "request.required.acks",
     "transactional.id",
 }
