@@ -39,6 +39,9 @@ _SETTINGS = {
     "max.partition.fetch.bytes": "250000",
     "queued.max.messages.kbytes": "3000",
     "queued.min.messages": "10000",
+    # Once so much is read ahead, nothing is read for so long. With the default, a second, a relay
+    # delivered 10,000 events/s at the most.
+    "fetch.queue.backoff.ms": "10",
     "fetch.wait.max.ms": "100",
 }
 _MOST_BYTES = 4_000_000
