@@ -109,6 +109,10 @@ def failure_of(error: BaseException, engine: str, *, sent: bool) -> Fault:
     if isinstance(error, ResponseError):
         return Later(f"the engine {engine} answers with an error: {_reason(error)}")
     words, cure = _reason(error), "see that it runs, and to the way there"
+    cut = (ConnectionResetError, BrokenPipeError)
+    if engine.startswith("rediss") and any(isinstance(one, cut) for one in _chain(error)):
+        # It may reset a connection before its words on that have arrived.
+        cure += "; and give ssl_certfile and ssl_keyfile in the URL, if it wants a certificate"
     if sent:
         return Unknown(f"no answer came from the engine {engine}: {words}", cure)
     return Later(f"the engine {engine} can't be reached: {words}", cure)

@@ -473,8 +473,12 @@ def test_who_has_taken_a_dead_nodes_shards_is_found(tmp_path: Path) -> None:
 # Configuration faults.
 
 
-def _held(sink: RedisSink, words: str) -> Hold:
+def _held(sink: RedisSink, words: str, *, may_be_reset: bool = False) -> Hold:
+    deadline = monotonic() + 60
     outcome = sink.send(messages(1, 2), None)
+    while may_be_reset and isinstance(outcome, (Later, Unknown)) and monotonic() < deadline:
+        assert words in outcome.cure
+        outcome = sink.send(messages(1, 2), None)
     assert isinstance(outcome, Hold), outcome
     assert words in f"{outcome.fault} {outcome.cure}"
     for text in (outcome.fault, outcome.cure, str(outcome.error), repr(outcome), repr(sink)):
@@ -581,7 +585,9 @@ def test_tls_with_a_clients_certificate(tmp_path: Path) -> None:
         assert sink._config.relay_url.is_encrypted
         sink.close()
         place = f"rediss://127.0.0.1:{server.port}/0"
-        _held(make_sink(f"{place}?ssl_ca_certs={certificates.authority}"), "ssl_certfile")
+        # On a busy machine, the server's reset may overtake what it says of the certificate.
+        without = make_sink(f"{place}?ssl_ca_certs={certificates.authority}")
+        _held(without, "ssl_certfile", may_be_reset=True)
         _held(make_sink(place), "ssl_ca_certs")
         another = Certificates(tmp_path / "another")
         _held(make_sink(f"{place}?{another.query}"), "ssl_ca_certs")
