@@ -50,6 +50,8 @@ _SLICE = 0.1
 _AT_ONCE = 1_000  # records
 _UNTIL_HANDED_OVER = 25.0
 """Seconds. Longer than an upload waits for its answer: what it brings is not to come twice."""
+_LONGEST_CLOSE = 30.0
+"""Seconds that brokers have to note that a relay leaves."""
 _BETWEEN_LOOKS = 1.0
 _AFTER_A_BUG = 1.0
 _OURS = b'{"messageId":"'
@@ -134,7 +136,7 @@ class KafkaSource:
         self._partitions.stop()
         self._is_closed = True
         if self._thread is not None:
-            self._thread.join()
+            self._thread.join(_UNTIL_HANDED_OVER + _LONGEST_CLOSE)
         self._probe.close()
         _close(self._address, self._name)
 

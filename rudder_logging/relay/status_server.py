@@ -98,5 +98,5 @@ def serving(host: str, port: int, health: Health, metrics: Metrics) -> Iterator[
         yield f"http://{shown}:{server.server_address[1]}"
     finally:
         server.shutdown()
-        thread.join()
+        thread.join(_SECONDS_FOR_A_REQUEST)
         server.server_close()

@@ -7,6 +7,7 @@ class TestTopicEngine(EngineContract):
 
 from __future__ import annotations
 
+import secrets
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -48,7 +49,7 @@ class EngineContract:
     def fill(self, engine: Engine, *frames: bytes, shard: int = 0) -> list[Entry]:
         """Append frames of 3 events each, by a producer that has never appended before."""
         appender = self.make_appender(engine)
-        producer = f"filler-{time.perf_counter_ns()}"
+        producer = f"filler-{secrets.token_hex(8)}"
         for number, frame in enumerate(frames):
             assert appender.append(shard, producer, number, frame, 3) is Appended.STORED
         return self.entries(engine, shard)

@@ -82,6 +82,9 @@ class SourceContract:
         """Append messages, in order, as a sink for this engine does: each to its user's shard."""
         raise NotImplementedError
 
+    def left(self, source: Source) -> None:
+        """Called when a source is stopped, and has nothing out: perhaps to wait for something."""
+
     # One relay.
 
     def test_an_empty_source_has_nothing(self) -> None:
@@ -231,6 +234,7 @@ class SourceContract:
         source.stop()
         assert source.take(_MUCH, _PATIENCE) is None
         source.release(batch, settled)
+        self.left(source)
         found = [*batch[:settled], *_drained(heir, 300 - settled)]
         assert sorted(found) == sorted(_messages(range(300)))
         _expect_order(found)
@@ -330,7 +334,7 @@ def _by_lanes(sources: Sequence[Source], number: int) -> list[bytes]:
     for lane in lanes:
         lane.start()
     for lane in lanes:
-        lane.join()
+        lane.join(_PATIENCE)
     return found
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from rudder_logging import Config
 from rudder_logging.exceptions import ConfigError
+from rudder_logging.relay.kafka_source import KafkaSource
 from rudder_logging.relay.source import Batch, Observer, Source, open_source
 from rudder_logging.sinks import Hold, Sink, Stored, open_sink
 from rudder_logging.testing import SourceContract
@@ -47,6 +48,12 @@ class TestKafkaSource(SourceContract):
     def append(self, *messages: bytes) -> None:
         """See `SourceContract`."""
         assert isinstance(self.sink.send(messages, None), Stored)
+
+    def left(self, source: Source) -> None:
+        """Wait until it is no member: this broker forgets who joins while the last one leaves."""
+        assert isinstance(source, KafkaSource)
+        assert source._thread is not None
+        source._thread.join(PATIENCE)
 
 
 def test_what_is_no_message_is_counted_and_passed_over(broker: KafkaBroker) -> None:

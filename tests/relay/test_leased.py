@@ -243,7 +243,7 @@ def test_of_frames_that_may_be_deadly_one_is_out_at_a_time(opened: Opened) -> No
     for shard in range(2):
         engine.append(shard, "p", 0, pack(messages_of("a", shard)), 1)
         for owner in range(2):
-            engine.acquire(shard, f"dead:{owner}", 0.0)
+            engine.acquire(shard, f"dead-{owner}:1", 0.0)
     source, _, _ = opened(engine)
     batch = source.take(1_000, PATIENCE)
     assert batch is not None
