@@ -74,7 +74,7 @@ class SharedReports(Reports):
     @property
     def is_stuck(self) -> bool:
         """True if nothing passes in any lane, and that was told."""
-        return bool(self._ledger.holding or self._ledger.outage)
+        return bool(self.fault)
 
     @property
     def fault(self) -> str | None:

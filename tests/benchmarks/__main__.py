@@ -10,6 +10,7 @@ from pathlib import Path
 from time import monotonic
 
 from . import chart, plan
+from .arguments import parser
 from .event import message_bytes
 from .machine import describe, missing_packages
 from .report import RESULTS, Report
@@ -21,32 +22,19 @@ __all__ = ["main"]
 
 
 def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m tests.benchmarks",
-        description="""
-            Measure this package next to other clients, in turn, each in a process of its own,
-            against a server that counts what arrives. Prints tables; ends with 0 only if no
-            event was lost. Whole runs write the files that the README shows.
-            """,
+    parsing = parser(
+        "python -m tests.benchmarks",
+        """
+        Measure this package next to other clients, in turn, each in a process of its own,
+        against a server that counts what arrives. Prints tables; ends with 0 only if no
+        event was lost. Whole runs write the files that the README shows.
+        """,
+        quick="within a minute",
+        names="shapes, requests, call, delivery-0, memory, import, publish, threads, properties, "
+        "backlog",
     )
-    parser.add_argument("--quick", action="store_true", help="an impression within a minute")
-    parser.add_argument(
-        "--rounds", type=int, metavar="N", help="at most so many rounds of anything"
-    )
-    parser.add_argument(
-        "--only",
-        nargs="+",
-        default=[],
-        metavar="NAME",
-        help="only what begins so: shapes, requests, call, delivery-0, memory, import, publish, "
-        "threads, properties, backlog",
-    )
-    parser.add_argument("--json", type=Path, metavar="PATH", help="write the results there")
-    parser.add_argument("--svg", type=Path, metavar="PATH", help="write the chart there")
-    parser.add_argument(
-        "--show", type=Path, metavar="PATH", help="measure nothing: show the results written there"
-    )
-    arguments = parser.parse_args(words)
+    parsing.add_argument("--svg", type=Path, metavar="PATH", help="write the chart there")
+    arguments = parsing.parse_args(words)
     if not (arguments.quick or arguments.only or arguments.rounds or arguments.show):
         arguments.json = arguments.json or RESULTS
         arguments.svg = arguments.svg or RESULTS.with_suffix(".svg")

@@ -1,6 +1,7 @@
 """Real servers for tests, on ports of 127.0.0.1 that the system chooses; they end with their block.
 
 - `redis.py`: one Redis, with files, users, TLS; killed, stopped, started again
+- `group.py`: servers that are started and ended together
 - `sentinel.py`: a master, replicas, and the sentinels that watch them
 - `cluster.py`: a cluster of masters, between which slots move
 - `kafka.py`: a broker of Kafka's protocol, and the library's mock of a cluster

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING
 
+from .group import Group
 from .redis import RedisServer, wait_until
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 __all__ = ["RedisCluster"]
 
 _SLOTS = 16_384
 
 
-class RedisCluster:
+class RedisCluster(Group):
     """They are ended by the block in which this is entered.
 
     Args:
@@ -32,22 +28,7 @@ class RedisCluster:
         self._arguments = arguments
         self._version = version
         self._count = nodes
-        self._stack = ExitStack()
         self.nodes: list[RedisServer] = []
-
-    def __enter__(self) -> Self:
-        with ExitStack() as stack:
-            self._enter(stack)
-            self._stack = stack.pop_all()
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._stack.close()
 
     @property
     def url(self) -> str:

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING
 
+from .group import Group
 from .redis import RedisServer, wait_until
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 __all__ = ["RedisSentinel"]
 
 
-class RedisSentinel:
+class RedisSentinel(Group):
     """They are ended by the block in which this is entered.
 
     Args:
@@ -43,24 +39,9 @@ class RedisSentinel:
         self._version = version
         self._counts = (replicas, sentinels)
         self._patience = patience
-        self._stack = ExitStack()
         self.servers: list[RedisServer] = []
         """The first master, then the replicas."""
         self.sentinels: list[RedisServer] = []
-
-    def __enter__(self) -> Self:
-        with ExitStack() as stack:
-            self._enter(stack)
-            self._stack = stack.pop_all()
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._stack.close()
 
     @property
     def url(self) -> str:

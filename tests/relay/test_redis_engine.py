@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from itertools import count
@@ -14,6 +16,7 @@ from rudder_logging.relay.source import Observer, Source, open_source
 from rudder_logging.sinks import Stored
 from rudder_logging.testing.engine_contract import EngineContract
 from rudder_logging.testing.source_contract import SourceContract
+from tests.each import each
 from tests.engines import EACH_REDIS, NEEDS_REDIS, RedisCluster, RedisSentinel, RedisServer
 from tests.sinks.redis.streams import make_sink
 
@@ -76,3 +79,23 @@ class TestRedisSource(SourceContract):
     def append(self, *messages: bytes) -> None:
         """See `SourceContract`."""
         assert isinstance(self.sink.send(messages, None), Stored)
+
+
+@each("opens", ["source.open_source(url, 'shop', None)", "look.open_looker(url, 1.0)"])
+def test_a_missing_library_is_told(opens: str) -> None:
+    """With what installs it, for a relay as for who looks at one."""
+    script = f"""
+import sys
+sys.modules["redis"] = None
+from rudder_logging.exceptions import ConfigError
+from rudder_logging.relay import look, source
+url = "redis://127.0.0.1/0"
+try:
+    {opens}
+except ConfigError as error:
+    print(error)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=120
+    )
+    assert done.stdout.endswith("pip install 'rudder-logging[cli,redis]'\n")

@@ -8,20 +8,15 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, cast
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
+import redis
+from redis.backoff import NoBackoff
+from redis.connection import parse_url
+from redis.crc import key_slot
+from redis.retry import Retry
+from redis.sentinel import Sentinel
+
 from ...config.relay_urls import parse_relay_url
 from ...exceptions import ConfigError
-
-try:
-    import redis
-    from redis.backoff import NoBackoff
-    from redis.connection import parse_url
-    from redis.crc import key_slot
-    from redis.retry import Retry
-    from redis.sentinel import Sentinel
-except ImportError as error:
-    raise ConfigError(
-        'a relay in Redis needs redis-py: pip install "rudder_logging[redis]"'
-    ) from error
 
 __all__ = ["Address", "Place", "Route", "Shards", "open_route", "parse_address"]
 

@@ -10,6 +10,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from time import monotonic
 
+from ..arguments import parser
 from ..machine import describe
 from ..plan import Task, in_turn, limited
 from ..report import Report
@@ -28,37 +29,23 @@ _PACKAGES = ("orjson", "isal", "requests", "urllib3", "redis", "confluent-kafka"
 
 
 def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m tests.benchmarks.relays",
-        description="""
-            Measure the relay, with an engine, a sink in the gateway's place, relays and apps in
-            processes of their own. Prints tables; ends with 0 only if no event was lost. A whole
-            run writes the file that the guide shows.
-            """,
+    parsing = parser(
+        "python -m tests.benchmarks.relays",
+        """
+        Measure the relay, with an engine, a sink in the gateway's place, relays and apps in
+        processes of their own. Prints tables; ends with 0 only if no event was lost. A whole
+        run writes the file that the guide shows.
+        """,
+        quick="in some minutes",
+        names="relay-0, shard, producing, draining, calls, takeover, upload, lag",
     )
-    parser.add_argument("--quick", action="store_true", help="an impression in some minutes")
-    parser.add_argument(
-        "--rounds", type=int, metavar="N", help="at most so many rounds of anything"
-    )
-    parser.add_argument(
-        "--only",
-        nargs="+",
-        default=[],
-        metavar="NAME",
-        help="only what begins so: relay-0, shard, producing, draining, calls, takeover, upload, "
-        "lag",
-    )
-    parser.add_argument(
+    parsing.add_argument(
         "--minutes",
         type=float,
         metavar="N",
         help="begin no further round after so many; each measure has one anyway",
     )
-    parser.add_argument("--json", type=Path, metavar="PATH", help="write the results there")
-    parser.add_argument(
-        "--show", type=Path, metavar="PATH", help="measure nothing: show the results written there"
-    )
-    arguments = parser.parse_args(words)
+    arguments = parsing.parse_args(words)
     if not (arguments.quick or arguments.only or arguments.rounds or arguments.show):
         arguments.json = arguments.json or RESULTS
     return arguments

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from time import monotonic, sleep
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tests.engines import KafkaBroker, Line
 
@@ -18,9 +18,6 @@ from ..stage import Process, Stage, wait_until
 from .account import Account, Arrivals, take_account
 from .engine import Engine
 from .journal import Journal
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 __all__ = ["SHARDS", "SOURCE", "Producer", "Relay", "RelayStage"]
 
@@ -124,10 +121,6 @@ class RelayStage(Stage):
         self.relays: list[Relay] = []
         self.key_file = self.write("key", str(self.plane.write_key))
         self.key_file.chmod(0o600)
-
-    def __enter__(self) -> Self:
-        super().__enter__()
-        return self
 
     def __exit__(
         self,
