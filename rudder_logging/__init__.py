@@ -15,6 +15,7 @@ The rooms, in the order in which one event passes through them:
 Beside its way:
 
 - `web/`: what a request knows, for integrations with frameworks
+- `privacy/`: what may leave, whose, and what becomes of the rest
 - `process/`: forks, exits and signals, and the workers of Celery and RQ
 - `config/`: every option, and how it is read; `exceptions.py`: every error
 - `common/`: small helpers for all rooms; `_version.py`: the version

@@ -36,6 +36,7 @@ ROOMS = [
     "config",
     "queues",
     "process",
+    "privacy",
     "checks",
     "web",
     "events",

@@ -6,7 +6,6 @@ A parser raises ValueError with the rest of a sentence that begins with the opti
 from __future__ import annotations
 
 import contextlib
-import importlib
 import json
 import math
 import os
@@ -16,6 +15,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from ..common.importing import imported
 from ..common.schemes import SINKS
 from ..events.table import INTEGRATIONS
 from ..exceptions import InvalidEventError
@@ -175,21 +175,10 @@ def proxies(value: Any) -> Mapping[str, str]:
 
 def callback(value: Any) -> Callable[..., Any]:
     """A callable, or where to import one from: `package.module.name` or `package.module:name`."""
-    value = _imported(value, "a callable")
+    value = imported(value, "a callable")
     if not callable(value):
         raise ValueError(f"must be callable, not {type(value).__name__}")  # noqa: TRY004
     return value  # type: ignore[no-any-return]
-
-
-def _imported(value: Any, kind: str) -> Any:
-    """An object, if the value says where to import one from; else the value."""
-    if not isinstance(value, str):
-        return value
-    module, _, name = value.replace(":", ".").rpartition(".")
-    try:
-        return getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError, TypeError):  # TypeError: it is relative
-        raise ValueError(f"names {kind} that can't be imported; give module:name") from None
 
 
 def path(value: Any) -> str:
@@ -275,7 +264,7 @@ _SOURCE = re.compile(r"[A-Za-z0-9._-]{1,100}")
 
 def sink(value: Any) -> Any:
     """A sink, or where to import one from: `package.module.name` or `package.module:name`."""
-    value = _imported(value, "a sink")
+    value = imported(value, "a sink")
     if isinstance(value, type):
         raise ValueError(f"must be a sink, not its class; give {value.__name__}(...)")  # noqa: TRY004
     if missing := lacking_in_sink(value):

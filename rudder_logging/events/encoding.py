@@ -48,6 +48,8 @@ __all__ = [
     "JSON_OPTIONS",
     "MAX_DEPTH",
     "MAX_VALUES",
+    "MOST_PLAIN_DEPTH",
+    "NATIVE",
     "actual",
     "are_native",
     "convert",
@@ -84,7 +86,6 @@ _DECIMAL_DIGITS_OF_A_FLOAT = 15
 _MICROSECOND_ROUNDING = 0.0005  # milliseconds: to the microsecond first, as datetime does it
 _NUMPY_TIMES = {"M8": "datetime64[us]", "m8": "timedelta64[us]"}
 _FINER_THAN_MICROSECONDS = frozenset({"[ns]", "[ps]", "[fs]", "[as]"})
-_MOST_PLAIN_DEPTH = 20
 _READS_OF_WHAT_CHANGES = 20
 _MOST_TYPES_TOLD = 1_000
 
@@ -108,13 +109,16 @@ def dumps(message: dict[str, Any]) -> bytes:
         return orjson.dumps(repaired(private))
 
 
-_NATIVE = frozenset({str, int, float, bool, type(None)})
+NATIVE = frozenset({str, int, float, bool, type(None)})
+"""Types of values that orjson writes as they are."""
+MOST_PLAIN_DEPTH = 20
+"""Levels that are copied without a look at who holds whom."""
 _CONTAINERS = frozenset({dict, list, tuple})
-_PLAIN = _NATIVE | _CONTAINERS
+_PLAIN = NATIVE | _CONTAINERS
 """Types that orjson writes by itself. It does so with a UUID, too, and crashes over one that is
 half made; a date has a `tzinfo` of the app's, which is Python code."""
 
-are_native = _NATIVE.issuperset
+are_native = NATIVE.issuperset
 """Tells if all of some types are of values that orjson takes without a look inside.
 
 What the garbage collector tracks holds others: to ask that first spares looking twice.
@@ -139,12 +143,12 @@ def copy_within(copy: dict[Any, Any], depth: int, room: int) -> int:
     Raises:
         TypeError: `convert` is to look at it.
     """
-    if depth >= _MOST_PLAIN_DEPTH:
+    if depth >= MOST_PLAIN_DEPTH:
         raise TypeError
     made: Any
     for key, value in copy.items():
         kind = type(value)
-        if kind is str or kind in _NATIVE:
+        if kind is str or kind in NATIVE:
             continue
         if type(key) is not str:
             raise TypeError
@@ -175,7 +179,7 @@ def _copy_within_list(copy: list[Any], depth: int, room: int) -> int:
             room -= len(made)
             if room < 0:
                 raise TypeError
-        elif type(value) not in _NATIVE:
+        elif type(value) not in NATIVE:
             raise TypeError
     return room
 
@@ -202,7 +206,7 @@ def convert(copy: Any, depth: int, room: list[int]) -> Any:
     made: Any
     for key, value in copy.items() if is_dict else enumerate(copy):
         kind = type(value)
-        if kind in _NATIVE:
+        if kind in NATIVE:
             continue
         if is_dict and type(key) is not str:
             # It may have a hash of the app's, which need not even stay the same.
@@ -237,7 +241,7 @@ def convert(copy: Any, depth: int, room: list[int]) -> Any:
 def _native(value: Any, depth: int, room: list[int]) -> object:
     for _ in range(MAX_DEPTH):  # conversions of one value, which have to end somewhere
         kind = type(value)
-        if kind in _NATIVE:
+        if kind in NATIVE:
             return value
         if kind in _CONTAINERS:
             return convert({**value} if kind is dict else [*value], depth, room)

@@ -1,0 +1,114 @@
+"""Names of values that must not leave, however they are spelt."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import TypeVar
+from unicodedata import normalize
+from urllib.parse import unquote_plus
+
+__all__ = ["DEFAULT_KEYS", "Names", "normalised"]
+
+DEFAULT_KEYS = frozenset(
+    {
+        "access_token",
+        "api_key",
+        "api_secret",
+        "auth_token",
+        "authorization",
+        "bearer_token",
+        "card_cvc",
+        "card_number",
+        "client_secret",
+        "cookie",
+        "credentials",
+        "credit_card",
+        "credit_card_number",
+        "csrf_token",
+        "cvc",
+        "cvv",
+        "iban",
+        "id_token",
+        "jwt",
+        "one_time_password",
+        "otp",
+        "passphrase",
+        "passwd",
+        "password",
+        "private_key",
+        "proxy_authorization",
+        "pwd",
+        "refresh_token",
+        "secret",
+        "secret_access_key",
+        "secret_key",
+        "session_token",
+        "set_cookie",
+        "social_security_number",
+        "ssn",
+        "token",
+        "x_api_key",
+        "xsrf_token",
+    }
+)
+"""Keys that `Privacy` redacts unless it is told others: credentials, and numbers that open an
+account. A key counts as a whole, case and separators aside.
+
+.. versionadded:: 0.1.0
+"""
+
+_T = TypeVar("_T", str, bytes)
+
+_SEPARATORS = re.compile(r"[\W_]+")
+_MOST_REMEMBERED = 10_000
+_LONGEST_REMEMBERED = 256  # characters
+
+
+def normalised(key: str) -> str:
+    """A key without case and separators: `Card-Number`, `cardNumber` and `card_number` are one."""
+    return _SEPARATORS.sub("", normalize("NFKC", key).casefold())
+
+
+class Names:
+    """Tells which spellings mean one of some keys.
+
+    An app has few spellings, and all its events have them. So those that mean none are kept: to
+    look them up takes one step for all keys of a dict.
+    """
+
+    def __init__(self, keys: Iterable[str]) -> None:
+        self._keys = frozenset(map(normalised, keys))
+        self._harmless: set[str] = set()
+        self._harmless_in_queries: set[bytes] = set()
+        self.are_harmless = self._harmless.issuperset
+        """True if all of some spellings are known to mean none of the keys. False: look closer."""
+        self.are_harmless_in_queries = self._harmless_in_queries.issuperset
+        """The same of parameters in query strings."""
+
+    def __bool__(self) -> bool:
+        return bool(self._keys)
+
+    def __or__(self, other: Names) -> Names:
+        both = Names(())
+        both._keys = self._keys | other._keys
+        return both
+
+    def mean(self, key: str) -> bool:
+        """Tell if a key, spelt so, is one of them."""
+        if normalised(key) in self._keys:
+            return True
+        _remember(key, self._harmless)
+        return False
+
+    def mean_in_query(self, name: bytes) -> bool:
+        """Tell if a parameter of a query string, spelt so, is one of them."""
+        if normalised(unquote_plus(name.decode("utf-8", "replace"))) in self._keys:
+            return True
+        _remember(name, self._harmless_in_queries)
+        return False
+
+
+def _remember(spelling: _T, harmless: set[_T]) -> None:
+    if len(spelling) <= _LONGEST_REMEMBERED and len(harmless) < _MOST_REMEMBERED:
+        harmless.add(spelling)

@@ -1,0 +1,114 @@
+"""People whose events do not leave, by any of their ids, in every field that holds one."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Callable, Collection, Iterator
+from typing import Any
+
+import orjson
+
+from .keys import normalised
+
+__all__ = ["Source", "Suppressed", "file_of_ids", "function_of_ids", "ids_of"]
+
+Source = Callable[[set[str]], object]
+"""Tells if one of some ids is suppressed."""
+
+_ROOT_IDS = ("userId", "anonymousId", "previousId", "groupId")
+_KEYS = frozenset(map(normalised, (*_ROOT_IDS, "mergedId", "distinctId")))
+_KEYS_OF_TRAITS = _KEYS | {"id"}
+
+
+def ids_of(event: dict[str, Any]) -> set[str]:
+    """All ids that an event has: its own, a merge's, and those named so at any level.
+
+    A number is the id of its digits.
+    """
+    found = {_text(event.get(key)) for key in _ROOT_IDS}
+    merge = event.get("mergeProperties")
+    for entry in merge if isinstance(merge, list) else ():
+        found.add(_text(entry.get("value")) if isinstance(entry, dict) else None)
+    context = event.get("context")
+    if isinstance(context, dict):
+        external = context.get("externalId")
+        for entry in external if isinstance(external, list) else ():
+            found.add(_text(entry.get("id")) if isinstance(entry, dict) else None)
+        found.update(_named_id_in(context.get("traits")))
+    found.update(_named_id_in(event.get("traits")))
+    for place in ("context", "properties", "traits"):
+        found.update(_within(event.get(place)))
+    return {one for one in found if one is not None}
+
+
+def _named_id_in(traits: Any) -> Iterator[str | None]:
+    if isinstance(traits, dict):
+        yield from (_text(value) for key, value in traits.items() if normalised(key) == "id")
+
+
+def _within(value: Any) -> Iterator[str | None]:
+    if type(value) is dict:
+        for key, item in value.items():
+            if normalised(key) in _KEYS:
+                yield _text(item)
+            if type(item) is dict or type(item) is list:
+                yield from _within(item)
+    elif type(value) is list:
+        for item in value:
+            yield from _within(item)
+
+
+def _text(value: Any) -> str | None:
+    if type(value) is str:
+        return value
+    return orjson.dumps(value).decode() if type(value) in (int, float) else None
+
+
+def function_of_ids(function: Callable[..., Any]) -> Source:
+    """A source by a function of the app's: one that returns all ids, or one that judges one."""
+    try:
+        inspect.signature(function).bind()
+    except (TypeError, ValueError):  # it has a parameter; or it does not tell, as some of C's
+        return lambda ids: any(function(one) for one in ids)
+    return lambda ids: not ids.isdisjoint(function())
+
+
+def file_of_ids(path: str) -> Source:
+    """A source by a file with an id on each line. It is read again when it has changed."""
+    return _File(path).holds
+
+
+class _File:
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._read: tuple[object, frozenset[str]] = (None, frozenset())
+
+    def holds(self, ids: set[str]) -> bool:
+        status = os.stat(self._path)  # noqa: PTH116
+        mark = (status.st_mtime_ns, status.st_size, status.st_ino, status.st_dev)
+        read = self._read
+        if read[0] != mark:
+            with open(self._path, encoding="utf-8") as file:  # noqa: PTH123
+                read = self._read = mark, frozenset(filter(None, map(str.strip, file)))
+        return not ids.isdisjoint(read[1])
+
+
+class Suppressed:
+    """Ids that may become more at any time, from any thread.
+
+    Args:
+        ids: The first of them.
+    """
+
+    def __init__(self, ids: Collection[str] = ()) -> None:
+        self._ids = set(ids)
+        self.holds: Source = lambda ids: not self._ids.isdisjoint(ids)
+        """True if one of some ids is among them."""
+
+    def __bool__(self) -> bool:
+        return bool(self._ids)
+
+    def add(self, ids: Collection[str]) -> None:
+        """Add some."""
+        self._ids.update(ids)
