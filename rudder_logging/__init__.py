@@ -29,7 +29,7 @@ Beside its way:
 from __future__ import annotations
 
 import sys
-from functools import cached_property
+from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -86,6 +86,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from .config import Overflow
+    from .privacy.keys import DEFAULT_KEYS  # noqa: TC004 - see `_Package`
+    from .privacy.options import ConsentPolicy, Privacy, Suppression  # noqa: TC004 - as above
     from .queues import Buffer
     from .web.context import RequestContext  # noqa: TC004 - see `_Package`
 
@@ -118,6 +120,8 @@ if TYPE_CHECKING:
     on_error: Callable[[Exception, list[dict[str, Any]]], object] | None
     on_drop: Callable[[dict[str, Any], str], object] | None
     before_send: Callable[[dict[str, Any]], dict[str, Any] | None] | None
+    privacy: Privacy | None
+    allowed_hosts: tuple[str, ...] | None
     dead_letter: str | None
     context: Mapping[str, Any] | None
     integrations: Mapping[str, Any] | None
@@ -127,12 +131,14 @@ if TYPE_CHECKING:
     debug: bool | None
 
 __all__ = [
+    "DEFAULT_KEYS",
     "EVENT_TYPES",
     "BoundFields",
     "CertificateError",
     "Config",
     "ConfigError",
     "ConnectionFailedError",
+    "ConsentPolicy",
     "DeliveryError",
     "Event",
     "EventLogger",
@@ -145,6 +151,7 @@ __all__ = [
     "KeptBackWarning",
     "NoEvents",
     "OutcomeUnknownError",
+    "Privacy",
     "QueueFullError",
     "RefusedError",
     "RequestContext",
@@ -155,6 +162,7 @@ __all__ = [
     "ShutdownError",
     "StaleConnectionError",
     "Stats",
+    "Suppression",
     "TransportError",
     "UnknownOptionError",
     "WarehouseWarning",
@@ -185,15 +193,26 @@ def __dir__() -> list[str]:
     return sorted({*__all__, *OPTIONS, *ALIASES, *own})
 
 
+_LAZY = {
+    "ConsentPolicy": ".privacy.options",
+    "DEFAULT_KEYS": ".privacy.keys",
+    "Privacy": ".privacy.options",
+    "RequestContext": ".web.context",
+    "Suppression": ".privacy.options",
+}
+"""Public names by the module that has them."""
+
+
 class _Package(ModuleType):
     """The package as a module whose settings are checked when they are assigned."""
 
-    @cached_property
-    def RequestContext(self) -> Any:  # noqa: N802 - it is a class
-        """Imported by whoever has requests; others need not wait for it."""
-        from .web.context import RequestContext  # noqa: PLC0415
-
-        return RequestContext
+    def __getattr__(self, name: str) -> Any:
+        """Import what few apps need, when it is first asked for; others need not wait for it."""
+        if name not in _LAZY:
+            raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
+        value = getattr(import_module(_LAZY[name], self.__name__), name)
+        self.__dict__[name] = value
+        return value
 
     def __setattr__(self, name: str, value: Any) -> None:
         # What is not a setting may be replaced (by a test's monkeypatch, say) if it exists, and

@@ -11,17 +11,19 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, get_args
 
 from ..common.dictconfig import resolved
+from ..common.hosts import hosts_of, is_within
 from ..events.table import nearest
 from ..exceptions import ConfigError, UnknownOptionError
 from . import parsers
 from .relay_urls import SMALLEST, RelayUrl, parse_relay_url
 
 if TYPE_CHECKING:  # the queues, which importing the package need not
+    from ..privacy.options import Privacy
     from ..queues import Buffer
 
 __all__ = ["ALIASES", "OPTIONS", "Config", "Options", "canonical_name", "parse_option"]
@@ -188,6 +190,17 @@ class Config:
         parsers.callback,
         "Called as `before_send(message)`; returns the message to send, or None to drop it.",
     )
+    privacy: Privacy | None = _option(
+        None,
+        parsers.privacy,
+        "What may leave, and whose: a `Privacy`, or a mapping of its options.",
+    )
+    allowed_hosts: tuple[str, ...] | None = _option(
+        None,
+        parsers.hosts,
+        "Hosts that events may be sent to, like `*.eu.example.com`; a `data_plane_url` or "
+        "`relay` elsewhere is an error.",
+    )
     dead_letter: str | None = _option(
         None, parsers.path_from_here, "JSON Lines file for events that the server refuses for good."
     )
@@ -219,6 +232,7 @@ class Config:
             if value is not field.metadata["default"]:
                 object.__setattr__(self, field.name, _parse(field, value, field.name))
         self._check_relay()
+        self._check_residency()
         bounds = {name: getattr(self, name) for name in ("max_batch_bytes", "max_queue_bytes")}
         if self.sink is not None:
             bounds["the sink's max_bytes"] = self.sink.max_bytes
@@ -253,6 +267,19 @@ class Config:
                 f"({in_url}) differ; give one of them"
             )
         object.__setattr__(self, "relay_max_bytes", in_url)
+
+    def _check_residency(self) -> None:
+        if self.allowed_hosts is None:
+            return
+        name, hosts = "data_plane_url", tuple(hosts_of(self.data_plane_url))
+        if self.relay is not None:
+            name, hosts = "relay", parse_relay_url(self.relay).hosts
+        for host in hosts:
+            if not any(is_within(host, allowed) for allowed in self.allowed_hosts):
+                raise ConfigError(
+                    f"{name} is at {host}, and allowed_hosts lets events be sent to "
+                    f"{', '.join(self.allowed_hosts)} alone; give one there"
+                )
 
     def __hash__(self) -> int:
         """Hash key and URLs only: mappings among the options have no hash."""
@@ -390,6 +417,8 @@ class Options(TypedDict, total=False):
     on_error: Callable[[Exception, list[dict[str, Any]]], object] | None
     on_drop: Callable[[dict[str, Any], str], object] | None
     before_send: Callable[[dict[str, Any]], dict[str, Any] | None] | None
+    privacy: Privacy | Mapping[str, Any] | None
+    allowed_hosts: Sequence[str] | None
     dead_letter: str | None
     context: Mapping[str, Any]
     integrations: Mapping[str, Any]

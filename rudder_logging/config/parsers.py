@@ -11,7 +11,7 @@ import math
 import os
 import re
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ from ..exceptions import InvalidEventError
 from .relay_urls import KAFKA, REDIS, parse_relay_url
 
 if TYPE_CHECKING:  # the queues, which importing the package need not
+    from ..privacy.options import Privacy
     from ..queues import Buffer
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "client_cert",
     "data_plane_url",
     "flag",
+    "hosts",
     "integer",
     "integrations",
     "lacking_in_sink",
@@ -41,6 +43,7 @@ __all__ = [
     "path",
     "path_from_here",
     "positive_seconds",
+    "privacy",
     "proxies",
     "queue",
     "relay",
@@ -57,6 +60,7 @@ SMALLEST_BATCH = 1_000
 """Bytes of an upload before compression: room for some event."""
 
 _LARGEST_INTEGER = 2**63 - 1  # of more, Python may refuse to print the digits
+_HOST = re.compile(r"(?:\*\.)?[^\s*/:@,]+|[0-9A-Fa-f]*:[0-9A-Fa-f]*:[0-9A-Fa-f:.]*")
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
 
@@ -282,6 +286,24 @@ def lacking_in_sink(value: object) -> str:
     if not isinstance(size, int) or size < SMALLEST_BATCH:
         methods.append(f"max_bytes (a whole number, at least {SMALLEST_BATCH})")
     return ", ".join(methods)
+
+
+def privacy(value: Any) -> Privacy:
+    """A `Privacy`, or what a mapping says of one."""
+    from ..privacy.options import privacy_of  # noqa: PLC0415 - only where one is given
+
+    return privacy_of(value)
+
+
+def hosts(value: Any) -> tuple[str, ...]:
+    """Names of hosts; as text, separated by commas."""
+    given = value.split(",") if isinstance(value, str) else value
+    if not isinstance(given, Collection) or isinstance(given, (bytes, Mapping)):
+        raise ValueError("must be a list of hosts, like *.eu.example.com")  # noqa: TRY004
+    names = [name.strip() if isinstance(name, str) else "" for name in given]
+    if not names or not all(map(_HOST.fullmatch, names)):
+        raise ValueError("must be a list of hosts, like *.eu.example.com, without scheme and port")
+    return tuple(names)
 
 
 def queue(value: Any) -> str | Buffer:

@@ -38,7 +38,9 @@ class Stats:
     """By reason: `queue_full`, `before_send`, `before_send_failed`, `send_off`,
     `retries_exhausted`, `shutdown`, `rolled_back` (see `on_commit`), `queue_failed` (a queue object
     of yours raised), `interrupted` (a signal handler raised, as Ctrl-C does, before the event was
-    queued). Of a durable queue: `expired` (older than `max_age`), `spool_torn` (a process was
+    queued). By `privacy`: `suppressed`, `consent` (it is unknown), `denied`, `sampled`,
+    `rate_limited`, and `privacy_failed` (a function of yours raised, or a list can't be read). Of a
+    durable queue: `expired` (older than `max_age`), `spool_torn` (a process was
     killed while it wrote it), `spool_damaged` (it is no JSON any more) and `spool_lost` (somebody
     removed the file). In tests: `captured` (see `testing`) and `kept_back` (it was for a host that
     is not loopback)."""

@@ -40,7 +40,19 @@ _CURE_OF_A_FULL_QUEUE = (
     "max_queue_bytes (a durable queue's max_bytes) make more of it, and "
     'queue="file:///directory" puts it on the disk'
 )
-_EXPECTED = frozenset({"before_send", "captured", "rolled_back", "send_off", "shutdown"})
+_EXPECTED = frozenset(
+    {
+        "before_send",
+        "captured",
+        "consent",
+        "denied",
+        "rolled_back",
+        "sampled",
+        "send_off",
+        "shutdown",
+        "suppressed",
+    }
+)
 """Drops that the app asked for, or that have a line of their own."""
 
 

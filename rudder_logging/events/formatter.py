@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from types import MappingProxyType
 from typing import Any
@@ -26,6 +26,9 @@ __all__ = ["RudderFormatter"]
 
 _LIBRARY = MappingProxyType({"library": {"name": "rudder-logging", "version": __version__}})
 
+
+Encode = Callable[[Mapping[str, Any], object, float, Defaults], bytes]
+"""Does as `RudderFormatter.encode`."""
 
 _in_force: ContextVar[Defaults | None] = ContextVar("rudder_logging_defaults", default=None)
 
@@ -104,15 +107,25 @@ class RudderFormatter(OrjsonFormatter):
         return line_of(log_data, self.json_default, indent=self.json_indent)
 
     def message_of(
-        self, record: logging.LogRecord, fields: Mapping[str, Any], defaults: Defaults
+        self,
+        record: logging.LogRecord,
+        fields: Mapping[str, Any],
+        defaults: Defaults,
+        encode: Encode | None = None,
     ) -> bytes:
         """The message of a record's event: as `encode`, with the id that its other messages have.
+
+        Args:
+            record: That carries it.
+            fields: The event.
+            defaults: See `encode`.
+            encode: Takes the place of that.
 
         Raises:
             InvalidEventError: See `encode`; or a text that is no template would name the event.
         """
         template = record.msg if record.args is not None else template_of(record, fields)
-        message = self.encode(fields, template, record.created, defaults)
+        message = (encode or self.encode)(fields, template, record.created, defaults)
         return RECORD_IDS.one_for_all(message, record) if RECORD_IDS.wanted else message
 
     @staticmethod

@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from ..config import Config
     from ..events.defaults import Defaults
     from ..events.formatter import RudderFormatter
+    from ..privacy.stages import Stages
     from .pipeline import Pipeline
+    from .redacting import FormatterWithRedaction
     from .spans import FormatterWithSpan
 
 __all__ = ["Admission"]
@@ -41,9 +43,11 @@ class Admission(logging.Handler):
     config: Config
     _opened: Pipeline | None
     """This process's. None in a forked child, until it is used: see `_open`."""
-    _formatter: RudderFormatter | FormatterWithSpan
+    _formatter: RudderFormatter | FormatterWithSpan | FormatterWithRedaction
     _defaults: Defaults
     _is_hooked: bool
+    _stages: Stages | None
+    """Of the option `privacy`; None: all may leave."""
     _odd_from: int
     """Bytes from which on `_looked_at` has to see a message: it may be too large, or more than is
     documented. 0: it has to see each. One comparison for all that is rare saves a call 2 %."""
@@ -81,7 +85,8 @@ class Admission(logging.Handler):
 
     def _message_of(self, record: logging.LogRecord, fields: Mapping[str, Any]) -> bytes:
         if self._formatter.is_hooked or self._is_hooked:
-            return edited_line(self.format(record))
+            line = edited_line(self.format(record))
+            return line if self._stages is None else self._stages.redacted_by_encoders(line)
         return self._formatter.message_of(record, fields, self._defaults)
 
     def accept(
@@ -199,13 +204,20 @@ class Admission(logging.Handler):
     def edit_uncommitted(self, event: Uncommitted, message: bytes) -> None:
         """Have an event say something else, which `before_send` sees again: it may remove that."""
         edited: bytes | str = message
-        pipeline = self._pipeline
-        if self.config.before_send is not None:
-            edited = edited_by(message, partial(pipeline.reports.call, self.config.before_send))
+        pipeline, stages = self._pipeline, self._stages
+        hashed = None
+        if stages is not None:
+            hashed = stages.redaction.hasher()
+            edited = stages.named(message, hashed)
+        if isinstance(edited, bytes) and self.config.before_send is not None:
+            edited = edited_by(edited, partial(pipeline.reports.call, self.config.before_send))
+            if stages is not None and hashed is not None and isinstance(edited, bytes):
+                edited = stages.redacted(edited, hashed)
         if isinstance(edited, bytes):
             event.message = edited
         elif event.leave():
-            self._drop(pipeline, event.message, edited)
+            told = message if stages is None else stages.without_content(message)
+            self._drop(pipeline, told, edited)
 
     def drop_all_uncommitted(self) -> None:
         """Do so with all of them: the process ends, and so does each transaction."""
@@ -217,7 +229,12 @@ class Admission(logging.Handler):
 
     def _looked_at(self, message: bytes) -> bytes | None:
         """The message as the options let it pass; None: it is dropped, and counted."""
-        if self.config.before_send is not None:
+        if self._stages is not None:
+            private = self._passed(self._stages, message)
+            if private is None:
+                return None
+            message = private
+        elif self.config.before_send is not None:
             edited = self._edited(message)
             if edited is None:
                 return None
@@ -231,6 +248,22 @@ class Admission(logging.Handler):
         pipeline = self._pipeline
         pipeline.ledger.count_accepted()
         self._drop(pipeline, message, "send_off")
+        return None
+
+    def _passed(self, stages: Stages, message: bytes) -> bytes | None:
+        """The message as `privacy` and then `before_send` let it pass; None: see `_edited`."""
+        hashed = stages.redaction.hasher()
+        passed = stages.passed(message, hashed)
+        if isinstance(passed, bytes) and self.config.before_send is not None:
+            edited = self._edited(passed)
+            if edited is None:
+                return None
+            passed = stages.redacted(edited, hashed)
+        if isinstance(passed, bytes):
+            return passed
+        pipeline = self._pipeline
+        pipeline.ledger.count_accepted()
+        self._drop(pipeline, stages.without_content(message), passed)
         return None
 
     def _edited(self, message: bytes) -> bytes | None:

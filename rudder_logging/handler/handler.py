@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from ..config import Options
     from ..delivery.listener import BatchListener
     from .pipeline import Pipeline, Renewal
+    from .redacting import FormatterWithRedaction
 
 __all__ = ["RudderHandler", "close_all", "errors_of_a_call", "flush_all"]
 
@@ -112,7 +113,16 @@ class RudderHandler(Admission):
         from .pipeline import Pipeline  # noqa: PLC0415
 
         check_files(self.config)
-        sees_all = self.config.before_send is not None or not self.config.send
+        self._stages = None
+        if self.config.privacy is not None:
+            from ..privacy.stages import Stages  # noqa: PLC0415 - few ask for it
+
+            self._stages = Stages(self.config.privacy)
+        sees_all = (
+            self.config.before_send is not None
+            or not self.config.send
+            or (self._stages is not None and not self._stages.in_encoders)
+        )
         large = min(self.config.max_event_bytes, DOCUMENTED_EVENT_BYTES)
         self._odd_from = 0 if sees_all else large
         self._opened = Pipeline.open(self.config, outlets.in_force())
@@ -181,9 +191,15 @@ class RudderHandler(Admission):
             )
             return
         super().setFormatter(fmt)
-        self._formatter = FormatterWithSpan(fmt) if self.config.trace_context else fmt
         own = as_json(self.config.context), as_json(self.config.integrations)
         self._defaults = fmt.event_defaults.under(*own)
+        inner: RudderFormatter | FormatterWithRedaction = fmt
+        if self._stages is not None and self._stages.in_encoders:
+            from .redacting import FormatterWithRedaction  # noqa: PLC0415 - few ask for it
+
+            self._defaults = self._stages.redaction.defaults(self._defaults)
+            inner = FormatterWithRedaction(fmt, self._stages.redaction)
+        self._formatter = FormatterWithSpan(inner) if self.config.trace_context else inner
 
     def handle(self, record: logging.LogRecord) -> bool | logging.LogRecord:  # type: ignore[override]
         """Filter and emit a record, unless it has been here before.

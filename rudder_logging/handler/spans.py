@@ -6,10 +6,13 @@ import contextlib
 import logging
 import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..events.defaults import Defaults
 from ..events.formatter import RudderFormatter
+
+if TYPE_CHECKING:
+    from .redacting import FormatterWithRedaction
 
 __all__ = ["FormatterWithSpan"]
 
@@ -20,7 +23,7 @@ class FormatterWithSpan:
     It stands in the formatter's place, so a handler without the option pays nothing for it.
     """
 
-    def __init__(self, formatter: RudderFormatter) -> None:
+    def __init__(self, formatter: RudderFormatter | FormatterWithRedaction) -> None:
         self._formatter = formatter
         self._last: tuple[tuple[int, int], Defaults, Defaults] | None = None
         """A span's ids, defaults, and both together: a span may have several events."""

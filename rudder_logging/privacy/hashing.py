@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -16,6 +17,9 @@ IDS = "ids"
 """The name that stands for all ids of a person."""
 _OWN_IDS = ("userId", "anonymousId")
 _ROOT_IDS = (*_OWN_IDS, "previousId", "groupId")
+
+
+_HASH = re.compile(rb'"([0-9a-f]{64})"')
 
 
 class Hasher:
@@ -47,6 +51,10 @@ class Hasher:
         digest = hmac.digest(self._key, data, "sha256").hex()
         self._made.add(digest)
         return digest
+
+    def leave_hashes_of(self, message: bytes) -> None:
+        """Take what looks like a hash in a message for one of these."""
+        self._made.update(found.decode() for found in _HASH.findall(message))
 
 
 def names_to_hash(names: Iterable[str]) -> Names:

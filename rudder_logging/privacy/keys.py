@@ -101,11 +101,17 @@ class Names:
         _remember(key, self._harmless)
         return False
 
-    def mean_in_query(self, name: bytes) -> bool:
-        """Tell if a parameter of a query string, spelt so, is one of them."""
-        if normalised(unquote_plus(name.decode("utf-8", "replace"))) in self._keys:
+    def mean_in_query(self, name: str, spelling: bytes | None = None) -> bool:
+        """Tell if a parameter of a query string, spelt so, is one of them.
+
+        Args:
+            name: The parameter's.
+            spelling: Under this, it is remembered if it is harmless.
+        """
+        if normalised(unquote_plus(name)) in self._keys:
             return True
-        _remember(name, self._harmless_in_queries)
+        if spelling is not None:
+            _remember(spelling, self._harmless_in_queries)
         return False
 
 

@@ -13,6 +13,7 @@ from urllib.parse import quote_plus, unquote_plus
 
 import orjson
 
+from ..events.defaults import Defaults
 from ..events.encoding import JSON_OPTIONS
 from .hashing import Hasher, names_to_hash, places_of_ids
 from .keys import Names
@@ -23,6 +24,7 @@ Action = Literal["remove", "mask", "hmac"]
 MASK = "***"
 """The value in place of one that is masked."""
 
+_BACKSLASH, _PERCENT = b"\\%"
 _UNTOUCHED = frozenset(
     {
         "anonymousId",
@@ -46,10 +48,11 @@ _UNTOUCHED = frozenset(
 _PARAMETER = re.compile(r"""(^|[?&#;\s"'(,])([^?&#;\s"'(,=]{1,256})=""", re.ASCII)
 """The beginning of a parameter, which begins a query or follows another one."""
 _END_OF_VALUE = re.compile(r"""[&#\s"']|;(?=[^?&#;\s=]{1,256}=)|$""", re.ASCII)
-_IN_BYTES = re.compile(rb"""[?&#;\s"'(,]([^?&#;\s"'(,=]{1,256})=""")
-"""The same in a message's bytes. There a text begins with a quotation mark."""
-_EQUALS = ord("=")
+_BACKWARDS = re.compile(rb"""=([^?&#;\s"'(,=]{1,256})(?=[?&#;\s"'(,])""")
+"""The same in a message's bytes, read backwards: to look for an equals sign is quick. There a text
+begins with a quotation mark."""
 _DEEPEST_QUERY = 3  # a query within a parameter's value, within another's
+_NO_HASHER = Hasher(b"")  # where values are not asked for
 _WITH_TEXT = frozenset({str, list, dict})
 
 
@@ -85,6 +88,7 @@ class Redaction:
         """True if no value matters, but only the names of keys and of queries' parameters."""
         self.are_harmless = self._names.are_harmless
         """See `Names.are_harmless`."""
+        self._are_harmless_backwards = self._keys.are_harmless_in_queries
 
     def hasher(self) -> Hasher:
         """Make the hasher of one event."""
@@ -92,14 +96,23 @@ class Redaction:
 
     def event(self, event: dict[str, Any], hashed: Hasher) -> None:
         """Redact an event as it is on the wire, in place."""
-        if self._hashed:
-            for holder, key in places_of_ids(event, self._hashed):
-                holder[key] = hashed(holder[key])
+        self.ids(event, hashed)
         for key in event.keys() - _UNTOUCHED:
             if self._names.mean(key):
                 self._treat(event, key, hashed)
             else:
                 event[key] = self.tree(event[key], hashed)
+
+    def ids(self, event: dict[str, Any], hashed: Hasher) -> None:
+        """Hash the ids at an event's root, and those of a merge, as far as they are to be."""
+        if self._hashed:
+            for holder, key in places_of_ids(event, self._hashed):
+                holder[key] = hashed(holder[key])
+
+    def defaults(self, defaults: Defaults) -> Defaults:
+        """Redact what is merged under events."""
+        hashed = self.hasher()
+        return defaults.edited(lambda copy: self.tree(copy, hashed))
 
     def message(self, message: bytes, hashed: Hasher | None = None) -> bytes:
         """Redact a message, which lacks its closing brace, as the one returned does."""
@@ -121,7 +134,7 @@ class Redaction:
             return self._text(value, hashed, 0)
         return value
 
-    def level(self, level: dict[Any, Any], hashed: Hasher) -> None:
+    def level(self, level: dict[Any, Any], hashed: Hasher = _NO_HASHER) -> None:
         """Redact a dict, which nobody else knows, as far as its own keys go.
 
         Raises:
@@ -135,21 +148,31 @@ class Redaction:
             if self._names.mean(key):
                 self._treat(level, key, hashed)
 
-    def has_queries(self, message: bytes) -> bool:
-        """Tell if a message has texts with names in queries that may have to be redacted.
+    def may_concern_queries(self, message: bytes, first: int) -> bool:
+        """Tell if a message has parameters of queries that are to be redacted.
 
-        Almost none has an equals sign, and to look for one costs 0.05 us. What is written with
-        escapes is looked at closer.
+        Args:
+            message: What is written in it with escapes is to be looked at closer.
+            first: Where it has an equals sign.
         """
-        found = message.find(_EQUALS)
-        if found < 0:
-            return False
-        if b"\\" in message or b"%3" in message:
+        if _BACKSLASH in message or (_PERCENT in message and b"%3" in message):
             return True
-        # A text's beginning: the one that the first of them stands in.
-        names = _IN_BYTES.findall(message, message.rfind(b'"', 0, found))
-        keys = self._keys
-        return not keys.are_harmless_in_queries(names) and any(map(keys.mean_in_query, names))
+        # From the last one to the beginning of the text that has the first one.
+        begin, last = message.rfind(b'"', 0, first), message.rfind(b"=")
+        names = _BACKWARDS.findall(message[last : begin - 1 : -1])
+        return not self._are_harmless_backwards(names) and any(map(self._means_backwards, names))
+
+    def _means_backwards(self, name: bytes) -> bool:
+        return self._keys.mean_in_query(name[::-1].decode("utf-8", "replace"), name)
+
+    def keys_within(self, value: Any) -> None:
+        """Redact keys alone, at every level, of a value as JSON has it."""
+        if type(value) is dict:
+            self.level(value)
+            value = value.values()
+        for item in value:
+            if type(item) is dict or type(item) is list:
+                self.keys_within(item)
 
     def _treat(self, level: dict[str, Any], key: str, hashed: Hasher) -> None:
         if not self._keys.mean(key) or self._action == "hmac":
@@ -174,7 +197,7 @@ class Redaction:
                 continue
             end = _END_OF_VALUE.search(text, found.end()).start()  # type: ignore[union-attr]
             value = text[found.end() : end]
-            if self._keys.mean_in_query(found[2].encode("utf-8", "replace")):
+            if self._keys.mean_in_query(found[2]):
                 parts.append(text[done : found.start(2)])
                 if self._action != "remove":
                     parts.append(f"{found[2]}={self._part(unquote_plus(value), hashed)}")

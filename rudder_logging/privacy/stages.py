@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import orjson
@@ -17,9 +17,9 @@ from .hashing import Hasher
 from .limits import Rates, Samples
 from .options import Privacy
 from .redaction import Redaction
-from .suppression import Source, Suppressed, ids_of
+from .suppression import Suppressed, ids_of
 
-__all__ = ["FAILED", "REASONS", "SUPPRESSED", "Stages", "redaction_of", "without_content"]
+__all__ = ["FAILED", "REASONS", "SUPPRESSED", "Stages", "redaction_of"]
 
 FAILED = "privacy_failed"
 SUPPRESSED = "suppressed"
@@ -30,12 +30,6 @@ _SHOWN = ("messageId", "type", "event", "name")
 
 Stage = Callable[[dict[str, Any], str], "str | None"]
 """Changes an event, whose name it is told, or returns the reason why it does not leave."""
-
-
-def without_content(message: bytes) -> bytes:
-    """As much of a message that does not leave as anybody is told: its id, its type, its name."""
-    event = orjson.loads(message + b"}")
-    return orjson.dumps({key: event[key] for key in _SHOWN if key in event})[:-1]
 
 
 def redaction_of(privacy: Privacy) -> Redaction:
@@ -61,24 +55,21 @@ class Stages:
 
     Args:
         privacy: The options.
-        everywhere: Ids that are suppressed whatever the options say.
+        others: Ids that are suppressed whatever the options say.
     """
 
-    def __init__(self, privacy: Privacy, everywhere: Suppressed) -> None:
+    def __init__(self, privacy: Privacy, others: Sequence[Suppressed] = ()) -> None:
         self.redaction = redaction_of(privacy)
         self._address = address_stage(privacy.ip, geo=privacy.geo)
-        sources = [everywhere.holds]
-        if privacy.suppressed is not None:
-            sources.append(privacy.suppressed.source())
-        self._everywhere = everywhere
+        self._suppressing = [] if privacy.suppressed is None else [privacy.suppressed.source()]
+        self._others = others
         self._own = [stage for stage in _own_stages(privacy) if stage is not None]
-        self._suppression = _suppression(sources)
-        self._is_suppressing = privacy.suppressed is not None
-        self.only_redacts = (
-            not (self._own or self._is_suppressing or self._address)
+        self.in_encoders = (
+            not (self._own or self._suppressing or self._address or any(others))
             and self.redaction.asks_names_only
         )
-        """True if all that is to be done can be done as the event is encoded."""
+        """True if all that is to be done is done as the event is encoded: nothing is left for
+        `passed`. That changes when somebody is suppressed."""
 
     def passed(self, message: bytes, hashed: Hasher) -> bytes | str:
         """The message as it may leave, before `before_send` sees it; or the reason why it may not.
@@ -87,13 +78,13 @@ class Stages:
             message: Short of its closing brace, as is the one returned.
             hashed: Makes this event's hashes.
         """
+        if self.in_encoders:
+            return message
         try:
             event: dict[str, Any] = orjson.loads(message + b"}")
+            if self._is_suppressed(event):
+                return SUPPRESSED
             name = name_of_event(event)
-            if self._is_suppressing or self._everywhere:
-                reason = self._suppression(event, name)
-                if reason is not None:
-                    return reason
             for stage in self._own:
                 reason = stage(event, name)
                 if reason is not None:
@@ -112,6 +103,35 @@ class Stages:
         except Exception as error:  # noqa: BLE001 - as above
             return _failed(error)
 
+    def named(self, message: bytes, hashed: Hasher) -> bytes | str:
+        """Do as `passed`, for a message that did pass, and has got the id of its user since."""
+        try:
+            hashed.leave_hashes_of(message)
+            event: dict[str, Any] = orjson.loads(message + b"}")
+            if self._is_suppressed(event):
+                return SUPPRESSED
+            self.redaction.ids(event, hashed)
+            return orjson.dumps(event, None, JSON_OPTIONS)[:-1]
+        except Exception as error:  # noqa: BLE001 - as above
+            return _failed(error)
+
+    def redacted_by_encoders(self, message: bytes) -> bytes:
+        """A message that the app's own `format` has made, as the encoders would have made it."""
+        return self.redaction.message(message) if self.in_encoders else message
+
+    @staticmethod
+    def without_content(message: bytes) -> bytes:
+        """As much of a message as anybody is told if it does not leave: its id, type and name."""
+        event = orjson.loads(message + b"}")
+        return orjson.dumps({key: event[key] for key in _SHOWN if key in event})[:-1]
+
+    def _is_suppressed(self, event: dict[str, Any]) -> bool:
+        sources = [*self._suppressing, *(other.holds for other in self._others if other)]
+        if not sources:
+            return False
+        ids = ids_of(event)
+        return any(holds(ids) for holds in sources)
+
     def _redact(self, event: dict[str, Any], hashed: Hasher) -> None:
         if self.redaction.is_used:
             self.redaction.event(event, hashed)
@@ -127,14 +147,6 @@ def _failed(error: Exception) -> str:
         f"privacy: {type(error).__name__} at {where}; events that it concerns are kept back",
     )
     return FAILED
-
-
-def _suppression(sources: list[Source]) -> Stage:
-    def stage(event: dict[str, Any], _name: str) -> str | None:
-        ids = ids_of(event)
-        return SUPPRESSED if any(holds(ids) for holds in sources) else None
-
-    return stage
 
 
 def _own_stages(privacy: Privacy) -> list[Stage | None]:

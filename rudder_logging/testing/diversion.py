@@ -65,7 +65,7 @@ def stop(recorder: Recorder) -> None:
 class _StandIn:
     """The handler of events that find none: with the package's settings, as far as they matter."""
 
-    _SHAPING = ("context", "integrations", "before_send", "max_event_bytes", "send")
+    _SHAPING = ("context", "integrations", "before_send", "privacy", "max_event_bytes", "send")
 
     def __init__(self) -> None:
         self._handler: RudderHandler | None = None

@@ -22,6 +22,7 @@ from rudder_logging.config import (
     parse_option,
 )
 from rudder_logging.exceptions import ConfigError, UnknownOptionError
+from rudder_logging.privacy.options import Privacy
 from rudder_logging.queues import open_queue
 from rudder_logging.queues.base import METHODS
 
@@ -68,6 +69,8 @@ DEFAULTS: dict[str, Any] = {
     "on_drop": None,
     "before_send": None,
     "dead_letter": None,
+    "privacy": None,
+    "allowed_hosts": None,
     "context": {},
     "integrations": {"All": True},
     "trace_context": False,
@@ -127,6 +130,8 @@ TEXT: list[tuple[str, str, Any]] = [
     ("on_drop", "json.dumps", json.dumps),
     ("before_send", "os.path:join", os.path.join),
     ("dead_letter", "dead.jsonl", str(Path("dead.jsonl").absolute())),
+    ("privacy", '{"redact": ["note"]}', Privacy(redact=["note"])),
+    ("allowed_hosts", "*.rudderstack.com, localhost", ("*.rudderstack.com", "localhost")),
     ("context", '{"app": {"name": "a"}}', {"app": {"name": "a"}}),
     ("integrations", '{"All": false, "S3": true}', {"All": False, "S3": True}),
     ("trace_context", "yes", True),

@@ -19,7 +19,8 @@ from typing import Any
 import pytest
 import trustme
 
-from rudder_logging import Config, RudderHandler, UnknownOptionError
+from rudder_logging import Config, ConfigError, RudderHandler, UnknownOptionError
+from rudder_logging.common.hosts import hosts_of
 from rudder_logging.common.schemes import SINKS
 from rudder_logging.dataplane import LocalDataPlane
 from rudder_logging.queues import MemoryQueue
@@ -886,3 +887,49 @@ def test_large_events_keep_within_the_queues_memory(
     assert handler.stats().dropped == {"queue_full": 41}
     assert handler.flush()
     assert len(plane.events) == 9
+
+
+def test_privacy(make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane) -> None:
+    """A mapping of its options does, as JSON has it; `tests/privacy` has the rest."""
+    handler = make_handler(privacy={"redact": ["Secret"], "action": "mask"})
+    wire(handler).info("e", extra=event(7, context={"secret": 1}))
+    assert handler.flush()
+    assert numbers(plane) == [7]
+    assert plane.events[0]["context"]["secret"] == "***"
+
+
+@pytest.mark.parametrize(
+    ("allowed", "url", "host"),
+    [
+        (["127.0.0.1"], "http://127.0.0.1:9", None),
+        (["*.eu.example", "eu.example"], "https://a.b.EU.example/x", None),
+        ("*.eu.example, eu.example", "https://eu.example.", None),
+        (["*.eu.example"], "https://eu.example", "eu.example"),
+        (["*.eu.example"], "https://eu.example.evil.test", "eu.example.evil.test"),
+        (["*.eu.example"], "https://noteu.example", "noteu.example"),
+        (["::1"], "http://[::1]:8080", None),
+        (["localhost"], "http://127.0.0.1", "127.0.0.1"),
+    ],
+)
+def test_allowed_hosts(allowed: Any, url: str, host: str | None) -> None:
+    """A data plane elsewhere is an error at construction, which says where it is."""
+    if host is None:
+        Config(write_key="k", data_plane_url=url, allowed_hosts=allowed)
+        return
+    with pytest.raises(ConfigError, match=f"data_plane_url is at {host}, and allowed_hosts"):
+        RudderHandler("k", url, allowed_hosts=allowed)
+
+
+@pytest.mark.parametrize("malformed", ["", ["https://x"], ["a:443"], [7], 7, {"a": 1}, ["*"]])
+def test_allowed_hosts_that_are_none(malformed: Any) -> None:
+    """Names alone, without scheme and port."""
+    with pytest.raises(ConfigError, match="allowed_hosts must be a list of hosts"):
+        Config(write_key="k", data_plane_url="http://x", allowed_hosts=malformed)
+
+
+def test_hosts_of_engines() -> None:
+    """A URL may name several."""
+    assert hosts_of("kafka://user:pass@a.example:9092,B.example:9092/topic") == [
+        "a.example",
+        "b.example",
+    ]

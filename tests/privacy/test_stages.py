@@ -9,7 +9,7 @@ import pytest
 
 from rudder_logging.common import telling
 from rudder_logging.privacy.options import Privacy
-from rudder_logging.privacy.stages import FAILED, REASONS, Stages, without_content
+from rudder_logging.privacy.stages import FAILED, REASONS, Stages
 from rudder_logging.privacy.suppression import Suppressed
 
 from ..each import each
@@ -26,7 +26,7 @@ EVENT = {
 
 def passed(event: dict[str, Any] = EVENT, everywhere: Any = (), **options: Any) -> Any:
     """The event as it may leave, or the reason why it may not."""
-    stages = Stages(Privacy(**options), Suppressed(everywhere))
+    stages = Stages(Privacy(**options), [Suppressed(everywhere)])
     message = stages.passed(orjson.dumps(event)[:-1], stages.redaction.hasher())
     return message if isinstance(message, str) else orjson.loads(message + b"}")
 
@@ -66,9 +66,7 @@ def test_what_a_later_stage_takes_away_an_earlier_one_sees() -> None:
     event = {**EVENT, "context": {"externalId": [{"id": "x"}]}}
     assert passed(event, suppressed=["x"], **options) == "suppressed"
     assert passed(event, **options)["context"] == {"externalId": [{}]}
-    stages = Stages(
-        Privacy(deny_events=["Page"], sample={"Home": 0.0}, rate={"*": "1/day"}), Suppressed()
-    )
+    stages = Stages(Privacy(deny_events=["Page"], sample={"Home": 0.0}, rate={"*": "1/day"}))
     found = []
     for name in ("Page", "Home", "Order", "Order"):
         message = orjson.dumps({**EVENT, "event": name})[:-1]
@@ -129,7 +127,7 @@ def test_a_fault_keeps_the_event_back_and_quotes_nothing(
 
 def test_the_second_pass_hashes_no_hash() -> None:
     """But what the hook has added."""
-    stages = Stages(Privacy(hash=["email"], hmac_key="k", action="hmac"), Suppressed())
+    stages = Stages(Privacy(hash=["email"], hmac_key="k", action="hmac"))
     hashed = stages.redaction.hasher()
     event = {**EVENT, "properties": {"email": "a@b", "token": "t"}}
     first = stages.passed(orjson.dumps(event)[:-1], hashed)
@@ -145,7 +143,7 @@ def test_the_second_pass_hashes_no_hash() -> None:
 
 def test_nobody_is_told_more_than_id_type_and_name() -> None:
     """Of what did not leave."""
-    told = orjson.loads(without_content(orjson.dumps(EVENT)[:-1]) + b"}")
+    told = orjson.loads(Stages.without_content(orjson.dumps(EVENT)[:-1]) + b"}")
     assert told == {"messageId": "m", "type": "track", "event": "Order Completed"}
 
 
@@ -164,5 +162,6 @@ def test_nobody_is_told_more_than_id_type_and_name() -> None:
     ],
 )
 def test_redaction_alone_is_done_by_the_encoders(options: Any, expected: bool) -> None:
-    """All else needs the finished message."""
-    assert Stages(Privacy(**options), Suppressed()).only_redacts is expected
+    """All else needs the finished message, and so does whoever is suppressed besides."""
+    assert not Stages(Privacy(), [Suppressed(["a"])]).in_encoders
+    assert Stages(Privacy(**options)).in_encoders is expected
