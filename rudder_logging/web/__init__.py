@@ -7,6 +7,7 @@ as long as the request lasts. Nothing is read of a request that logs no event.
 - `context.py`: `RequestContext`, from a request to what is bound
 - `options.py`: its options, and how each is read
 - `addresses.py`: a client's address; `cookies.py`: the ids that a browser keeps
+- `consent.py`: what its person allowed, by the provider's cookie
 - `wsgi.py`: a request of WSGI's, for all frameworks that are built on that
 - `queries.py`: the allowed names of query strings; `text.py`: text that a client wrote
 """

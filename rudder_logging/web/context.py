@@ -13,6 +13,7 @@ from ..events.scopes import Made, Scope
 from ..events.table import bind_fields, merge_mappings
 from ..exceptions import InvalidEventError
 from .addresses import address_of
+from .consent import consent_of_cookie, consent_of_ids
 from .cookies import ad_ids_of, anonymous_id_of, session_id_of
 from .options import authenticated_user, read_options
 from .queries import campaign_of, filtered, referrer_of, search_of, url_of
@@ -52,6 +53,9 @@ class RequestContext:
             `query`: Names in query strings that events show: "utm" (the default; they make
             `context.campaign`, too), "none", or a list.
             `ad_ids`: Ids of GA4, Meta, Google Ads and TikTok, from cookies and click ids.
+            `consent`: Whose cookie says what the person allowed: "oneTrust", "ketch" or "iubenda";
+            or a function that returns the ids. That becomes `context.consentManagement`, to which a
+            `ConsentPolicy` adds what the others are.
             `session`, `locale`: `context.sessionId`, `context.locale`; both on.
             `ignore`: Patterns of paths that have nothing bound.
             `extra`: A function of the framework's request, which returns more fields, as `bind`
@@ -74,6 +78,7 @@ class RequestContext:
         self._masks: bool = read["ip_mask"]
         self._is_allowed: Callable[[str], object] = read["query"]
         self._has_ad_ids: bool = read["ad_ids"]
+        self._consent: Any = read["consent"]
         self._has_session: bool = read["session"]
         self._has_locale: bool = read["locale"]
         self._is_ignored: Callable[[str], object] = read["ignore"]
@@ -109,7 +114,7 @@ class RequestContext:
             return {}
         context: dict[str, Any] = {}
         properties: dict[str, Any] = {}
-        for part in (self._client, self._page, self._ids_of_the_browser):
+        for part in (self._client, self._page, self._ids_of_the_browser, self._consents):
             _asked(part.__name__.lstrip("_"), part, request, context, properties)
         given = {
             "anonymous_id": _asked("anonymous_id", self._anonymous_id_of, request),
@@ -174,6 +179,17 @@ class RequestContext:
             of_context, of_properties = ad_ids_of(header, self._most)
             context.update(of_context)
             properties.update(of_properties)
+
+    def _consents(self, request: Request, context: dict[str, Any], _: dict[str, Any]) -> None:
+        given = self._consent
+        if given is None:
+            return
+        if callable(given):
+            found = consent_of_ids(given(request.native))
+        else:
+            found = consent_of_cookie(request.header("cookie") or "", given)
+        if found is not None:
+            context["consentManagement"] = found
 
     def _anonymous_id_of(self, request: Request) -> Any:
         if callable(self._anonymous_id):

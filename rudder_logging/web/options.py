@@ -9,7 +9,7 @@ from __future__ import annotations
 import fnmatch
 import inspect
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, TypedDict
 
 from ..common.telling import tell_once
@@ -18,6 +18,7 @@ from ..events.table import nearest
 from ..events.types import Id
 from ..exceptions import UnknownOptionError
 from .addresses import address_source
+from .consent import PROVIDERS
 from .cookies import ANONYMOUS_ID_COOKIES
 from .queries import utm_names
 from .request import Request
@@ -34,6 +35,7 @@ class ContextOptions(TypedDict, total=False):
     ip_mask: bool
     query: str | Sequence[str]
     ad_ids: bool
+    consent: str | Callable[[Any], Collection[str] | None] | None
     session: bool
     locale: bool
     ignore: str | Sequence[str]
@@ -122,6 +124,15 @@ def _query(value: Any) -> Callable[[str], object]:
     return frozenset(filter(lambda name: isinstance(name, str), value)).__contains__
 
 
+def _consent(value: Any) -> Any:
+    if value is None or (isinstance(value, str) and value in PROVIDERS):
+        return value
+    if isinstance(value, str):
+        known = ", ".join(map(repr, PROVIDERS))
+        raise ValueError(f"is {_shown(value)}{nearest(value, PROVIDERS)}; it takes {known}")  # noqa: TRY004
+    return _function(value, "a provider's name, a function or None")
+
+
 def _switch(value: Any) -> bool:
     if type(value) is not bool:
         raise TypeError(f"must be True or False, not {_shown(value)}")
@@ -155,6 +166,7 @@ _OPTIONS: dict[str, tuple[Any, Any, Callable[[Any], Any]]] = {
     "ip_mask": (False, True, _switch),
     "query": ("utm", "none", _query),
     "ad_ids": (False, False, _switch),
+    "consent": (None, None, _consent),
     "session": (True, False, _switch),
     "locale": (True, False, _switch),
     "ignore": (_UNWATCHED, _UNWATCHED, _ignore),
