@@ -86,6 +86,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from .config import Overflow
+    from .handler.suppressing import suppress  # noqa: TC004 - see `_Package`
     from .privacy.keys import DEFAULT_KEYS  # noqa: TC004 - see `_Package`
     from .privacy.options import ConsentPolicy, Privacy, Suppression  # noqa: TC004 - as above
     from .queues import Buffer
@@ -184,6 +185,7 @@ __all__ = [
     "page",
     "screen",
     "shutdown",
+    "suppress",
     "track",
 ]
 
@@ -199,6 +201,7 @@ _LAZY = {
     "Privacy": ".privacy.options",
     "RequestContext": ".web.context",
     "Suppression": ".privacy.options",
+    "suppress": ".handler.suppressing",
 }
 """Public names by the module that has them."""
 

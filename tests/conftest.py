@@ -17,6 +17,7 @@ from rudder_logging import RudderHandler
 from rudder_logging.dataplane import LocalDataPlane
 from rudder_logging.dataplane.dialects import DIALECTS, NEWEST
 from rudder_logging.handler.settings import settings as package_settings
+from rudder_logging.privacy.suppression import EVERYWHERE
 
 # The same examples in every run, so that no run fails by chance. `--hypothesis-profile=long` looks
 # at many more, and at others each time.
@@ -85,6 +86,7 @@ def clean_settings() -> Iterator[None]:
     """Settings of the package and its loggers do not outlive a test."""
     yield
     package_settings.reset()
+    EVERYWHERE.clear()
     for known in list(logging.Logger.manager.loggerDict.values()):
         if isinstance(known, logging.Logger):
             known.disabled = False  # a configuration disables all that it does not name

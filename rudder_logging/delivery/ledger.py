@@ -12,7 +12,10 @@ from ..common.tally import RAISED, Tally
 if TYPE_CHECKING:
     from ..queues import Batch, EventQueue, Outgoing
 
-__all__ = ["Ledger", "Stats"]
+__all__ = ["SUPPRESSED", "Ledger", "Stats"]
+
+SUPPRESSED = "suppressed"
+"""The reason of a drop: it is an event of somebody who is suppressed."""
 
 _LOOKS, _SECONDS_BETWEEN_LOOKS = 200, 0.001
 _LOOKS_AT_CALLS = 5  # those of other threads, of which there may be some at any moment
@@ -100,6 +103,7 @@ class Ledger:
         # Queues count what they drop as they drop it: a signal handler that raises in between,
         # or before this has the list of them, would leave them uncounted.
         self._counts_evicted: dict[str, EventQueue] = {}
+        self._counts_erased: dict[str, EventQueue] = {}
         self._is_settling = False  # some are no longer pending, and not counted elsewhere yet
         self.uncommitted: dict[Callable[[], Any], int] = {}
         """Events that wait for a commit, by weak reference, and their sizes."""
@@ -181,6 +185,14 @@ class Ledger:
         self._counts_evicted[reason] = queue
         return queue.evict(size)
 
+    def erase(
+        self, queue: EventQueue, matches: Callable[[bytes], bool], reason: str
+    ) -> list[bytes]:
+        """Drop messages that wait in the queue, and return them: see `EventQueue.erase`."""
+        self._dropped.setdefault(reason, Tally())
+        self._counts_erased[reason] = queue
+        return queue.erase(matches)
+
     def abandon(self, queue: EventQueue, reason: str) -> list[bytes]:
         """Drop all that the queue can't keep beyond this process, and return it."""
         left = queue.abandon()
@@ -209,13 +221,14 @@ class Ledger:
 
     def dropped(self) -> dict[str, int]:
         """Events dropped so far, by reason."""
-        counts = self._counts_evicted
+        counts, erased = self._counts_evicted, self._counts_erased
         numbers = [
             (
                 reason,
                 tally.value()
                 + self._settled.get(reason, 0)
-                + (counts[reason].evicted if reason in counts else 0),
+                + (counts[reason].evicted if reason in counts else 0)
+                + (erased[reason].erased if reason in erased else 0),
             )
             for reason, tally in list(self._dropped.items())
         ]

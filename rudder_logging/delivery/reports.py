@@ -27,6 +27,7 @@ __all__ = [
     "Reports",
     "decode",
     "message_id",
+    "without_content",
 ]
 
 _log = logging.getLogger("rudder_logging")
@@ -40,6 +41,7 @@ _CURE_OF_A_FULL_QUEUE = (
     "max_queue_bytes (a durable queue's max_bytes) make more of it, and "
     'queue="file:///directory" puts it on the disk'
 )
+_TOLD = ("messageId", "type", "event", "name")
 _EXPECTED = frozenset(
     {
         "before_send",
@@ -65,6 +67,12 @@ def decode(message: bytes) -> dict[str, Any]:
 def message_id(message: bytes) -> str:
     """The id of a queued message, for a log line."""
     return printable(str(decode(message).get("messageId")))
+
+
+def without_content(message: bytes) -> bytes:
+    """As much of a queued message as anybody is told if it does not leave: id, type and name."""
+    event = decode(message)
+    return orjson.dumps({key: event[key] for key in _TOLD if key in event})[:-1]
 
 
 class Reports:

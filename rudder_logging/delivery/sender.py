@@ -25,8 +25,8 @@ from ..sinks.base import (
     Trip,
     Unknown,
 )
-from .ledger import Ledger
-from .reports import Reports
+from .ledger import SUPPRESSED, Ledger
+from .reports import Reports, without_content
 from .retry import Patience, RetryPolicy
 from .upload_limits import SizeLimit, TimeLimit
 
@@ -44,6 +44,7 @@ healthy event in 40,000 is, at the worst; with few others behind it, one in 600 
 requests fail."""
 
 
+_SUPPRESSED = Dropped(SUPPRESSED, DeliveryError("it is an event of somebody who is suppressed"))
 _Definite = Stored | Refused | TooLarge | Dropped
 
 
@@ -202,9 +203,17 @@ class Sender:
             if self._ahead:
                 ahead = (at for at, message in enumerate(part) if message in self._ahead)
                 size = max(min(size, next(ahead, size)), 1)
+        if self._queue.suppresses is not None:  # what must not leave is a part of its own
+            is_first = self._is_suppressed(part[0])
+            others = (at for at, one in enumerate(part) if self._is_suppressed(one) is not is_first)
+            size = min(len(part) if is_first else size, next(others, len(part)))
         if size < len(part):
             parts.append(part[size:])
         return part[:size]
+
+    def _is_suppressed(self, message: bytes) -> bool:
+        suppresses = self._queue.suppresses
+        return suppresses is not None and suppresses(message)
 
     def disown(self) -> None:
         """Called in a forked child: nothing of the parent's is sent from here."""
@@ -215,6 +224,8 @@ class Sender:
         self.sink.close()
 
     def _send(self, part: Sequence[bytes], time_left: float | None) -> Outcome:
+        if self._is_suppressed(part[0]):
+            return _SUPPRESSED
         if part[0] in self._ahead:
             return Stored()
         self._ledger.count_request()
@@ -351,7 +362,11 @@ class Sender:
             if batch[:1] == [suspect] and len(batch) > 1:
                 parts[:] = [batch[1:]]
         behind = (message for part in reversed(parts) for message in part)
-        fresh = (message for message in behind if message not in self._ahead)
+        fresh = (
+            message
+            for message in behind
+            if message not in self._ahead and not self._is_suppressed(message)
+        )
         return list(islice(fresh, _NEIGHBOURS))
 
     def _halves(self, part: Sequence[bytes], outcome: Outcome) -> list[Sequence[bytes]]:
@@ -361,8 +376,11 @@ class Sender:
         return [part[:middle], part[middle:]]
 
     def _drop(self, part: Sequence[bytes], reason: str, error: DeliveryError) -> bool:
-        self._reports.dropped(part, reason)
-        self._reports.failed(error, part)
+        if reason == SUPPRESSED:  # nobody is told whose it is
+            self._reports.dropped(map(without_content, part), reason)
+        else:
+            self._reports.dropped(part, reason)
+            self._reports.failed(error, part)
         settled = self._ledger.settle_dropped(self._queue, self._batch, len(part), reason)
         return settled == len(part)
 

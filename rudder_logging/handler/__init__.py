@@ -8,6 +8,7 @@ In comes a log record, or one of the seven calls; out goes a message into a queu
 - `handler.py`: `RudderHandler`: the methods that logging calls, its opening and its end
 - `admission.py`: may an event enter, is there room, and what becomes of one that may not
 - `spans.py`: the option `trace_context`; `redacting.py`: the option `privacy`, as it is encoded
+- `suppressing.py`: `suppress()`, for people whose events must not leave any more
 - `stdlib.py`: the handler's dealings with the standard library
 - `commits.py`: events that wait for the commit of a database transaction
 - `before_send.py`: messages that the app edits

@@ -13,6 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..common.locks import OrphanedError
+from ..delivery.reports import without_content
 from ..events.records import RECORD_IDS
 from ..events.table import DOCUMENTED_EVENT_BYTES, check_size
 from ..exceptions import QueueFullError
@@ -216,7 +217,7 @@ class Admission(logging.Handler):
         if isinstance(edited, bytes):
             event.message = edited
         elif event.leave():
-            told = message if stages is None else stages.without_content(message)
+            told = message if stages is None else without_content(message)
             self._drop(pipeline, told, edited)
 
     def drop_all_uncommitted(self) -> None:
@@ -263,7 +264,7 @@ class Admission(logging.Handler):
             return passed
         pipeline = self._pipeline
         pipeline.ledger.count_accepted()
-        self._drop(pipeline, stages.without_content(message), passed)
+        self._drop(pipeline, without_content(message), passed)
         return None
 
     def _edited(self, message: bytes) -> bytes | None:

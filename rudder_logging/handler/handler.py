@@ -12,7 +12,7 @@ import logging
 import math
 import sys
 import weakref
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,8 @@ from ..common.clock import monotonic
 from ..common.stderr import to_stderr
 from ..config import Config
 from ..config.parsers import LONGEST_WAIT
-from ..delivery.ledger import Ledger, Stats
+from ..delivery.ledger import SUPPRESSED, Ledger, Stats
+from ..delivery.reports import without_content
 from ..events.defaults import as_json
 from ..events.formatter import RudderFormatter
 from ..events.records import FormattedNameError, with_event_of_loguru
@@ -42,10 +43,13 @@ if TYPE_CHECKING:
 
     from ..config import Options
     from ..delivery.listener import BatchListener
+    from ..events.types import Id
+    from ..privacy.stages import Stages
+    from ..privacy.suppression import Suppressed
     from .pipeline import Pipeline, Renewal
     from .redacting import FormatterWithRedaction
 
-__all__ = ["RudderHandler", "close_all", "errors_of_a_call", "flush_all"]
+__all__ = ["RudderHandler", "all_handlers", "close_all", "errors_of_a_call", "flush_all"]
 
 _log = logging.getLogger("rudder_logging")
 
@@ -113,11 +117,9 @@ class RudderHandler(Admission):
         from .pipeline import Pipeline  # noqa: PLC0415
 
         check_files(self.config)
-        self._stages = None
-        if self.config.privacy is not None:
-            from ..privacy.stages import Stages  # noqa: PLC0415 - few ask for it
-
-            self._stages = Stages(self.config.privacy)
+        self._kept_back: list[Suppressed] = []
+        self._pending_of: set[str] = set()
+        self._stages = self._make_stages()
         sees_all = (
             self.config.before_send is not None
             or not self.config.send
@@ -200,6 +202,48 @@ class RudderHandler(Admission):
             self._defaults = self._stages.redaction.defaults(self._defaults)
             inner = FormatterWithRedaction(fmt, self._stages.redaction)
         self._formatter = FormatterWithSpan(inner) if self.config.trace_context else inner
+
+    def _make_stages(self) -> Stages | None:
+        """Make the stages of `privacy`; None: nothing is asked for, and nobody is suppressed."""
+        suppression = sys.modules.get("rudder_logging.privacy.suppression")
+        everywhere = [suppression.EVERYWHERE] if suppression else []
+        if self.config.privacy is None and not any((*everywhere, *self._kept_back)):
+            return None
+        from ..privacy.options import Privacy  # noqa: PLC0415 - few ask for it
+        from ..privacy.stages import Stages  # noqa: PLC0415 - as above
+
+        self._kept_back[:0] = everywhere
+        return Stages(self.config.privacy or Privacy(redact=()), self._kept_back)
+
+    def suppress(self, *ids: Id, erase_pending: bool = True) -> int:
+        """Do as `rudder_logging.suppress`, for this handler alone."""
+        from ..privacy.suppression import Suppressed, checked_ids  # noqa: PLC0415 - as above
+
+        known = checked_ids(ids)
+        self._kept_back.append(Suppressed(known))
+        return self.keep_back(known, erase_pending=erase_pending)
+
+    def keep_back(self, ids: Collection[str], *, erase_pending: bool) -> int:
+        """Begin to, or go on to, keep back what `suppress` names. Returns how much was dropped."""
+        if self._stages is None:
+            self._stages = self._make_stages()
+        stages = self._stages
+        if stages is None or not ids:
+            return 0
+        stages.look_at_all()
+        self._odd_from = 0
+        self.setFormatter(self.formatter)
+        if not erase_pending:
+            return 0
+        from ..privacy.suppression import having_one_of  # noqa: PLC0415 - few ask for it
+
+        self._pending_of |= stages.as_sent(ids)
+        concerns = having_one_of(self._pending_of)
+        pipeline = self._pipeline
+        pipeline.queue.suppresses = concerns
+        erased = pipeline.ledger.erase(pipeline.queue, concerns, SUPPRESSED)
+        pipeline.reports.dropped(map(without_content, erased), SUPPRESSED)
+        return len(erased)
 
     def handle(self, record: logging.LogRecord) -> bool | logging.LogRecord:  # type: ignore[override]
         """Filter and emit a record, unless it has been here before.
@@ -447,7 +491,7 @@ class RudderHandler(Admission):
         return self._pipeline
 
 
-def _all_handlers() -> list[RudderHandler]:
+def all_handlers() -> list[RudderHandler]:
     """All RudderHandlers of this process, wherever they are in use."""
     return [one for one in members.forkables() if isinstance(one, RudderHandler)]
 
@@ -462,7 +506,7 @@ def flush_all(timeout: float | None = None) -> list[RudderHandler]:
         The handlers with events that are not settled.
     """
     begun = monotonic()
-    handlers = _all_handlers()
+    handlers = all_handlers()
     for handler in handlers:
         handler.flush(0)
     unsettled = []
@@ -476,7 +520,7 @@ def flush_all(timeout: float | None = None) -> list[RudderHandler]:
 def close_all() -> None:
     """Close all handlers, together; the next event opens each again."""
     begun = monotonic()
-    handlers = _all_handlers()
+    handlers = all_handlers()
     for handler in handlers:
         handler.retire()
     for handler in handlers:

@@ -109,6 +109,11 @@ class Redaction:
             for holder, key in places_of_ids(event, self._hashed):
                 holder[key] = hashed(holder[key])
 
+    def hashes_of(self, ids: Iterable[str]) -> list[str]:
+        """The hashes that take the places of ids; none, if ids are not hashed."""
+        hashed = self.hasher()
+        return [hashed(one) for one in ids] if self._hashed else []
+
     def defaults(self, defaults: Defaults) -> Defaults:
         """Redact what is merged under events."""
         hashed = self.hasher()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import orjson
@@ -25,8 +25,6 @@ FAILED = "privacy_failed"
 SUPPRESSED = "suppressed"
 REASONS = frozenset({SUPPRESSED, "consent", "denied", "sampled", "rate_limited", FAILED})
 """Reasons why an event does not leave, as the ledger counts them."""
-
-_SHOWN = ("messageId", "type", "event", "name")
 
 Stage = Callable[[dict[str, Any], str], "str | None"]
 """Changes an event, whose name it is told, or returns the reason why it does not leave."""
@@ -119,11 +117,13 @@ class Stages:
         """A message that the app's own `format` has made, as the encoders would have made it."""
         return self.redaction.message(message) if self.in_encoders else message
 
-    @staticmethod
-    def without_content(message: bytes) -> bytes:
-        """As much of a message as anybody is told if it does not leave: its id, type and name."""
-        event = orjson.loads(message + b"}")
-        return orjson.dumps({key: event[key] for key in _SHOWN if key in event})[:-1]
+    def as_sent(self, ids: Collection[str]) -> set[str]:
+        """Some ids, and the hashes that may stand in their places in messages."""
+        return {*ids, *self.redaction.hashes_of(ids)}
+
+    def look_at_all(self) -> None:
+        """Leave nothing to the encoders: somebody is suppressed, whose id redaction might hide."""
+        self.in_encoders = False
 
     def _is_suppressed(self, event: dict[str, Any]) -> bool:
         sources = [*self._suppressing, *(other.holds for other in self._others if other)]

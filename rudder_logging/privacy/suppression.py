@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any
 
 import orjson
 
+from ..events.fields import normalise_id
 from .keys import normalised
 
-__all__ = ["Source", "Suppressed", "file_of_ids", "function_of_ids", "ids_of"]
+__all__ = [
+    "EVERYWHERE",
+    "Source",
+    "Suppressed",
+    "checked_ids",
+    "file_of_ids",
+    "function_of_ids",
+    "having_one_of",
+    "ids_of",
+]
 
 Source = Callable[[set[str]], object]
 """Tells if one of some ids is suppressed."""
@@ -94,6 +104,15 @@ class _File:
         return not ids.isdisjoint(read[1])
 
 
+def having_one_of(ids: Collection[str]) -> Callable[[bytes], bool]:
+    """Make what tells if a message, short of its closing brace, has one of some ids."""
+
+    def has_one(message: bytes) -> bool:
+        return not ids_of(orjson.loads(message + b"}")).isdisjoint(ids)
+
+    return has_one
+
+
 class Suppressed:
     """Ids that may become more at any time, from any thread.
 
@@ -112,3 +131,20 @@ class Suppressed:
     def add(self, ids: Collection[str]) -> None:
         """Add some."""
         self._ids.update(ids)
+
+    def clear(self) -> None:
+        """Forget all."""
+        self._ids.clear()
+
+
+EVERYWHERE = Suppressed()
+"""Ids that all handlers keep back, by `suppress()`."""
+
+
+def checked_ids(ids: Iterable[Any]) -> list[str]:
+    """Ids as events have them.
+
+    Raises:
+        InvalidEventError: One of them is none.
+    """
+    return [normalise_id(f"suppress: id {number}", one) for number, one in enumerate(ids, 1)]

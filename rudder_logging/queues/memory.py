@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice, repeat, starmap
 
 from ..exceptions import QueueFullError
@@ -44,7 +44,7 @@ class MemoryQueue(EventQueue):
         self._messages: deque[bytes] = deque()
         self._bytes = 0
         self._handed_out = 0
-        self.settled = self.evicted = 0
+        self.settled = self.evicted = self.erased = 0
         self._progress = Settled()
 
     def after_fork(self) -> None:
@@ -145,6 +145,27 @@ class MemoryQueue(EventQueue):
                 self._progress.drop(1, before)
             self._changed.notify_all()
             return evicted
+
+    def erase(self, matches: Callable[[bytes], bool]) -> list[bytes]:
+        """See `EventQueue.erase`."""
+        erased: list[bytes] = []
+        with self._lock:
+            # Others may be put meanwhile, behind all of these; `matches` is asked of a copy.
+            waiting = [*self._waiting()]
+            position = self._handed_out
+            for message in waiting:
+                if not matches(message):
+                    position += 1
+                    continue
+                freed = len(message)
+                # As in `evict`.
+                del self._messages[position]
+                self._bytes -= freed
+                self.erased += 1
+                self._progress.drop(1, position)
+                erased.append(message)
+            self._changed.notify_all()
+        return erased
 
     def _oldest_to_go(self, size: int) -> list[bytes] | None:
         if size > self._max_bytes:  # no need to look at a million

@@ -30,6 +30,11 @@ class EventQueue(ABC):
     read without a call."""
     evicted: int
     """Number of messages that `evict` has dropped."""
+    erased = 0
+    """Number of messages that `erase` has dropped."""
+    suppresses: Callable[[bytes], bool] | None = None
+    """Tells if a message must not leave any more: whoever delivers asks before each attempt. None:
+    that is so of none."""
     _progress: Settled
     _is_busy = False
     """True if this very thread was interrupted while it held the lock."""
@@ -80,6 +85,16 @@ class EventQueue(ABC):
     @abstractmethod
     def evict(self, size: int) -> list[bytes] | None:
         """See `Evicting.evict`."""
+
+    def erase(self, matches: Callable[[bytes], bool]) -> list[bytes]:  # noqa: ARG002
+        """Drop messages that wait, if they can be taken out from among others.
+
+        What stays, and what is handed out, is left to `suppresses`.
+
+        Returns:
+            Those that were dropped.
+        """
+        return []
 
     def recover(self) -> None:  # noqa: B027 - as above
         """See `Durable.recover`. Nothing outlives the process."""

@@ -1,0 +1,33 @@
+"""`suppress()`: from now on, events of some people do not leave, nor do those that are pending."""
+
+from __future__ import annotations
+
+from ..events.types import Id
+from ..privacy.suppression import EVERYWHERE, checked_ids
+from .handler import all_handlers
+
+__all__ = ["suppress"]
+
+
+def suppress(*ids: Id, erase_pending: bool = True) -> int:
+    """Keep back all events of all handlers that have one of some ids, in whatever field.
+
+    It is so until the process ends, also for handlers that are made later.
+
+    Args:
+        *ids: Of people: user ids, anonymous ids, whatever else an event knows them by.
+        erase_pending: Events of theirs that wait are dropped, too, and counted as `suppressed`:
+            those in memory at once, others (in a spool, or in an upload that is tried again)
+            before the next attempt.
+
+    Returns:
+        How many events were dropped at once.
+
+    Raises:
+        InvalidEventError: One of them is no id.
+
+    .. versionadded:: 0.1.0
+    """
+    known = checked_ids(ids)
+    EVERYWHERE.add(known)
+    return sum(one.keep_back(known, erase_pending=erase_pending) for one in all_handlers())

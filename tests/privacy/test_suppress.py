@@ -1,0 +1,199 @@
+"""`suppress()`: nothing of some people leaves from now on, and what is pending is dropped."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from time import monotonic, sleep
+from typing import Any
+
+import pytest
+
+import rudder_logging
+from rudder_logging import InvalidEventError, Privacy
+from rudder_logging.dataplane import LocalDataPlane
+from rudder_logging.queues import MemoryQueue
+
+from ..conftest import MakeHandler, Wire
+from ..each import each
+from ..faults.stage import PATIENCE
+
+
+def users(plane: LocalDataPlane) -> list[str]:
+    """Whose events arrived."""
+    return [event["userId"] for event in plane.events]
+
+
+def log(logger: Any, *ids: str) -> None:
+    """An event of each."""
+    for one in ids:
+        logger.info("e", extra={"rudder": {"user_id": one, "properties": {"secret": "s"}}})
+
+
+@each("options", [{}, {"privacy": Privacy()}, {"privacy": {"hash": ["ids"], "hmac_key": "k"}}])
+def test_pending_events_are_erased_from_memory(
+    make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane, options: dict[str, Any]
+) -> None:
+    """With whatever `privacy`, hashed ids included; and none is accepted from then on."""
+    plane.clear()
+    told: list[tuple[dict[str, Any], str]] = []
+    handler = make_handler(
+        upload_interval=3_600, on_drop=lambda *drop: told.append(drop), **options
+    )
+    logger = wire(handler)
+    log(logger, "a", "b", "a", "c")
+    assert handler.suppress("a") == 2
+    assert handler.stats().pending == 2
+    assert handler.stats().balanced
+    log(logger, "a", "d")
+    assert handler.flush()
+    assert len(plane.events) == 3
+    assert handler.stats().dropped == {"suppressed": 3}
+    assert [reason for _, reason in told] == ["suppressed"] * 3
+    assert all(message.keys() == {"messageId", "type", "event"} for message, _ in told)
+    assert (users(plane) == ["b", "c", "d"]) is ("hash" not in str(options))
+
+
+def test_what_is_tried_again_is_dropped_before_the_next_attempt(
+    make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane
+) -> None:
+    """In order, and the others leave."""
+    handler = make_handler(upload_interval=3_600)
+    plane.fail(503, retry_after=3_600)  # until the flush
+    logger = wire(handler)
+    log(logger, "a", "b", "a", "a", "c", "a")
+    handler.flush(0)
+    until = monotonic() + PATIENCE
+    while not handler.stats().retries and monotonic() < until:
+        sleep(0.01)
+    assert handler.suppress("a") == 0
+    assert handler.flush()
+    assert users(plane) == ["b", "c"]
+    assert handler.stats().dropped == {"suppressed": 4}
+
+
+def test_a_spool_s_events_do_not_leave(
+    make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane, tmp_path: Path
+) -> None:
+    """And are gone from the disk with it."""
+    spool = tmp_path / "spool"
+    handler = make_handler(queue=f"file://{spool}", upload_interval=3_600)
+    logger = wire(handler)
+    log(logger, "a", "b", "a")
+    handler.suppress("a")
+    log(logger, "a", "c")
+    assert handler.flush()
+    assert users(plane) == ["b", "c"]
+    assert handler.stats().dropped == {"suppressed": 3}
+    handler.close()
+    assert not any('"a"' in path.read_text() for path in spool.rglob("*") if path.is_file())
+
+
+def test_a_buffer_of_the_app_s(
+    make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane
+) -> None:
+    """It need not know of this."""
+    queue = MemoryQueue(max_events=10, max_bytes=100_000)
+    handler = make_handler(queue=queue, upload_interval=3_600)
+    log(wire(handler), "a", "b")
+    handler.suppress("a")
+    assert handler.flush()
+    assert users(plane) == ["b"]
+    assert handler.stats().dropped == {"suppressed": 1}
+
+
+def test_all_handlers_and_those_to_come(
+    make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane
+) -> None:
+    """By the package's function; numbers are ids, too."""
+    handler = make_handler(upload_interval=3_600)
+    log(wire(handler), "7", "b")
+    assert rudder_logging.suppress(7, "x") == 1
+    other = make_handler()
+    log(wire(other), "x", "c")
+    assert handler.flush()
+    assert other.flush()
+    assert sorted(users(plane)) == ["b", "c"]
+    assert other.stats().dropped == {"suppressed": 1}
+
+
+def test_pending_events_may_stay(
+    make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane
+) -> None:
+    """If that is asked for."""
+    handler = make_handler(upload_interval=3_600)
+    log(wire(handler), "a")
+    assert handler.suppress("a", erase_pending=False) == 0
+    log(wire(handler), "a")
+    assert handler.flush()
+    assert users(plane) == ["a"]
+
+
+def test_one_handler_s_are_no_other_s(
+    make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane
+) -> None:
+    """By its method."""
+    handler, other = make_handler(), make_handler()
+    handler.suppress("a")
+    log(wire(other), "a")
+    assert other.flush()
+    assert users(plane) == ["a"]
+
+
+@each("wrong", ["", None, 1.5, []])
+def test_what_is_no_id_is_refused(wrong: Any) -> None:
+    """Before anybody is suppressed."""
+    with pytest.raises(InvalidEventError, match="suppress: id 2"):
+        rudder_logging.suppress("a", wrong)
+
+
+def test_what_waits_for_a_commit_does_not_leave_either(
+    make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane
+) -> None:
+    """It is dropped once it would be sent."""
+    from rudder_logging.handler import commits
+
+    waiting: list[Any] = []
+    take_back = commits.register(lambda _: waiting.append)
+    try:
+        handler = make_handler()
+        with rudder_logging.on_commit():
+            log(wire(handler), "a", "b")
+        handler.suppress("a")
+        for event in waiting:
+            event.commit()
+    finally:
+        take_back()
+    assert handler.flush()
+    assert users(plane) == ["b"]
+    assert handler.stats().dropped == {"suppressed": 1}
+
+
+def test_a_user_who_is_named_later(
+    make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane
+) -> None:
+    """Is suppressed, and hashed once, as one who is named at the call."""
+    from rudder_logging.handler import commits
+
+    waiting: list[Any] = []
+    take_back = commits.register(lambda _: waiting.append)
+    try:
+        handler = make_handler(
+            privacy={"hash": ["ids"], "hmac_key": "k", "suppressed": ["gone"]},
+            before_send=lambda message: message,
+        )
+        logger = wire(handler)
+        with rudder_logging.on_commit():
+            for _ in range(2):
+                logger.info("e", extra={"rudder": {"anonymous_id": "a"}})
+        logger.info("e", extra={"rudder": {"anonymous_id": "a", "user_id": "u"}})
+        for event, name in zip(waiting, ("u", "gone"), strict=True):
+            event.name_user(name)
+            event.commit()
+    finally:
+        take_back()
+    assert handler.flush()
+    one, other = ({key: event[key] for key in ("userId", "anonymousId")} for event in plane.events)
+    assert one == other
+    assert handler.stats().dropped == {"suppressed": 1}
+    assert "gone" not in json.dumps(plane.events)
