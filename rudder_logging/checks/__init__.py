@@ -6,5 +6,6 @@ In comes a message; out go sentences about it. They name fields and columns, nev
 - `schemas.py`: the JSON Schemas in it
 - `warehouse.py`: columns and tables that a warehouse would drop or rename
 - `keywords.py`: words of its SQL
+- `personal_data.py`: personal data, found by its form
 - `django_settings.py`: the middleware's place in Django's settings
 """

@@ -237,7 +237,8 @@ class Privacy(_Options):
             `action`: Their values' fate: "remove" (the default), "mask" or "hmac".
             `hmac_key`: The key of all hashes.
             `hash`: Keys whose values leave as hashes; "ids" are all ids of a person.
-            `patterns`: Regular expressions; parts of texts that match have the fate of values.
+            `patterns`: Regular expressions, or kinds of personal data (`email`, `card`, `iban`,
+            `phone`, `jwt`, `private_key`, `ip`); parts of texts that match have the fate of values.
             `allow_events`, `deny_events`: Names of events that may leave alone, or may not.
             `allow`: Paths of the properties, or traits, that may leave, by the event's name.
             `sample`: The share of people whose events leave, by the event's name. `salt` chooses

@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from ..checks.personal_data import KINDS
 from ..common.telling import place_of_error, tell_once
 from ..events.encoding import JSON_OPTIONS
 from .addresses import address_stage
@@ -37,13 +38,20 @@ def redaction_of(privacy: Privacy) -> Redaction:
         privacy.action,
         hash_names=privacy.hash,
         hmac_key=privacy.hmac_key or b"",
-        patterns=[_replacing(re.compile(pattern)) for pattern in privacy.patterns],
+        patterns=[_replacing(pattern) for pattern in privacy.patterns],
     )
 
 
-def _replacing(pattern: re.Pattern[str]) -> Callable[[Callable[[str], str], str], str]:
+def _replacing(given: str) -> Callable[[Callable[[str], str], str], str]:
+    kind = KINDS.get(given)
+    pattern = re.compile(given) if kind is None else kind.pattern
+
     def replace(make: Callable[[str], str], text: str) -> str:
-        return pattern.sub(lambda found: make(found[0]) if found[0] else "", text)
+        def replaced(found: re.Match[str]) -> str:
+            part = found[0]
+            return make(part) if part and (kind is None or kind.holds(part)) else part
+
+        return pattern.sub(replaced, text)
 
     return replace
 

@@ -20,7 +20,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, overload
 
@@ -251,6 +251,36 @@ class Events(Sequence[RecordedEvent]):
             raise AssertionError(
                 f"{len(broken)} of {len(events)} events {verb} to {name}:{listed(broken)}"
             )
+        return self
+
+    def has_no_pii(self, allow: Collection[str] = ()) -> Self:
+        """Assert that no event has personal data, as far as that has a form of its own.
+
+        That is: e-mail addresses, numbers of payment cards, IBANs, phone numbers in international
+        form, JWTs, private keys and IP addresses.
+
+        Args:
+            allow: What is expected: kinds (`email`, `card`, `iban`, `phone`, `jwt`, `private_key`,
+                `ip`), or paths like `context.ip` or `properties.users[].email`.
+
+        Returns:
+            The same events.
+
+        Raises:
+            AssertionError: One has; the text names the path and the kind, and no value.
+        """
+        from ..checks.personal_data import is_allowed, marks  # noqa: PLC0415 - as above
+
+        __tracebackhide__ = True
+        events = self.all
+        found = [
+            f"{event['type']}, at {event.place}: {mark}"
+            for event in events
+            for mark in marks(event)
+            if not is_allowed(mark, allow)
+        ]
+        if found:
+            raise AssertionError(f"{len(found)} places have personal data:{listed(found)}")
         return self
 
 

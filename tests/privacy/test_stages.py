@@ -166,3 +166,12 @@ def test_redaction_alone_is_done_by_the_encoders(options: Any, expected: bool) -
     """All else needs the finished message, and so does whoever is suppressed besides."""
     assert not Stages(Privacy(), [Suppressed(["a"])]).in_encoders
     assert Stages(Privacy(**options)).in_encoders is expected
+
+
+def test_patterns_may_be_kinds_of_personal_data() -> None:
+    """A number that fails its check stays."""
+    text = "jane@example.com paid with 4242 4242 4242 4242, not with 4242 4242 4242 4243"
+    found = passed(
+        {**EVENT, "properties": {"note": text}}, patterns=["email", "card", "paid"], action="mask"
+    )
+    assert found["properties"]["note"] == "*** *** with ***, not with 4242 4242 4242 4243"

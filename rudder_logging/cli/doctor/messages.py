@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ...checks.personal_data import marks
 from ...checks.warehouse import EventNames, findings
 from ..sources import Line, Source
 from ..stored import UnsendableError, read_stored
@@ -76,4 +77,6 @@ def _kinds_of(line: Line, names: EventNames) -> list[_Kind] | None:
     found = findings(stored.event)
     if name := names.finding(stored.event):
         found.append(name)
-    return [(Severity.WARNING, "warehouse", sentence) for sentence in found]
+    kinds = [(Severity.WARNING, "warehouse", sentence) for sentence in found]
+    personal = (f"{mark}; is it meant to leave?" for mark in marks(stored.event))
+    return [*kinds, *((Severity.WARNING, "personal-data", sentence) for sentence in personal)]

@@ -1,10 +1,11 @@
-"""Checks of an event beside the gateway's own: a warehouse's, and a tracking plan's."""
+"""Checks of an event beside the gateway's own: a warehouse's, a tracking plan's, personal data."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ...checks.personal_data import marks
 from ...checks.plan import TrackingPlan
 from ...checks.warehouse import EventNames, findings
 from ...exceptions import ConfigError
@@ -38,4 +39,8 @@ def judges(plan: TrackingPlan | None = None) -> list[Judge]:
         if words is not None:
             yield "plan", f"tracking plan: {words}"
 
-    return [warehouse, tracking_plan] if plan else [warehouse]
+    def personal_data(event: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        for mark in marks(event):
+            yield "warn", f"personal data: {mark}"
+
+    return [warehouse, personal_data, *([tracking_plan] if plan else [])]
