@@ -87,6 +87,7 @@ if TYPE_CHECKING:
 
     from .config import Overflow
     from .handler.suppressing import suppress  # noqa: TC004 - see `_Package`
+    from .privacy.formatter import PrivateFormatter  # noqa: TC004 - as above
     from .privacy.keys import DEFAULT_KEYS  # noqa: TC004 - see `_Package`
     from .privacy.options import ConsentPolicy, Privacy, Suppression  # noqa: TC004 - as above
     from .queues import Buffer
@@ -153,6 +154,7 @@ __all__ = [
     "NoEvents",
     "OutcomeUnknownError",
     "Privacy",
+    "PrivateFormatter",
     "QueueFullError",
     "RefusedError",
     "RequestContext",
@@ -199,6 +201,7 @@ _LAZY = {
     "ConsentPolicy": ".privacy.options",
     "DEFAULT_KEYS": ".privacy.keys",
     "Privacy": ".privacy.options",
+    "PrivateFormatter": ".privacy.formatter",
     "RequestContext": ".web.context",
     "Suppression": ".privacy.options",
     "suppress": ".handler.suppressing",
