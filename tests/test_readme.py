@@ -186,6 +186,18 @@ def test_context_example_binds(plane: LocalDataPlane) -> None:
         assert event["context"]["page"] == {"path": "/login"}
 
 
+@pytest.mark.slow
+def test_privacy_app(plane: LocalDataPlane) -> None:
+    """Of two people, one is suppressed while the event waits; of the other, little is left."""
+    run(plane, "examples/privacy_app.py")
+    (event,) = plane.events
+    assert len(event["userId"]) == 64
+    assert event["properties"] == {"revenue": 9, "products": [{"sku": "a"}]}
+    assert event["context"]["ip"] == "203.0.113.0"
+    assert event["context"]["app"] == {"name": "shop"}
+    assert event["context"]["consentManagement"]["deniedConsentIds"] == ["C0002"]
+
+
 @pytest.mark.parametrize("guide", GUIDES, ids=lambda guide: guide.stem)
 def test_guides_show_their_examples(guide: Path) -> None:
     """A framework's guide is a page, and its code is the example's, which a test runs."""
