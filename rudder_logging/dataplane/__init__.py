@@ -11,6 +11,7 @@ the extra `dataplane`.
 - `faults.py`: faults on command
 - `gateway.py`: the gateway's rules; `documents.py`: JSON as it reads it
 - `dialects.py`: the words of servers by version; `responses.py`: the answers
+- `regulations.py`: RudderStack's API for people who are to be forgotten
 - `inbox.py`: the events that arrived
 - `live/`: the same with a page that shows what arrives
 """

@@ -30,9 +30,13 @@ def page(media_type: str, body: str | bytes, headers: Mapping[str, str] | None =
     return Response(200, content, {"Content-Type": media_type, **(headers or {})})
 
 
-def json_page(value: Any, headers: Mapping[str, str] | None = None) -> Response:
-    """An answer that is well, of a value as JSON."""
-    return page("application/json", json.dumps(value), headers)
+def json_page(
+    value: Any, headers: Mapping[str, str] | None = None, *, status: int = 200
+) -> Response:
+    """An answer of a value as JSON; it is well, unless `status` says otherwise."""
+    response = page("application/json", json.dumps(value), headers)
+    response.status = status
+    return response
 
 
 def text(answer: Answer, headers: Mapping[str, str] | None = None) -> Response:

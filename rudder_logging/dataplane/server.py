@@ -18,6 +18,8 @@ from .dialects import NEWEST, known, spoken
 from .faults import Fault, FaultPlan
 from .inbox import Inbox, ReceivedRequest
 from .protocol import BrokenBodyError, Request, Server
+from .regulations import PATH as REGULATIONS
+from .regulations import Regulations
 from .responses import PIXEL, Response, allow_origin, json_page, page, preflight, text
 
 if TYPE_CHECKING:
@@ -63,7 +65,7 @@ class LocalDataPlane:
     - `/v1/webhook`, `/v1/audiencelist`, `/internal`, and whatever else is enterprise, are 404;
       nothing is limited by rate; `/version` and `/docs` say little.
     - `/sourceConfig/` answers browsers' SDKs in place of RudderStack's control plane: a source
-      without destinations.
+      without destinations. `/v2/regulations` is that one's, too: see `regulations`.
 
     Args:
         write_key: The one that it accepts; None: any.
@@ -72,6 +74,7 @@ class LocalDataPlane:
         certfile: Serve HTTPS with this certificate (PEM).
         keyfile: Its key.
         client_ca: Demand client certificates signed by this CA (PEM).
+        access_token: The one that `/v2/regulations` accepts; None: any.
         dialect: The words of its answers: `1.66` as rudder-server has them from 1.46 on, `1.45`
             as servers before that have them.
 
@@ -91,9 +94,11 @@ class LocalDataPlane:
         certfile: str | None = None,
         keyfile: str | None = None,
         client_ca: str | None = None,
+        access_token: str | None = None,
         dialect: str = NEWEST,
     ) -> None:
         self.write_key = write_key
+        self._regulations = Regulations(access_token)
         self._dialect = known(dialect)
         self.source_enabled = True
         """Off: answers 404 `source is disabled`."""
@@ -200,6 +205,11 @@ class LocalDataPlane:
     def problems(self) -> list[tuple[dict[str, Any], str]]:
         """Events that were stored but would be lost behind the gateway, each with the reason."""
         return self._inbox.problems
+
+    @property
+    def regulations(self) -> list[dict[str, Any]]:
+        """Regulations that were asked for, by RudderStack's user suppression API."""
+        return self._regulations.all
 
     def wait_for(self, count: int, timeout: float = 10.0) -> list[dict[str, Any]]:
         """Wait until at least so many events are stored, and return all.
@@ -308,6 +318,8 @@ class LocalDataPlane:
     async def _route(self, request: Request) -> Response | None:  # noqa: PLR0911 - one a row
         if self.overloaded:
             return text(gateway.Answer(503, "Service Unavailable"))
+        if request.path == REGULATIONS:
+            return await self._regulate(request)
         method = gateway.ROUTES.get(request.path)
         if method is None:
             return text(gateway.Answer(404, "404 page not found"))
@@ -326,6 +338,21 @@ class LocalDataPlane:
         if request.path == "/robots.txt":
             return page("text/plain; charset=utf-8", _ROBOTS)
         return json_page(_HEALTH)
+
+    async def _regulate(self, request: Request) -> Response | None:
+        """Answer as RudderStack's control plane does; `fail` and its like concern this, too."""
+        if request.method != "POST":
+            return Response(405, headers={"Allow": "POST"})
+        fault = self._faults.next()
+        try:
+            body, _ = await request.body(self.max_request_bytes)
+        except BrokenBodyError:
+            body = b""
+        if fault is not None:
+            words = {"message": fault.text or "the server failed"}
+            return json_page(words, status=fault.status) if fault.kind == "answer" else None
+        status, answer = self._regulations.take(request.headers.get("authorization"), body or b"")
+        return json_page(answer, status=status)
 
     async def _take(self, request: Request) -> Response | None:
         fault = self._faults.next()

@@ -19,7 +19,7 @@ from ..moments import moment_of
 from .erasure import count, erase, sweep
 from .holdings import Holding, holdings, left_here, spool_directory
 
-__all__ = ["spool"]
+__all__ = ["purge_found", "spool"]
 
 
 def _ids(
@@ -158,7 +158,7 @@ def purge(
     found = holdings(spool_directory(directory))
     if not yes:
         _ask(sum(count(holding, matches) for holding in found if not holding.is_alive))
-    erased, held = _purge(found, matches)
+    erased, held = purge_found(found, matches)
     left = sum(number for _, number in held)
     # By process: one that has taken over from others has several holdings.
     by_pid: Counter[int | None] = Counter()
@@ -180,7 +180,9 @@ def purge(
     )
 
 
-def _purge(found: Sequence[Holding], matches: Matches) -> tuple[int, list[tuple[Holding, int]]]:
+def purge_found(
+    found: Sequence[Holding], matches: Matches
+) -> tuple[int, list[tuple[Holding, int]]]:
     """Erase. Returns how many are gone, and how many each living process holds."""
     erased, held = 0, []
     swept = set()
