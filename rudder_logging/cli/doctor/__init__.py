@@ -11,7 +11,7 @@ No event is sent: only an empty batch, which stores nothing.
 - `network.py`: from here to the data plane; `disk.py`: spool and dead letters
 - `relay.py`: from here to a relay's engine; `relay_redis.py`: Redis;
   `relay_kafka.py`: Kafka
-- `messages.py`: events in a file
+- `messages.py`: events in a file; `privacy.py`: the option of that name
 - `django_app.py`: the settings of an app of Django's
 - `integrations.py`: frameworks without their integration; `asgi.py`: ASGI apps and uvicorn
 - `process.py`: the process and its server, which neither the tree nor a configuration shows

@@ -17,6 +17,7 @@ from .django_app import of_django
 from .findings import Finding, Severity, a_warning
 from .integrations import of_integrations
 from .passage import SEND_OFF, Passage, examine
+from .privacy import of_privacy
 from .probes import Probes
 from .process import OWN, of_process
 from .remarks import of_adapters
@@ -79,6 +80,8 @@ class Visit:
             self.findings += passage.findings
         self.findings += self._of_none()
         self.findings += of_process([found.handler.config for found in _everywhere()])
+        for found in _everywhere():
+            self.findings += of_privacy(found.handler.config, describe(found.handler))
         self.findings += of_django()
         self.findings += of_integrations()
         if not self.names:

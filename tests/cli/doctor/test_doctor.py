@@ -607,3 +607,33 @@ def test_closed_pipe(plane: LocalDataPlane, tmp_path: Path) -> None:
     )
     os.close(written)
     assert done.stderr.decode().strip() == "141"
+
+
+def test_privacy(plane: LocalDataPlane, tmp_path: Path) -> None:
+    """What is in force, without secrets; and what of it has no effect."""
+    privacy = {
+        "hash": ["ids"],
+        "hmac_key": "hidden",
+        "sample": {"identify": 0.5, "Page Viewed": 0.1},
+        "consent": {"provider": "oneTrust", "categories": ["C1"], "allowed": ["C1", "C2"]},
+    }
+    config = write(tmp_path, settings(plane, privacy=privacy, allowed_hosts=["127.0.0.1"]))
+    code, found = findings("--config", config, "--offline", at=tmp_path)
+    assert code == 0
+    assert "hmac_key=..., hash=('ids',)" in found["privacy"]["text"]
+    assert "127.0.0.1 alone" in found["residency"]["text"]
+    assert found["consent-denies-nothing"]["severity"] == "warning"
+    assert "names identify, of which" in found["sample-of-identify"]["text"]
+    policy = {"provider": "oneTrust", "categories": ["C1", "C2"], "allowed": ["C1"]}
+    config = write(tmp_path, settings(plane, privacy={"consent": policy, "sample": {"e": 0.5}}))
+    code, found = findings("--config", config, "--offline", at=tmp_path)
+    assert code == 0
+    assert not {"consent-denies-nothing", "sample-of-identify", "residency"} & found.keys()
+
+
+def test_a_hash_without_a_key_is_told(plane: LocalDataPlane, tmp_path: Path) -> None:
+    """With its cure, as each fault of the configuration."""
+    config = write(tmp_path, settings(plane, privacy={"hash": ["ids"]}))
+    code, _, err = doctor("--config", config, "--offline", at=tmp_path)
+    assert code == 2
+    assert "'hmac_key' is missing" in err
