@@ -8,7 +8,6 @@ the finished message again would double what a call costs.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from gc import is_tracked
 from typing import Any
 
 from ..events.compiled import Encoder, compile_redacting_encoder
@@ -65,11 +64,7 @@ class RedactingEncoders:
             if kind is dict:
                 made = {**value}
                 # A step of its own for what needs no closer look, as most: a call costs as much.
-                if (
-                    is_tracked(made)
-                    or not are_harmless(made)
-                    or not are_native(map(type, made.values()))
-                ):
+                if not are_native(map(type, made.values())) or not are_harmless(made):
                     room = self.clean_within(made, depth + 1, room)
             elif kind is list or kind is tuple:
                 made = [*value]
@@ -88,11 +83,7 @@ class RedactingEncoders:
         for index, value in enumerate(copy):
             if type(value) is dict:
                 copy[index] = made = {**value}
-                if (
-                    is_tracked(made)
-                    or not are_harmless(made)
-                    or not are_native(map(type, made.values()))
-                ):
+                if not are_native(map(type, made.values())) or not are_harmless(made):
                     room = self.clean_within(made, depth + 1, room)
                 room -= len(made)
                 if room < 0:

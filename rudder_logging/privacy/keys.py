@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import TypeVar
 from unicodedata import normalize
 from urllib.parse import unquote_plus
 
@@ -58,8 +57,6 @@ account. A key counts as a whole, case and separators aside.
 .. versionadded:: 0.1.0
 """
 
-_T = TypeVar("_T", str, bytes)
-
 _SEPARATORS = re.compile(r"[\W_]+")
 _MOST_REMEMBERED = 10_000
 _LONGEST_REMEMBERED = 256  # characters
@@ -80,11 +77,8 @@ class Names:
     def __init__(self, keys: Iterable[str]) -> None:
         self._keys = frozenset(map(normalised, keys))
         self._harmless: set[str] = set()
-        self._harmless_in_queries: set[bytes] = set()
         self.are_harmless = self._harmless.issuperset
         """True if all of some spellings are known to mean none of the keys. False: look closer."""
-        self.are_harmless_in_queries = self._harmless_in_queries.issuperset
-        """The same of parameters in query strings."""
 
     def __bool__(self) -> bool:
         return bool(self._keys)
@@ -98,23 +92,10 @@ class Names:
         """Tell if a key, spelt so, is one of them."""
         if normalised(key) in self._keys:
             return True
-        _remember(key, self._harmless)
+        if len(key) <= _LONGEST_REMEMBERED and len(self._harmless) < _MOST_REMEMBERED:
+            self._harmless.add(key)
         return False
 
-    def mean_in_query(self, name: str, spelling: bytes | None = None) -> bool:
-        """Tell if a parameter of a query string, spelt so, is one of them.
-
-        Args:
-            name: The parameter's.
-            spelling: Under this, it is remembered if it is harmless.
-        """
-        if normalised(unquote_plus(name)) in self._keys:
-            return True
-        if spelling is not None:
-            _remember(spelling, self._harmless_in_queries)
-        return False
-
-
-def _remember(spelling: _T, harmless: set[_T]) -> None:
-    if len(spelling) <= _LONGEST_REMEMBERED and len(harmless) < _MOST_REMEMBERED:
-        harmless.add(spelling)
+    def mean_in_query(self, name: str) -> bool:
+        """Tell if a parameter of a query string, spelt so, is one of them."""
+        return normalised(unquote_plus(name)) in self._keys
