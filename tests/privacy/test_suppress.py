@@ -169,8 +169,9 @@ def test_what_waits_for_a_commit_does_not_leave_either(
     assert handler.stats().dropped == {"suppressed": 1}
 
 
+@each("hook", [None, lambda message: message])
 def test_a_user_who_is_named_later(
-    make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane
+    make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane, hook: Any
 ) -> None:
     """Is suppressed, and hashed once, as one who is named at the call."""
     from rudder_logging.handler import commits
@@ -180,8 +181,9 @@ def test_a_user_who_is_named_later(
     try:
         handler = make_handler(
             privacy={"hash": ["ids"], "hmac_key": "k", "suppressed": ["gone"]},
-            before_send=lambda message: message,
+            before_send=hook,
         )
+        plane.clear()
         logger = wire(handler)
         with rudder_logging.on_commit():
             for _ in range(2):

@@ -59,8 +59,9 @@ def test_nothing_under_a_redacted_key_arrives(
             logger.info("e", extra=event(context={"page": {"url": url, "n": Decimal(1)}}))
             logger.info("e", extra=event(type="identify", traits={"api_key": SECRET, "b": 1}))
             logger.info("e", extra=event(integrations={"X": {"secret": SECRET}}))
+    logger.info("e", extra=event())
     assert handler.flush()
-    assert len(plane.events) == 12
+    assert len(plane.events) == 13
     assert SECRET not in json.dumps(plane.events)
     assert plane.events[0]["properties"] == {"a": [{}]}
     assert plane.events[1]["context"]["page"] == {"url": "https://x/?b=2", "n": 1.0}
