@@ -143,7 +143,7 @@ def _json_or_text(text: str) -> Any:
 
 
 def _send(row: EventType, fields: dict[str, Any], config: Config, *, is_json: bool) -> None:
-    queued = _encode(row, fields, config)
+    queued = _private(_encode(row, fields, config), config)
     message = orjson.loads(queued + b"}")
     shipper = Shipper(config, patience=config.shutdown_timeout)
     try:
@@ -185,6 +185,20 @@ def _encode(row: EventType, fields: dict[str, Any], config: Config) -> bytes:
             text = text.replace(repr(field.arg), _flag(field))
         raise BadInputError(text) from None
     return queued
+
+
+def _private(queued: bytes, config: Config) -> bytes:
+    """The message as the option `privacy` lets it leave."""
+    if config.privacy is None:
+        return queued
+    from ..privacy.stages import Stages  # noqa: PLC0415 - few ask for it
+
+    stages = Stages(config.privacy)
+    stages.look_at_all()
+    passed = stages.passed(queued, stages.redaction.hasher())
+    if isinstance(passed, bytes):
+        return passed
+    raise FailedError(f"the option privacy (RUDDER_PRIVACY) keeps it back: {passed}")
 
 
 def _flag(field: Field) -> str:
