@@ -70,12 +70,13 @@ def normalised(key: str) -> str:
 class Names:
     """Tells which spellings mean one of some keys.
 
-    An app has few spellings, and all its events have them. So those that mean none are kept: to
-    look them up takes one step for all keys of a dict.
+    An app has few spellings, and all its events have them. So they are kept: to look up those that
+    mean none takes one step for all keys of a dict.
     """
 
     def __init__(self, keys: Iterable[str]) -> None:
         self._keys = frozenset(map(normalised, keys))
+        self._known: set[str] = set()
         self._harmless: set[str] = set()
         self.are_harmless = self._harmless.issuperset
         """True if all of some spellings are known to mean none of the keys. False: look closer."""
@@ -90,11 +91,15 @@ class Names:
 
     def mean(self, key: str) -> bool:
         """Tell if a key, spelt so, is one of them."""
-        if normalised(key) in self._keys:
+        if key in self._harmless:
+            return False
+        if key in self._known:
             return True
-        if len(key) <= _LONGEST_REMEMBERED and len(self._harmless) < _MOST_REMEMBERED:
-            self._harmless.add(key)
-        return False
+        is_one = normalised(key) in self._keys
+        spellings = self._known if is_one else self._harmless
+        if len(key) <= _LONGEST_REMEMBERED and len(spellings) < _MOST_REMEMBERED:
+            spellings.add(key)
+        return is_one
 
     def mean_in_query(self, name: str) -> bool:
         """Tell if a parameter of a query string, spelt so, is one of them."""

@@ -54,7 +54,6 @@ begins with a quotation mark."""
 _MOST_KEPT, _LONGEST_KEPT = 1_000, 512
 _DEEPEST_QUERY = 3  # a query within a parameter's value, within another's
 _NO_HASHER = Hasher(b"")  # where values are not asked for
-_WITH_TEXT = frozenset({str, list, dict})
 
 
 class Redaction:
@@ -131,15 +130,22 @@ class Redaction:
     def tree(self, value: Any, hashed: Hasher) -> Any:
         """Redact a value as JSON has it, in place as far as it is a container."""
         kind = type(value)
+        if kind is str:
+            return self._text(value, hashed, 0)
         if kind is dict:
             self.level(value, hashed)
-            for key, item in value.items():
-                if type(item) in _WITH_TEXT:
-                    value[key] = self.tree(item, hashed)
+            items: Iterable[tuple[Any, Any]] = value.items()
         elif kind is list:
-            value[:] = [self.tree(item, hashed) for item in value]
-        elif kind is str:
-            return self._text(value, hashed, 0)
+            items = enumerate(value)
+        else:
+            return value
+        for key, item in items:
+            kind = type(item)
+            if kind is str:
+                if "=" in item or self._patterns:
+                    value[key] = self._text(item, hashed, 0)
+            elif kind is dict or kind is list:
+                self.tree(item, hashed)
         return value
 
     def level(self, level: dict[Any, Any], hashed: Hasher = _NO_HASHER) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from ..events.fields import normalise_id
-from .keys import normalised
+from .keys import Names
 
 __all__ = [
     "EVERYWHERE",
@@ -27,8 +27,8 @@ Source = Callable[[set[str]], object]
 """Tells if one of some ids is suppressed."""
 
 _ROOT_IDS = ("userId", "anonymousId", "previousId", "groupId")
-_KEYS = frozenset(map(normalised, (*_ROOT_IDS, "mergedId", "distinctId")))
-_KEYS_OF_TRAITS = _KEYS | {"id"}
+_KEYS = Names((*_ROOT_IDS, "mergedId", "distinctId"))
+_ID = Names(("id",))
 
 
 def ids_of(event: dict[str, Any]) -> set[str]:
@@ -54,14 +54,14 @@ def ids_of(event: dict[str, Any]) -> set[str]:
 
 def _named_id_in(traits: Any) -> Iterator[str | None]:
     if isinstance(traits, dict):
-        yield from (_text(value) for key, value in traits.items() if normalised(key) == "id")
+        yield from (_text(value) for key, value in traits.items() if _ID.mean(key))
 
 
 def _within(value: Any) -> Iterator[str | None]:
     if type(value) is dict:
-        for key, item in value.items():
-            if normalised(key) in _KEYS:
-                yield _text(item)
+        if not _KEYS.are_harmless(value):
+            yield from (_text(item) for key, item in value.items() if _KEYS.mean(key))
+        for item in value.values():
             if type(item) is dict or type(item) is list:
                 yield from _within(item)
     elif type(value) is list:
