@@ -11,11 +11,12 @@ import orjson
 
 from ..common.hosts import is_loopback
 from ..common.printable import printable
+from ..events.persons import Matches, concerns
 from ..exceptions import InvalidEventError
 from ..privacy.suppression import checked_ids, ids_of
 from .common import FILE, BadInputError, ExitCode, FailedError, events, show_json, tell
 from .spool.command import purge_found
-from .spool.erasure import Matches, concerns, count
+from .spool.erasure import count
 from .spool.holdings import Holding, holdings, spool_directory
 
 __all__ = ["forget"]

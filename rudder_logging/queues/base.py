@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
@@ -103,6 +104,8 @@ class Outgoing(Protocol):
 
     settled: int
     """Number of messages that `settle` has forgotten. It is read without a call."""
+    suppresses: Callable[[bytes], bool] | None
+    """Tells if a message must not leave any more; None: all may. Asked before each attempt."""
 
     def take(self, max_bytes: int, overhead: int = 0) -> Batch | None:
         """See `Buffer.take`. So many bytes count for each message besides its own."""

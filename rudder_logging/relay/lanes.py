@@ -69,6 +69,7 @@ class _Queue:
         self._batch: queues.Batch = Batch()
         self._before = 0
         self.settled = 0
+        self.suppresses: Callable[[bytes], bool] | None = None
 
     def begin(self, batch: Batch) -> None:
         """Hand out another batch."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from time import sleep
 
 import pytest
@@ -22,6 +23,7 @@ class Endless:
 
     def __init__(self) -> None:
         self.settled = 0
+        self.suppresses: Callable[[bytes], bool] | None = None
 
     def take(self, max_bytes: int, overhead: int = 0) -> Batch | None:
         """See `Outgoing.take`."""
