@@ -23,6 +23,7 @@ Beside its way:
 - `integrations/`: one file for each framework, which its users alone import
 - `testing/`: captured events for an app's tests; `pytest_plugin.py`: the same as fixtures
 - `dataplane/`: a data plane for tests and local work, also with a live page
+- `guides/`: pages in Markdown, a topic each
 - `__main__.py`, `cli/`: the command `rudder-logging`
 """
 

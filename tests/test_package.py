@@ -39,6 +39,7 @@ ROOMS = [
     "privacy",
     "checks",
     "web",
+    "guides",
     "events",
     "common",
     "exceptions",

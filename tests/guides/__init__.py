@@ -1,0 +1,1 @@
+"""The guides: their index, their links, and what shows them."""
