@@ -5,6 +5,8 @@ from __future__ import annotations
 from contextlib import ExitStack
 from pathlib import Path
 
+import redis
+
 from .group import Group
 from .redis import RedisServer, wait_until
 
@@ -55,6 +57,22 @@ class RedisSentinel(Group):
         _, port = self.sentinels[0].do("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self.name)
         return next(server for server in self.servers if server.port == int(port))
 
+    def begin_failover(self) -> None:
+        """Have a replica made the master, though the master is well. It goes on by itself.
+
+        A sentinel that has not heard from a replica for a moment refuses: it is asked again.
+        """
+        wait_until(self._takes_failover, "a sentinel to begin a failover")
+
+    def _takes_failover(self) -> bool:
+        try:
+            self.sentinels[0].do("SENTINEL", "FAILOVER", self.name)
+        except redis.ResponseError as error:
+            if str(error).startswith("NOGOODSLAVE"):
+                return False
+            raise
+        return True
+
     def wait_for_another(self, than: RedisServer) -> RedisServer:
         """Wait until the sentinels have made another one the master; returns it."""
         wait_until(lambda: self.master is not than and _role(self.master) == b"master", "failover")
@@ -67,9 +85,12 @@ class RedisSentinel(Group):
         wait_until(lambda: all(map(self._knows_all, self.sentinels)), "sentinels to know all")
 
     def _knows_all(self, sentinel: RedisServer) -> bool:
-        answer = sentinel.do("SENTINEL", "MASTER", self.name)
-        facts = dict(zip(answer[::2], answer[1::2], strict=True))
-        counts = (int(facts[b"num-slaves"]), int(facts[b"num-other-sentinels"]) + 1)
+        master = _facts(sentinel.do("SENTINEL", "MASTER", self.name))
+        replicas = map(_facts, sentinel.do("SENTINEL", "SLAVES", self.name))
+        good = sum(
+            (one[b"flags"], one[b"master-link-status"]) == (b"slave", b"ok") for one in replicas
+        )
+        counts = (good, int(master[b"num-other-sentinels"]) + 1)
         return counts == (len(self.servers) - 1, len(self.sentinels))
 
     def _enter(self, stack: ExitStack) -> None:
@@ -93,6 +114,10 @@ sentinel failover-timeout {self.name} {milliseconds * 3}
             sentinel = RedisServer(folder, version=self._version, sentinel=text)
             self.sentinels.append(stack.enter_context(sentinel))
         self.wait_for_replicas()
+
+
+def _facts(answer: list[bytes]) -> dict[bytes, bytes]:
+    return dict(zip(answer[::2], answer[1::2], strict=True))
 
 
 def _role(server: RedisServer) -> bytes:

@@ -334,7 +334,7 @@ def test_a_master_that_becomes_a_replica_is_left(tmp_path: Path, version: str) -
         _until_stored(sink, messages(*range(30)))
         first = group.master
         group.wait_for_replicas()
-        group.sentinels[0].do("SENTINEL", "FAILOVER", group.name)
+        group.begin_failover()
         for number in range(30, 60):
             _until_stored(sink, messages(number))
         group.wait_for_another(first)
