@@ -4,7 +4,7 @@
 
 The rooms, in the order in which one event passes through them:
 
-- `analytics.py`: the seven calls, `EventLogger`, `flush` and `shutdown`; direct calls only
+- `analytics/`: the seven calls, `EventLogger`, `Client`, `flush`, `shutdown`; direct calls only
 - `handler/`: `RudderHandler`, from a record to the queue
 - `events/`: from a call's fields to one message in JSON: types, fields, values, ids
 - `queues/`: where messages wait: in memory, or in files
@@ -86,6 +86,7 @@ from .handler.settings import settings
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from .analytics.client import Client  # noqa: TC004 - see `_Package`
     from .config import Overflow
     from .handler.suppressing import suppress  # noqa: TC004 - see `_Package`
     from .privacy.formatter import PrivateFormatter  # noqa: TC004 - as above
@@ -138,6 +139,7 @@ __all__ = [
     "EVENT_TYPES",
     "BoundFields",
     "CertificateError",
+    "Client",
     "Config",
     "ConfigError",
     "ConnectionFailedError",
@@ -199,6 +201,7 @@ def __dir__() -> list[str]:
 
 
 _LAZY = {
+    "Client": ".analytics.client",
     "ConsentPolicy": ".privacy.options",
     "DEFAULT_KEYS": ".privacy.keys",
     "Privacy": ".privacy.options",

@@ -6,6 +6,7 @@ nobody else would see it, and nothing could change it.
 
 from __future__ import annotations
 
+import copy
 import logging
 import sys
 import types
@@ -42,7 +43,11 @@ _HOOKS = frozenset({"handle", "callHandlers", "filter", "makeRecord"})
 
 
 def dispatch(
-    logger: logging.Logger, template: str, fields: dict[str, Any], on_commit: object = None
+    logger: logging.Logger,
+    template: str,
+    fields: dict[str, Any],
+    on_commit: object = None,
+    own: RudderHandler | None = None,
 ) -> None:
     """Have RudderHandlers take an event whatever the levels, and others its record as levels say.
 
@@ -51,17 +56,21 @@ def dispatch(
         template: The log line.
         fields: The event.
         on_commit: See `Admission.accept`.
+        own: The one handler that may have the event. Others see a record without it: behind
+            another handler there might be another RudderHandler, which leads elsewhere.
 
     Raises:
         InvalidEventError: It can't be sent as it is.
         ConfigError: No handler is configured, and neither are the settings for one.
     """
     path = handlers_above(logger)
+    if own is not None:
+        path = [own, *(one for one in path if not isinstance(one, RudderHandler))]
     if _needs_a_record(logger, path):
         extra: dict[str, Any] = {"rudder": fields}
         if on_commit is not None:
             extra["rudder_on_commit"] = on_commit
-        _log_record(logger, template, extra, path)
+        _log_record(logger, template, extra, path, is_private=own is not None)
         return
     now = time()
     for handler in _rudder_among(path) or [settings.make_handler()]:
@@ -122,10 +131,15 @@ def _needs_a_record(logger: logging.Logger, path: list[logging.Handler]) -> bool
 
 
 def _log_record(
-    logger: logging.Logger, template: str, extra: dict[str, Any], path: list[logging.Handler]
+    logger: logging.Logger,
+    template: str,
+    extra: dict[str, Any],
+    path: list[logging.Handler],
+    *,
+    is_private: bool,
 ) -> None:
     record = _made(logger, template, extra, *_caller())
-    last = _LastHandler(logger, path)
+    last = _LastHandler(logger, path, is_private=is_private)
     if _has_hooks(logger, besides_agents=not logger.isEnabledFor(logging.INFO)):
         with errors_of_a_call() as errors:
             _stand_in(logger, last).handle(record)
@@ -181,13 +195,16 @@ def _is_usual(function: Any, of_logging: object) -> bool:
 class _LastHandler:
     """The one handler of a logger's stand-in: it passes a record to all on the logger's path.
 
-    To RudderHandlers whatever the levels are, to others as they say.
+    To RudderHandlers whatever the levels are, to others as they say; without its event, if that is
+    private.
     """
 
     level = logging.NOTSET
 
-    def __init__(self, logger: logging.Logger, path: list[logging.Handler]) -> None:
-        self._logger, self._path = logger, path
+    def __init__(
+        self, logger: logging.Logger, path: list[logging.Handler], *, is_private: bool
+    ) -> None:
+        self._logger, self._path, self._is_private = logger, path, is_private
         self.error: Exception | None = None
         """Kept until the hooks of the app's are through, which might swallow it."""
 
@@ -199,9 +216,18 @@ class _LastHandler:
             self.error = error
             return
         if self._logger.isEnabledFor(logging.INFO):
+            if self._is_private:
+                record = _without_event(record)
             for other in self._path:
                 if other.level <= record.levelno and not isinstance(other, RudderHandler):
                     other.handle(record)
+
+
+def _without_event(record: logging.LogRecord) -> logging.LogRecord:
+    without = copy.copy(record)
+    for name in ("rudder", "rudder_on_commit"):
+        without.__dict__.pop(name, None)
+    return without
 
 
 _stand_ins: dict[type[logging.Logger], Any] = {}

@@ -11,6 +11,7 @@ from typing import Any
 import rudder_logging as rudder_analytics
 from rudder_logging import (
     BoundFields,
+    Client,
     Config,
     Event,
     EventLogger,
@@ -46,6 +47,12 @@ formatter: logging.Formatter = RudderFormatter(context={"app": {"name": "x"}})
 events = EventLogger(logging.getLogger("x"), user_id="u")
 events.info("Event", extra={"rudder": {"properties": {"a": 1}}})
 config = Config.load(write_key="key", data_plane_url="https://example.com")
+
+with Client("key", host="https://example.com", upload_size=50, sync_mode=True) as client:
+    client_id: str = client.track("user", "Event", {"a": 1})
+positional = Client("key", "https://example.com", True, 5_000)
+client_settled: bool = positional.flush(timeout=1.5)
+client_stats: Stats = positional.handler.stats()
 
 with bind(user_id="u"):
     pass

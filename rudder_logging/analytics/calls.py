@@ -1,79 +1,29 @@
-"""The seven calls, on any logger and on the package itself, and the default handler.
-
-A call writes to its logger at INFO, so that `caplog` and other handlers see it. Unlike an
-ordinary log call it raises what is wrong with its arguments, and delivers whatever levels,
-`logging.disable` or `disable_existing_loggers` say: analytics are no diagnostics.
-"""
+"""The seven calls, which `EventLogger` and `Client` have, and the package itself."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any
 
-from .events.ids import new_message_id
-from .events.table import MESSAGE_ID, bind_fields, merge_bound
-from .handler.dispatch import dispatch
-from .handler.handler import close_all, flush_all
-from .handler.stdlib import to_thread
+from ..events.ids import new_message_id
+from ..events.table import MESSAGE_ID, merge_bound
+from ..handler.dispatch import dispatch
 
 if TYPE_CHECKING:
-    from typing_extensions import Unpack
+    from collections.abc import Callable, Mapping
 
-    from .events.types import BoundFields, Id, MergeProperties, Time, Values
+    from ..events.types import Id, MergeProperties, Time, Values
 
-    _LoggerAdapter = logging.LoggerAdapter[logging.Logger]
-else:
-    _LoggerAdapter = logging.LoggerAdapter
-
-__all__ = [
-    "EventLogger",
-    "aflush",
-    "alias",
-    "flush",
-    "group",
-    "identify",
-    "merge",
-    "page",
-    "screen",
-    "shutdown",
-    "track",
-]
+__all__ = ["Calls"]
 
 
-class EventLogger(_LoggerAdapter):
-    """The seven calls on any logger, with fields that are merged into each event.
+class Calls:
+    """The seven calls, on a logger."""
 
-    It also has a logger's own methods. Unlike a plain `LoggerAdapter` they keep the call's
-    `extra`, and where that carries an event, the bound fields are merged into it.
-
-    Args:
-        logger: Its handlers receive the events; where none of them is a `RudderHandler`, the
-            package's settings make one.
-        **bound: `user_id`, `anonymous_id`, `context`, `integrations`, `properties`. Explicit fields
-            of an event win; mappings are merged.
-
-    Raises:
-        InvalidEventError: A bound field is unknown, or its value can't be right.
-
-    .. versionadded:: 0.1.0
-    """
-
-    def __init__(self, logger: logging.Logger, **bound: Unpack[BoundFields]) -> None:
-        if not isinstance(logger, logging.Logger):
-            given = type(logger).__name__
-            raise TypeError(f"EventLogger takes a logging.Logger, not {given}")
-        super().__init__(logger, {})
-        self._bound = bind_fields(bound)
-
-    def process(
-        self, msg: Any, kwargs: MutableMapping[str, Any]
-    ) -> tuple[Any, MutableMapping[str, Any]]:
-        """Merge the bound fields into the event that a log call carries, if it does."""
-        extra = kwargs.get("extra")
-        if self._bound and extra and isinstance(extra.get("rudder"), Mapping):
-            kwargs["extra"] = {**extra, "rudder": merge_bound(extra["rudder"], self._bound)}
-        return msg, kwargs
+    logger: logging.Logger
+    _bound: Mapping[str, Any]
+    """Fields that are merged into each event, checked."""
+    _dispatch: Callable[..., None] = staticmethod(dispatch)
 
     def identify(
         self,
@@ -343,52 +293,10 @@ class EventLogger(_LoggerAdapter):
         message_id = fields["message_id"] = new_message_id() if given is None else given
         if self._bound:
             fields = merge_bound(fields, self._bound)
-        dispatch(self.logger, text if isinstance(text, str) else event_type, fields, on_commit)
+        line = text if isinstance(text, str) else event_type
+        self._dispatch(self.logger, line, fields, on_commit)
         return message_id if given is None else str(MESSAGE_ID.normalise("'message_id'", given))
 
 
 _MADE_OF_THE_LOG_LINE = ("event", "name")
 _COMMON = ("user_id", "context", "timestamp", "anonymous_id", "integrations", "message_id")
-
-
-def flush(timeout: float | None = None) -> bool:
-    """Have every event that any handler accepted so far settled: the calls', and all others.
-
-    Args:
-        timeout: Seconds to wait at the most, for all handlers together; by default each
-            handler's `shutdown_timeout`.
-
-    Returns:
-        Whether all of them are settled. See `RudderHandler.flush`.
-
-    .. versionadded:: 0.1.0
-    """
-    return not flush_all(timeout)
-
-
-async def aflush(timeout: float | None = None) -> bool:
-    """Do as `flush`, without blocking the event loop.
-
-    .. versionadded:: 0.1.0
-    """
-    return await to_thread(flush, timeout)
-
-
-def shutdown() -> None:
-    """Deliver what waits in any handler, and stop; see `RudderHandler.close`.
-
-    The next event starts its handler again. The end of the process does this by itself.
-
-    .. versionadded:: 0.1.0
-    """
-    close_all()
-
-
-_default = EventLogger(logging.getLogger("rudder"))
-identify = _default.identify
-track = _default.track
-page = _default.page
-screen = _default.screen
-group = _default.group
-alias = _default.alias
-merge = _default.merge

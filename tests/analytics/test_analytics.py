@@ -30,7 +30,7 @@ from rudder_logging.dataplane import LocalDataPlane
 from rudder_logging.handler.settings import settings as package_settings
 from rudder_logging.testing import CapturedEvents
 
-from .conftest import WRITE_KEY, MakeHandler, Wire
+from ..conftest import WRITE_KEY, MakeHandler, Wire
 
 COMMON = ["context", "timestamp", "anonymous_id", "integrations", "message_id"]
 SIGNATURES = {

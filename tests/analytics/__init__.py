@@ -1,0 +1,1 @@
+"""Tests of the seven calls, of clients and of the package's settings."""
