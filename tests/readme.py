@@ -1,4 +1,4 @@
-"""The generated tables of README and guides: `python -m tests.readme` writes them anew."""
+"""The generated tables of the guides: `python -m tests.readme` writes them anew."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from rudder_logging.cli.common import ExitCode
 from rudder_logging.config import OPTIONS
 from rudder_logging.events.table import EVENT_TYPES
 from rudder_logging.relay.redis_commands import APPENDING, FORGETTING, LOOKING, RELAYING
@@ -20,7 +21,7 @@ from .faults.relays.rows import markdown as relay_faults
 from .faults.table import markdown as faults
 
 README = Path(__file__).parent.parent / "README.md"
-_GUIDES = README.parent / "rudder_logging" / "guides"
+GUIDES = README.parent / "rudder_logging" / "guides"
 
 
 def event_types() -> str:
@@ -56,6 +57,12 @@ def options() -> str:
     return "\n".join(lines)
 
 
+def exit_codes() -> str:
+    """The table of the command's exit codes."""
+    rows = [f"| {code:d} | {code.meaning} |" for code in ExitCode]
+    return "\n".join(["| exit code | |", "|---|---|", *rows])
+
+
 def users() -> str:
     """The users of a Redis."""
     looking = sorted({*LOOKING, *FORGETTING})
@@ -69,15 +76,14 @@ def users() -> str:
 
 
 GENERATED: Mapping[Path, Mapping[str, Callable[[], str]]] = {
-    README: {
-        "event types": event_types,
-        "options": options,
-        "faults": faults,
-        "benchmarks": lambda: benchmarks(Report.read(RESULTS)),
-    },
-    _GUIDES / "relay-guarantees.md": {"relay faults": relay_faults},
-    _GUIDES / "relay-operations.md": {"users": users},
-    _GUIDES / "capacity.md": {
+    GUIDES / "events.md": {"event types": event_types},
+    GUIDES / "options.md": {"options": options},
+    GUIDES / "faults.md": {"faults": faults},
+    GUIDES / "performance.md": {"benchmarks": lambda: benchmarks(Report.read(RESULTS))},
+    GUIDES / "command.md": {"exit codes": exit_codes},
+    GUIDES / "relay-guarantees.md": {"relay faults": relay_faults},
+    GUIDES / "relay-operations.md": {"users": users},
+    GUIDES / "capacity.md": {
         "capacity": lambda: capacity(Report.read(RELAYS)),
         "relays": lambda: relays.markdown(Report.read(RELAYS)),
     },

@@ -248,10 +248,11 @@ def test_the_tests_that_hold_the_rules_exist() -> None:
     assert all("`test_" in named for _, named in rows)
 
 
-def test_what_the_contributors_page_names_exists() -> None:
-    """Each path and each test that it speaks of."""
+def test_what_the_contributors_pages_name_exists() -> None:
+    """Each path and each test that they speak of."""
     root = PACKAGE.parent
-    text = (PACKAGE / "guides" / "contributing.md").read_text()
+    pages = ("contributing.md", "adding.md")
+    text = "".join((PACKAGE / "guides" / page).read_text() for page in pages)
     paths = set(re.findall(r"`((?:rudder_logging|tests)/[\w/.]+)`", text))
     assert paths
     assert [path for path in paths if not (root / path).exists()] == []

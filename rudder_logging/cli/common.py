@@ -46,7 +46,7 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 
 
 class ExitCode(IntEnum):
-    """Exit code of the command, with its meaning. `--help` and the README print the table."""
+    """Exit code of the command, with its meaning. `--help` and the guide print the table."""
 
     meaning: str
 

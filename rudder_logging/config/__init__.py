@@ -1,7 +1,7 @@
 """Every option, once: name, type, default, unit and meaning.
 
-The handler's keywords, the package's settings, the `RUDDER_<NAME>` environment variables and the
-README's table all follow from the fields of `Config`.
+The handler's keywords, the package's settings, the `RUDDER_<NAME>` environment variables and
+the guide's table all follow from the fields of `Config`.
 
 - `parsers.py`: from text, numbers and objects to checked values
 - `relay_urls.py`: where a relay's URL leads, and what of it may be shown

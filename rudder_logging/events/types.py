@@ -18,7 +18,7 @@ MergeProperties = Sequence[Mapping[str, Id]] | None
 class Event(TypedDict, total=False):
     """An event, as `extra["rudder"]` takes it: names in snake_case or as on the wire, each once.
 
-    Which of them an event type has, the table in the README says.
+    Which of them an event type has, the guide `events` says.
 
     .. versionadded:: 0.1.0
     """

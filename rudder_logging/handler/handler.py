@@ -87,7 +87,7 @@ class RudderHandler(Admission):
         write_key: The source's write key, or the environment's `RUDDER_WRITE_KEY`.
         data_plane_url: The data plane's base URL, or the environment's `RUDDER_DATA_PLANE_URL`.
             With the option `relay` neither is needed.
-        **options: The other options; the table in the README has them all. Strings
+        **options: The other options; the guide `options` has them all. Strings
             and numbers do for each, so JSON and YAML can configure it.
 
     Raises:

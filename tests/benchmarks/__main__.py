@@ -13,7 +13,7 @@ from . import chart, plan
 from .arguments import parser
 from .event import message_bytes
 from .machine import describe, missing_packages
-from .report import RESULTS, Report
+from .report import CHART, RESULTS, Report
 from .results import Results
 from .runner import run_plan, sink_process
 from .table import text
@@ -27,7 +27,7 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
         """
         Measure this package next to other clients, in turn, each in a process of its own,
         against a server that counts what arrives. Prints tables; ends with 0 only if no
-        event was lost. Whole runs write the files that the README shows.
+        event was lost. Whole runs write the files that the guide shows.
         """,
         quick="within a minute",
         names="shapes, requests, call, delivery-0, memory, import, publish, threads, properties, "
@@ -37,7 +37,7 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     arguments = parsing.parse_args(words)
     if not (arguments.quick or arguments.only or arguments.rounds or arguments.show):
         arguments.json = arguments.json or RESULTS
-        arguments.svg = arguments.svg or RESULTS.with_suffix(".svg")
+        arguments.svg = arguments.svg or CHART
     return arguments
 
 

@@ -9,10 +9,13 @@ from pathlib import Path
 from .results import Results
 from .runner import Run
 
-__all__ = ["RESULTS", "Report"]
+__all__ = ["CHART", "RESULTS", "Report"]
 
 RESULTS = Path(__file__).parent / "results.json"
-"""The one that the README shows."""
+"""The one that the guide shows."""
+
+CHART = Path(__file__).parents[2] / "rudder_logging" / "guides" / "benchmarks.svg"
+"""Its picture, in the README and in the guide."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The results as tables: for the terminal and, in Markdown, for the README."""
+"""The results as tables: for the terminal and, in Markdown, for the guide."""
 
 from __future__ import annotations
 
@@ -233,5 +233,5 @@ def text(report: Report) -> str:
 
 
 def markdown(report: Report) -> str:
-    """All tables, for the README."""
+    """All tables, for the guide."""
     return _all(report, marked)

@@ -10,7 +10,7 @@ from . import plan
 from .goals import GOALS, Goal, costs, rows
 from .imports import PROGRAMS
 from .publishing import SIDES
-from .report import RESULTS, Report
+from .report import CHART, RESULTS, Report
 from .results import Results, Spread, ratios
 from .runner import Run
 from .shapes import SHAPES
@@ -244,14 +244,14 @@ def test_what_is_written_can_be_read(tmp_path: Path) -> None:
     assert Report.read(tmp_path / "results.json") == before
 
 
-def test_the_readme_shows_a_whole_run() -> None:
+def test_the_guide_shows_a_whole_run() -> None:
     """Not a quick one; and the chart shows the same figures."""
     shown = Report.read(RESULTS)
     assert not shown.quick
     assert [row.goal for row in rows(shown.results)] == list(GOALS)
     shapes = [name for name in SHAPES if costs(shown.results, name, "logging")]
     assert shapes == list(SHAPES)
-    chart = RESULTS.with_suffix(".svg").read_text(encoding="utf-8")
+    chart = CHART.read_text(encoding="utf-8")
     for column in COLUMNS:
         spread = column.spread(shown.results, "logging")
         assert spread is not None

@@ -15,7 +15,6 @@ import pytest
 from rudder_logging.cli.common import EXTRAS, ExitCode
 from rudder_logging.cli.group import COMMANDS, group
 
-from ..readme import README
 from .command import COMMAND, complaint, environment, run
 
 pytestmark = pytest.mark.slow
@@ -198,9 +197,3 @@ def test_no_colour_when_it_is_piped() -> None:
     """Output that is no terminal gets no escape sequences, whatever the environment hopes."""
     done = run("--help", TERM="xterm-256color")
     assert "\x1b" not in done.stdout + done.stderr
-
-
-def test_the_readmes_exit_codes() -> None:
-    """The README's table of exit codes is that of the code."""
-    rows = [f"| {code:d} | {code.meaning} |" for code in ExitCode]
-    assert "\n".join(["| exit code | |", "|---|---|", *rows]) in README.read_text()

@@ -158,7 +158,7 @@ def test_defaults(name: str, default: object) -> None:
 
 @each("name", OPTIONS)
 def test_every_option_is_documented(name: str) -> None:
-    """One line of prose each, for the README and the CLI."""
+    """One line of prose each, for the guide and the CLI."""
     doc = OPTIONS[name].metadata["doc"]
     assert doc.endswith(".")
     assert "\n" not in doc

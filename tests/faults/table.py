@@ -43,7 +43,7 @@ def rows(cells: Iterable[tuple[str, ...]]) -> str:
 
 
 def markdown() -> str:
-    """What is expected, as the README shows it."""
+    """What is expected, as the guide shows it."""
     return rows(row(one.name, one.expected, _shown(one.duplicates)) for one in SCENARIOS)
 
 

@@ -22,7 +22,7 @@ from rudder_logging.dataplane import LocalDataPlane
 
 from ..conftest import WRITE_KEY
 from ..engines import NEEDS_REDIS, RedisServer
-from ..test_readme import run
+from ..test_examples import run
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "rudder_logging" / "guides"

@@ -1,34 +1,22 @@
-"""The README tells the truth: its tables, its blocks, its two commands; and so do the examples."""
+"""The examples run, and do what they say."""
 
 from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 import sys
-from importlib.metadata import metadata
 from pathlib import Path
 
 import pytest
 
-from rudder_logging.config import ALIASES, OPTIONS
 from rudder_logging.dataplane import LocalDataPlane
 
 from .conftest import WRITE_KEY
 from .faults.stage import PATIENCE
-from .readme import GENERATED, README, filled
+from .readme import README
 
 ROOT = README.parent
-BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README.read_text(), flags=re.DOTALL)
-GUIDES = [
-    guide
-    for guide in sorted((ROOT / "rudder_logging" / "guides").glob("*.md"))
-    # That of browsers shows HTML: tests/live. Those of the relay: tests/relay.
-    if guide.stem not in ("browser", "capacity", "contributing")
-    and not guide.stem.startswith("relay")
-]
-PYTHON_BLOCKS = [code for language, code in BLOCKS if language == "python"]
 
 
 def run(plane: LocalDataPlane, *arguments: str, code: int = 0) -> str:
@@ -50,66 +38,6 @@ def run(plane: LocalDataPlane, *arguments: str, code: int = 0) -> str:
     assert done.returncode == code, done.stderr
     assert "Warning" not in done.stderr
     return done.stdout
-
-
-@pytest.mark.parametrize("path", GENERATED, ids=lambda path: path.name)
-def test_tables_are_up_to_date(path: Path) -> None:
-    """The tables follow from the code; `python -m tests.readme` writes them."""
-    assert path.read_text() == filled(path)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("number", range(len(PYTHON_BLOCKS)))
-def test_blocks_run(plane: LocalDataPlane, tmp_path: Path, number: int) -> None:
-    """Each Python block runs as it stands, with its capitals filled in; what it sends arrives."""
-    code = PYTHON_BLOCKS[number].replace("DATA_PLANE_URL", plane.url)
-    code = code.replace("/var/spool/app", str(tmp_path))
-    run(plane, "-c", code.replace('"WRITE_KEY"', repr(WRITE_KEY)))
-    sends_here = not any(word in code for word in ("dictConfig", "LocalDataPlane", "sink="))
-    assert bool(plane.events) is sends_here
-    assert ("sink=" in code) is (tmp_path / "events.jsonl").exists()
-    assert plane.problems == []
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("code", [code for code in PYTHON_BLOCKS if "def test_" in code])
-def test_tests_in_blocks_pass(plane: LocalDataPlane, tmp_path: Path, code: str) -> None:
-    """A block that shows a user's tests is run as such, too."""
-    block = tmp_path / "test_block.py"
-    block.write_text(code)
-    printed = run(plane, "-m", "pytest", "-p", "no:cacheprovider", str(block))
-    assert f"{code.count('def test_')} passed" in printed
-
-
-def test_set_up_has_exactly_two_commands_of_one_line() -> None:
-    """The first runs the quickstart, the second the tests, in the section's only fences."""
-    section = README.read_text().split("## Set up")[1].split("\n## ")[0]
-    commands = re.findall(r"```\w*\n(.*?)```", section, flags=re.DOTALL)
-    assert len(commands) == 2
-    assert all(command.count("\n") == 1 for command in commands)
-    assert "examples/quickstart.py" in commands[0]
-    assert "pytest" in commands[1]
-
-
-def test_all_that_is_to_be_installed_is_this_clone() -> None:
-    """The package is in no registry yet; each extra that is named is one of its own."""
-    commands = re.findall(r"pip install ([^\n`&]+)", README.read_text())
-    assert len(commands) > 2
-    there = metadata("rudder-logging").get_all("Provides-Extra", [])
-    for command in commands:
-        found = re.search(r'(?:^|\s)"\.\[([\w,]+)\]"', command)
-        assert found is not None, command
-        assert set(found[1].split(",")) <= set(there), command
-
-
-def test_moving_table_speaks_of_real_options() -> None:
-    """What the moving table calls "the same" exists here."""
-    section = README.read_text().split("## Coming from")[1].split("\n## ")[0]
-    for line in section.splitlines():
-        cells = line.split("|")
-        if len(cells) > 3 and cells[2].strip().startswith("the same"):
-            for name in re.findall(r"`(\w+)`", cells[1]):
-                assert name in {*OPTIONS, *ALIASES}, name
 
 
 @pytest.mark.slow
@@ -196,18 +124,6 @@ def test_privacy_app(plane: LocalDataPlane) -> None:
     assert event["context"]["ip"] == "203.0.113.0"
     assert event["context"]["app"] == {"name": "shop"}
     assert event["context"]["consentManagement"]["deniedConsentIds"] == ["C0002"]
-
-
-@pytest.mark.parametrize("guide", GUIDES, ids=lambda guide: guide.stem)
-def test_guides_show_their_examples(guide: Path) -> None:
-    """A framework's guide is a page, and its code is the example's, which a test runs."""
-    text = guide.read_text()
-    assert text.count("\n") <= 80
-    example = (ROOT / "examples" / f"{guide.stem}_app.py").read_text()
-    assert example.count("\n") <= 40
-    blocks = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
-    assert blocks
-    assert [block for block in blocks if block not in example] == []
 
 
 def test_every_example_is_run_here() -> None:

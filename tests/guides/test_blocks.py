@@ -1,0 +1,157 @@
+"""Each block of code in README and guides is run, or checked."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import shlex
+from functools import cache
+from importlib.metadata import metadata
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+from rudder_logging.cli.group import group
+from rudder_logging.dataplane import LocalDataPlane
+
+from ..conftest import WRITE_KEY
+from ..each import each
+from ..test_examples import run
+from .pages import PAGES, ROOT, Block, blocks
+
+ELSEWHERE = {
+    "relay.md": "tests/relay/test_guides.py",
+    "relay-operations.md": "tests/relay/test_guides.py",
+    "browser.md": "tests/live/test_sdks.py",
+}
+"""What tests the blocks of these pages that are no commands."""
+
+OTHERS = ("export", "uvicorn", "kubectl", "jq")
+"""Programs in commands that are not ours."""
+
+
+@cache
+def examples() -> str:
+    """All of them, which tests run."""
+    return "\n".join(path.read_text() for path in sorted((ROOT / "examples").rglob("*.py")))
+
+
+def found(*languages: str) -> list[Block]:
+    """The blocks in some languages that are tested here."""
+    return [block for page in PAGES for block in blocks(page, *languages)]
+
+
+def to_run() -> list[Block]:
+    """Those in Python that are no piece of an example."""
+    return [
+        block
+        for block in found("python")
+        if block.page.name not in ELSEWHERE and block.reason is None
+        if block.code not in examples()
+    ]
+
+
+def filled(code: str, plane: LocalDataPlane, folder: Path) -> str:
+    """A block with its stand-ins filled in: the data plane, the write key, a directory."""
+    code = re.sub(r"DATA_PLANE_URL|http://127\.0\.0\.1:8080", plane.url, code)
+    code = code.replace("/var/spool/app", str(folder))
+    return re.sub(r'"(?:WRITE_KEY|local-write-key)"', repr(WRITE_KEY), code)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("block", to_run(), ids=str)
+def test_blocks_run(plane: LocalDataPlane, tmp_path: Path, block: Block) -> None:
+    """Each runs as it stands; what it sends arrives."""
+    code = filled(block.code, plane, tmp_path)
+    run(plane, "-c", code)
+    sends = not any(word in code for word in ("dictConfig", "def test_", "capture_events", "sink="))
+    assert bool(plane.events) is sends
+    assert ("sink=" in code) is (tmp_path / "events.jsonl").exists()
+    assert plane.problems == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("block", [b for b in to_run() if "def test_" in b.code], ids=str)
+def test_tests_in_blocks_pass(plane: LocalDataPlane, tmp_path: Path, block: Block) -> None:
+    """A block that shows a user's tests is run as such, too."""
+    file = tmp_path / "test_block.py"
+    file.write_text(block.code)
+    printed = run(plane, "-m", "pytest", "-p", "no:cacheprovider", str(file))
+    assert f"{block.code.count('def test_')} passed" in printed
+
+
+@each("block", found("json"))
+def test_json_is_json(block: Block) -> None:
+    """It can be copied."""
+    assert json.loads(block.code)
+
+
+def commands(block: Block) -> list[list[str]]:
+    """The words of each command of a block, pipes taken apart."""
+    text = re.sub(r"\\\n\s*", " ", block.code)
+    words = [shlex.split(line, comments=True) for line in re.split(r"\n| && | \| ", text)]
+    return [line for line in words if line]
+
+
+def check_ours(words: list[str]) -> None:
+    """A command of the package has flags and sub-commands that exist."""
+    command: Any = group
+    context = None
+    while isinstance(command, click.Group):
+        context = command.make_context(words[0], words, parent=context)
+        _name, command, words = command.resolve_command(
+            context, [*context._protected_args, *context.args]
+        )
+    command.make_context(words[:1], words, parent=context)
+
+
+def check_installed(words: list[str]) -> None:
+    """The package is in no registry yet: what is installed is this clone, with extras it has."""
+    there = metadata("rudder-logging").get_all("Provides-Extra", [])
+    for word in words:
+        if word.startswith("."):
+            (extras,) = re.findall(r"^\.\[([\w,]+)\]$", word)
+            assert set(extras.split(",")) <= set(there), word
+
+
+def check_python(words: list[str]) -> None:
+    """A module or a file that is there."""
+    if words[:2] == ["-m", "pip"]:
+        check_installed(words[3:])
+    elif words[0] == "-m":
+        assert importlib.util.find_spec(words[1]), words
+    else:
+        assert words[0] == "shop.py" or (ROOT / words[0]).exists(), words
+
+
+@each("block", found("sh"))
+def test_commands_can_be_given(block: Block) -> None:
+    """Each command that is shown can be given here."""
+    for program, *words in commands(block) if block.reason is None else ():
+        name = program.removeprefix(".venv/bin/")
+        if name == "rudder-logging":
+            check_ours(words)
+        elif name in ("python", "python3"):
+            check_python(words)
+        elif name == "pip":
+            check_installed(words[1:])
+        else:
+            assert name in OTHERS, str(block)
+
+
+KNOWN = {"python", "json", "sh", "text"}
+
+
+def test_no_block_goes_unchecked() -> None:
+    """One in another language says why it can't be run, or which test has it."""
+    unknown = [
+        str(block)
+        for block in found()
+        if block.language not in KNOWN and block.page.name not in ELSEWHERE
+        if block.reason is None
+    ]
+    assert unknown == []
+    assert [path for path in ELSEWHERE.values() if not (ROOT / path).exists()] == []

@@ -1,0 +1,33 @@
+"""What README and guides lead to is there."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from ..each import each
+from .pages import PAGES, README, ROOT, anchors, targets
+
+
+@each("page", PAGES)
+def test_links_lead_to_a_heading(page: Path) -> None:
+    """Of a file that is there, or of the page itself."""
+    for target in targets(page):
+        if re.match(r"\w+:", target):
+            continue
+        path, _, anchor = target.partition("#")
+        file = page.parent / path if path else page
+        assert file.exists(), target
+        assert not anchor or anchor in anchors(file), target
+
+
+@each("page", PAGES)
+def test_files_that_pages_name_exist(page: Path) -> None:
+    """Paths of this repository stand in prose as `examples/quickstart.py`."""
+    named = re.findall(r"`((?:examples|rudder_logging|tests)/[\w/.-]+)`", page.read_text())
+    assert [path for path in named if not (ROOT / path).exists()] == []
+
+
+def test_readme_leads_to_the_guides() -> None:
+    """To the index, which has all of them."""
+    assert "rudder_logging/guides/index.md" in targets(README)

@@ -1,0 +1,115 @@
+"""README and guides as pages: bounds, tables, the two commands; guides of frameworks."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+from rudder_logging.config import ALIASES, OPTIONS
+
+from ..each import each
+from ..readme import GENERATED, filled
+from .pages import FOLDER, PAGES, README, ROOT, blocks, targets
+
+MOST_WORDS = 1_200
+MOST_LINES = 200
+
+LONGEST = 1_700
+TABLES = {"faults.md", "performance.md"}
+"""Pages that are tables, for the most part."""
+
+
+def table(page: Path) -> list[list[str]]:
+    """The cells of all rows of a page's tables."""
+    rows = [line for line in page.read_text().splitlines() if line.startswith("| ")]
+    return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
+
+
+def test_readme_is_one_page() -> None:
+    """What does not fit stands in a guide."""
+    text = README.read_text()
+    assert len(text.split()) <= MOST_WORDS
+    assert text.count("\n") <= MOST_LINES
+
+
+@each("page", list(GENERATED))
+def test_tables_are_up_to_date(page: Path) -> None:
+    """The tables follow from the code; `python -m tests.readme` writes them."""
+    assert page.read_text() == filled(page)
+
+
+def test_set_up_has_exactly_two_commands_of_one_line() -> None:
+    """The first runs the quickstart, the second the tests, in the section's only fences."""
+    section = README.read_text().split("## Set up")[1].split("\n## ")[0]
+    commands = re.findall(r"```\w*\n(.*?)```", section, flags=re.DOTALL)
+    assert len(commands) == 2
+    assert all(command.count("\n") == 1 for command in commands)
+    assert "examples/quickstart.py" in commands[0]
+    assert "pytest" in commands[1]
+
+
+def test_readme_wires_each_framework() -> None:
+    """Each integration has a row, and its two lines are those of the guide."""
+    wired = {}
+    for first, second in (cells for cells in table(README) if "<br>" in cells[-1]):
+        (_, page) = re.findall(r"(\[[^]]+\])\(rudder_logging/guides/([\w.-]+)\)", first)[-1]
+        wired[page] = re.findall(r"`([^`]+)`", second)
+    assert len(wired) > 10
+    for page, (imported, line) in wired.items():
+        text = (FOLDER / page).read_text()
+        if imported.startswith("from "):
+            ast.parse(imported)
+            exec(imported, {})
+        for word in re.findall(r"[\w.]{8,}", line):
+            assert word in text, (page, word)
+
+
+def test_promises_have_their_proof_linked() -> None:
+    """Five of them, each with a page of tests or a guide."""
+    section = README.read_text().split("## Five promises")[1].split("\n## ")[0]
+    promises = re.findall(r"^- .*$", section, re.MULTILINE)
+    assert len(promises) == 5
+    assert all("Proof: [" in promise for promise in promises)
+
+
+def test_moving_table_speaks_of_real_options() -> None:
+    """What the moving table calls "the same" exists here."""
+    section = (FOLDER / "migration.md").read_text().split("## Coming from rudder-sdk-python")[1]
+    for line in section.split("\n## ")[0].splitlines():
+        cells = line.split("|")
+        if len(cells) > 3 and cells[2].strip().startswith("the same"):
+            for name in re.findall(r"`(\w+)`", cells[1]):
+                assert name in {*OPTIONS, *ALIASES}, name
+
+
+FRAMEWORKS = sorted(
+    {path.stem for path in (ROOT / "rudder_logging" / "integrations").glob("[a-z]*")}
+    | {"context", "fastapi"}
+)
+
+
+@each("name", FRAMEWORKS)
+def test_guides_show_their_examples(name: str) -> None:
+    """A framework's guide is a page, and its code is the example's, which a test runs."""
+    guide = FOLDER / f"{name}.md"
+    assert guide.read_text().count("\n") <= 80
+    example = (ROOT / "examples" / f"{name}_app.py").read_text()
+    assert example.count("\n") <= 40
+    shown = [block.code for block in blocks(guide, "python")]
+    assert shown
+    assert [code for code in shown if code not in example] == []
+
+
+@each("page", [page for page in PAGES if page.name not in TABLES])
+def test_guides_are_short(page: Path) -> None:
+    """A guide that is longer is two."""
+    assert len(page.read_text().split()) <= LONGEST
+
+
+def test_pictures_are_small() -> None:
+    """They are in the wheel, and each is on a page."""
+    shown = {target.rpartition("/")[2] for page in PAGES for target in targets(page)}
+    for picture in [*FOLDER.glob("*.png"), *FOLDER.glob("*.svg")]:
+        assert picture.name in shown
+        assert picture.stat().st_size < 200_000
