@@ -9,6 +9,7 @@ In come the command's words; out go a result on stdout, all else on stderr, and 
 - `replay/`: what was written is sent later
 - `doctor/`: what keeps events from arriving
 - `spool/`: what a durable queue holds, and how it goes
+- `guide.py`: the guides, in the terminal
 - `forget.py`: what there is of some people is erased, there and at RudderStack
 - from a file to the data plane, for several of them: `sources.py`, from files to lines;
   `stored.py`, from lines to messages; `moments.py`, when they happened; `shipper.py`, their way

@@ -24,6 +24,7 @@ COMMANDS: Mapping[str, str] = {
     "doctor": "Find out what keeps events from arriving.",
     "spool": "Look into a durable queue, or erase from it.",
     "relay": "Send what apps have appended to Redis or Kafka.",
+    "guide": "Read a guide, or search in all of them.",
     "forget": "Erase what there is of some people, and have RudderStack suppress them.",
 }
 """In the order of `--help`. Each is in the module or folder of its name, under the same name.

@@ -1,7 +1,10 @@
 """The guides: a page for each topic, in Markdown.
 
 `index.md` puts them into groups, with one line each. Pages link each other by their files' names
-(`[Django](django.md#wire-it)`), and all else by its path in the repository, from the page on.
+(`[Django](django.md#wire-it)`), and pictures stand beside them. They link no other file, because
+the wheel has no other.
+
+- `search.py`: which pages have all the words, and where
 """
 
 from __future__ import annotations
