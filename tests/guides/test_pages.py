@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from importlib.metadata import metadata
 from pathlib import Path
 
 from rudder_logging.config import ALIASES, OPTIONS
@@ -49,6 +50,18 @@ def test_set_up_has_exactly_two_commands_of_one_line() -> None:
     assert "pytest" in commands[1]
 
 
+def test_description_has_no_link_that_a_package_index_can_not_follow() -> None:
+    """It is the README, with a command in the place of each link to a guide, and no picture.
+    (Install again after a change of the README.)
+    """
+    built = metadata("rudder-logging")
+    text = str(built.json["description"])
+    assert text.startswith("# rudder_logging")
+    assert re.findall(r"\]\((?!https?:)[^)]*\)", text) == []
+    assert "`rudder-logging guide testing`" in text
+    assert all(", https://" in url for url in built.get_all("Project-URL", [""]))
+
+
 def test_readme_wires_each_framework() -> None:
     """Each integration has a row, and its two lines are those of the guide."""
     wired = {}
@@ -91,12 +104,12 @@ FRAMEWORKS = sorted(
 
 @each("name", FRAMEWORKS)
 def test_guides_show_their_examples(name: str) -> None:
-    """A framework's guide is a page, and its code is the example's, which a test runs."""
+    """A framework's guide is a page, and its code, but for tests, is the example's, which is run."""
     guide = FOLDER / f"{name}.md"
     assert guide.read_text().count("\n") <= 80
     example = (ROOT / "examples" / f"{name}_app.py").read_text()
     assert example.count("\n") <= 40
-    shown = [block.code for block in blocks(guide, "python")]
+    shown = [block.code for block in blocks(guide, "python") if "def test_" not in block.code]
     assert shown
     assert [code for code in shown if code not in example] == []
 
