@@ -104,7 +104,7 @@ FRAMEWORKS = sorted(
 
 @each("name", FRAMEWORKS)
 def test_guides_show_their_examples(name: str) -> None:
-    """A framework's guide is a page, and its code, but for tests, is the example's, which is run."""
+    """A framework's guide is a page, and its code is, but for tests, the example's."""
     guide = FOLDER / f"{name}.md"
     assert guide.read_text().count("\n") <= 80
     example = (ROOT / "examples" / f"{name}_app.py").read_text()
