@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 
-__all__ = ["INDEX", "Guide", "guides", "page"]
+__all__ = ["INDEX", "Guide", "anchor", "guides", "page"]
 
 INDEX = "index"
 """Name of the page that lists the others."""
@@ -47,6 +47,11 @@ def page(name: str) -> str:
         FileNotFoundError: There is none of that name.
     """
     return (files(__package__) / f"{name}.md").read_text(encoding="utf-8")
+
+
+def anchor(heading: str) -> str:
+    """The place of a heading in its page, as forges and Sphinx name it."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
 def guides() -> Mapping[str, Guide]:

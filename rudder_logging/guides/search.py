@@ -18,6 +18,7 @@ _FENCE = re.compile(r"\s*(```|~~~)")
 _HEADING = re.compile(r"#{2,6} (.+)")
 _UNREAD = re.compile(r"<!--.*-->|[|:\s-]*")
 _LINK = re.compile(r"!?\[([^]]*)\]\([^)]*\)")
+_MARK = re.compile(r"^(?:[-|>]|\d+\.) +|`|\*\*")
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Hit:
 
     Args:
         section: The heading above it; none: the page's title.
-        text: The line, or the part of it around the first of the words.
+        text: The line without Markdown's marks, or the part of it around the first of the words.
     """
 
     section: str
@@ -76,7 +77,7 @@ def _lines(markdown: str) -> Iterator[tuple[str, str]]:
             section = heading[1]
             yield section, section
         elif not _UNREAD.fullmatch(line):
-            yield section, _LINK.sub(r"\1", line)
+            yield section, _MARK.sub("", _LINK.sub(r"\1", line))
 
 
 def _excerpt(text: str, wanted: Sequence[str]) -> str:

@@ -8,6 +8,7 @@ The files, in the order in which an event meets them:
 - `feed.py`: the last entries, in bounded memory
 - `stream.py`: from there to each open page, in batches
 - `routes.py`: what the page asks for; `guards.py`: who may ask, and what a browser may do with it
+- `guides.py`: the guides as pages of a browser, in the frame of `guides.html`
 - `static/`: the page itself, which a browser runs as it stands
 """
 

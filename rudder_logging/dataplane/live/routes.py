@@ -1,4 +1,4 @@
-"""Routes of the page: each path, and its answer."""
+"""Routes of the page, and of the guides beside it: each path, and its answer."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from importlib.resources import files
 from typing import Any
 
+from ...guides import INDEX
 from .. import gateway
 from ..protocol import Request
 from ..responses import Response, json_page, page, text
+from . import guides
 from .guards import HEADERS, guard
 from .stream import Stream
 
@@ -26,7 +28,7 @@ _TYPES = {
 
 
 class Routes:
-    """The page at `/`, and what it needs below `/live/`.
+    """The page at `/`, and what it needs below `/live/`; the guides at `/guides`.
 
     Args:
         stream: What it reads.
@@ -61,7 +63,7 @@ class Routes:
             released: Set when the server ends: streams end then, too.
         """
         path = request.path
-        if path != "/" and not path.startswith("/live/"):
+        if path not in ("/", guides.AT) and not path.startswith(("/live/", f"{guides.AT}/")):
             return None
         post = self._posts.get(path)
         refusal = guard(request, "POST" if post else "GET", self._host)
@@ -71,10 +73,9 @@ class Routes:
             return await post(request)
         if path == "/live/stream":
             return self._read(request, released)
-        if path not in self._files:
-            return text(gateway.Answer(404, "404 page not found"), HEADERS)
-        media_type, content = self._files[path]
-        return page(media_type, content, HEADERS)
+        if path in self._files:
+            return page(*self._files[path], HEADERS)
+        return await asyncio.to_thread(_guide, path, request.query)
 
     def _read(self, request: Request, released: asyncio.Event) -> Response:
         place = self._stream.place_of(request.headers.get("last-event-id", ""))
@@ -92,6 +93,24 @@ class Routes:
         except ValueError as error:
             return text(gateway.Answer(400, str(error)), HEADERS)
         return json_page(state, HEADERS)
+
+
+def _guide(path: str, query: str) -> Response:
+    """A guide, a picture of one, or what a search finds."""
+    if path == "/live/guides":
+        return json_page(guides.found(query), HEADERS)
+    name = path.removeprefix(guides.AT).strip("/")
+    try:
+        content = guides.html(name or INDEX)
+    except ModuleNotFoundError:
+        extra = "pip install 'rudder-logging[cli]'"
+        return text(gateway.Answer(501, f"the guides need an extra: {extra}"), HEADERS)
+    if content is not None:
+        return page(_TYPES["html"], content, HEADERS)
+    picture = guides.picture(name)
+    if picture is not None:
+        return page(*picture, HEADERS)
+    return text(gateway.Answer(404, "404 page not found"), HEADERS)
 
 
 def _page() -> dict[str, tuple[str, bytes]]:
