@@ -20,6 +20,7 @@ Beside its way:
 - `config/`: every option, and how it is read; `exceptions.py`: every error
 - `common/`: small helpers for all rooms; `_version.py`: the version
 - `checks/`: what a warehouse would drop or rename, and tracking plans
+- `metrics.py`: the ledgers for Prometheus
 - `integrations/`: one file for each framework, which its users alone import
 - `testing/`: captured events for an app's tests; `pytest_plugin.py`: the same as fixtures
 - `dataplane/`: a data plane for tests and local work, also with a live page

@@ -28,6 +28,7 @@ ROOMS = [
     "testing",
     "dataplane",
     "relay",
+    "metrics",
     "__init__",
     "analytics",
     "handler",

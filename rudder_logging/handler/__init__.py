@@ -15,5 +15,6 @@ In comes a log record, or one of the seven calls; out goes a message into a queu
 - `outlets.py`: its queue and its sink are opened
 - `pipeline.py`: queue, ledger, reports, delivery and listener, put together
 - `setup.py`: a look at the options when a handler is made
+- `measures.py`: its ledger as metrics: the table, and the sums over handlers
 - `flushing.py`: `flushing()`, for functions whose process is frozen when they return
 """

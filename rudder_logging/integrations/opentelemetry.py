@@ -7,75 +7,63 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from functools import cache
-from urllib.parse import urlsplit
 
 from opentelemetry.metrics import CallbackOptions, Meter, Observation, get_meter
 
 from .._version import __version__
-from ..delivery.ledger import Stats
-from ..handler.handler import RudderHandler
+from ..handler.handler import RudderHandler, all_handlers
+from ..handler.measures import MEASURES, Place, Sums
 
 __all__ = ["observe"]
 
-Read = Callable[[Stats], "int | Mapping[str, int]"]
-
-_COUNTERS: dict[str, tuple[str, Read, str]] = {
-    "events.accepted": ("{event}", lambda s: s.accepted, "Passed validation."),
-    "events.delivered": ("{event}", lambda s: s.delivered, "Stored by the data plane."),
-    "events.refused": ("{event}", lambda s: s.refused, "Refused by the data plane for good."),
-    "events.dropped": ("{event}", lambda s: s.dropped, "Accepted, and lost, by reason."),
-    "events.invalid": ("{event}", lambda s: s.invalid, "Refused at the call, never accepted."),
-    "events.adopted": ("{event}", lambda s: s.adopted, "Taken over from processes that ended."),
-    "uploads": ("{request}", lambda s: s.requests, "Tried."),
-    "uploads.retried": ("{request}", lambda s: s.retries, "Tried again."),
-    "uploads.lost_answers": ("{request}", lambda s: s.lost_answers, "Sent; no answer came."),
-    "spool.errors": ("{error}", lambda s: s.spool_errors, "The durable queue's disk failed."),
-    "callback.errors": ("{error}", lambda s: s.callback_errors, "Callbacks of the app's raised."),
-    "listener.restarts": ("{restart}", lambda s: s.listener_restarts, "Dead threads replaced."),
-}
-_LEVELS: dict[str, tuple[str, Read, str]] = {
-    "queue.events": ("{event}", lambda s: s.pending, "In the queue, or being sent."),
-    "queue.size": ("By", lambda s: s.pending_bytes, "Their size."),
-    "holding": (
-        "{handler}",
-        lambda s: int(s.holding is not None),
-        "Hold events: a wrong key, say.",
-    ),
-    "outage": (
-        "{handler}",
-        lambda s: int(s.outage is not None),
-        "Have delivered nothing for 10 s.",
-    ),
-}
-_observed: weakref.WeakKeyDictionary[Meter, weakref.WeakSet[RudderHandler]] = (
-    weakref.WeakKeyDictionary()
-)
+_observed: weakref.WeakKeyDictionary[Meter, _Observed] = weakref.WeakKeyDictionary()
 _lock = threading.Lock()
 
 
-def observe(handler: RudderHandler, meter: Meter | None = None) -> None:
+def observe(handler: RudderHandler | None = None, meter: Meter | None = None) -> None:
     """Report a handler's `stats()` as metrics: `rudder_logging.events.accepted` and so on.
 
     Counters of events and uploads (`rudder_logging.events.dropped` by `reason`), the queue's
-    length and size, and how many handlers hold events or are in an outage. `server.address` tells
-    data planes apart, `rudder_logging.handler` handlers that have a name; others are added up.
+    length, size and room, and how many handlers hold events or are in an outage. `server.address`
+    tells data planes apart, `rudder_logging.handler` handlers that have a name; others are added
+    up.
 
     Args:
-        handler: It is not kept alive. Observed twice, it counts once.
+        handler: It is not kept alive. Observed twice, it counts once. Without one, all handlers
+            that the process has at each export.
         meter: Makes the instruments; by default the global provider's.
 
     .. versionadded:: 0.1.0
     """
     meter = meter or _default_meter()
     with _lock:
-        handlers = _observed.get(meter)
-        if handlers is None:
-            handlers = _observed[meter] = weakref.WeakSet()
-            _make_instruments(meter, handlers)
-        handlers.add(handler)
+        observed = _observed.get(meter)
+        if observed is None:
+            observed = _observed[meter] = _Observed()
+            _make_instruments(meter, Sums(observed.handlers))
+        observed.add(handler)
+
+
+class _Observed:
+    """The handlers that a meter's instruments show."""
+
+    def __init__(self) -> None:
+        self._known: list[weakref.ref[RudderHandler]] = []
+        self._are_all = False
+
+    def add(self, handler: RudderHandler | None) -> None:
+        if handler is None:
+            self._are_all = True
+        elif handler not in self.handlers():
+            known = [ref for ref in self._known if ref() is not None]
+            self._known = [*known, weakref.ref(handler)]  # anew: an export may look at the old one
+
+    def handlers(self) -> list[RudderHandler]:
+        if self._are_all:
+            return all_handlers()
+        return [one for ref in self._known if (one := ref()) is not None]
 
 
 @cache
@@ -84,40 +72,29 @@ def _default_meter() -> Meter:
     return get_meter("rudder_logging", __version__)
 
 
-def _make_instruments(meter: Meter, handlers: weakref.WeakSet[RudderHandler]) -> None:
-    for table, make in (
-        (_COUNTERS, meter.create_observable_counter),
-        (_LEVELS, meter.create_observable_up_down_counter),
-    ):
-        for name, (unit, read, doc) in table.items():
-            make(f"rudder_logging.{name}", [_callback(handlers, read)], unit, doc)
+def _make_instruments(meter: Meter, sums: Sums) -> None:
+    for measure in MEASURES:
+        make = (
+            meter.create_observable_counter
+            if measure.counts
+            else meter.create_observable_up_down_counter
+        )
+        name = f"rudder_logging.{measure.opentelemetry}"
+        make(name, [_callback(sums, measure.field)], measure.unit, measure.doc)
 
 
-def _callback(
-    handlers: weakref.WeakSet[RudderHandler], read: Read
-) -> Callable[[CallbackOptions], Iterable[Observation]]:
+def _callback(sums: Sums, field: str) -> Callable[[CallbackOptions], Iterable[Observation]]:
     def observations(_: CallbackOptions) -> Iterable[Observation]:
-        with _lock:
-            living = list(handlers)
-        sums: Counter[tuple[tuple[str, str], ...]] = Counter()
-        for handler in living:
-            attributes = _attributes(handler)
-            value = read(handler.stats())
-            if isinstance(value, Mapping):
-                for reason, number in value.items():
-                    with_reason = (*attributes, ("reason", reason))
-                    sums[with_reason] += number
-            else:
-                sums[attributes] += value
-        return [Observation(number, dict(key)) for key, number in sums.items()]
+        return [
+            Observation(number, _attributes(place, reason))
+            for place, counts in sums.take().items()
+            for (measured, reason), number in counts.items()
+            if measured == field
+        ]
 
     return observations
 
 
-def _attributes(handler: RudderHandler) -> tuple[tuple[str, str], ...]:
-    relay = handler.config.relay_url
-    address = urlsplit(handler.config.data_plane_url or "").hostname
-    if relay is not None:
-        address = ",".join(relay.hosts)
-    attributes = {"server.address": address, "rudder_logging.handler": handler.name}
-    return tuple((key, value) for key, value in attributes.items() if value)
+def _attributes(place: Place, reason: str) -> dict[str, str]:
+    names = ("server.address", "rudder_logging.handler", "reason")
+    return {name: value for name, value in zip(names, (*place, reason), strict=True) if value}

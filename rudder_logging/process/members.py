@@ -9,7 +9,7 @@ import contextlib
 import logging
 import weakref
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 __all__ = [
     "Closable",
@@ -22,6 +22,9 @@ __all__ = [
     "known_listeners",
     "listeners",
 ]
+
+
+_Member = TypeVar("_Member")
 
 
 class Forkable(Protocol):
@@ -111,12 +114,18 @@ def add_listener(listener: Listener) -> None:
 
 def forkables() -> list[Forkable]:
     """All of them that are alive."""
-    return list(known_forkables)
+    return _living(known_forkables)
 
 
 def listeners() -> list[Listener]:
     """All of them that are alive."""
-    return list(known_listeners)
+    return _living(known_listeners)
+
+
+def _living(known: weakref.WeakSet[_Member]) -> list[_Member]:
+    while True:
+        with contextlib.suppress(RuntimeError):  # another thread has added one meanwhile
+            return list(known)
 
 
 def handlers() -> list[logging.Handler]:
