@@ -10,6 +10,7 @@ from typing import Any
 from rudder_logging.cli.common import ExitCode
 from rudder_logging.config import OPTIONS
 from rudder_logging.events.table import EVENT_TYPES
+from rudder_logging.handler.measures import MEASURES
 from rudder_logging.relay.redis_commands import APPENDING, FORGETTING, LOOKING, RELAYING
 
 from .benchmarks.relays import table as relays
@@ -63,6 +64,16 @@ def exit_codes() -> str:
     return "\n".join(["| exit code | |", "|---|---|", *rows])
 
 
+def metrics() -> str:
+    """The table of the handlers' metrics."""
+    lines = ["| name | kind | |", "|---|---|---|"]
+    for measure in MEASURES:
+        kind = "counter" if measure.counts else "gauge"
+        name = measure.prometheus + "_total" * measure.counts
+        lines.append(f"| `{name}` | {kind} | {measure.doc} |")
+    return "\n".join(lines)
+
+
 def users() -> str:
     """The users of a Redis."""
     looking = sorted({*LOOKING, *FORGETTING})
@@ -82,6 +93,7 @@ GENERATED: Mapping[Path, Mapping[str, Callable[[], str]]] = {
     GUIDES / "performance.md": {"benchmarks": lambda: benchmarks(Report.read(RESULTS))},
     GUIDES / "command.md": {"exit codes": exit_codes},
     GUIDES / "relay-guarantees.md": {"relay faults": relay_faults},
+    GUIDES / "metrics.md": {"metrics": metrics},
     GUIDES / "relay-operations.md": {"users": users},
     GUIDES / "capacity.md": {
         "capacity": lambda: capacity(Report.read(RELAYS)),

@@ -314,6 +314,44 @@ def test_observed_handler_is_not_kept(plane: LocalDataPlane, reader: InMemoryMet
     assert not any(counts(reader).values())
 
 
+def test_counts_of_a_handler_that_is_gone_stay(
+    wire: Wire, plane: LocalDataPlane, reader: InMemoryMetricReader
+) -> None:
+    """A counter never falls; of what waits, nothing is left."""
+    handler = RudderHandler("test-write-key", plane.url, shutdown_timeout=60)
+    observe(handler, MeterProvider([reader]).get_meter("tests"))
+    logger = wire(handler)
+    logger.info("e", extra=EVENT)
+    handler.close()
+    counts(reader)
+    logger.removeHandler(handler)
+    del handler
+    gc.collect()
+    found = counts(reader)
+    assert [number for _, number, _ in found["rudder_logging.events.delivered"]] == [1]
+    assert not found.get("rudder_logging.queue.events")
+
+
+def test_without_a_handler_all_are_observed(
+    make_handler: MakeHandler, wire: Wire, reader: InMemoryMetricReader
+) -> None:
+    """Those that come later, too; one that was named before counts once."""
+    meter = MeterProvider([reader]).get_meter("tests")
+    first = make_handler()
+    first.set_name("first")
+    observe(first, meter)
+    observe(meter=meter)
+    later = make_handler()
+    later.set_name("later")
+    wire(first, later).info("e", extra=EVENT)
+    accepted = {
+        attributes["rudder_logging.handler"]: number
+        for attributes, number, _ in counts(reader)["rudder_logging.events.accepted"]
+        if "rudder_logging.handler" in attributes
+    }
+    assert {name: accepted[name] for name in ("first", "later")} == {"first": 1, "later": 1}
+
+
 @pytest.mark.slow
 def test_example(plane: LocalDataPlane) -> None:
     """Rule 25: the guide's app, as a process: one span, its ids, and the ledger."""
