@@ -26,6 +26,7 @@ ELSEWHERE = {
     "relay.md": "tests/relay/test_guides.py",
     "relay-operations.md": "tests/relay/test_guides.py",
     "browser.md": "tests/live/test_sdks.py",
+    "metrics.md": "tests/metrics/test_guide.py",
 }
 """What tests the blocks of these pages that are no commands."""
 

@@ -324,8 +324,8 @@ def test_forked_child_counts_anew(tmp_path: Any, plane: LocalDataPlane) -> None:
         registry.register(ledgers)
         log("parent")
         assert accepted() == 1
-        with ledgers._sums._lock:  # as another thread's scrape would
-            child = os.fork()
+        ledgers._sums._lock.acquire()  # as another thread's scrape would
+        child = os.fork()
         if not child:
             try:
                 assert accepted() == 0
@@ -337,6 +337,7 @@ def test_forked_child_counts_anew(tmp_path: Any, plane: LocalDataPlane) -> None:
                 sys.excepthook(*sys.exc_info())
                 os._exit(1)
             os._exit(0)
+        ledgers._sums._lock.release()
         assert os.waitpid(child, 0)[1] == 0
         assert accepted() == 1
         """

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+import threading
 import types
+import weakref
 
 import pytest
 
 from rudder_logging.dataplane import LocalDataPlane
-from rudder_logging.process import exits, forks
+from rudder_logging.process import exits, forks, members
 
 from ..conftest import MakeHandler, Wire
 
@@ -82,3 +84,34 @@ def test_a_module_that_is_called_celery_signals_harms_nothing(
     wire(handler).info("e", extra={"rudder": {"user_id": "u"}})
     assert handler.flush()
     assert len(plane.events) == 1
+
+
+def test_who_asks_for_handlers_meets_none_that_is_being_made(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A set that grows while it is read raises: another thread's new handler must not do that."""
+
+    class Forkable:
+        def after_fork(self) -> None:
+            """Nothing is to be done."""
+
+    def make() -> None:
+        while not ended.is_set():
+            made = [Forkable() for _ in range(20)]
+            for one in made:
+                members.known_forkables.add(one)
+
+    kept = [Forkable() for _ in range(50)]
+    monkeypatch.setattr(members, "known_forkables", weakref.WeakSet(kept))
+    ended = threading.Event()
+    thread = threading.Thread(target=make)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    thread.start()
+    try:
+        found = [len(members.forkables()) for _ in range(10_000)]
+    finally:
+        ended.set()
+        thread.join()
+        sys.setswitchinterval(interval)
+    assert min(found) >= len(kept)
