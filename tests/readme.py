@@ -7,7 +7,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import click
+
 from rudder_logging.cli.common import ExitCode
+from rudder_logging.cli.group import group
 from rudder_logging.config import OPTIONS
 from rudder_logging.events.table import EVENT_TYPES
 from rudder_logging.handler.measures import MEASURES
@@ -58,6 +61,29 @@ def options() -> str:
     return "\n".join(lines)
 
 
+COMMAND_GUIDES = {
+    "codegen": "typed-events",
+    "forget": "privacy",
+    "guide": "index",
+    "migrate": "migration",
+    "plan": "typed-events",
+}
+"""Where more is said of a command, if it has no guide of its own name."""
+
+
+def commands() -> str:
+    """The table of the sub-commands, with the first line of each one's help."""
+    lines = ["| command | |", "|---|---|"]
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        guide = COMMAND_GUIDES.get(name, name)
+        linked = f"[`{name}`]({guide}.md)" if (GUIDES / f"{guide}.md").exists() else f"`{name}`"
+        first = command.get_short_help_str(limit=200) if command else ""
+        lines.append(f"| {linked} | {first} |")
+    return "\n".join(lines)
+
+
 def exit_codes() -> str:
     """The table of the command's exit codes."""
     rows = [f"| {code:d} | {code.meaning} |" for code in ExitCode]
@@ -91,7 +117,7 @@ GENERATED: Mapping[Path, Mapping[str, Callable[[], str]]] = {
     GUIDES / "options.md": {"options": options},
     GUIDES / "faults.md": {"faults": faults},
     GUIDES / "performance.md": {"benchmarks": lambda: benchmarks(Report.read(RESULTS))},
-    GUIDES / "command.md": {"exit codes": exit_codes},
+    GUIDES / "command.md": {"commands": commands, "exit codes": exit_codes},
     GUIDES / "relay-guarantees.md": {"relay faults": relay_faults},
     GUIDES / "metrics.md": {"metrics": metrics},
     GUIDES / "relay-operations.md": {"users": users},

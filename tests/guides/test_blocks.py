@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import logging
 import re
 import shlex
 from functools import cache
@@ -16,11 +17,12 @@ import pytest
 
 from rudder_logging.cli.group import group
 from rudder_logging.dataplane import LocalDataPlane
+from rudder_logging.testing import capture_events
 
 from ..conftest import WRITE_KEY
 from ..each import each
 from ..test_examples import run
-from .pages import PAGES, ROOT, Block, blocks
+from .pages import FOLDER, PAGES, ROOT, Block, blocks
 
 ELSEWHERE = {
     "relay.md": "tests/relay/test_guides.py",
@@ -30,7 +32,7 @@ ELSEWHERE = {
 }
 """What tests the blocks of these pages that are no commands."""
 
-OTHERS = ("export", "uvicorn", "kubectl", "jq")
+OTHERS = ("eval", "export", "jq", "kubectl", "uvicorn")
 """Programs in commands that are not ours."""
 
 
@@ -88,6 +90,8 @@ def test_tests_in_blocks_pass(plane: LocalDataPlane, tmp_path: Path, block: Bloc
     skip_without_client(block)
     file = tmp_path / "test_block.py"
     file.write_text(block.code)
+    for beside in blocks(block.page, "json"):
+        (tmp_path / "plan.json").write_text(beside.code)
     printed = run(plane, "-m", "pytest", "-p", "no:cacheprovider", str(file))
     assert f"{block.code.count('def test_')} passed" in printed
 
@@ -164,3 +168,54 @@ def test_no_block_goes_unchecked() -> None:
     ]
     assert unknown == []
     assert [path for path in ELSEWHERE.values() if not (ROOT / path).exists()] == []
+
+
+def outputs(name: str) -> list[str]:
+    """The blocks of a guide that show what is printed."""
+    return [block.code for block in blocks(FOLDER / name, "text")]
+
+
+def test_failure_of_a_test_is_what_the_guide_shows() -> None:
+    """The words of `one()`, with the places of two log calls."""
+    (shown,) = outputs("testing.md")
+    identify = {"type": "identify", "user_id": "42"}
+    app = (
+        "\n" * 11
+        + f"shop.info('signed in', extra={{'rudder': {identify}}})"
+        + "\n" * 19
+        + "shop.info('Order Completed', extra={'rudder': {'user_id': '43'}})"
+    )
+    with capture_events() as events:
+        exec(compile(app, "shop/app.py", "exec"), {"shop": logging.getLogger("shop")})
+    with pytest.raises(AssertionError) as raised:
+        events.one(type="track", event="Order Completed", user_id="42")
+    assert shown == f"AssertionError: {raised.value}\n"
+
+
+@pytest.mark.slow
+def test_doctor_says_what_its_guide_shows(
+    plane: LocalDataPlane, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the configuration and of the log that stand there."""
+    said, log, said_of_log = outputs("doctor.md")
+    (configuration,) = blocks(FOLDER / "doctor.md", "json")
+    (tmp_path / "logging.json").write_text(filled(configuration.code, plane, tmp_path))
+    (tmp_path / "events.log").write_text(log)
+
+    def doctor(*words: str) -> str:
+        code = (
+            "import os, sys; os.chdir({!r}); from rudder_logging.cli import main; sys.exit(main())"
+        )
+        printed = run(plane, "-c", code.format(str(tmp_path)), "doctor", *words, code=1)
+        return re.sub(r"\d+ ms", "N ms", printed.replace(plane.url, "http://127.0.0.1:8080"))
+
+    monkeypatch.delenv("RUDDER_DRAIN_ON_SIGTERM", raising=False)
+    shown = re.sub(r"\d+ ms", "N ms", said)
+    assert doctor("--config", "logging.json", "shop.orders") == shown
+    assert doctor("--messages", "events.log") == said_of_log
+
+
+def test_no_output_goes_unchecked() -> None:
+    """Each block of text is compared above, or elsewhere."""
+    pages = {block.page.name for block in found("text") if block.reason is None}
+    assert pages - set(ELSEWHERE) == {"doctor.md", "testing.md"}

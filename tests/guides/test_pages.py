@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
+import datetime as dt
+import decimal
+import enum
+import json
+import pathlib
 import re
+import uuid
 from importlib.metadata import metadata
 from pathlib import Path
 
+import rudder_logging
 from rudder_logging.config import ALIASES, OPTIONS
+from rudder_logging.testing import capture_events
 
 from ..each import each
 from ..readme import GENERATED, filled
@@ -126,3 +135,23 @@ def test_pictures_are_small() -> None:
     for picture in [*FOLDER.glob("*.png"), *FOLDER.glob("*.svg")]:
         assert picture.name in shown
         assert picture.stat().st_size < 200_000
+
+
+def test_values_become_what_the_guide_says() -> None:
+    """The table's first column is Python, and its second is the JSON."""
+    names = {
+        name: getattr(module, name)
+        for module in (dt, decimal, pathlib, uuid)
+        for name in ("Decimal", "Path", "UUID", "date", "datetime", "timedelta", "timezone")
+        if hasattr(module, name)
+    }
+    names["Colour"] = enum.Enum("Colour", {"RED": "red"})
+    names["Point"] = dataclasses.make_dataclass("Point", ["x"])
+    section = (FOLDER / "events.md").read_text().split("## Values")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| `([^`]+)`[^|]* \| `([^`]+)` \|$", section, re.MULTILINE)
+    assert len(rows) > 10
+    with capture_events() as events:
+        for value, _ in rows:
+            rudder_logging.track("42", "Tried", {"value": eval(value, dict(names))})
+    sent = [event["properties"]["value"] for event in events]
+    assert sent == [json.loads(text) for _, text in rows]
