@@ -10,6 +10,7 @@ in the caller's thread, before a queue sees the event.
 - `choosing.py`: events that may leave, and the parts of them that may
 - `limits.py`: shares of all people, and numbers in a time
 - `redaction.py`: values that are removed, masked or hashed, at every level
+- `texts.py`: values that are named within texts: in queries, in JSON, in what Python prints
 - `keys.py`: names of values, however they are spelt; `hashing.py`: hashes with a key
 - `addresses.py`: a person's address, and the place that is found by it
 - `compiled.py`: the compiled encoders with redaction in their one pass

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import orjson
@@ -20,6 +20,7 @@ _ROOT_IDS = (*_OWN_IDS, "previousId", "groupId")
 
 
 _HASH = re.compile(rb'"([0-9a-f]{64})"')
+_DIGEST = re.compile(r"([0-9a-f]{64})")
 
 
 class Hasher:
@@ -51,6 +52,13 @@ class Hasher:
         digest = hmac.digest(self._key, data, "sha256").hex()
         self._made.add(digest)
         return digest
+
+    def around_hashes(self, text: str, edit: Callable[[str], str]) -> str:
+        """Edit a text, but not the hashes in it that were made here."""
+        parts = _DIGEST.split(text) if self._made else []
+        if self._made.isdisjoint(parts):
+            return edit(text)
+        return "".join(part if part in self._made else edit(part) for part in parts)
 
     def leave_hashes_of(self, message: bytes) -> None:
         """Take what looks like a hash in a message for one of these."""

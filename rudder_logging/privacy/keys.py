@@ -58,6 +58,8 @@ account. A key counts as a whole, case and separators aside.
 """
 
 _SEPARATORS = re.compile(r"[\W_]+")
+_ESCAPED = re.compile(r"\\+u([0-9A-Fa-f]{4})")
+_MOST_ENCODINGS = 3  # one within another
 _MOST_REMEMBERED = 10_000
 _LONGEST_REMEMBERED = 256  # characters
 
@@ -95,12 +97,22 @@ class Names:
             return False
         if key in self._known:
             return True
-        is_one = normalised(key) in self._keys
+        is_one = self._has(key)
         spellings = self._known if is_one else self._harmless
         if len(key) <= _LONGEST_REMEMBERED and len(spellings) < _MOST_REMEMBERED:
             spellings.add(key)
         return is_one
 
-    def mean_in_query(self, name: str) -> bool:
-        """Tell if a parameter of a query string, spelt so, is one of them."""
-        return normalised(unquote_plus(name)) in self._keys
+    def mean_in_text(self, name: str) -> bool:
+        """Tell if a name in a text is one of them: a parameter of a query, say."""
+        for _ in range(_MOST_ENCODINGS):
+            name = unquote_plus(name)
+        if "\\" in name:  # JSON's way with what is not ASCII
+            name = _ESCAPED.sub(lambda found: chr(int(found[1], 16)), name)
+        return self._has(name)
+
+    def _has(self, key: str) -> bool:
+        if normalised(key) in self._keys:
+            return True
+        # As forms name what is nested: `user[password]`.
+        return "[" in key and any(normalised(part) in self._keys for part in key.split("["))

@@ -6,10 +6,9 @@ see `events/encoding.py`. An event's ids, its type and its name are not its busi
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, Literal
-from urllib.parse import quote_plus, unquote_plus
 
 import orjson
 
@@ -17,6 +16,7 @@ from ..events.defaults import Defaults
 from ..events.encoding import JSON_OPTIONS
 from .hashing import Hasher, names_to_hash, places_of_ids
 from .keys import Names
+from .texts import Texts
 
 __all__ = ["MASK", "Action", "Redaction"]
 
@@ -24,7 +24,6 @@ Action = Literal["remove", "mask", "hmac"]
 MASK = "***"
 """The value in place of one that is masked."""
 
-_BACKSLASH, _PERCENT = b"\\%"
 _UNTOUCHED = frozenset(
     {
         "anonymousId",
@@ -44,15 +43,9 @@ _UNTOUCHED = frozenset(
     }
 )
 """Keys at an event's root."""
+_PARTS = frozenset({"context", "integrations", "properties", "traits"})
+"""Likewise; values are within."""
 
-_PARAMETER = re.compile(r"""(^|[?&#;\s"'(,])([^?&#;\s"'(,=]{1,256})=""", re.ASCII)
-"""The beginning of a parameter, which begins a query or follows another one."""
-_END_OF_VALUE = re.compile(r"""[&#\s"']|;(?=[^?&#;\s=]{1,256}=)|$""", re.ASCII)
-_BACKWARDS = re.compile(rb"""=([^?&#;\s"'(,=]{1,256})(?=[?&#;\s"'(,])""")
-"""The same in a message's bytes, read backwards: to look for an equals sign is quick. There a text
-begins with a quotation mark."""
-_MOST_KEPT, _LONGEST_KEPT = 1_000, 512
-_DEEPEST_QUERY = 3  # a query within a parameter's value, within another's
 _NO_HASHER = Hasher(b"")  # where values are not asked for
 
 
@@ -88,9 +81,8 @@ class Redaction:
         """True if no value matters, but only the names of keys and of queries' parameters."""
         self.are_harmless = self._names.are_harmless
         """See `Names.are_harmless`."""
-        self._harmless_texts: set[bytes] = set()
-        """Parts of messages, from the text with the first parameter to the last one's name. They
-        come again, as an app has few pages: without these, a call with two URLs cost 5 % more."""
+        self.texts = Texts(self._names)
+        """Finds what is named in texts."""
 
     def hasher(self) -> Hasher:
         """Make the hasher of one event."""
@@ -100,7 +92,7 @@ class Redaction:
         """Redact an event as it is on the wire, in place."""
         self.ids(event, hashed)
         for key in event.keys() - _UNTOUCHED:
-            if self._names.mean(key):
+            if key not in _PARTS and self._names.mean(key):
                 self._treat(event, key, hashed)
             else:
                 event[key] = self.tree(event[key], hashed)
@@ -131,9 +123,10 @@ class Redaction:
         """Redact a value as JSON has it, in place as far as it is a container."""
         kind = type(value)
         if kind is str:
-            return self._text(value, hashed, 0)
+            return self._text(value, hashed)
         if kind is dict:
             self.level(value, hashed)
+            self._rename(value, hashed)
             items: Iterable[tuple[Any, Any]] = value.items()
         elif kind is list:
             items = enumerate(value)
@@ -142,11 +135,20 @@ class Redaction:
         for key, item in items:
             kind = type(item)
             if kind is str:
-                if "=" in item or self._patterns:
-                    value[key] = self._text(item, hashed, 0)
+                value[key] = self._text(item, hashed)
             elif kind is dict or kind is list:
                 self.tree(item, hashed)
         return value
+
+    def _rename(self, level: dict[str, Any], hashed: Hasher) -> None:
+        """Redact keys that are texts themselves: an app may count by URL."""
+        if not self._patterns and all(map(str.isidentifier, level)):
+            return
+        names = {key: self._text(key, hashed) for key in level}
+        if any(key != name for key, name in names.items()):
+            entries = [(names[key], item) for key, item in level.items()]
+            level.clear()
+            level.update(entries)
 
     def level(self, level: dict[Any, Any], hashed: Hasher = _NO_HASHER) -> None:
         """Redact a dict, which nobody else knows, as far as its own keys go.
@@ -161,31 +163,6 @@ class Redaction:
                 raise TypeError
             if self._names.mean(key):
                 self._treat(level, key, hashed)
-
-    def may_concern_queries(self, message: bytes, first: int) -> bool:
-        """Tell if a message has parameters of queries that are to be redacted.
-
-        Args:
-            message: What is written in it with escapes is to be looked at closer.
-            first: Where it has an equals sign.
-        """
-        # From the last one to the beginning of the text that has the first one.
-        text = message[message.rfind(b'"', 0, first) : message.rfind(b"=") + 1]
-        if _PERCENT in message and b"%3" in message:
-            return True
-        if text in self._harmless_texts:
-            return False
-        if _BACKSLASH in text:
-            return True
-        names = _BACKWARDS.findall(text[::-1])
-        if any(map(self._means_backwards, names)):
-            return True
-        if len(text) <= _LONGEST_KEPT and len(self._harmless_texts) < _MOST_KEPT:
-            self._harmless_texts.add(text)
-        return False
-
-    def _means_backwards(self, name: bytes) -> bool:
-        return self._keys.mean_in_query(name[::-1].decode("utf-8", "replace"))
 
     def keys_within(self, value: Any) -> None:
         """Redact keys alone, at every level, of a value as JSON has it."""
@@ -204,39 +181,18 @@ class Redaction:
         else:
             del level[key]
 
-    def _text(self, text: str, hashed: Hasher, depth: int) -> str:
-        if "=" in text and self._keys:
-            text = self._without_parameters(text, hashed, depth)
+    def _text(self, text: str, hashed: Hasher) -> str:
+        text = self.texts.redacted(text, lambda name, value: self._named(name, value, hashed))
         for replaced in self._patterns:
-            text = replaced(lambda part: self._part(part, hashed), text)
+            edit = partial(replaced, lambda part: self._part(part, hashed) or "")
+            text = hashed.around_hashes(text, edit)
         return text
 
-    def _without_parameters(self, text: str, hashed: Hasher, depth: int) -> str:
-        parts: list[str] = []
-        done = 0
-        for found in _PARAMETER.finditer(text):
-            if found.start(2) < done:  # it is within a value that was redacted
-                continue
-            end = _END_OF_VALUE.search(text, found.end()).start()  # type: ignore[union-attr]
-            value = text[found.end() : end]
-            if self._keys.mean_in_query(found[2]):
-                parts.append(text[done : found.start(2)])
-                if self._action != "remove":
-                    parts.append(f"{found[2]}={self._part(unquote_plus(value), hashed)}")
-                elif text[end : end + 1] == "&":
-                    end += 1  # of those on both sides of it, one is enough
-                else:
-                    parts[-1] = parts[-1].removesuffix("&")
-                done = end
-            elif depth < _DEEPEST_QUERY and "%3d" in value.lower():
-                inner = unquote_plus(value)
-                redacted = self._text(inner, hashed, depth + 1)
-                if redacted != inner:
-                    parts += text[done : found.end()], quote_plus(redacted)
-                    done = end
-        return "".join([*parts, text[done:]]) if done else text
+    def _named(self, name: str, value: str, hashed: Hasher) -> str | None:
+        is_to_leave = not self._keys.mean_in_text(name)
+        return str(hashed(value)) if is_to_leave else self._part(value, hashed)
 
-    def _part(self, part: str, hashed: Hasher) -> str:
+    def _part(self, part: str, hashed: Hasher) -> str | None:
         if self._action == "hmac":
             return str(hashed(part))
-        return MASK if self._action == "mask" else ""
+        return MASK if self._action == "mask" else None

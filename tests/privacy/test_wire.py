@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import logging
-from collections.abc import Callable
 from decimal import Decimal
-from enum import Enum
 from pathlib import Path
 from typing import Any
 
-import attrs
-import orjson
-import pydantic
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 import rudder_logging
 from rudder_logging import ConfigError, Privacy, RudderFormatter, RudderHandler, bind
@@ -67,122 +59,6 @@ def test_nothing_under_a_redacted_key_arrives(
     assert plane.events[1]["context"]["page"] == {"url": "https://x/?b=2", "n": 1.0}
     assert plane.events[2]["context"]["traits"] == {"b": 1}
     assert plane.events[0]["context"]["app"] == {"name": "n"}
-
-
-class Key(str, Enum):
-    """A key that is no text by itself."""
-
-    PASSWORD = "password"
-
-
-@dataclasses.dataclass
-class Card:
-    """As apps have them."""
-
-    card_number: str
-    cvv: Any = SECRET
-    kind: str = "visa"
-
-
-@attrs.define
-class Login:
-    """Likewise."""
-
-    password: Any
-    name: str = "jane"
-
-
-class Account(pydantic.BaseModel):
-    """Likewise."""
-
-    secret: Any
-    inner: Any = None
-
-
-KEYS = st.sampled_from(["a", "b", "Password", "API-Key", "api_key_id", 7, Key.PASSWORD, "e f"])
-
-
-def holders(inner: Any) -> Any:
-    """Whatever may hold a value."""
-    return st.one_of(
-        st.dictionaries(KEYS, inner, max_size=3),
-        st.lists(inner, max_size=3),
-        st.tuples(inner, inner),
-        st.builds(Card, st.just(SECRET), inner),
-        st.builds(Login, inner),
-        st.builds(Account, secret=inner, inner=inner),
-    )
-
-
-SAFE = st.sampled_from([1, 1.5, True, None, Decimal(1), "a=b", orjson.Fragment(b'{"x": 1}'), 2**60])
-HIDDEN = st.one_of(
-    st.dictionaries(st.sampled_from(["PASSWORD", "api-key", Key.PASSWORD]), st.just(SECRET)),
-    st.builds(Login, st.lists(st.just(SECRET), max_size=2)),
-    st.builds(Account, secret=st.just({"x": SECRET})),
-    st.builds(Card, st.just(SECRET), st.just(SECRET)),
-    st.sampled_from(
-        [
-            f"https://x/?token={SECRET}",
-            f"a=b&Pass-Word={SECRET}#x",
-            f"/?next=%2F%3Ftoken%3D{SECRET}",
-            f'say "token={SECRET}"',
-            f"line\nsecret={SECRET}",
-            f"?%74oken={SECRET}",
-        ]
-    ),
-    st.just(orjson.Fragment(b'{"p\\u0061ssword": "%s"}' % SECRET.encode())),
-    st.just(orjson.Fragment(b'"/?\\u0074oken=%s"' % SECRET.encode())),
-)
-TREES = st.recursive(st.one_of(SAFE, HIDDEN), holders, max_leaves=10)
-PLACES = st.dictionaries(st.sampled_from(["a", "b", "token", "c d"]), TREES, max_size=4)
-
-
-OPTIONS: list[dict[str, Any]] = [
-    {},
-    {"action": "mask"},
-    {"action": "hmac", "hmac_key": "k"},
-    {"geo": False},
-]
-
-
-def encoder(options: dict[str, Any]) -> Callable[[dict[str, Any]], bytes]:
-    """What a handler with such a `privacy` puts into its queue of an event's fields."""
-    handler = RudderHandler("k", "http://127.0.0.1:9", privacy=options)
-
-    def encode(fields: dict[str, Any]) -> bytes:
-        message = handler._formatter.encode(fields, "e", 0.0, handler._defaults)
-        looked_at = handler._looked_at(message)
-        assert looked_at is not None
-        return looked_at
-
-    return encode
-
-
-ENCODERS = {json.dumps(options): options for options in OPTIONS}
-
-
-@pytest.mark.parametrize("name", ENCODERS)
-@given(properties=PLACES, context=PLACES, bound=PLACES)
-def test_no_place_escapes(name: str, properties: Any, context: Any, bound: Any) -> None:
-    """Whatever holds it: mappings, lists, dataclasses, attrs, pydantic, queries, raw JSON."""
-    made = _encoders.get(name) or _encoders.setdefault(name, encoder(ENCODERS[name]))
-    with bind(context={"bound": bound}):
-        for _ in range(2):  # the second time, all keys are known
-            message = made({"user_id": "u", "properties": properties, "context": context})
-            assert SECRET.encode() not in message
-            orjson.loads(message + b"}")
-
-
-_encoders: dict[str, Callable[[dict[str, Any]], bytes]] = {}
-
-
-@given(properties=st.dictionaries(st.sampled_from(["a", "b", "x y"]), st.recursive(SAFE, holders)))
-def test_nothing_else_changes(properties: Any) -> None:
-    """Without a key or a query that is to be redacted, the message is what it is without."""
-    with_keys = _encoders.get("none") or _encoders.setdefault("none", encoder({"redact": ["zz"]}))
-    without = _encoders.get("off") or _encoders.setdefault("off", encoder({"redact": []}))
-    fields = {"user_id": "u", "message_id": "m", "properties": properties}
-    assert orjson.loads(with_keys(fields) + b"}") == orjson.loads(without(fields) + b"}")
 
 
 # The order of rule 1, with something to do for each stage.
