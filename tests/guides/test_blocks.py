@@ -124,9 +124,10 @@ def check_ours(words: list[str]) -> None:
 def check_installed(words: list[str]) -> None:
     """The package is in no registry yet: what is installed is this clone, with extras it has."""
     there = metadata("rudder-logging").get_all("Provides-Extra", [])
+    assert "rudder-logging" not in " ".join(words)
     for word in words:
-        if word.startswith("."):
-            (extras,) = re.findall(r"^\.\[([\w,]+)\]$", word)
+        if word.startswith((".", "/")):
+            (extras,) = re.findall(r"^(?:\.|/path/to/this/clone)\[([\w,]+)\]$", word)
             assert set(extras.split(",")) <= set(there), word
 
 
@@ -153,6 +154,13 @@ def test_commands_can_be_given(block: Block) -> None:
             check_installed(words[1:])
         else:
             assert name in OTHERS, str(block)
+
+
+@each("page", PAGES)
+def test_installations_in_prose_can_be_given(page: Path) -> None:
+    """Likewise."""
+    for command in re.findall(r"`pip install ([^`\n]+)`", page.read_text()):
+        check_installed(shlex.split(command))
 
 
 KNOWN = {"python", "json", "sh", "text"}
