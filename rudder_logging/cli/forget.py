@@ -11,9 +11,9 @@ import orjson
 
 from ..common.hosts import is_loopback
 from ..common.printable import printable
-from ..events.persons import Matches, concerns
 from ..exceptions import InvalidEventError
-from ..privacy.suppression import checked_ids, ids_of
+from ..privacy.persons import Matches, concerns
+from ..privacy.suppression import checked_ids
 from .common import FILE, BadInputError, ExitCode, FailedError, events, show_json, tell
 from .spool.command import purge_found
 from .spool.erasure import count
@@ -79,7 +79,7 @@ def forget(
     report: dict[str, Any] = {"done": yes, "users": len(ids)}
     held = 0
     if directory is not None or os.environ.get("RUDDER_QUEUE"):
-        report["spool"] = _of_spool(spool_directory(directory), _concerning(ids), erases=yes)
+        report["spool"] = _of_spool(spool_directory(directory), concerns(ids), erases=yes)
         held = report["spool"]["held"]
     if regulation is not None:
         report["api"] = regulation.sent() if yes else regulation.told()
@@ -103,20 +103,6 @@ def _ids(users: Sequence[str]) -> list[str]:
         return list(dict.fromkeys(checked_ids(users)))
     except InvalidEventError:
         raise BadInputError("a USER is empty; give an id (is a variable not set?)") from None
-
-
-def _concerning(ids: Sequence[str]) -> Matches:
-    """Lines of events that have one of the ids, in whatever field; damaged ones as `spool` does."""
-    usual, wanted = concerns(ids), frozenset(ids)
-
-    def matches(line: bytes) -> bool:
-        try:
-            event = orjson.loads(line)
-        except orjson.JSONDecodeError:
-            return usual(line)
-        return isinstance(event, dict) and not wanted.isdisjoint(ids_of(event))
-
-    return matches
 
 
 def _of_spool(directory: str, matches: Matches, *, erases: bool) -> dict[str, Any]:

@@ -15,6 +15,5 @@ that names field, fault and cure. Nothing here queues, sends or waits.
 - `fields.py`: the rules of their fields; `types.py`: the same for type checkers
 - `ids.py`: message ids and times as text
 - `encoding.py`: values of any type as JSON
-- `persons.py`: whose event it is, for those who are to be forgotten
 - `lines.py`: log lines without an event; `filters.py`: `EventsOnly` and `NoEvents`
 """

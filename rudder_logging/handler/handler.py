@@ -235,10 +235,10 @@ class RudderHandler(Admission):
         self.setFormatter(self.formatter)
         if not erase_pending:
             return 0
-        from ..privacy.suppression import having_one_of  # noqa: PLC0415 - few ask for it
+        from ..privacy.persons import concerns_unclosed  # noqa: PLC0415 - few ask for it
 
         self._pending_of |= stages.as_sent(ids)
-        concerns = having_one_of(self._pending_of)
+        concerns = concerns_unclosed(self._pending_of)
         pipeline = self._pipeline
         pipeline.queue.suppresses = concerns
         erased = pipeline.ledger.erase(pipeline.queue, concerns, SUPPRESSED)

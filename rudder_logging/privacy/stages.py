@@ -17,8 +17,9 @@ from .consent import Consent
 from .hashing import Hasher
 from .limits import Rates, Samples
 from .options import Privacy
+from .persons import ids_of
 from .redaction import Redaction
-from .suppression import Suppressed, ids_of
+from .suppression import Suppressed
 
 __all__ = ["FAILED", "REASONS", "SUPPRESSED", "Stages", "redaction_of"]
 

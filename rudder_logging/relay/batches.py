@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from ..events.persons import Matches, concerns
+from ..privacy.persons import Matches, concerns_unclosed
 from ..queues.waiting import fitting
 from ..sinks.base import MESSAGE_OVERHEAD
 from ..sinks.frames import FrameError, pack, unpack
@@ -84,7 +83,6 @@ class Load(NamedTuple):
 
 
 Keeps = Callable[[bytes], bool]
-_MOST_IN_PATTERN = 50  # alternatives, of which each is tried at each byte
 
 
 class Forgetting:
@@ -104,7 +102,8 @@ class Forgetting:
         if not people:
             return None
         if people not in self._tests:
-            self._tests[people] = _test(people)
+            matches = concerns_unclosed(people)
+            self._tests[people] = lambda message: not matches(message)
         return self._tests[people]
 
 
@@ -114,29 +113,10 @@ def without(entry: Entry, matches: Matches) -> Entry | None:
         messages = unpack(entry.frame)
     except FrameError:
         return entry
-    kept = [message for message in messages if not matches(message + b"}")]
+    kept = [message for message in messages if not matches(message)]
     if len(kept) == len(messages):
         return entry
     return Entry(entry.id, pack(kept), len(kept)) if kept else None
-
-
-def _test(people: Collection[str]) -> Keeps:
-    """Make a test of messages: True if one is of none of these persons."""
-    search = None
-    if len(people) <= _MOST_IN_PATTERN:
-        # An id with a backslash before any of its characters is found by that; most messages have
-        # neither, and need not be parsed.
-        ids = (re.escape(person.encode(errors="replace")) for person in people)
-        search = re.compile(b"|".join([*ids, rb"\\"])).search
-
-    matches = concerns(people)
-
-    def keeps(message: bytes) -> bool:
-        if search is not None and search(message) is None:
-            return True
-        return not matches(message + b"}")
-
-    return keeps
 
 
 def assemble(

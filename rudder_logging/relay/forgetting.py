@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from ..config.relay_urls import REDIS, parse_relay_url
-from ..events.persons import concerns
 from ..exceptions import ConfigError
+from ..privacy.persons import concerns_unclosed
 from ..sinks.base import Failure
 from ..sinks.frames import FrameError, unpack
 from .engine import Engine, EngineError, Wanted
@@ -42,7 +42,7 @@ def count_waiting(engine: Engine, shards: int, people: Collection[str]) -> int:
     Raises:
         EngineError: The engine does not say.
     """
-    matches = concerns(people)
+    matches = concerns_unclosed(people)
     count = 0
     for shard in range(shards):
         after: bytes | None = None
@@ -55,7 +55,7 @@ def count_waiting(engine: Engine, shards: int, people: Collection[str]) -> int:
                     messages = unpack(entry.frame)
                 except FrameError:  # a relay buries it
                     continue
-                count += sum(matches(message + b"}") for message in messages)
+                count += sum(map(matches, messages))
             if len(found) < _ENTRIES_AT_ONCE:
                 break
             after = found[-1].id

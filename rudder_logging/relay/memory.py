@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from ..common.clock import wall_time
-from ..events.persons import concerns
+from ..privacy.persons import concerns_unclosed
 from .batches import without
 from .engine import Appended, Claim, Entry, Look, Settlement, Tombstone, Wanted, relay_of
 from .source import Lag
@@ -115,7 +115,7 @@ class MemoryEngine:
             through = [b"%d" % shard.appended if shard.appended else None for shard in self._shards]
             self._tombstones.update({one: Tombstone(one, through) for one in people})
             self._version += 1
-            matches = concerns(people)
+            matches = concerns_unclosed(people)
             for shard in self._shards:
                 kept = [(without(entry, matches), reason) for entry, reason in shard.dead]
                 shard.dead.clear()

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from ..events.persons import Matches, concerns
+from ..privacy.persons import Matches, concerns_unclosed
 from ..sinks.redis.errors import Fault
 from ..sinks.redis.keys import Keys
 from ..sinks.redis.link import Command, Link, script
@@ -77,7 +77,7 @@ def forget(link: Link, keys: Keys, shards: int, people: Collection[str]) -> None
     for at in range(0, len(names), _PERSONS_AT_ONCE):
         some = names[at : at + _PERSONS_AT_ONCE]
         _all(link.run([script(_NOTE, [keys.forgotten], through, *some)]))
-    matches = concerns(people)
+    matches = concerns_unclosed(people)
     for shard in range(shards):
         _rewrite_buried(link, keys.dead(shard), matches)
 

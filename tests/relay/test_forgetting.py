@@ -69,11 +69,12 @@ OF_U: list[dict[str, object]] = [
         "userId": "x",
         "mergeProperties": [{"type": "id", "value": "u"}, {"type": "id", "value": "y"}],
     },
+    {"userId": "x", "properties": {"userId": "u"}},
+    {"userId": "x", "context": {"traits": {"anonymousId": "u"}}},
 ]
 OF_OTHERS: list[dict[str, object]] = [
     {"userId": "uu"},
-    {"userId": "x", "properties": {"userId": "u", "text": "u"}},
-    {"userId": "x", "context": {"traits": {"anonymousId": "u"}}},
+    {"userId": "x", "properties": {"text": "u", "id": "u"}},
     {"userId": "\\u"},
 ]
 
