@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..common.tally import RAISED, Tally
+from ..queues.base import SUPPRESSED
 
 if TYPE_CHECKING:
     from ..queues import Batch, EventQueue, Outgoing
 
 __all__ = ["SUPPRESSED", "Ledger", "Stats"]
-
-SUPPRESSED = "suppressed"
-"""The reason of a drop: it is an event of somebody who is suppressed."""
 
 _LOOKS, _SECONDS_BETWEEN_LOOKS = 200, 0.001
 _LOOKS_AT_CALLS = 5  # those of other threads, of which there may be some at any moment
@@ -185,13 +183,11 @@ class Ledger:
         self._counts_evicted[reason] = queue
         return queue.evict(size)
 
-    def erase(
-        self, queue: EventQueue, matches: Callable[[bytes], bool], reason: str
-    ) -> list[bytes]:
-        """Drop messages that wait in the queue, and return them: see `EventQueue.erase`."""
+    def erase(self, queue: EventQueue, people: Collection[str], reason: str) -> list[bytes]:
+        """Drop people's messages that wait in the queue: see `EventQueue.erase`."""
         self._dropped.setdefault(reason, Tally())
         self._counts_erased[reason] = queue
-        return queue.erase(matches)
+        return queue.erase(people)
 
     def abandon(self, queue: EventQueue, reason: str) -> list[bytes]:
         """Drop all that the queue can't keep beyond this process, and return it."""

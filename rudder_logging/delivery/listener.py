@@ -423,12 +423,23 @@ class BatchListener(QueueListener):
         return True
 
     def _await_signal(self, timeout: float | None) -> None:
+        """Wait for one; of a queue that others ask for something, look after that meanwhile."""
+        every = self.queue.looks_every
+        while timeout is not None and every is not None and every < timeout:
+            if self._had_signal(every):
+                return
+            self.queue.look()
+            timeout -= every
+        self._had_signal(timeout)
+
+    def _had_signal(self, timeout: float | None) -> bool:
         try:
             first_at = self._signals.get(timeout=timeout)
         except stdlib_queue.Empty:
-            return
+            return False
         if self._first_at is None:
             self._first_at = first_at
+        return True
 
     # What delivery asks: see the protocol `Patience`.
 

@@ -20,7 +20,7 @@ from ..common.telling import place_of_error
 from ..events.table import DOCUMENTED_EVENT_BYTES
 from ..exceptions import DeliveryError, RefusedError
 from .dead_letters import DeadLetters
-from .ledger import Ledger
+from .ledger import SUPPRESSED, Ledger
 from .retry import Trouble
 
 __all__ = [
@@ -131,11 +131,13 @@ class Reports:
     def dropped(self, messages: Iterable[bytes], reason: str) -> None:
         """Hand events that are dropped to `on_drop`.
 
-        What `on_drop` itself logs, and the queue has no room for either, is counted only.
+        What `on_drop` itself logs, and the queue has no room for either, is counted only. Of people
+        who are suppressed, it hears no content.
         """
         if self._on_drop is not None and not self.is_inside(self._on_drop):
             for message in messages:
-                self.call(self._on_drop, decode(message), reason)
+                told = without_content(message) if reason == SUPPRESSED else message
+                self.call(self._on_drop, decode(told), reason)
 
     def refused(self, message: bytes, error: RefusedError) -> None:
         """Tell that the data plane refused an event for good."""

@@ -26,7 +26,7 @@ from ..sinks.base import (
     Unknown,
 )
 from .ledger import SUPPRESSED, Ledger
-from .reports import Reports, without_content
+from .reports import Reports
 from .retry import Patience, RetryPolicy
 from .upload_limits import SizeLimit, TimeLimit
 
@@ -376,10 +376,8 @@ class Sender:
         return [part[:middle], part[middle:]]
 
     def _drop(self, part: Sequence[bytes], reason: str, error: DeliveryError) -> bool:
-        if reason == SUPPRESSED:  # nobody is told whose it is
-            self._reports.dropped(map(without_content, part), reason)
-        else:
-            self._reports.dropped(part, reason)
+        self._reports.dropped(part, reason)
+        if reason != SUPPRESSED:
             self._reports.failed(error, part)
         settled = self._ledger.settle_dropped(self._queue, self._batch, len(part), reason)
         return settled == len(part)

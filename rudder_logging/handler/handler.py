@@ -21,7 +21,6 @@ from ..common.stderr import to_stderr
 from ..config import Config
 from ..config.parsers import LONGEST_WAIT
 from ..delivery.ledger import SUPPRESSED, Ledger, Stats
-from ..delivery.reports import without_content
 from ..events.defaults import as_json
 from ..events.formatter import RudderFormatter
 from ..events.records import FormattedNameError, with_event_of_loguru
@@ -237,12 +236,12 @@ class RudderHandler(Admission):
             return 0
         from ..privacy.persons import concerns_unclosed  # noqa: PLC0415 - few ask for it
 
-        self._pending_of |= stages.as_sent(ids)
-        concerns = concerns_unclosed(self._pending_of)
+        people = stages.as_sent(ids)
+        self._pending_of |= people
         pipeline = self._pipeline
-        pipeline.queue.suppresses = concerns
-        erased = pipeline.ledger.erase(pipeline.queue, concerns, SUPPRESSED)
-        pipeline.reports.dropped(map(without_content, erased), SUPPRESSED)
+        pipeline.queue.keep_back(concerns_unclosed(self._pending_of))
+        erased = pipeline.ledger.erase(pipeline.queue, people, SUPPRESSED)
+        pipeline.reports.dropped(erased, SUPPRESSED)
         return len(erased)
 
     def handle(self, record: logging.LogRecord) -> bool | logging.LogRecord:  # type: ignore[override]

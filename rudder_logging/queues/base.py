@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "METHODS",
+    "SUPPRESSED",
     "Batch",
     "Buffer",
     "Depth",
@@ -19,6 +20,10 @@ __all__ = [
     "Observer",
     "Outgoing",
 ]
+
+
+SUPPRESSED = "suppressed"
+"""The reason of a drop: it is an event of somebody who is suppressed."""
 
 
 class Batch(list[bytes]):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Collection, Iterator
 from itertools import islice, repeat, starmap
 
 from ..exceptions import QueueFullError
@@ -146,8 +146,11 @@ class MemoryQueue(EventQueue):
             self._changed.notify_all()
             return evicted
 
-    def erase(self, matches: Callable[[bytes], bool]) -> list[bytes]:
+    def erase(self, people: Collection[str]) -> list[bytes]:
         """See `EventQueue.erase`."""
+        from ..privacy.persons import concerns_unclosed  # noqa: PLC0415 - few ask for it
+
+        matches = concerns_unclosed(people)
         erased: list[bytes] = []
         with self._lock:
             # Others may be put meanwhile, behind all of these; `matches` is asked of a copy.

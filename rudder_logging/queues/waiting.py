@@ -6,7 +6,7 @@ import contextlib
 import threading
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import accumulate, takewhile
 from typing import Any
 
@@ -31,10 +31,12 @@ class EventQueue(ABC):
     evicted: int
     """Number of messages that `evict` has dropped."""
     erased = 0
-    """Number of messages that `erase` has dropped."""
+    """Number of messages that `erase` has dropped, unless it tells the observer."""
     suppresses: Callable[[bytes], bool] | None = None
     """Tells if a message must not leave any more: whoever delivers asks before each attempt. None:
     that is so of none."""
+    looks_every: float | None = None
+    """Seconds after which `look` is to be called again, while something is pending; None: never."""
     _progress: Settled
     _is_busy = False
     """True if this very thread was interrupted while it held the lock."""
@@ -86,15 +88,25 @@ class EventQueue(ABC):
     def evict(self, size: int) -> list[bytes] | None:
         """See `Evicting.evict`."""
 
-    def erase(self, matches: Callable[[bytes], bool]) -> list[bytes]:  # noqa: ARG002
-        """Drop messages that wait, if they can be taken out from among others.
+    def keep_back(self, suppresses: Callable[[bytes], bool]) -> None:
+        """Have no message leave any more of which that is true."""
+        self.suppresses = suppresses
+
+    def erase(self, people: Collection[str]) -> list[bytes]:  # noqa: ARG002
+        """Drop messages of people that wait, if they can be taken out from among others.
 
         What stays, and what is handed out, is left to `suppresses`.
+
+        Args:
+            people: Their ids, as messages have them.
 
         Returns:
             Those that were dropped.
         """
         return []
+
+    def look(self) -> None:  # noqa: B027 - as above
+        """See what others ask for. Nobody does."""
 
     def recover(self) -> None:  # noqa: B027 - as above
         """See `Durable.recover`. Nothing outlives the process."""

@@ -29,6 +29,7 @@ from .one_file import EvictingFile
 pytestmark = pytest.mark.slow
 
 MAX_BYTES, MAX_EVENTS = 3_000, 20
+PEOPLE = 3
 SIZES = st.sampled_from([20, 40, 150, 400])
 COUNTS = st.integers(0, 12)
 
@@ -38,6 +39,7 @@ class MemoryMachine(RuleBasedStateMachine):
 
     outlives_process: ClassVar[bool] = False
     evicts_exactly: ClassVar[bool] = True
+    erases: ClassVar[bool] = True
 
     def __init__(self) -> None:
         super().__init__()
@@ -49,6 +51,7 @@ class MemoryMachine(RuleBasedStateMachine):
         self.batch = Batch()
         self.number = 0
         self.adopted: set[bytes] = set()
+        self.doomed: set[bytes] = set()
         self.marks: dict[int, set[bytes]] = {}
 
     def open(self) -> EventQueue:
@@ -69,7 +72,8 @@ class MemoryMachine(RuleBasedStateMachine):
     def put(self, size: int, times: int) -> None:
         """Some find room, others don't."""
         for _ in range(times):
-            message = (b'{"n":%8d,"text":"' % self.number).ljust(size - 1, b"x") + b'"'
+            begin = b'{"n":%8d,"userId":"%d","text":"' % (self.number, self.number % PEOPLE)
+            message = begin.ljust(size - 1, b"x") + b'"'
             has_room = self.has_room(len(message))
             try:
                 waiting = self.queue.put(message)
@@ -147,6 +151,18 @@ class MemoryMachine(RuleBasedStateMachine):
         for _ in range(times):
             self.evict(size)
             self.put(size, 1)
+
+    @rule(person=st.integers(0, PEOPLE - 1))
+    def erase(self, person: int) -> None:
+        """What waits of somebody leaves; what is handed out of theirs stays until it is settled."""
+        erased = self.queue.erase([str(person)])
+        theirs = [one for one in self.left if b'"userId":"%d"' % person in one]
+        flying = set(self.left[: self.handed_out])
+        gone = {one for one in theirs if one not in flying} if self.erases else set()
+        assert len(erased) == len(gone)
+        assert set(erased) == gone
+        self.left = [one for one in self.left if one not in gone]
+        self.doomed.update(theirs)
 
     @rule()
     def close(self) -> None:
@@ -227,6 +243,7 @@ class FileMachine(MemoryMachine):
         self.queue.attach(Reports(Ledger()))
         self.queue.recover()
         self.marks.clear()
+        self.left = [one for one in self.left if one not in self.doomed]
         self.adopted = set(self.left)
         self.take(100_000, 0)  # as long as they are not read, they are not counted
 
@@ -235,6 +252,7 @@ class SharedMachine(MemoryMachine):
     """The queue over a buffer of a third party's, which spares more than its queue hands out."""
 
     evicts_exactly = False
+    erases = False
 
     def open(self) -> EventQueue:
         """Over one in a file."""
@@ -249,7 +267,7 @@ class SharedMachine(MemoryMachine):
 @pytest.mark.timeout(5 * examples(1.0))
 @pytest.mark.parametrize("machine", [MemoryMachine, FileMachine, SharedMachine])
 def test_a_buffer_agrees_with_a_list(machine: type[MemoryMachine]) -> None:
-    """Order, room, depth, evictions and flushes."""
+    """Order, room, depth, evictions, erasures and flushes."""
     if machine is FileMachine and os.name == "nt":
         pytest.skip("there is no durable queue")
     run_state_machine_as_test(

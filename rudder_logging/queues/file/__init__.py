@@ -10,6 +10,7 @@ next one of the same source delivers. While the disk fails, messages wait in mem
 - `files.py`: names, owners and the note of progress
 - `backlog.py`: all that is pending; `window.py`: the part of it that was read
 - `left.py`: events of sources that no living process uses
+- `erasing.py`: people whose events are to be erased, and whoever asks all processes for it
 """
 
 from __future__ import annotations
@@ -18,16 +19,21 @@ import contextlib
 import os
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
+from functools import partial
+from typing import TYPE_CHECKING
 
 from ...common.clock import monotonic
 from ...exceptions import QueueFullError
-from ..base import Batch, Depth, Observer
+from ..base import SUPPRESSED, Batch, Depth, Observer
 from ..urls import SpoolUrl
 from ..waiting import SerialQueue
 from .backlog import Backlog
 from .spool import is_foreign
 from .store import CLOSING, Store, sync
+
+if TYPE_CHECKING:
+    from ...privacy.persons import Matches
 
 __all__ = ["FileQueue"]
 
@@ -52,11 +58,13 @@ class FileQueue(SerialQueue):
     """
 
     _observer: Observer
+    looks_every = _SECONDS_BETWEEN_LOOKS
 
     def __init__(self, url: SpoolUrl, source: str, *, max_events: int, max_bytes: int) -> None:
         self._has_max_age = url.max_age is not None
         self._syncs_later = url.fsync == "interval"
         self._told: str | None = None  # the disk's fault that was reported
+        self._kept_back: Callable[[bytes], bool] | None = None
         self._notes = deque()
         self._store = Store(
             url,
@@ -75,6 +83,11 @@ class FileQueue(SerialQueue):
         super()._begin()
         self._look_at = 0.0
         self._timer: threading.Timer | None = None
+        self._heed_at = 0.0
+        self._doomed: set[bytes] = set()  # handed out, and erased on the disk
+        self._owed: list[frozenset[str]] = []  # people whose events could not be erased yet
+        self._unheeded: Callable[[bytes], bool] | None = None  # a request that could not be either
+        self._renew_suppresses()
         self._aside = self._backlog.aside
         self._progress = self._backlog.settled
         self.settled = 0
@@ -209,6 +222,7 @@ class FileQueue(SerialQueue):
     def take(self, max_bytes: int, overhead: int = 0) -> Batch | None:
         """See `Buffer.take`."""
         batch: Batch | None = None
+        self.look()
         deadline = monotonic() + _LONGEST_SEARCH
         goes_on = True
         while goes_on:
@@ -239,6 +253,9 @@ class FileQueue(SerialQueue):
             finally:
                 self.settled += before - self._backlog.pending
             self._backlog.read_ahead()
+            if self._doomed and not self._backlog.handed_out:
+                self._doomed = set()
+                self._renew_suppresses()
             self._changed.notify_all()
         self._tell()
         return count
@@ -297,6 +314,110 @@ class FileQueue(SerialQueue):
                 self._changed.notify_all()
         self._tell()
         return left
+
+    # People whose events are to be erased.
+
+    def keep_back(self, suppresses: Callable[[bytes], bool]) -> None:
+        """See `EventQueue.keep_back`."""
+        self._kept_back = suppresses
+        self._renew_suppresses()
+
+    def _renew_suppresses(self) -> None:
+        doomed = self._doomed.__contains__ if self._doomed else None
+        tests = [one for one in (self._kept_back, doomed, self._unheeded) if one is not None]
+        if len(tests) > 1:
+            self.suppresses = lambda message: any(test(message) for test in tests)
+        else:
+            self.suppresses = tests[0] if tests else None
+
+    def erase(self, people: Collection[str]) -> list[bytes]:
+        """See `EventQueue.erase`. All other processes of the source are asked to do so, too.
+
+        On the disk the bytes are gone at once. Should that fail, it is tried again at each look;
+        nothing of theirs leaves meanwhile.
+        """
+        from ...privacy.persons import concerns  # noqa: PLC0415 - few ask for it
+
+        number = before = None
+        with self._alone() as alone:
+            if alone:
+                self._store.look()
+                number, before = self._store.ask_all(people) or (None, None)
+        matches = concerns(people)
+        left: list[bytes] = []
+        for owner in self._left():  # before any of them is taken over
+            with self._alone() as alone:
+                if alone:
+                    self._store.erase_left(owner, matches, number or 0)
+                    left += self._backlog.take_erased()
+        erased, is_done = self._erase(matches)
+        erased += left
+        if number is None or not is_done:
+            self._owed.append(frozenset(people))
+        # Of others' requests that came before, some may still have to be carried out.
+        if number is not None and is_done and self._store.has_carried_out(before or 0):
+            self._note_erased(number)
+        self._tell()
+        return erased
+
+    def _left(self) -> list[str]:
+        with self._alone() as alone:
+            return self._store.left() if alone else []
+
+    def _erase(self, matches: Matches) -> tuple[list[bytes], bool]:
+        """Erase what is held here. Returns what was dropped, and False if some of it is left.
+
+        Others may put and take between two segments.
+        """
+        dropped: list[bytes] = []
+        with self._alone() as alone:
+            if not alone:  # a signal handler's call, amid one of this thread's
+                return dropped, False
+            dropped += self._backlog.erase_from_memory(matches)
+            parts = self._store.parts()
+        is_done = True
+        for claim, segment in parts:
+            with self._alone() as alone:
+                erased = self._backlog.erase(claim, segment, matches) if alone else None
+                if erased is None:
+                    is_done = False
+                    continue
+                is_done = is_done and erased.is_done
+                dropped += erased.dropped
+                if erased.handed_out:
+                    self._doomed.update(erased.handed_out)
+                    self._renew_suppresses()
+        with self._alone() as alone:
+            if alone:
+                self._backlog.read_ahead()
+                self._changed.notify_all()
+        return dropped, is_done
+
+    def look(self) -> None:
+        """Carry out what other processes ask for, and what could not be done before.
+
+        A look costs a call to the system.
+        """
+        if monotonic() < self._heed_at:
+            return
+        self._heed_at = monotonic() + _SECONDS_BETWEEN_LOOKS
+        owed, self._owed = self._owed, []
+        for people in owed:
+            self._notes.append(partial(self._observer.tell_dropped, self.erase(people), SUPPRESSED))
+        with self._alone() as alone:
+            asked = self._store.asked() if alone else None
+        if asked is not None:
+            number, matches = asked
+            erased, is_done = self._erase(matches)
+            self._notes.append(partial(self._observer.tell_dropped, erased, SUPPRESSED))
+            is_done = is_done and self._note_erased(number)
+            self._unheeded = None if is_done else lambda message: matches(message + b"}")
+            self._renew_suppresses()
+        self._tell()
+
+    def _note_erased(self, number: int) -> bool:
+        with self._alone() as alone:
+            return bool(alone and self._store.note_erased(number))
 
     # One at a time.
 

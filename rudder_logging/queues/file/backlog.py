@@ -6,18 +6,38 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from functools import partial
 from time import time
+from typing import TYPE_CHECKING, NamedTuple
 
 from ...events.encoding import utc_milliseconds
 from ...exceptions import QueueFullError
-from ..base import Batch, Observer
+from ..base import SUPPRESSED, Batch, Observer
 from ..waiting import Settled
+from .erasing import is_erased
 from .segments import Claim
 from .store import Entry, Store
 from .window import Window
 
-__all__ = ["Backlog"]
+if TYPE_CHECKING:
+    from ...privacy.persons import Matches
+
+__all__ = ["Backlog", "Erased"]
 
 _READ_AHEAD = 64 * 1024
+
+
+class Erased(NamedTuple):
+    """Messages of people that were erased on the disk."""
+
+    dropped: list[bytes]
+    """Those that are in no queue any more, as far as they can be told."""
+    handed_out: list[bytes]
+    """Those that are being delivered."""
+    is_done: bool = True
+    """False: the disk did not let us, so that they are still there."""
+
+
+def _is_of(message: bytes | None, matches: Matches) -> bool:
+    return message is not None and matches(message + b"}")
 
 
 class Backlog:
@@ -95,9 +115,10 @@ class Backlog:
     def recount(self) -> None:
         """Count again what is there: an interruption, or who removes files, may change that."""
         unread, size = self._store.unread()
+        erased, erased_size = self._store.erased_ahead()
         read = [entry.message for entry in self._window if entry.message is not None]
-        self.pending = unread + len(read) + len(self.aside)
-        self.pending_bytes = size + sum(map(len, read)) + sum(map(len, self.aside))
+        self.pending = unread - erased + len(read) + len(self.aside)
+        self.pending_bytes = size - erased_size + sum(map(len, read)) + sum(map(len, self.aside))
         own = sum(entry.lines for entry in self._window if entry.is_own)
         left = unread + own + len(self.aside)
         self.settled.in_turn += self.put - left - self.settled.total
@@ -120,6 +141,8 @@ class Backlog:
     def _read_on(self, size: int) -> bool:
         """Read messages of about so many bytes. False: there are none."""
         entries = self._store.read(size)
+        if erased := self.take_erased():  # as it was taken over
+            self._notes.append(partial(self.observer.tell_dropped, erased, SUPPRESSED))
         self._take_in(entries)
         self._window.append(entries)
         self._count_lost()
@@ -129,11 +152,16 @@ class Backlog:
         """Count what was read, and take from it what can't be sent."""
         for entry in entries:
             message = entry.message
+            if message is None:  # it was erased
+                if entry.uncounted is not None:
+                    self._forget(entry.uncounted)
+                    self.observer.count_dropped(1, SUPPRESSED)
+                continue
             if not entry.is_own:
                 self.pending += 1
-                self.pending_bytes += len(message or b"")
+                self.pending_bytes += len(message)
                 self.observer.count_adopted(1)
-            if entry.reason and message is not None:
+            if entry.reason:
                 entry.message = None
                 self._forget(len(message))
                 self.observer.count_dropped(1, entry.reason)
@@ -282,6 +310,54 @@ class Backlog:
             is_needed = waiting is not None and (waiting.claim, waiting.end[0]) == (claim, number)
             if claim is not None and not is_needed and (claim, number) not in self._window.held:
                 self._store.remove_dropped(claim, number)
+
+    # People whose events are to be erased.
+
+    def erase(self, claim: Claim, number: int, matches: Matches) -> Erased | None:
+        """Erase events in a segment, and drop those of them that wait. None: the disk fails."""
+        try:
+            found = self._store.erase(claim, number, matches)
+            if found is None:
+                return None
+            lines, is_done = found
+            waiting, handed_out = self._window.erase(claim, {line.end for line in lines})
+            unread = [line.text[:-1] for line in lines if not claim.has_given(line.end)]
+            if not claim.is_own:
+                self.observer.count_adopted(len(unread))
+            dropped = [self._store.drop(entry) for entry in waiting]
+            own = unread if claim.is_own else []
+            size = sum(map(len, dropped)) + sum(map(len, own))
+            gone, total = len(dropped) + len(own), len(dropped) + len(unread)
+            # As in `_count_out`.
+            self.pending -= gone
+            self.pending_bytes -= size
+        except BaseException:  # as in `make_room`
+            self.observer.count_dropped(max(0, self._missing()), SUPPRESSED)
+            raise
+        self.observer.count_dropped(total, SUPPRESSED)
+        self.settle(0)
+        known = (one for one in unread if not is_erased(one))
+        return Erased([*dropped, *known], handed_out, is_done)
+
+    def erase_from_memory(self, matches: Matches) -> list[bytes]:
+        """Drop what waits in memory alone."""
+        found = [one for one in self._window.in_memory_only() if _is_of(one.message, matches)]
+        dropped = [self._store.drop(entry) for entry in found]
+        for message, behind in self._store.erase_from_memory(matches):
+            self._drop_own(1, behind)
+            dropped.append(message)
+        for message in dropped:
+            self._forget(len(message))
+        self.observer.count_dropped(len(dropped), SUPPRESSED)
+        self.settle(0)
+        return dropped
+
+    def take_erased(self) -> list[bytes]:
+        """Messages of other processes that were erased unread, since this was asked last."""
+        erased = [line[:-1] for line in self._store.take_erased()]
+        self.observer.count_adopted(len(erased))
+        self.observer.count_dropped(len(erased), SUPPRESSED)
+        return erased
 
     def expire_for(self, size: int) -> None:
         """Before a fresh message is refused, see whether what is too old can make room for it."""

@@ -14,6 +14,8 @@ __all__ = [
     "Note",
     "Origin",
     "Position",
+    "erased_in",
+    "erased_of",
     "first_note",
     "hash_of",
     "is_locked",
@@ -26,6 +28,7 @@ __all__ = [
     "read_note",
     "settled_in",
     "sizes_of",
+    "with_erased",
 ]
 
 Position = tuple[int, int]
@@ -89,12 +92,54 @@ class Origin(NamedTuple):
     """Scheme and host of the data plane, or of a relay's engine."""
 
 
-def first_note(origin: Origin) -> bytes:
+def first_note(origin: Origin, erased: int) -> bytes:
     """Text of a file of progress at first; later notes leave the second line.
 
     It is at its full length, so that later notes need no room on a disk that is full.
+
+    Args:
+        origin: For the second line.
+        erased: For the third one: see `erased_in`.
     """
-    return note_of((0, 0)) + " ".join(origin).encode() + b"\n"
+    return note_of((0, 0)) + " ".join(origin).encode() + b"\n%020d\n" % erased
+
+
+def with_erased(text: bytes, settled: Position, erased: int) -> bytes:
+    """That text with another third line. Whoever took over has perhaps made it without any."""
+    first, second, *_ = [*text.split(b"\n"), b"", b""]
+    return (first + b"\n" if first else note_of(settled)) + second + b"\n%020d\n" % erased
+
+
+def erased_in(directory: str, owner: str) -> int:
+    """The number of the last request to erase that was carried out on an owner's segments.
+
+    If there was none, it is the moment at which it began: requests have later ones for numbers.
+
+    Raises:
+        OSError: That can't be read.
+    """
+    try:
+        file = open_file(
+            os.path.join(directory, name_of_progress(owner)),  # noqa: PTH118
+            os.O_RDONLY,
+            mends=False,
+        )
+    except FileNotFoundError:
+        return erased_of(owner, b"")
+    try:
+        return erased_of(owner, os.pread(file, _LONGEST_NOTE, 0))
+    finally:
+        os.close(file)
+
+
+def erased_of(owner: str, text: bytes) -> int:
+    """Do as `erased_in`, with the text of the file of progress."""
+    third = text.split(b"\n")[2:3]
+    found = re.fullmatch(rb"\d{20}", third[0]) if third else None
+    return int(found[0]) if found else int(owner.partition("-")[0])
+
+
+_LONGEST_NOTE = 1_000
 
 
 class Note(NamedTuple):
@@ -116,7 +161,7 @@ def read_note(path: str) -> Note:
     except FileNotFoundError:
         return Note((0, 0), None)
     try:
-        text = os.pread(file, 1_000, 0)
+        text = os.pread(file, _LONGEST_NOTE, 0)
     finally:
         os.close(file)
     _, _, rest = text.partition(b"\n")

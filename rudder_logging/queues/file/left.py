@@ -163,12 +163,14 @@ def _left_in(unused: Unused) -> Left:
 def _count(path: str, start: int, end: int, left: Left, room: int) -> int:
     """Count a segment's lines; return how many bytes more may be read."""
     file = open_file(path, os.O_RDONLY, mends=False, in_spool=True)
+    before = b"\n"
     try:
         while start < end and (chunk := os.pread(file, min(_CHUNK, end - start), start)):
             if not left.events:
                 left.since = _stamp_in(chunk) or left.since
-            left.events += chunk.count(b"\n")
-            start += len(chunk)
+            # What was erased is a line of blanks.
+            left.events += chunk.count(b"\n") - (before + chunk).count(b"\n ")
+            start, before = start + len(chunk), chunk[-1:]
             room -= len(chunk)
     finally:
         os.close(file)

@@ -16,12 +16,14 @@ import os
 import secrets
 import time
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from ...common.private_files import open_file
+from .erasing import blank, is_erased
 from .files import (
     Origin,
     Position,
+    erased_of,
     first_note,
     locks,
     name_of_progress,
@@ -29,11 +31,16 @@ from .files import (
     note_of,
     settled_in,
     sizes_of,
+    with_erased,
 )
+
+if TYPE_CHECKING:
+    from ...privacy.persons import Matches
 
 __all__ = ["Claim", "Lane", "Line", "Position"]
 
 _LONGEST_LINE = 5_000_000  # no message is as long: a request may have 4,096,000 bytes
+_CHUNK = 256 * 1024
 _TAKEN_NAMES = 100  # that are passed over, at the most
 _TAIL = 64 * 1024  # bytes in which a line is looked for that may just have been written
 
@@ -83,6 +90,7 @@ class Claim:
         is_own: bool,
         sizes: dict[int, int],
         settled: Position,
+        erased: int,
     ) -> None:
         self.owner = owner
         self.is_own = is_own
@@ -99,6 +107,9 @@ class Claim:
         self._writing: int | None = None
         self.written = 0
         """Bytes in the segment that is being written, or a few more."""
+        self.erased = erased
+        """The number of the last request to erase that was carried out on it."""
+        self._erased: dict[Position, int] = {}  # ends of lines that were, and their sizes
 
     @classmethod
     def make(cls, directory: str, origin: Origin) -> Claim:
@@ -117,8 +128,15 @@ class Claim:
             lock = open_file(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, in_spool=True)
             try:
                 if locks(lock):
-                    os.pwrite(lock, first_note(origin), 0)
-                    return cls(directory, owner, lock, is_own=True, sizes={}, settled=(0, 0))
+                    erased = int(owner.partition("-")[0])
+                    os.pwrite(lock, first_note(origin, erased), 0)
+                    return cls(
+                        *(directory, owner, lock),
+                        is_own=True,
+                        sizes={},
+                        settled=(0, 0),
+                        erased=erased,
+                    )
             except BaseException:
                 with contextlib.suppress(OSError):
                     os.unlink(path)  # noqa: PTH108
@@ -142,10 +160,17 @@ class Claim:
             if not locks(lock):
                 os.close(lock)
                 return None
-            settled = settled_in(os.pread(lock, 100, 0))
+            note = os.pread(lock, 1_000, 0)
+            settled = settled_in(note)
             # Listed after the lock was had: its owner may have gone on until then.
             sizes = sizes_of(directory, owner)
-            claim = cls(directory, owner, lock, is_own=False, sizes=sizes, settled=settled)
+            claim = cls(
+                *(directory, owner, lock),
+                is_own=False,
+                sizes=sizes,
+                settled=settled,
+                erased=erased_of(owner, note),
+            )
             claim._forget([number for number in sizes if number < settled[0]])
         except BaseException:  # or nobody could take it over as long as this process lives
             os.close(lock)
@@ -343,6 +368,70 @@ class Claim:
         self.lost += max(0, self._unread_lines.get(number, 0) - len(lines))
         return [line for line in lines if line.text], self._forget([number])
 
+    def erase(
+        self, number: int, matches: Matches, *, sync: bool
+    ) -> tuple[list[Line], OSError | None]:
+        """Blank the lines of a segment that match, whether they are settled, read, or neither.
+
+        Of what was not read, the blanks come as lines all the same, in their turn.
+
+        Returns:
+            Those that are not settled, and were not returned before; and why they, or some, could
+            not be blanked. They come as if they had been, all the same.
+
+        Raises:
+            OSError: They can't be read.
+        """
+        self._measure()
+        found: list[tuple[int, Line]] = []
+        offset, size = 0, self._sizes.get(number, 0)
+        while offset < size and (lines := self._lines_at(number, offset, _CHUNK)):
+            for line in lines:
+                # Of one that is blank in part, whoever began with it was killed.
+                if line.text.strip() if is_erased(line.text) else matches(line.text):
+                    found.append((offset, line))
+                offset = line.end[1]
+        if number not in (self._writing, self._read_to[0]):
+            self._close(number)
+        if not found:
+            return [], None
+        path = os.path.join(self._directory, name_of_segment(self.owner, number))  # noqa: PTH118
+        fault = None
+        try:
+            blank(path, [(at, len(line.text)) for at, line in found], sync=sync)
+        except FileNotFoundError:  # somebody has removed it
+            pass
+        except OSError as error:
+            fault = error
+        fresh = [
+            line for _, line in found if line.end > self._settled and line.end not in self._erased
+        ]
+        self._erased.update((line.end, len(line.text)) for line in fresh)
+        return fresh, fault
+
+    def note_erased(self, number: int) -> None:
+        """Note the last request to erase that was carried out.
+
+        Raises:
+            OSError: The disk does not take note of it.
+        """
+        text = os.pread(self._lock, 1_000, 0)
+        os.pwrite(self._lock, with_erased(text, self._settled, number), 0)
+        self.erased = number
+
+    def erased_ahead(self) -> tuple[int, int]:
+        """Number of lines that were erased, of those `read` has not given; their bytes."""
+        ahead = [size for end, size in self._erased.items() if end > self._read_to]
+        return len(ahead), sum(ahead) + len(ahead)  # with the ends of the lines
+
+    def has_erased(self, end: Position) -> bool:
+        """Tell if `erase` has returned the line that ends there."""
+        return end in self._erased
+
+    def has_given(self, end: Position) -> bool:
+        """Tell if `read` has given the line that ends there."""
+        return end <= self._read_to
+
     def settle(self, end: Position, count: int) -> int:
         """Settle lines up to a position. Returns how many bytes that freed on the disk.
 
@@ -456,6 +545,8 @@ class Claim:
             del self._sizes[number]
             if number in self._unread_lines:
                 del self._unread_lines[number]
+            if self._erased:
+                self._erased = {end: size for end, size in self._erased.items() if end[0] != number}
             self._close(number)
             self._unlink(name_of_segment(self.owner, number))
         return freed

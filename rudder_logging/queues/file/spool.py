@@ -10,14 +10,19 @@ import contextlib
 import errno
 import os
 import stat
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Collection, Container, Mapping
+from typing import TYPE_CHECKING
 
 from ...common.private_files import make_directories, mend_directory
 from ...exceptions import ConfigError
 from ..urls import SpoolUrl, without_secrets
+from .erasing import Erasures, is_erased
 from .files import Origin, hash_of, parse_name
 from .left import unused_sources
 from .segments import Claim, Lane, Line, Position
+
+if TYPE_CHECKING:
+    from ...privacy.persons import Matches
 
 __all__ = ["SPOOL_ERRORS", "Spool", "check_directory", "is_foreign"]
 
@@ -94,6 +99,7 @@ class Spool:
         self._earlier: list[str] | None = None  # where the data plane was elsewhere
         self._directories: dict[str, str] = {}  # by owner, as of the last look
         self._syncs = url.fsync != "never"
+        self._syncs_always = url.fsync == "always"
         self._segment_bytes = min(_LARGEST_SEGMENT, url.max_bytes // _SEGMENTS)
         self._max_bytes = url.max_bytes
         self.size = 0
@@ -110,6 +116,8 @@ class Spool:
         self._unread: dict[str, bool] = {}
         self._tried: set[str] = set()  # those of them whose next attempt comes after the next look
         self._unproven = 0  # bytes that must be written before a disk is well that took no more
+        self._erasures: dict[str, Erasures] = {}  # by directory
+        self._erased_of_others: list[bytes] = []
 
     @property
     def path(self) -> str:
@@ -274,6 +282,11 @@ class Spool:
         counts = [claim.unread() for claim in self._own]
         return sum(lines for lines, _ in counts), sum(size for _, size in counts)
 
+    def erased_ahead(self) -> tuple[int, int]:
+        """Number of those of them that were erased, and their bytes."""
+        counts = [claim.erased_ahead() for claim in self._own]
+        return sum(lines for lines, _ in counts), sum(size for _, size in counts)
+
     def duplicate(self) -> int | None:
         """A descriptor of the segment that is being written; the caller closes it."""
         return None if self._writer is None else self._writer.duplicate()
@@ -349,8 +362,109 @@ class Spool:
             self._untouchable.discard(owner)
             if adopted is None:
                 self._unread.pop(owner, None)
-            else:
+            elif self._is_clean(adopted, self._directories[owner]):
                 self._adopted.append(adopted)
+
+    # People whose events are to be erased.
+
+    def _requests(self, directory: str) -> Erasures:
+        if directory not in self._erasures:
+            self._erasures[directory] = Erasures(directory)
+        return self._erasures[directory]
+
+    def ask_all(self, people: Collection[str]) -> tuple[int, int]:
+        """Ask all processes of the source to erase people's events: see `Erasures.ask`."""
+        self.prepare()
+        return self._requests(self._path).ask(people)
+
+    def asked(self, since: int | None = None) -> tuple[int, Matches] | None:
+        """What is to be erased by request that was not yet: see `Erasures.since`.
+
+        Args:
+            since: The number of a request; None: the last that was carried out on all claims here.
+        """
+        if since is None:
+            since = min((claim.erased for claim in self._here()), default=None)
+        return None if since is None else self._requests(self._path).since(since)
+
+    def _here(self) -> list[Claim]:
+        here = (*self._adopted, *self._own)
+        return [claim for claim in here if self._directories.get(claim.owner) in (None, self._path)]
+
+    def parts(self) -> list[tuple[Claim, int]]:
+        """Our own segments, and those of processes that have ended, as far as they were adopted."""
+        claims = (*self._adopted, *self._own)
+        return [(claim, number) for claim in claims for number, _ in claim.segments()]
+
+    def erase(
+        self, claim: Claim, number: int, matches: Matches
+    ) -> tuple[list[Line], OSError | None]:
+        """Erase lines of a segment, if it is still there: see `Claim.erase`."""
+        if claim not in self._adopted and claim not in self._own:
+            return [], None
+        return claim.erase(number, matches, sync=self._syncs_always)
+
+    def left(self) -> list[str]:
+        """Owners of what may have been left, and nobody has taken over."""
+        known = {claim.owner for claim in (*self._adopted, *self._own)}
+        return sorted(self._directories.keys() - known)
+
+    def erase_left(self, owner: str, matches: Matches, number: int) -> None:
+        """Erase lines that a process has left, if it has ended; or else it has the request, too."""
+        try:
+            claim = Claim.adopt(self._directories[owner], owner)
+        except FileNotFoundError:
+            return
+        if claim is not None:
+            try:
+                self._erase_all(claim, matches, number)
+            finally:
+                claim.let_go()
+
+    def has_carried_out(self, number: int) -> bool:
+        """Tell if a request, and so all before it, was carried out on all that is here."""
+        return all(claim.erased >= number for claim in self._here())
+
+    def forget_requests(self) -> None:
+        """Forget the requests that all processes have carried out."""
+        self._requests(self._path).forget_if_done()
+
+    def note_erased(self, number: int) -> None:
+        """Note that a request was carried out on all that is here."""
+        for claim in self._here():
+            if claim.erased < number:
+                claim.note_erased(number)
+        self.forget_requests()
+
+    def _erase_all(self, claim: Claim, matches: Matches, number: int) -> None:
+        """Erase in all of a claim of which nothing was read."""
+        for segment, _ in claim.segments():
+            lines, fault = claim.erase(segment, matches, sync=self._syncs_always)
+            if fault is not None:
+                raise fault
+            self._erased_of_others += [line.text for line in lines if not is_erased(line.text)]
+        if number > claim.erased:
+            claim.note_erased(number)
+
+    def _is_clean(self, claim: Claim, directory: str) -> bool:
+        """Carry out on what was taken over what was asked for meanwhile. False: it can't be."""
+        try:
+            asked = self._requests(directory).since(claim.erased)
+            if asked is not None:
+                self._erase_all(claim, asked[1], asked[0])
+                self._requests(directory).forget_if_done()
+        except OSError as error:
+            claim.let_go()
+            if is_foreign(error):
+                raise
+            self._note_unread(claim.owner, error)
+            return False
+        return True
+
+    def take_erased(self) -> list[bytes]:
+        """Lines of other processes that were erased unread, since this was asked last."""
+        erased, self._erased_of_others = self._erased_of_others, []
+        return erased
 
     def take_lost(self) -> int:
         """Number of our own lines that can't be found any more, since this was asked last."""

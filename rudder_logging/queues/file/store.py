@@ -5,16 +5,22 @@ from __future__ import annotations
 import contextlib
 import os
 from collections import deque
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Callable, Collection, Container, Iterable, Iterator
 from itertools import islice
+from time import time_ns
+from typing import TYPE_CHECKING
 
 import orjson
 
 from ..urls import SpoolUrl
 from ..waiting import oldest_to_go
+from .erasing import is_erased
 from .left import Left, left_by_others
 from .segments import Claim, Lane, Line, Position
 from .spool import SPOOL_ERRORS, Spool, is_foreign
+
+if TYPE_CHECKING:
+    from ...privacy.persons import Matches
 
 __all__ = ["CLOSING", "Entry", "Store", "sync"]
 
@@ -26,7 +32,7 @@ _STAMP = len("2026-01-31T12:00:00.000Z")
 class Entry:
     """A message that was read, or that waits in memory for the disk to be well."""
 
-    __slots__ = ("claim", "end", "is_own", "lines", "message", "reason", "stamp")
+    __slots__ = ("claim", "end", "is_own", "lines", "message", "reason", "stamp", "uncounted")
 
     def __init__(self, message: bytes | None, claim: Claim | None, end: Position) -> None:
         self.message = message
@@ -40,6 +46,8 @@ class Entry:
         """True if it was logged in this process."""
         self.stamp = ""
         """When it was logged, where its age matters."""
+        self.uncounted: int | None = None
+        """Bytes of a message that was erased, if nobody has counted that yet."""
         self.reason = ""
         """Why it could not be read; `message` is then the line as it was found."""
 
@@ -73,6 +81,7 @@ class Store:
         self._url = url
         self._max_events, self._max_bytes = max_events, max_bytes
         self._report = report
+        self._remark = remark
         self._spool = Spool(url, source, self._failed, remark)
         self._begin()
         try:
@@ -85,6 +94,8 @@ class Store:
         self._memory_bytes = 0
         self._memory_read = 0  # how many of them `read` has given
         self._goes_to_memory = self._is_reported = False
+        self._told_of_erasing = False
+        self._erased = time_ns()  # the last request that was carried out on what is in memory
 
     def after_fork(self) -> None:
         """In a forked child: all of it is the parent's."""
@@ -195,6 +206,12 @@ class Store:
         self._spool.rewind(in_hand)
 
     def _entry(self, line: Line, claim: Claim) -> Entry:
+        is_told = claim.has_erased(line.end)
+        if is_told or is_erased(line.text):
+            entry = Entry(None, claim, line.end)
+            if claim.is_own and not is_told:
+                entry.uncounted = len(line.text) - 1
+            return entry
         try:
             message = orjson.loads(line.text)
         except orjson.JSONDecodeError:
@@ -303,6 +320,87 @@ class Store:
         in_memory = sum(len(entry.message or b"") for entry in waiting)
         return lines + len(waiting), size - lines * len(CLOSING) + in_memory
 
+    def erased_ahead(self) -> tuple[int, int]:
+        """Number of those of them that were erased on the disk, and their bytes."""
+        lines, size = self._spool.erased_ahead()
+        return lines, size - lines * len(CLOSING)
+
+    # People whose events are to be erased.
+
+    def ask_all(self, people: Collection[str]) -> tuple[int, int] | None:
+        """See `Spool.ask_all`. None: the disk does not let us."""
+        with self._erasing():
+            return self._spool.ask_all(people)
+        return None
+
+    def asked(self) -> tuple[int, Matches] | None:
+        """See `Spool.asked`."""
+        with self._erasing():
+            asked = self._spool.asked()
+            if asked is None and self._memory:
+                asked = self._spool.asked(self._erased)
+            if asked is None:
+                self._spool.forget_requests()
+            return asked
+        return None
+
+    def has_carried_out(self, number: int) -> bool:
+        """See `Spool.has_carried_out`."""
+        return self._spool.has_carried_out(number)
+
+    def note_erased(self, number: int) -> bool:
+        """See `Spool.note_erased`. False: the disk does not let us."""
+        self._erased = max(number, self._erased)
+        with self._erasing():
+            self._spool.note_erased(number)
+            self._told_of_erasing = False
+            return True
+        return False
+
+    def parts(self) -> list[tuple[Claim, int]]:
+        """See `Spool.parts`."""
+        return self._spool.parts()
+
+    def erase(self, claim: Claim, number: int, matches: Matches) -> tuple[list[Line], bool] | None:
+        """See `Spool.erase`, with False if the disk does not let us. None: nothing can be read."""
+        with self._erasing():
+            lines, fault = self._spool.erase(claim, number, matches)
+            if fault is not None:
+                self._tell_of_erasing(fault)
+            return lines, fault is None
+        return None
+
+    def left(self) -> list[str]:
+        """See `Spool.left`."""
+        return self._spool.left()
+
+    def erase_left(self, owner: str, matches: Matches, number: int) -> None:
+        """See `Spool.erase_left`."""
+        with self._erasing():
+            self._spool.erase_left(owner, matches, number)
+
+    def take_erased(self) -> list[bytes]:
+        """See `Spool.take_erased`."""
+        return self._spool.take_erased()
+
+    def erase_from_memory(self, matches: Matches) -> list[tuple[bytes, int]]:
+        """Drop messages in memory that `read` has not given.
+
+        Returns:
+            Those that were dropped, the newest first, and how many are left behind each.
+        """
+        erased: list[tuple[bytes, int]] = []
+        kept = 0
+        for at in range(len(self._memory) - 1, self._memory_read - 1, -1):
+            message = self._memory[at].message or b""
+            if matches(message + b"}"):
+                del self._memory[at]
+                self._memory_bytes -= len(message)
+                erased.append((message, kept))
+            else:
+                kept += 1
+        return erased
+
     def adopt(self) -> None:
         """Take over what processes that have ended left there."""
         self._spool.adopt()
@@ -373,6 +471,24 @@ class Store:
             self._goes_to_memory = False
 
     @contextlib.contextmanager
+    def _erasing(self) -> Iterator[None]:
+        try:
+            yield
+        except SPOOL_ERRORS as error:
+            if is_foreign(error):
+                raise
+            self._tell_of_erasing(error)
+
+    def _tell_of_erasing(self, error: BaseException) -> None:
+        """Tell once: it is tried again until it is done."""
+        if not self._told_of_erasing:
+            self._told_of_erasing = True
+            self._remark(
+                "events of people who are suppressed can't be erased from the queue's directory: "
+                f"{_words_of(error)}. None of theirs is sent from here; it is tried again"
+            )
+
+    @contextlib.contextmanager
     def _faults_reported(self) -> Iterator[None]:
         try:
             yield
@@ -382,12 +498,16 @@ class Store:
             self._failed(error)
 
     def _failed(self, error: BaseException) -> None:
-        words = str(error)
-        if isinstance(error, OSError):
-            words = error.strerror or type(error).__name__
-            words += f" ({error.filename})" if error.filename else ""
         self._is_reported = True
-        self._report(words)
+        self._report(_words_of(error))
+
+
+def _words_of(error: BaseException) -> str:
+    words = str(error)
+    if isinstance(error, OSError):
+        words = error.strerror or type(error).__name__
+        words += f" ({error.filename})" if error.filename else ""
+    return words
 
 
 def sync(file: int | None) -> OSError | None:

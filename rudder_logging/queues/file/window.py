@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 
-from .segments import Claim
+from .segments import Claim, Position
 from .store import Entry
 
 __all__ = ["Window"]
@@ -134,6 +134,22 @@ class Window:
                 behind += entry.lines if taken and entry.is_own else 0
         self._waiting = rest
         return taken, behind
+
+    def erase(self, claim: Claim, ends: set[Position]) -> tuple[list[Entry], list[bytes]]:
+        """Find messages of a claim by the ends of their lines.
+
+        Returns:
+            The entries of those that wait, and the messages that are handed out.
+        """
+        waiting, flying = (
+            [e for e in some if e.claim is claim and e.message is not None and e.end in ends]
+            for some in (self._waiting, self._flying)
+        )
+        return waiting, [entry.message or b"" for entry in flying]
+
+    def in_memory_only(self) -> list[Entry]:
+        """Those that wait, and are on no disk."""
+        return [entry for entry in self._waiting if entry.claim is None and entry.message]
 
     def give_back_memory(self) -> int:
         """Forget those at the end that wait and are in memory only. Returns how many."""
