@@ -11,8 +11,8 @@ import orjson
 
 from ..common.hosts import is_loopback
 from ..common.printable import printable
+from ..events.persons import Matches, concerns
 from ..exceptions import InvalidEventError
-from ..privacy.persons import Matches, concerns
 from ..privacy.suppression import checked_ids
 from .common import FILE, BadInputError, ExitCode, FailedError, events, show_json, tell
 from .spool.command import purge_found

@@ -7,6 +7,7 @@
 - `private_files.py`: files that are ours alone; `given_files.py`: files that options name
 - `hosts.py`: is a host this machine?
 - `importing.py`: objects that an option names
+- `spellings.py`: names that are known however they are spelt
 - `schemes.py`: URL schemes that third parties have registered
 - `wired.py`: which integrations an app has wired
 - `telling.py`: warnings that are said once; `tally.py`: counts for any thread

@@ -14,6 +14,7 @@ that names field, fault and cure. Nothing here queues, sends or waits.
 - `table.py`: the seven types in one table; `build` and `validate` for all others
 - `fields.py`: the rules of their fields; `types.py`: the same for type checkers
 - `ids.py`: message ids and times as text
+- `persons.py`: whose event it is, wherever something asks
 - `encoding.py`: values of any type as JSON
 - `lines.py`: log lines without an event; `filters.py`: `EventsOnly` and `NoEvents`
 """

@@ -234,7 +234,7 @@ class RudderHandler(Admission):
         self.setFormatter(self.formatter)
         if not erase_pending:
             return 0
-        from ..privacy.persons import concerns_unclosed  # noqa: PLC0415 - few ask for it
+        from ..events.persons import concerns_unclosed  # noqa: PLC0415 - few ask for it
 
         people = stages.as_sent(ids)
         self._pending_of |= people

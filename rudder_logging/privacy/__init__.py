@@ -5,7 +5,7 @@ in the caller's thread, before a queue sees the event.
 
 - `options.py`: `Privacy`, `ConsentPolicy` and `Suppression`; `reading.py`: parsers of what they get
 - `stages.py`: all stages, in their order
-- `persons.py`: whose event it is; `suppression.py`: people whose events do not leave
+- `suppression.py`: people whose events do not leave
 - `consent.py`: the categories that a person denied
 - `choosing.py`: events that may leave, and the parts of them that may
 - `limits.py`: shares of all people, and numbers in a time

@@ -11,13 +11,13 @@ import orjson
 from ..checks.personal_data import KINDS
 from ..common.telling import place_of_error, tell_once
 from ..events.encoding import JSON_OPTIONS
+from ..events.persons import ids_of
 from .addresses import address_stage
 from .choosing import EventChoice, Paths, first_named, name_of_event
 from .consent import Consent
 from .hashing import Hasher
 from .limits import Rates, Samples
 from .options import Privacy
-from .persons import ids_of
 from .redaction import Redaction
 from .suppression import Suppressed
 

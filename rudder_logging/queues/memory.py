@@ -148,7 +148,7 @@ class MemoryQueue(EventQueue):
 
     def erase(self, people: Collection[str]) -> list[bytes]:
         """See `EventQueue.erase`."""
-        from ..privacy.persons import concerns_unclosed  # noqa: PLC0415 - few ask for it
+        from ..events.persons import concerns_unclosed  # noqa: PLC0415 - few ask for it
 
         matches = concerns_unclosed(people)
         erased: list[bytes] = []

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from ..privacy.persons import Matches, concerns_unclosed
+from ..events.persons import Matches, concerns_unclosed
 from ..queues.waiting import fitting
 from ..sinks.base import MESSAGE_OVERHEAD
 from ..sinks.frames import FrameError, pack, unpack

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from ..config.relay_urls import REDIS, parse_relay_url
+from ..events.persons import concerns_unclosed
 from ..exceptions import ConfigError
-from ..privacy.persons import concerns_unclosed
 from ..sinks.base import Failure
 from ..sinks.frames import FrameError, unpack
 from .engine import Engine, EngineError, Wanted

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from ..common.clock import wall_time
-from ..privacy.persons import concerns_unclosed
+from ..events.persons import concerns_unclosed
 from .batches import without
 from .engine import Appended, Claim, Entry, Look, Settlement, Tombstone, Wanted, relay_of
 from .source import Lag

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from ..privacy.persons import Matches, concerns_unclosed
+from ..events.persons import Matches, concerns_unclosed
 from ..sinks.redis.errors import Fault
 from ..sinks.redis.keys import Keys
 from ..sinks.redis.link import Command, Link, script

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from rudder_logging import ConfigError
+from rudder_logging.events.persons import ids_of
 from rudder_logging.privacy.options import Suppression
-from rudder_logging.privacy.persons import ids_of
 from rudder_logging.privacy.suppression import Suppressed
 
 from ..each import each

@@ -13,7 +13,7 @@ import orjson
 from click.shell_completion import CompletionItem
 
 from ...common.printable import printable_json
-from ...privacy.persons import Matches, concerns
+from ...events.persons import Matches, concerns
 from ..common import BadInputError, ExitCode, FailedError, NearestGroup, events, show_json, tell
 from ..moments import moment_of
 from .erasure import count, erase, sweep

@@ -13,7 +13,7 @@ import os
 import stat
 
 from ...common.private_files import make_temporary, open_file, original_of, write_all
-from ...privacy.persons import Matches
+from ...events.persons import Matches
 from ...queues.file.files import is_locked, name_of_progress, parse_name
 from ...queues.file.segments import Claim
 from ..sources import REPLAYED, Source

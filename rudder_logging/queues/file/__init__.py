@@ -33,7 +33,7 @@ from .spool import is_foreign
 from .store import CLOSING, Store, sync
 
 if TYPE_CHECKING:
-    from ...privacy.persons import Matches
+    from ...events.persons import Matches
 
 __all__ = ["FileQueue"]
 
@@ -336,7 +336,7 @@ class FileQueue(SerialQueue):
         On the disk the bytes are gone at once. Should that fail, it is tried again at each look;
         nothing of theirs leaves meanwhile.
         """
-        from ...privacy.persons import concerns  # noqa: PLC0415 - few ask for it
+        from ...events.persons import concerns  # noqa: PLC0415 - few ask for it
 
         number = before = None
         with self._alone() as alone:

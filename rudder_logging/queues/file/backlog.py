@@ -18,7 +18,7 @@ from .store import Entry, Store
 from .window import Window
 
 if TYPE_CHECKING:
-    from ...privacy.persons import Matches
+    from ...events.persons import Matches
 
 __all__ = ["Backlog", "Erased"]
 
@@ -29,9 +29,9 @@ class Erased(NamedTuple):
     """Messages of people that were erased on the disk."""
 
     dropped: list[bytes]
-    """Those that are in no queue any more, as far as they can be told."""
+    """They are in no queue any more. What was half erased can't be told."""
     handed_out: list[bytes]
-    """Those that are being delivered."""
+    """They are being delivered."""
     is_done: bool = True
     """False: the disk did not let us, so that they are still there."""
 

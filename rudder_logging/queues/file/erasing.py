@@ -27,7 +27,7 @@ from ...common.private_files import lock_file, open_file, write_all
 from .files import erased_in, parse_name
 
 if TYPE_CHECKING:
-    from ...privacy.persons import Matches
+    from ...events.persons import Matches
 
 __all__ = ["Erasures", "blank", "is_erased"]
 
@@ -208,7 +208,7 @@ def _hash(salt: bytes, one: str) -> bytes:
 
 def _having(salt: bytes, hashes: Collection[str]) -> Matches:
     """Lines that have an id with one of the hashes; of damaged ones, whatever may be an id."""
-    from ...privacy.persons import ids_of  # noqa: PLC0415 - few need it
+    from ...events.persons import ids_of  # noqa: PLC0415 - few need it
 
     known: dict[str, bool] = {}
 

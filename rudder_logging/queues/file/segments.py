@@ -35,7 +35,7 @@ from .files import (
 )
 
 if TYPE_CHECKING:
-    from ...privacy.persons import Matches
+    from ...events.persons import Matches
 
 __all__ = ["Claim", "Lane", "Line", "Position"]
 

@@ -22,7 +22,7 @@ from .left import unused_sources
 from .segments import Claim, Lane, Line, Position
 
 if TYPE_CHECKING:
-    from ...privacy.persons import Matches
+    from ...events.persons import Matches
 
 __all__ = ["SPOOL_ERRORS", "Spool", "check_directory", "is_foreign"]
 
@@ -378,7 +378,7 @@ class Spool:
         return self._requests(self._path).ask(people)
 
     def asked(self, since: int | None = None) -> tuple[int, Matches] | None:
-        """What is to be erased by request that was not yet: see `Erasures.since`.
+        """The requests that were not carried out yet: see `Erasures.since`.
 
         Args:
             since: The number of a request; None: the last that was carried out on all claims here.

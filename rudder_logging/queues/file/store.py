@@ -20,7 +20,7 @@ from .segments import Claim, Lane, Line, Position
 from .spool import SPOOL_ERRORS, Spool, is_foreign
 
 if TYPE_CHECKING:
-    from ...privacy.persons import Matches
+    from ...events.persons import Matches
 
 __all__ = ["CLOSING", "Entry", "Store", "sync"]
 

@@ -148,7 +148,7 @@ class Window:
         return waiting, [entry.message or b"" for entry in flying]
 
     def in_memory_only(self) -> list[Entry]:
-        """Those that wait, and are on no disk."""
+        """Messages that wait, and are on no disk."""
         return [entry for entry in self._waiting if entry.claim is None and entry.message]
 
     def give_back_memory(self) -> int:

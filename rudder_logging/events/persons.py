@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from .keys import Names
+from ..common.spellings import Names
 
 __all__ = ["Matches", "concerns", "concerns_unclosed", "ids_of"]
 
