@@ -28,6 +28,13 @@ def test_files_that_pages_name_exist(page: Path) -> None:
     assert [path for path in named if not (ROOT / path).exists()] == []
 
 
+@each("page", [page for page in PAGES if page != README])
+def test_guides_link_guides_only(page: Path) -> None:
+    """Or their pictures, or the web: the terminal, `/guides` and the wheel have nothing else."""
+    inside = [target for target in targets(page) if not re.match(r"\w+:", target)]
+    assert [target for target in inside if "/" in target] == []
+
+
 def test_readme_leads_to_the_guides() -> None:
     """To the index, which has all of them."""
     assert "rudder_logging/guides/index.md" in targets(README)
