@@ -4,6 +4,8 @@ In comes a message; out go sentences about it. They name fields and columns, nev
 
 - `plan.py`: a tracking plan: the events that an app may send
 - `schemas.py`: the JSON Schemas in it
+- `shapes.py`: what such a schema lets a value be; `planned.py`: a plan's events as calls
+- `plan_changes.py`: what changes of a plan break
 - `warehouse.py`: columns and tables that a warehouse would drop or rename
 - `keywords.py`: words of its SQL
 - `personal_data.py`: personal data, found by its form

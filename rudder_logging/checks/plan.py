@@ -21,18 +21,35 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from ..events.table import EVENT_TYPES, PROPERTIES, TRAITS, nearest
 from ..exceptions import ConfigError
 from .schemas import Fault, Schema, check_keys
 
-__all__ = ["TrackingPlan"]
+__all__ = ["PlannedEvent", "TrackingPlan"]
 
 _KEYS_OF_PLAN = ("unplanned", "events", "rules")
 _KEYS_OF_ENTRY = ("type", "eventType", "name", "schema", "rules")
 _DEMANDS = ("properties", "traits", "required", "additionalProperties")
 """Keys that look as if an entry demanded something, and belong into its schema."""
+
+
+@dataclass(frozen=True)
+class PlannedEvent:
+    """An entry of a plan, as it was read."""
+
+    type: str
+    name: str | None
+    """None: all events of the type that no other entry names."""
+    description: str
+    document: Any
+    """The JSON Schema; True: anything goes."""
+    is_of_details: bool
+    """It is one of `properties` or `traits`, and not of the whole message."""
+    where: str
+    """Its name in errors."""
 
 
 class TrackingPlan:
@@ -60,8 +77,12 @@ class TrackingPlan:
         unplanned = document.get("unplanned", "refuse")
         if unplanned not in ("allow", "refuse"):
             raise ConfigError(f'{name}: \'unplanned\' must be "allow" or "refuse"')
-        self._allows_unplanned = unplanned == "allow"
+        self._allows_unplanned: bool = unplanned == "allow"
         self._rules: dict[tuple[str, str | None], Schema | None] = {}
+        self._planned: list[PlannedEvent] = []
+        titles = (document.get(key) for key in ("display_name", "name"))
+        self._title = next((title for title in titles if isinstance(title, str) and title), None)
+        self._version = document.get("version")
         for where, entry in self._entries(document):
             self._add(where, entry)
         if not self._rules:
@@ -92,6 +113,23 @@ class TrackingPlan:
 
     def __repr__(self) -> str:
         return f"<TrackingPlan {self._name}: {len(self._rules)} entries>"
+
+    @property
+    def events(self) -> list[PlannedEvent]:
+        """Its entries, by type and name, whatever their order in the file."""
+        types = list(EVENT_TYPES)
+        return sorted(self._planned, key=lambda e: (types.index(e.type), e.name or ""))
+
+    @property
+    def title(self) -> str:
+        """Its name and version, as it gives them, or else its file's name."""
+        version = "" if self._version is None else f", version {self._version}"
+        return f"{self._title or os.path.basename(self._name)}{version}"  # noqa: PTH119
+
+    @property
+    def allows_unplanned(self) -> bool:
+        """Events without an entry may be sent."""
+        return self._allows_unplanned
 
     def verdict(self, message: Mapping[str, Any]) -> Fault | None:
         """Tell why a message breaks the plan, and where; None: it conforms.
@@ -167,6 +205,17 @@ class TrackingPlan:
                 raise ConfigError(f"{where}: {row.name} events have no properties; use 'rules'")
         self._rules[row.name, name] = (
             Schema(entry[given[0]], f"{where}.{given[0]}", details) if given else None
+        )
+        description = entry.get("description")
+        self._planned.append(
+            PlannedEvent(
+                row.name,
+                name,
+                description if isinstance(description, str) else "",
+                entry[given[0]] if given else True,
+                given == ["schema"],
+                f"{where}.{given[0]}" if given else where,
+            )
         )
 
 
