@@ -56,7 +56,7 @@ from .events.context import bind, bind_lazily, current
 from .events.filters import EventsOnly, NoEvents
 from .events.formatter import RudderFormatter
 from .events.table import EVENT_TYPES
-from .events.types import BoundFields, Event
+from .events.types import BoundFields, CallFields, Event
 from .exceptions import (
     CertificateError,
     ConfigError,
@@ -139,6 +139,7 @@ __all__ = [
     "DEFAULT_KEYS",
     "EVENT_TYPES",
     "BoundFields",
+    "CallFields",
     "CertificateError",
     "Client",
     "Config",

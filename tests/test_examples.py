@@ -103,6 +103,15 @@ def test_shop_example_passes(plane: LocalDataPlane) -> None:
 
 
 @pytest.mark.slow
+def test_typed_events_pass(plane: LocalDataPlane) -> None:
+    """Functions of a plan, in an app and its tests; `tests/cli/test_codegen.py` writes them."""
+    printed = run(plane, "-m", "pytest", "-p", "no:cacheprovider", "examples/typed_events")
+    assert "4 passed" in printed
+    assert "warning" not in printed
+    assert plane.events == []
+
+
+@pytest.mark.slow
 def test_context_example_binds(plane: LocalDataPlane) -> None:
     """Its events have the visitor; after the login the user, in the pool and in the task, too."""
     run(plane, "examples/context_app.py")

@@ -38,6 +38,7 @@ __all__ = [
     "load_plan",
     "on_signals",
     "quiet",
+    "read_plan",
     "show_json",
     "tell",
 ]
@@ -184,10 +185,19 @@ def load_plan(path: str | None) -> TrackingPlan | None:
     Raises:
         BadInputError: It is none, or the extra `plan` is missing.
     """
+    return None if path is None else read_plan(path, "--plan: ")
+
+
+def read_plan(path: str, flag: str = "") -> TrackingPlan:
+    """A tracking plan.
+
+    Raises:
+        BadInputError: See `load_plan`; `flag` is put before it.
+    """
     try:
-        return None if path is None else TrackingPlan.load(path)
+        return TrackingPlan.load(path)
     except (ConfigError, ImportError) as error:
-        raise BadInputError(f"--plan: {error}") from None
+        raise BadInputError(f"{flag}{error}") from None
 
 
 @contextlib.contextmanager

@@ -26,6 +26,8 @@ COMMANDS: Mapping[str, str] = {
     "relay": "Send what apps have appended to Redis or Kafka.",
     "guide": "Read a guide, or search in all of them.",
     "forget": "Erase what there is of some people, and have RudderStack suppress them.",
+    "codegen": "Write a typed function for each event of a tracking plan.",
+    "plan": "Compare tracking plans.",
 }
 """In the order of `--help`. Each is in the module or folder of its name, under the same name.
 

@@ -7,7 +7,7 @@ from datetime import date, datetime
 from typing import Any, Literal, TypedDict
 from uuid import UUID
 
-__all__ = ["BoundFields", "Event", "Id", "MergeProperties", "Time", "Values"]
+__all__ = ["BoundFields", "CallFields", "Event", "Id", "MergeProperties", "Time", "Values"]
 
 Id = str | int | UUID | None
 Time = datetime | date | str | None
@@ -57,3 +57,18 @@ class BoundFields(TypedDict, total=False):
     context: Values
     integrations: Values
     properties: Values
+
+
+class CallFields(TypedDict, total=False):
+    """Fields that all seven calls take by keyword; the functions that `codegen` writes pass it on.
+
+    .. versionadded:: 0.1.0
+    """
+
+    user_id: Id
+    anonymous_id: Id
+    context: Values
+    timestamp: Time
+    integrations: Values
+    message_id: Id
+    on_commit: object

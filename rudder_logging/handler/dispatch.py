@@ -22,6 +22,8 @@ from .stdlib import OWN_LOGGERS, filtered
 __all__ = ["dispatch", "hand_over", "is_stand_in", "rudder_handlers", "want_records"]
 
 _wanted = 0  # number of those who look at records in tests
+TYPED_EVENTS = "__typed_events__"
+"""A global of modules that `codegen` writes: whoever calls their functions is the caller."""
 _FRAMES_TO_THE_CALLER = 5  # from `_caller`: by `_log_record`, `dispatch`, `_log_event` and the call
 
 
@@ -274,6 +276,8 @@ def _caller() -> tuple[str, int, str]:
     for _ in range(_FRAMES_TO_THE_CALLER):
         if frame is not None:
             frame = frame.f_back
+    while frame is not None and TYPED_EVENTS in frame.f_globals:
+        frame = frame.f_back
     if frame is None:  # it came from C: from atexit, or as a thread's or greenlet's function
         return "(unknown file)", 0, "(unknown function)"
     return frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name
