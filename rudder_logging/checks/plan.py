@@ -20,11 +20,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..events.table import EVENT_TYPES, PROPERTIES, TRAITS, nearest
+from ..events.table import EVENT_TYPES, PROPERTIES, TRAITS, EventType, nearest
 from ..exceptions import ConfigError
 from .schemas import Fault, Schema, check_keys
 
@@ -115,6 +115,11 @@ class TrackingPlan:
         return f"<TrackingPlan {self._name}: {len(self._rules)} entries>"
 
     @property
+    def name(self) -> str:
+        """Its file, or what else it is called in errors."""
+        return self._name
+
+    @property
     def events(self) -> list[PlannedEvent]:
         """Its entries, by type and name, whatever their order in the file."""
         types = list(EVENT_TYPES)
@@ -142,18 +147,36 @@ class TrackingPlan:
         Raises:
             ConfigError: The plan refers to a schema that it does not have.
         """
-        event_type = message.get("type")
-        row = EVENT_TYPES.get(event_type) if isinstance(event_type, str) else None
+        row = _row_of(message)
         if row is None:
             return Fault("type", "event-type", "type is none of RudderStack's event types")
         name = message.get(row.template_field.key) if row.template_field else None
-        key = (row.name, name if isinstance(name, str) else None)
-        if key not in self._rules:
-            key = (row.name, None)
+        key = self._key(row.name, name)
         if key not in self._rules:
             return self._unplanned(row.name, name)
         schema = self._rules[key]
         return None if schema is None else schema.fault(message)
+
+    def types_at(self, message: Mapping[str, Any], keys: Sequence[str]) -> Collection[str]:
+        """JSON Schema's types of a place in a message like this; empty: the plan says none.
+
+        Of a string that has one, it is its `format`.
+
+        Args:
+            message: Of which type and name count only.
+            keys: The way to the place, as in `["properties", "total"]`.
+        """
+        row = _row_of(message)
+        if row is None:
+            return ()
+        name = message.get(row.template_field.key) if row.template_field else None
+        schema = self._rules.get(self._key(row.name, name))
+        return () if schema is None else schema.types_at(keys)
+
+    def _key(self, event_type: str, name: object) -> tuple[str, str | None]:
+        """The entry of an event: that of its name, or that of all of its type."""
+        key = (event_type, name if isinstance(name, str) else None)
+        return key if key in self._rules else (event_type, None)
 
     def _unplanned(self, event_type: str, name: object) -> Fault | None:
         if self._allows_unplanned:
@@ -217,6 +240,11 @@ class TrackingPlan:
                 f"{where}.{given[0]}" if given else where,
             )
         )
+
+
+def _row_of(message: Mapping[str, Any]) -> EventType | None:
+    event_type = message.get("type")
+    return EVENT_TYPES.get(event_type) if isinstance(event_type, str) else None
 
 
 def _check_places(entry: Mapping[str, Any], where: str) -> None:

@@ -15,13 +15,24 @@ from typing import Any
 from ..events.encoding import is_of_no_use
 from .keywords import WAREHOUSES, keyword_in
 
-__all__ = ["OF_SQL", "EventNames", "column_of", "findings", "shape_of"]
+__all__ = [
+    "LONGEST_LOOKED_AT",
+    "OF_SQL",
+    "OWN_FIELDS",
+    "RESERVED",
+    "TAKEN_TABLES",
+    "EventNames",
+    "column_of",
+    "findings",
+    "shape_of",
+    "shortened",
+]
 
 _RESERVED = frozenset(
     "id anonymous_id user_id sent_at timestamp received_at original_timestamp channel context_ip "  # noqa: SIM905
     "context_request_ip context_passed_ip".split()
 )
-_RESERVED_BY_TYPE: Mapping[str, frozenset[str]] = {
+RESERVED: Mapping[str, frozenset[str]] = {
     "identify": _RESERVED,
     # `event` is no reserved column, but overwritten, which comes to the same.
     "track": _RESERVED | {"event", "event_text", "record_id"},
@@ -30,13 +41,16 @@ _RESERVED_BY_TYPE: Mapping[str, frozenset[str]] = {
     "group": _RESERVED | {"group_id"},
     "alias": _RESERVED | {"previous_id"},
 }
-_TAKEN_TABLES = frozenset(
+"""Columns that are RudderStack's own, by an event's type."""
+TAKEN_TABLES = frozenset(
     {"tracks", "pages", "screens", "aliases", "groups", "accounts", "users", "identifies"}
 )
+"""Tables that are RudderStack's own: an event of that name gets a `_` in front."""
 _LONGEST_NAME = 63  # characters, in Postgres; elsewhere 127
 _MOST_COLUMNS = 1600
 _LONGEST_REMEMBERED = 256  # characters; what comes from elsewhere may be as long as a request
-_LONGEST_LOOKED_AT = 1_000
+LONGEST_LOOKED_AT = 1_000
+"""Characters of all names on the way to a value; what is nested deeper counts as one value."""
 
 _PLACES = ("properties", "traits")
 _FILLED_BY = {"context_ip": "context.ip", "name": "properties.name"}
@@ -49,7 +63,7 @@ def findings(message: Mapping[str, Any]) -> list[str]:
     `validate` answers another question: would a data plane take the message at all.
     """
     event_type = message.get("type")
-    reserved = _RESERVED_BY_TYPE.get(event_type) if isinstance(event_type, str) else None
+    reserved = RESERVED.get(event_type) if isinstance(event_type, str) else None
     if reserved is None:
         return []
     found = list(_of_event_name(message["event"])) if _names_a_table(message) else []
@@ -168,7 +182,7 @@ def _of_event_name(name: str) -> Iterator[str]:
             "the event gets no table of its own, and its properties are dropped: its name has no "
             "ASCII letter or digit; name it in those"
         )
-    elif table in _TAKEN_TABLES:
+    elif table in TAKEN_TABLES:
         yield (
             f"the event's table is _{table}, because {table} is RudderStack's own; "
             "give the event another name"
@@ -180,7 +194,7 @@ def _of_event_name(name: str) -> Iterator[str]:
 def _columns_of(message: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Each value's place, and the name that its column is made of."""
     for place in _PLACES:
-        if place in _OWN[message["type"]]:
+        if place in OWN_FIELDS[message["type"]]:
             yield from _flattened(message.get(place), place, "")
     context = message.get("context")
     if isinstance(context, Mapping):
@@ -190,10 +204,11 @@ def _columns_of(message: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield from _flattened(context, "context", "context_")
 
 
-_OWN: Mapping[str, tuple[str, ...]] = {
+OWN_FIELDS: Mapping[str, tuple[str, ...]] = {
     name: ("properties",) if name in ("track", "page", "screen") else ("traits",)
-    for name in _RESERVED_BY_TYPE
+    for name in RESERVED
 }
+"""Fields whose values are columns, `context` aside, by an event's type."""
 
 
 def _flattened(values: object, path: str, prefix: str) -> Iterator[tuple[str, str]]:
@@ -205,9 +220,9 @@ def _flattened(values: object, path: str, prefix: str) -> Iterator[tuple[str, st
             continue
         for key, value in values.items():
             name = str(key)
-            place = f"{path}.{_shortened(name)}"
+            place = f"{path}.{shortened(name)}"
             # A name that is cut anyway is not made longer by each of a thousand levels.
-            if isinstance(value, Mapping) and len(prefix) + len(name) < _LONGEST_LOOKED_AT:
+            if isinstance(value, Mapping) and len(prefix) + len(name) < LONGEST_LOOKED_AT:
                 waiting.append((value, place, f"{prefix}{name}_"))
             elif value not in (None, "", [], [""]):  # blank ones have no column
                 yield place, prefix + name
@@ -222,8 +237,8 @@ def _texts_of(message: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         path, value = waiting.pop()
         if isinstance(value, str):
             yield path, value
-        elif isinstance(value, Mapping) and len(path) < _LONGEST_LOOKED_AT:
-            waiting.extend((f"{path}.{_shortened(str(key))}", item) for key, item in value.items())
+        elif isinstance(value, Mapping) and len(path) < LONGEST_LOOKED_AT:
+            waiting.extend((f"{path}.{shortened(str(key))}", item) for key, item in value.items())
         elif isinstance(value, list):
             waiting.extend((path, item) for item in value)
 
@@ -255,9 +270,10 @@ OF_SQL = ": it is a word of their SQL"
 """The part of a finding that says of a name that it gets an underscore."""
 
 
-def _shortened(name: str) -> str:
+def shortened(name: str) -> str:
+    """A name, or the first of a long one."""
     return name if len(name) <= _LONGEST_NAME else f"{name[:40]}…"
 
 
 def _shown(text: str) -> str:
-    return repr(_shortened(text))
+    return repr(shortened(text))

@@ -18,6 +18,7 @@ from ..common import (
     ExitCode,
     app_around,
     config_options,
+    load_plan,
     show_json,
 )
 from ..sources import Source
@@ -47,7 +48,14 @@ __all__ = ["doctor"]
     metavar="FILE|-",
     type=FILE,
     help="Look at events in a file instead: JSON Lines of a spool, of dead letters, or of a "
-    "RudderFormatter. Says what would be refused, and what a warehouse would drop or rename.",
+    "RudderFormatter. Says what would be refused, what a warehouse would drop or rename, and "
+    "whose type drifts.",
+)
+@click.option(
+    "--plan",
+    metavar="FILE",
+    type=FILE,
+    help="With --messages: a tracking plan, to which they are held. Needs the extra `plan`.",
 )
 @click.option("--offline", is_flag=True, help="Leave the network out.")
 @click.option(
@@ -63,6 +71,7 @@ def doctor(
     loggers: tuple[str, ...],
     configuration: str | None,
     messages: str | None,
+    plan: str | None,
     timeout: float,
     *,
     offline: bool,
@@ -88,10 +97,14 @@ def doctor(
         visit = Visit(loggers, given, [logger.name for logger in all_loggers()])
     else:
         visit = Visit(loggers, given, app.others_loggers, is_configured=True)
+    if plan is not None and messages is None:
+        raise BadInputError("--plan is for events in a file; give --messages FILE, too")
     if messages is not None:
         source_of_messages = Source(messages)
         try:
-            visit.findings += examine(source_of_messages)
+            visit.findings += examine(source_of_messages, load_plan(plan))
+        except ConfigError as error:  # the plan refers to what it does not have
+            raise BadInputError(str(error)) from None
         except OSError as error:
             raise BadInputError(f"{messages} can't be read: {error.strerror}") from None
         finally:

@@ -10,6 +10,7 @@ from time import time
 
 import click
 
+from ...checks.drift import Types
 from ...common.private_files import open_file
 from ...config import Config
 from ...sinks.nowhere import Nowhere
@@ -44,7 +45,11 @@ __all__ = ["replay"]
     metavar="EVENTS/S",
     help="Send no faster than that.",
 )
-@click.option("--dry-run", is_flag=True, help="Read, check and count; send and write nothing.")
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Read, check and count, and tell whose type drifts; send and write nothing.",
+)
 @click.option(
     "--since",
     metavar="TIME",
@@ -114,7 +119,7 @@ def replay(
     else:
         config = load_config(dead_letter=rejects, **connection)
         rejects = config.dead_letter
-    rules = _rules(config, rate=rate, since=since, plan=plan)
+    rules = _rules(config, rate=rate, since=since, plan=plan, looks_at_types=dry_run)
     inputs = _inputs(files, resume, None if dry_run else destination(config), again=again)
     for one in inputs:
         one.mark = one.mark.under(rules.since)
@@ -139,19 +144,28 @@ def replay(
     return _conclude(run, inputs, fault, is_json=is_json, dry_run=dry_run, again=again)
 
 
-def _rules(config: Config, *, rate: float | None, since: str | None, plan: str | None) -> Rules:
+def _rules(
+    config: Config,
+    *,
+    rate: float | None,
+    since: str | None,
+    plan: str | None,
+    looks_at_types: bool,
+) -> Rules:
     moment = None
     if since is not None:
         try:
             moment = since_of(since, time())
         except ValueError as error:
             raise BadInputError(f"--since {error}") from None
+    loaded = load_plan(plan)
     return Rules(
         max_bytes=config.max_batch_bytes,
         since=moment,
         rate=rate,
-        plan=load_plan(plan),
+        plan=loaded,
         hook=config.before_send,
+        types=Types(loaded) if looks_at_types else None,
     )
 
 
@@ -271,12 +285,16 @@ def _conclude(
                 "arrived_now": now,
                 "dry_run": dry_run,
                 "would_be_sent": to_send,
+                "drifting_columns": sorted(run.drifting),
                 "finished": is_finished,
                 "all_arrived": is_finished and is_whole and not dry_run,
             }
         )
     else:
-        click.echo(_summary(tally, now, to_send if dry_run else None))
+        text = _summary(tally, now, to_send if dry_run else None)
+        if drifting := len(run.drifting):
+            text += f"; the types of {drifting:,} column{'s' * (drifting != 1)} drift"
+        click.echo(text)
     cure = "--resume FILE would have kept it"
     if all(one.progress is not None for one in inputs):
         cure = "the same command goes on from there"

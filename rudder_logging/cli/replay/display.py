@@ -29,7 +29,7 @@ class Display:
     """
 
     def __init__(self, total: int | None) -> None:
-        self._problems = 0
+        self._problems = self._remarks = 0
         self._events = 0
         self._waits = False
         self._bar: Progress | None = None
@@ -55,6 +55,9 @@ class Display:
         more = self._problems - _LINES_OF_PROBLEMS
         if more > 0:
             tell(f"... and {more:,} more of that kind; --rejects FILE keeps them all")
+        more = self._remarks - _LINES_OF_PROBLEMS
+        if more > 0:
+            tell(f"... and {more:,} more types that drift; doctor --messages FILE lists all")
 
     def advance(self, name: str, size: int, events: int) -> None:
         """Move the bar on by bytes and events that were settled."""
@@ -75,6 +78,12 @@ class Display:
         """Show one event that does not arrive. Of many, only the first are shown."""
         self._problems += 1
         if self._problems <= _LINES_OF_PROBLEMS:
+            self.tell(line)
+
+    def remark(self, line: str) -> None:
+        """Show something about an event that would arrive. Of many, only the first are shown."""
+        self._remarks += 1
+        if self._remarks <= _LINES_OF_PROBLEMS:
             self.tell(line)
 
     def waiting(self, fault: str) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple
 
 import orjson
 
+from ...checks.drift import Types
 from ...checks.plan import TrackingPlan
 from ...common.clock import monotonic
 from ...delivery.dead_letters import DeadLetters
@@ -48,6 +49,8 @@ class Rules:
     """The option `before_send`."""
     rate: float | None = None
     """Events per second."""
+    types: Types | None = None
+    """What to say of types that drift; None: nothing."""
 
 
 @dataclass
@@ -88,6 +91,7 @@ class Replay:
         self._rules = rules
         self._display = display
         self._rejects = DeadLetters(rejects) if rejects else None
+        self._name = ""
         self._items: list[_Item] = []
         self._bytes = 0
         self._ready = 0  # of the items: to be sent
@@ -100,6 +104,8 @@ class Replay:
             )
         self.sent = 0
         """Events that arrived in this run."""
+        self.drifting: set[str] = set()
+        """Columns whose types drift, as far as one looks for that."""
         self.is_interrupted = False
 
     def run(self, inputs: Sequence[Input]) -> None:
@@ -119,6 +125,7 @@ class Replay:
 
     def _replay(self, one: Input) -> None:
         began = monotonic()
+        self._name = one.source.name
         lines = one.source.lines()
         while True:
             try:
@@ -191,7 +198,19 @@ class Replay:
             if verdict is not None:
                 reason, kept = f"not as planned: {verdict}", queued + b"}"
                 return _Item(line, "unplanned", reason=reason, kept=kept)
+        if rules.types is not None:
+            self._remark_on(event, line, rules.types)
         return _Item(line, "arrived", queued, event["messageId"])
+
+    def _remark_on(self, event: Mapping[str, Any], line: Line, types: Types) -> None:
+        """Tell each drift once."""
+        place = f"{self._name}:{line.number}"
+        for drift in types.look_at(event, place):
+            self.drifting.add(drift.name)
+            if drift.is_new:
+                self._display.remark(f"{place}: {drift}")
+        if words := types.full():
+            self._display.remark(words)
 
     # What becomes of it.
 

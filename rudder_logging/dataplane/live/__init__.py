@@ -4,7 +4,7 @@ The files, in the order in which an event meets them:
 
 - `plane.py`: `LivePlane`, a LocalDataPlane that has the page at `/`
 - `entries.py`: from a request to what the page shows of it, one entry an event
-- `judges.py`: remarks on it by a tracking plan and by a warehouse's rules
+- `judges.py`: remarks on it by a tracking plan, by a warehouse's rules, and by types before it
 - `feed.py`: the last entries, in bounded memory
 - `stream.py`: from there to each open page, in batches
 - `routes.py`: what the page asks for; `guards.py`: who may ask, and what a browser may do with it

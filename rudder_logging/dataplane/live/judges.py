@@ -1,10 +1,11 @@
-"""Checks of an event beside the gateway's own: a warehouse's, a tracking plan's, personal data."""
+"""Checks of an event beside the gateway's own: a warehouse's, types, a plan's, personal data."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ...checks.drift import Types, place_of
 from ...checks.personal_data import marks
 from ...checks.plan import TrackingPlan
 from ...checks.warehouse import EventNames, findings
@@ -43,4 +44,17 @@ def judges(plan: TrackingPlan | None = None) -> list[Judge]:
         for mark in marks(event):
             yield "warn", f"personal data: {mark}"
 
-    return [warehouse, personal_data, *([tracking_plan] if plan else [])]
+    return [warehouse, _drifting(plan), personal_data, *([tracking_plan] if plan else [])]
+
+
+def _drifting(plan: TrackingPlan | None) -> Judge:
+    types = Types(plan)
+
+    def drifting(event: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        for drift in types.look_at(event, place_of(event)):
+            if drift.is_new or drift.loses:  # what is well in this order is said once
+                yield "warn", f"warehouse: {drift}"
+        if words := types.full():
+            yield "warn", f"warehouse: {words}"
+
+    return drifting
