@@ -11,20 +11,22 @@ import os
 import sys
 import warnings
 from collections import Counter, deque
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, cast
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 if TYPE_CHECKING:
+    from rudder_logging.checks.drift import Drift
     from rudder_logging.dataplane import LocalDataPlane
     from rudder_logging.testing import CapturedEvents
+    from rudder_logging.testing.session_types import SessionTypes
 
 __all__ = ["Network", "network", "rudder_data_plane", "rudder_events"]
 
 _MARKERS = (
     "rudder_network: the test's events may leave for hosts that are not loopback",
-    "rudder_unchecked: events that are refused, or a ledger that does not balance, do not fail it",
+    "rudder_unchecked: refused events, a ledger out of balance or drifting types do not fail it",
 )
 
 
@@ -109,6 +111,23 @@ def _shared_network() -> Network:
 network = _shared_network()
 
 
+_UPDATE = "--rudder-types-update"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Options of types that drift: see the guide `types`."""
+    group = parser.getgroup("rudder_logging", "RudderStack events")
+    text = "write the types of events' columns into rudder-types.json"
+    try:
+        group.addoption(_UPDATE, action="store_true", help=text)
+    except ValueError:  # the plugin is loaded by both its names
+        return
+    text = "what comes of types that drift within a run: warn, error, or off"
+    parser.addini("rudder_types", text, default="warn")
+    text = "tracking plan whose types come first, beside the configuration file"
+    parser.addini("rudder_types_plan", text, default="")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Keep events from now on; make the markers known."""
     network.begin()
@@ -118,6 +137,8 @@ def pytest_configure(config: pytest.Config) -> None:
         guard_all()
     for line in _MARKERS:
         config.addinivalue_line("markers", line)
+    if config.getoption(_UPDATE):
+        _types(config)
 
 
 @pytest.hookimpl(hookwrapper=True, tryfirst=True)  # which the oldest pytest still alive takes
@@ -178,12 +199,59 @@ def rudder_events(request: pytest.FixtureRequest) -> Iterator[CapturedEvents]:
     """
     from rudder_logging.testing import CapturedEvents  # noqa: PLC0415
 
-    events = CapturedEvents(plans_in=request.path.parent)
+    drifts = _Drifts(request)
+    events = CapturedEvents(plans_in=request.path.parent, on_clear=drifts.look_at)
     with events.recording():
         yield events
+    drifts.look_at(events)
     complaint = events.complaint()
     if complaint and not _is_unchecked(request):
         pytest.fail(complaint, pytrace=False)
+    drifts.check()
+
+
+class _Drifts:
+    """Types of a test's events that drift; of none, if the test is unchecked."""
+
+    def __init__(self, request: pytest.FixtureRequest) -> None:
+        self._types: SessionTypes | None = None
+        if not _is_unchecked(request):
+            try:
+                self._types = _types(request.config)
+            except pytest.UsageError as error:
+                pytest.fail(str(error), pytrace=False)
+        self._test = request.node.nodeid
+        self._found: list[Drift] = []
+
+    def look_at(self, events: Iterable[Mapping[str, Any]]) -> None:
+        """Compare events with those before."""
+        if self._types is not None:
+            self._found += self._types.look_at(events, self._test)
+
+    def check(self) -> None:
+        """Fail for those that are to fail the test."""
+        complaint = self._types.complaint(self._found) if self._types is not None else None
+        if complaint:
+            pytest.fail(complaint, pytrace=False)
+
+
+def _types(config: pytest.Config) -> SessionTypes:
+    """The types of the session."""
+    from rudder_logging import ConfigError  # noqa: PLC0415
+    from rudder_logging.testing.session_types import of_session  # noqa: PLC0415
+
+    try:
+        return of_session(config)
+    except (ConfigError, ImportError) as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take in what a worker of pytest-xdist has seen."""
+    seen = getattr(node, "workeroutput", {}).pop("rudder_types", None)
+    if seen:
+        _types(node.config).merge(seen)
 
 
 @pytest.fixture(scope="session")
@@ -218,14 +286,17 @@ def rudder_data_plane(
         yield _rudder_data_plane
         return
     watch = Watch()
+    drifts = _Drifts(request)
     watch.start()
     try:
         yield _rudder_data_plane
     finally:
         watch.stop()
     faults = watch.faults(_rudder_data_plane)
+    drifts.look_at(_rudder_data_plane.events)
     if faults:
         pytest.fail(told(faults), pytrace=False)
+    drifts.check()
 
 
 def _is_unchecked(request: pytest.FixtureRequest) -> bool:

@@ -81,7 +81,8 @@ def type_of(value: object) -> str | None:
 def columns_of(message: Mapping[str, Any]) -> Iterator[Column]:
     """The columns that a message's own values go to. Blank ones, and those that are lost, do not.
 
-    Columns that RudderStack fills of itself are left out: their types do not change.
+    Columns that RudderStack or this package fills of itself are left out, `context.library` among
+    them: their types do not change.
     """
     event_type = message.get("type")
     table = _TABLE_OF.get(event_type) if isinstance(event_type, str) else None
@@ -93,9 +94,10 @@ def columns_of(message: Mapping[str, Any]) -> Iterator[Column]:
         yield from _below(message.get(field), (own,), (field,), "", reserved)
     context = message.get("context")
     if isinstance(context, Mapping):
-        if table == "identifies" and message.get("traits"):
-            # A copy of the traits, which have been looked at.
-            context = {key: value for key, value in context.items() if key != "traits"}
+        # The traits there are a copy, if they have been looked at.
+        is_copy = table == "identifies" and bool(message.get("traits"))
+        left_out = ("library", "traits") if is_copy else ("library",)
+        context = {key: value for key, value in context.items() if key not in left_out}
         tables = (table, own) if own not in ("", table) else (table,)
         yield from _below(context, tables, ("context",), "context_", reserved)
 

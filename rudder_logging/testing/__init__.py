@@ -10,6 +10,7 @@ queued or sent meanwhile.
 - `diversion.py`: takes events from the handlers; `layers.py`: methods replaced for a while
 - `recorder.py`: keeps them; `matching.py`: compares them with what a test expects
 - `watch.py`: the checks of the pytest plugin: no event was lost
+- `session_types.py`: another: no column's type drifts, in a session and over time
 - `buffer_contract.py`: the tests that a buffer of the app's has to pass
 - `sink_contract.py`: the tests that a sink of the app's has to pass
 - `engine_contract.py`, `source_contract.py`: the tests for engines and sources of a relay
@@ -290,8 +291,13 @@ class CapturedEvents(Events):
     .. versionadded:: 0.1.0
     """
 
-    def __init__(self, plans_in: str | os.PathLike[str] = "") -> None:
+    def __init__(
+        self,
+        plans_in: str | os.PathLike[str] = "",
+        on_clear: Callable[[Sequence[RecordedEvent]], object] | None = None,
+    ) -> None:
         self._recorder = recorder = Recorder()
+        self._on_clear = on_clear
         super().__init__(lambda: recorder.events, plans_in=plans_in)
 
     @contextlib.contextmanager
@@ -310,6 +316,8 @@ class CapturedEvents(Events):
 
     def clear(self) -> None:
         """Forget the events so far. Refused ones are still told at the end."""
+        if self._on_clear is not None:
+            self._on_clear(self.all)
         self._recorder.clear()
 
     def wait_for(self, count: int, timeout: float = 10.0) -> list[RecordedEvent]:

@@ -102,7 +102,7 @@ def test_types_at_the_edges(value: object, kind: str | None) -> None:
             {"identifies.age": "int", "identifies.context_a": "int"},
         ),
         (
-            {"type": "identify", "context": {"traits": {"age": 7}}},
+            {"type": "identify", "context": {"traits": {"age": 7}, "library": {"name": "x"}}},
             {"identifies.context_traits_age": "int"},
         ),
         ({"type": "track", "event": "E", "traits": {"a": 1}}, {}),

@@ -306,6 +306,39 @@ def test_dry_run_sends_nothing(log: Path) -> None:
     assert [path.name for path in log.parent.iterdir()] == [log.name]
 
 
+def test_dry_run_tells_types_that_drift(tmp_path: Path) -> None:
+    """Each once, with both files and lines; they are no fault, since all would arrive."""
+    one = written(tmp_path / "one", [message(1, properties={"total": 5})])
+    later = [message(n, properties={"total": 24.95, "SECRET": "SECRET"}) for n in (2, 3)]
+    other = written(tmp_path / "other", ["a line", *later])
+    done = run("replay", "--dry-run", one, other)
+    assert done.returncode == ExitCode.OK
+    assert done.stdout.startswith("3 events would be sent, 1 ordinary lines")
+    assert done.stdout.endswith("; the types of 1 column drift\n")
+    (told,) = [line for line in done.stderr.splitlines() if "e.total" in line]
+    assert f"{other}:2: properties.total is float, and the column e.total is int since" in told
+    assert f"{one}:1: a warehouse cuts its fraction off, without a word" in told
+    assert "SECRET" not in done.stderr
+    found = counts(run("replay", "--dry-run", "--json", one, other))
+    assert found["drifting_columns"] == ["e.total"]
+
+
+def test_dry_run_tells_some_of_many_types_that_drift(tmp_path: Path) -> None:
+    """As of other problems, the first are shown; a plan's types come first."""
+    names = [f"{chr(97 + n)}x" for n in range(25)]
+    lines = [message(1, properties=dict.fromkeys(names, 1))]
+    lines.append(message(2, properties=dict.fromkeys(names, "x")))
+    done = run("replay", "--dry-run", written(tmp_path / "f", lines))
+    assert done.stderr.count("a warehouse puts it into rudder_discards") == 20
+    assert "... and 5 more types that drift; doctor --messages FILE lists all" in done.stderr
+    schema = {"properties": {"ax": {"type": "string"}}}
+    plan = tmp_path / "plan.json"
+    plan.write_text(json.dumps({"events": [{"name": "e", "schema": schema}]}))
+    done = run("replay", "--dry-run", "--plan", plan, written(tmp_path / "g", lines[1:]))
+    assert done.returncode == ExitCode.OK
+    assert "drift" not in done.stdout + done.stderr
+
+
 def test_dry_run_says_that_nothing_arrived(plane: LocalDataPlane, tmp_path: Path) -> None:
     """As JSON, too: what would be sent is told apart from what has arrived before."""
     file = written(tmp_path / "f", [message(1)])

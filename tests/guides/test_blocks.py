@@ -29,6 +29,7 @@ ELSEWHERE = {
     "relay-operations.md": "tests/relay/test_guides.py",
     "browser.md": "tests/live/test_sdks.py",
     "metrics.md": "tests/metrics/test_guide.py",
+    "types.md": "tests/testing/test_session_types.py",
 }
 """What tests the blocks of these pages that are no commands."""
 

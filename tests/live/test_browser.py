@@ -106,6 +106,16 @@ def test_a_huge_event_is_shown_in_part(page: Page, live: LivePlane) -> None:
     assert '"first": 1' in page.inner_text("#detail pre")
 
 
+def test_types_that_drift_are_told_with_the_later_event(page: Page, live: LivePlane) -> None:
+    """The line is marked, and its detail names the column and the earlier event."""
+    post(live, event(1, properties={"total": 5}), event(2, properties={"total": 24.95}))
+    look(page, live, 2)
+    page.click("#canvas .row >> nth=0")
+    said = page.locator("#detail-words")
+    expect(said).to_contain_text("the column article_read.total is int since message m1")
+    expect(said).to_contain_text("cuts its fraction off")
+
+
 def test_findings_are_told_with_each_event(page: Page, live: LivePlane) -> None:
     """What a warehouse would drop, and what would be lost behind the gateway."""
     post(live, event(event="Paid", properties={"id": 1}), {"type": "track", "userId": "1"})

@@ -262,6 +262,40 @@ def test_a_plan_is_a_verdict(tmp_path: Path) -> None:
     assert rows[1]["words"] == ["tracking plan: properties lacks 'revenue'"]
 
 
+def words_of(live: LivePlane) -> list[list[str]]:
+    """What is said of each event."""
+    return [json.loads(entry.shown)["words"] for entry in live.feed.after(0).entries]
+
+
+def test_types_that_drift_are_remarks(live: LivePlane) -> None:
+    """With both events and their times; what loses nothing in this order is said once."""
+    values = [5, 24.95, 0.5, "SECRET"]
+    post(live, *(event(n, properties={"total": value}) for n, value in enumerate(values)))
+    first, cut, again, discarded = words_of(live)
+    assert (first, cut) == ([], again)
+    assert cut[0].startswith(
+        "warehouse: properties.total is float, and the column article_read.total is int since "
+        "message m0 of 2026-01-02T03:04:05.000Z: a warehouse cuts its fraction off, without a word"
+    )
+    assert "puts it into rudder_discards" in discarded[0]
+    assert "SECRET" not in discarded[0]
+    live.clear()
+    post(live, *(event(n, properties={"total": value}) for n, value in enumerate([0.5, 5, 7])))
+    first, whole, again = words_of(live)
+    assert (first, again) == ([], [])
+    assert "takes that in this order, but one that gets a whole number first" in whole[0]
+
+
+def test_a_plans_types_are_the_first() -> None:
+    """On the page, too."""
+    schema = {"properties": {"total": {"type": "string"}}}
+    plan = TrackingPlan({"events": [{"name": "Article Read", "schema": schema}]}, "plan.json")
+    with LivePlane(plan=plan) as live:
+        post(live, event(properties={"total": 5}))
+        (said,) = words_of(live)
+    assert "the column article_read.total is string by plan.json: " in said[0]
+
+
 def received(body: bytes = b"", **fields: Any) -> ReceivedRequest:
     """A request as the server notes it."""
     known = {"method": "POST", "path": "/v1/batch", "headers": {}, "wire_bytes": 0}

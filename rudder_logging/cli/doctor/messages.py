@@ -68,7 +68,7 @@ def _worst_first(item: tuple[_Kind, list[int]]) -> tuple[bool, int]:
 
 
 class _Checks:
-    """What is said of events, some of it by those before them."""
+    """All checks of events; some compare one with those before it."""
 
     def __init__(self, plan: TrackingPlan | None) -> None:
         self._plan = plan

@@ -50,7 +50,7 @@ class Rules:
     rate: float | None = None
     """Events per second."""
     types: Types | None = None
-    """What to say of types that drift; None: nothing."""
+    """Compares events' types; None: they are not compared."""
 
 
 @dataclass

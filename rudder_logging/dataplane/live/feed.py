@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from time import time
@@ -53,19 +53,19 @@ class Feed(Inbox):
     """An inbox that keeps what the page shows, and only the last of it.
 
     Args:
-        judges: What else to say of each event.
+        judges: Makes the checks that say something of each event, and anew at each `clear`.
         max_entries: How many it keeps.
         max_bytes: How large they may be together; the last one is kept whatever its size.
     """
 
     def __init__(
         self,
-        judges: Sequence[Judge] = (),
+        judges: Callable[[], Sequence[Judge]] = tuple,
         max_entries: int = MAX_ENTRIES,
         max_bytes: int = MAX_BYTES,
     ) -> None:
         super().__init__()
-        self._judges = judges
+        self._make_judges, self._judges = judges, judges()
         self.max_entries, self.max_bytes = max_entries, max_bytes
         self._entries: deque[Entry] = deque()
         self._bytes = 0
@@ -129,6 +129,7 @@ class Feed(Inbox):
     def clear(self) -> None:
         """Forget all entries. Numbers go on, so that readers notice."""
         with self._lock:
+            self._judges = self._make_judges()  # what one compares with is gone
             self._entries.clear()
             self._bytes = 0
             self._cleared += 1

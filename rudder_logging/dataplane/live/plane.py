@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from .. import gateway
@@ -57,7 +58,7 @@ class LivePlane(LocalDataPlane):
     ) -> None:
         super().__init__(write_key, port, host=host, dialect=dialect)
         self._switched = 0
-        self.feed = self._inbox = Feed(judges(plan))
+        self.feed = self._inbox = Feed(partial(judges, plan))
         self._routes = Routes(Stream(self.feed, self._state), host, self.feed.clear, self._switch)
 
     def _state(self) -> Mapping[str, Any]:

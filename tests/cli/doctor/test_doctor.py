@@ -526,6 +526,42 @@ def test_messages_of_a_file(
             assert fact in finding["text"]
 
 
+def test_types_that_drift_in_a_file(tmp_path: Path) -> None:
+    """Counted per column and kind, with both lines, the fate of the later ones, and a cure."""
+    event = {"type": "track", "messageId": "m", "userId": "1", "event": "Order Paid"}
+    values = [{"total": 5, "due": "2026-01-31"}, {"total": 24.95}, {"total": 1.5, "due": "SECRET"}]
+    lines = [json.dumps({**event, "properties": each}) for each in values]
+    (tmp_path / "events.jsonl").write_text("\n".join(lines))
+    code, out, _ = doctor("--messages", "events.jsonl", "--json", at=tmp_path)
+    assert code == 0
+    assert "SECRET" not in out
+    total, due, _ = json.loads(out)["findings"]
+    assert (total["code"], total["severity"]) == ("types", "warning")
+    assert total["text"].startswith(
+        "2 of 3 events, first in line 2: properties.total is float, and the column "
+        "order_paid.total is int since line 1: a warehouse cuts its fraction off, without a word; "
+        "send money in minor units"
+    )
+    assert "the column order_paid.due is datetime since line 1: a warehouse puts" in due["text"]
+
+
+def test_messages_are_held_to_a_plan(tmp_path: Path) -> None:
+    """What breaks it is counted, and its types come first."""
+    schema = {"properties": {"total": {"type": "integer"}}}
+    write(tmp_path, {"events": [{"name": "Order Paid", "schema": schema}]}, "plan.json")
+    event = {"type": "track", "messageId": "m", "userId": "1", "event": "Order Paid"}
+    write(tmp_path, {**event, "properties": {"total": 2.5}}, "events.jsonl")
+    words = ["--messages", "events.jsonl", "--plan"]
+    code, found = findings(*words, "plan.json", at=tmp_path)
+    assert code == 0
+    assert "order_paid.total is int by plan.json: " in found["types"]["text"]
+    assert "not as planned: properties.total must be an integer" in found["plan"]["text"]
+    code, _, err = doctor("--plan", "plan.json", at=tmp_path)
+    assert (code, "give --messages FILE, too" in err) == (2, True)
+    code, _, err = doctor(*words, "nothing.json", at=tmp_path)
+    assert (code, "nothing.json can't be read" in err) == (2, True)
+
+
 def test_names_can_not_command_a_terminal(tmp_path: Path) -> None:
     """What stands in a file may come from anybody."""
     event = {"type": "track", "messageId": "m", "userId": "1", "event": "Paid"}
