@@ -39,6 +39,7 @@ MODULES = [
     "rudder_logging.queues",
     "rudder_logging.sinks",
     "rudder_logging.relay.source",
+    "rudder_logging.metrics",
     *INTEGRATIONS,
 ]
 """What a user imports."""

@@ -317,7 +317,11 @@ class _Connection(asyncio.Protocol):
             self._transport.close()
             return
         self._transport.resume_reading()
-        self._transport.write_eof()
+        try:
+            self._transport.write_eof()
+        except OSError:  # it has reset the connection already
+            self._transport.abort()
+            return
         self._loop.call_later(_LINGER_SECONDS, self._transport.abort)
 
     def abort(self) -> None:

@@ -9,6 +9,8 @@ import gzip
 import json
 import logging
 import socket
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from time import monotonic
@@ -812,6 +814,28 @@ def test_https(pems: Path, end: str, key_end: str | None) -> None:
         with pytest.raises(requests.ConnectionError):
             ask(plane, verify=trusted)
         accept(plane, [EVENT], verify=trusted)
+
+
+RUDE = """
+import socket, struct, sys
+for _ in range(400):
+    connection = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.sendall(b"GET /health HTTP/1.1\\r\\nHost: h\\r\\nConnection: close\\r\\n\\r\\n")
+    connection.recv(1)
+    connection.close()
+"""
+"""A client that resets connections at the answer's first byte."""
+
+
+def test_clients_that_reset_are_no_fault(caplog: pytest.LogCaptureFixture) -> None:
+    """Between an answer and the connection's end: asyncio has nothing to complain of."""
+    with LocalDataPlane() as plane:
+        command = [sys.executable, "-c", RUDE, str(plane.port)]
+        subprocess.run(command, check=True, timeout=120)
+        assert requests.get(f"{plane.url}/health", timeout=60).status_code == 200
+    gc.collect()
+    assert [record for record in caplog.records if record.name == "asyncio"] == []
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])

@@ -6,7 +6,8 @@ import re
 from pathlib import Path
 
 from ..each import each
-from .pages import PAGES, README, ROOT, anchors, targets
+from ..site import MODULES
+from .pages import PAGES, README, ROOT, anchors, blocks, targets
 
 
 @each("page", PAGES)
@@ -33,6 +34,14 @@ def test_guides_link_guides_only(page: Path) -> None:
     """Or their pictures, or the web: the terminal, `/guides` and the wheel have nothing else."""
     inside = [target for target in targets(page) if not re.match(r"\w+:", target)]
     assert [target for target in inside if "/" in target] == []
+
+
+@each("page", PAGES)
+def test_what_pages_import_is_in_the_reference(page: Path) -> None:
+    """Each module of the package that a page tells to import is documented by the site."""
+    code = "".join(block.code for block in blocks(page, "python"))
+    told = re.findall(r"^\s*(?:from|import) (rudder_logging[\w.]*)", code, re.MULTILINE)
+    assert {*told} <= {*MODULES}
 
 
 def test_readme_leads_to_the_guides() -> None:

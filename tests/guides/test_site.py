@@ -15,12 +15,9 @@ import pytest
 import rudder_logging
 from rudder_logging.guides import guides
 
-from ..each import each
-from .pages import PAGES, ROOT, blocks
+from .pages import ROOT
 
 pytest.importorskip("sphinx", reason="the extra `docs` is not installed")
-
-from ..site import MODULES
 
 pytestmark = pytest.mark.slow
 
@@ -84,12 +81,3 @@ def test_reference_has_the_public_names(site: Path) -> None:
     public = {f"rudder_logging.{name}" for name in rudder_logging.__all__ if name[0] != "_"}
     data = {"rudder_logging.DEFAULT_KEYS", "rudder_logging.EVENT_TYPES"}  # they have no docstring
     assert public - named <= data
-
-
-@each("page", PAGES)
-def test_what_guides_import_is_in_the_reference(page: Path) -> None:
-    """Each module of the package that a page tells to import."""
-    code = "".join(block.code for block in blocks(page, "python"))
-    assert {*re.findall(r"^\s*(?:from|import) (rudder_logging[\w.]*)", code, re.MULTILINE)} <= {
-        *MODULES
-    }
