@@ -12,6 +12,7 @@ In come the command's words; out go a result on stdout, all else on stderr, and 
 - `guide.py`: the guides, in the terminal
 - `forget.py`: what there is of some people is erased, there and at RudderStack
 - `codegen/`: typed functions for a tracking plan's events; `plan.py`: what its changes break
+- `migrate/`: code that uses an SDK is moved to this package
 - from a file to the data plane, for several of them: `sources.py`, from files to lines;
   `stored.py`, from lines to messages; `moments.py`, when they happened; `shipper.py`, their way
 """

@@ -109,7 +109,7 @@ CONNECTION = (
 """The options that a command needs to reach a data plane, or a relay's engine."""
 
 
-EXTRAS = {"rich": "cli", "h11": "dataplane", "jsonschema": "plan"}
+EXTRAS = {"rich": "cli", "h11": "dataplane", "jsonschema": "plan", "libcst": "migrate"}
 """Which extra installs a package that may be missing."""
 
 FILE = click.Path(readable=False)

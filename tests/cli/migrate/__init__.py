@@ -1,0 +1,1 @@
+"""Tests of `rudder-logging migrate`, over programs of other people's."""
