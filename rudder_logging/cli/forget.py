@@ -62,7 +62,7 @@ def forget(
     yes: bool,
     is_json: bool,
 ) -> int:
-    """Erase what there is of some people, and have RudderStack suppress them.
+    """Erase what there is of people, and have RudderStack suppress them.
 
     USER is an id that events know a person by. Pending events that have it, in whatever field, are
     erased from the spool; those that a living process holds are counted, and are for its own

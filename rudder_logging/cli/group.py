@@ -28,6 +28,7 @@ COMMANDS: Mapping[str, str] = {
     "forget": "Erase what there is of some people, and have RudderStack suppress them.",
     "codegen": "Write a typed function for each event of a tracking plan.",
     "plan": "Compare tracking plans.",
+    "forget": "Erase what there is of people, and have RudderStack suppress them.",
     "migrate": "Move code from RudderStack's or Segment's SDK to this package.",
 }
 """In the order of `--help`. Each is in the module or folder of its name, under the same name.

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import rudder_logging
 from rudder_logging.config import ALIASES, OPTIONS
+from rudder_logging.events.table import EVENT_TYPES
 from rudder_logging.testing import capture_events
 
 from ..each import each
@@ -96,13 +97,17 @@ def test_promises_have_their_proof_linked() -> None:
 
 
 def test_moving_table_speaks_of_real_options() -> None:
-    """What the moving table calls "the same" exists here."""
-    section = (FOLDER / "migration.md").read_text().split("## Coming from rudder-sdk-python")[1]
-    for line in section.split("\n## ")[0].splitlines():
-        cells = line.split("|")
-        if len(cells) > 3 and cells[2].strip().startswith("the same"):
-            for name in re.findall(r"`(\w+)`", cells[1]):
-                assert name in {*OPTIONS, *ALIASES}, name
+    """What the moving tables call "the same" exists here: a setting, or an argument."""
+    known = {*OPTIONS, *ALIASES, "Client"}
+    known |= {field.arg for row in EVENT_TYPES.values() for field in row.fields}
+    sections = (FOLDER / "migration.md").read_text().split("\n## Coming from ")[1:]
+    assert len(sections) == 3
+    for section in sections:
+        for line in section.split("\n## ")[0].splitlines():
+            cells = line.split("|")
+            if len(cells) > 3 and cells[2].strip().startswith("the same"):
+                for name in re.findall(r"`(\w+)`", cells[1]):
+                    assert name in known, name
 
 
 FRAMEWORKS = sorted(

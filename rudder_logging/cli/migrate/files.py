@@ -123,7 +123,7 @@ def own_analytics(files: Collection[Path]) -> Path | None:
 
 
 def moved(path: Path, own: Path | None) -> Moved | None:
-    """What becomes of a file; None: it has nothing to do with an SDK.
+    """A file and its fate; None: it has nothing to do with an SDK.
 
     Args:
         path: The file.

@@ -63,7 +63,7 @@ class Sdk:
 
     module: str
     package: str
-    """What is installed."""
+    """The name under which it is installed."""
     client_order: tuple[str, ...]
     """The arguments of its `Client`, by position."""
     is_segments: bool = False
@@ -113,7 +113,7 @@ _CURES: Mapping[str, str] = {
     "APIError": "on_error gets a rudder_logging.DeliveryError",
     "DefaultConfig": "`rudder-logging guide options` has the defaults",
 }
-"""What to do about names that are not here."""
+"""The cures for names that are not here."""
 
 
 def sdk_of(qualified: str, known: Collection[str]) -> tuple[Sdk, str] | None:
@@ -150,5 +150,5 @@ def importable(rest: str) -> str | None:
 
 
 def cure(name: str) -> str:
-    """What to do about a name that has no counterpart."""
+    """The cure for a name that has no counterpart."""
     return _CURES.get(name.rpartition(".")[2], _CURES.get(name.partition(".")[0], _INTERNAL))

@@ -40,7 +40,7 @@ class Remark:
 
 
 def remarks_on(source: Source) -> list[Remark]:
-    """What of a source does not move by itself, whether the rest of it has moved or not."""
+    """The parts of a source that do not move by themselves, moved as the rest may be or not."""
     finder = _Finder(source.uses, source.clients, source.known)
     source.wrapper.visit(finder)
     return sorted(set(finder.found))

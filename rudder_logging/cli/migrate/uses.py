@@ -40,7 +40,7 @@ def dotted(node: cst.BaseExpression | None) -> str:
 
 
 class Uses:
-    """What the names in a source refer to."""
+    """The names in a source, and the things that they refer to."""
 
     def __init__(self, names: Mapping[Any, Any], known: Collection[str]) -> None:
         self._names, self._known = names, known
