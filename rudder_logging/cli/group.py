@@ -25,10 +25,9 @@ COMMANDS: Mapping[str, str] = {
     "spool": "Look into a durable queue, or erase from it.",
     "relay": "Send what apps have appended to Redis or Kafka.",
     "guide": "Read a guide, or search in all of them.",
-    "forget": "Erase what there is of some people, and have RudderStack suppress them.",
+    "forget": "Erase what there is of people, and have RudderStack suppress them.",
     "codegen": "Write a typed function for each event of a tracking plan.",
     "plan": "Compare tracking plans.",
-    "forget": "Erase what there is of people, and have RudderStack suppress them.",
     "migrate": "Move code from RudderStack's or Segment's SDK to this package.",
 }
 """In the order of `--help`. Each is in the module or folder of its name, under the same name.
