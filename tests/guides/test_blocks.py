@@ -8,7 +8,6 @@ import logging
 import re
 import shlex
 from functools import cache
-from importlib.metadata import metadata
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ from rudder_logging.testing import capture_events
 from ..conftest import WRITE_KEY
 from ..each import each
 from ..test_examples import run
-from .pages import FOLDER, PAGES, ROOT, Block, blocks
+from .pages import FOLDER, PAGES, README, ROOT, Block, blocks
 
 ELSEWHERE = {
     "relay.md": "tests/relay/test_guides.py",
@@ -122,14 +121,23 @@ def check_ours(words: list[str]) -> None:
     command.make_context(words[:1], words, parent=context)
 
 
+(_TABLE,) = re.findall(
+    r"^\[project\.optional-dependencies\]\n(.*?)^\[",
+    (ROOT / "pyproject.toml").read_text(),
+    re.MULTILINE | re.DOTALL,
+)
+EXTRAS = re.findall(r"^([\w-]+) = \[", _TABLE, re.MULTILINE)
+OURS = {"test", "bench", "dev"}
+"""Extras for work on the code itself."""
+
+
 def check_installed(words: list[str]) -> None:
     """The package is in no registry yet: what is installed is this clone, with extras it has."""
-    there = metadata("rudder-logging").get_all("Provides-Extra", [])
     assert "rudder-logging" not in " ".join(words)
     for word in words:
         if word.startswith((".", "/")):
             (extras,) = re.findall(r"^(?:\.|/path/to/this/clone)\[([\w,]+)\]$", word)
-            assert set(extras.split(",")) <= set(there), word
+            assert set(extras.split(",")) <= set(EXTRAS), word
 
 
 def check_python(words: list[str]) -> None:
@@ -162,6 +170,12 @@ def test_installations_in_prose_can_be_given(page: Path) -> None:
     """Likewise."""
     for command in re.findall(r"`pip install ([^`\n]+)`", page.read_text()):
         check_installed(shlex.split(command))
+
+
+def test_readme_names_the_extras() -> None:
+    """Each that a user may want, with what it is for."""
+    named = re.findall(r"`([\w-]+)`", README.read_text().split("Extras, as in")[1])
+    assert sorted(named) == sorted(set(EXTRAS) - OURS)
 
 
 KNOWN = {"python", "json", "sh", "text"}
