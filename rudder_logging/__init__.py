@@ -49,6 +49,7 @@ from .analytics import (
     shutdown,
     track,
 )
+from .common.gil import warn_without_gil
 from .config import ALIASES, OPTIONS, Config
 from .delivery.ledger import Stats
 from .events.carried import carry, dump_bound, load_bound
@@ -264,3 +265,4 @@ class _Setting:
 for _name in (*OPTIONS, *ALIASES):
     setattr(_Package, _name, _Setting(_name))
 sys.modules[__name__].__class__ = _Package
+warn_without_gil()

@@ -235,6 +235,46 @@ def test_forked_child_may_patch_with_gevent_before_its_first_event(plane: LocalD
     assert sorted(numbers(plane)) == list(range(100))
 
 
+def test_a_handler_may_be_closed_when_no_thread_can_be_joined(plane: LocalDataPlane) -> None:
+    """Python 3.14 raises where older ones wait in vain: as the interpreter ends.
+
+    The thread is still there, because it waits for an answer that never comes.
+    """
+    plane.hang(times=None)
+    done = run(
+        plane,
+        """
+        import types
+        # In a module of its own: what `threading` refers to outlives the finalizers.
+        module = types.ModuleType("older")
+        exec(
+            "import sys, threading\\n"
+            "join = threading.Thread.join\\n"
+            "def join_or_raise(thread, timeout=None):\\n"
+            "    if sys.is_finalizing():\\n"
+            "        raise RuntimeError('cannot join thread at Python shutdown')\\n"
+            "    join(thread, timeout)\\n"
+            "threading.Thread.join = join_or_raise\\n",
+            vars(module),
+        )
+        class Last:
+            handler = logger.handlers[0]
+            write = staticmethod(os.write)
+            is_finalizing = staticmethod(sys.is_finalizing)
+            def __del__(self):
+                assert self.is_finalizing()
+                self.handler.close()
+                self.write(1, b"closed")
+        last = Last()
+        log(0)
+        """,
+        patience=1,
+    )
+    assert (done.returncode, done.stdout) == (0, "closed")
+    assert "cannot join" not in done.stderr
+    assert "1 event" in done.stderr
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 @pytest.mark.parametrize("error", ["KeyboardInterrupt", "OSError"])
 def test_a_childs_first_event_may_be_interrupted(plane: LocalDataPlane, error: str) -> None:

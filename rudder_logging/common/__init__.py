@@ -2,6 +2,7 @@
 
 - `dictconfig.py`: containers as `dictConfig` hands them over
 - `clock.py`: clocks that an app's tests can't freeze
+- `gil.py`: the interpreter's lock, and what counts on it
 - `locks.py`: locks for the end of the process
 - `logging_tree.py`: the loggers and handlers that a record meets
 - `private_files.py`: files that are ours alone; `given_files.py`: files that options name

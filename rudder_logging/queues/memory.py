@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 from collections import deque
 from collections.abc import Collection, Iterator
 from itertools import islice, repeat, starmap
 
+from ..common.gil import gil_is_on
 from ..exceptions import QueueFullError
 from .base import Batch, Depth
 from .waiting import EventQueue, Settled, fitting, oldest_to_go
@@ -34,8 +34,8 @@ class MemoryQueue(EventQueue):
     def __init__(self, *, max_events: int, max_bytes: int) -> None:
         self._max_events = max_events
         self._max_bytes = max_bytes
-        has_gil = getattr(sys, "_is_gil_enabled", lambda: True)()
-        self._ample_events = max_events - max(_THREADS, max_events // 2) if has_gil else 0
+        # Without the interpreter's lock, each `put` takes ours.
+        self._ample_events = max_events - max(_THREADS, max_events // 2) if gil_is_on() else 0
         self._ample_bytes = max_bytes - max(_BYTES_OF_THREADS, max_bytes // 2)
         self._begin()
 
