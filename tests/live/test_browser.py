@@ -150,6 +150,55 @@ def test_what_is_no_json_is_shown_as_it_came(page: Page, live: LivePlane) -> Non
     expect(page.locator("#detail pre")).to_have_text('{"batch": [}')
 
 
+def test_both_times_have_their_zones(page: Page, live: LivePlane) -> None:
+    """The arrival's by the reader's clock, the event's own as it says it; or there is none."""
+    zone = {"timezoneId": "Asia/Kolkata"}
+    page.context.new_cdp_session(page).send("Emulation.setTimezoneOverride", zone)
+    post(
+        live,
+        event(originalTimestamp=None),
+        event(originalTimestamp="yesterday"),
+        event(timestamp="2026-01-02T03:04:05+02:00"),
+        event(),
+    )
+    look(page, live, 4)
+    expect(page.locator("#arrived")).to_have_text("Arrived UTC+05:30")
+    arrived = r"arrived \d\d:\d\d:\d\d\.\d{3} UTC\+05:30"
+    shown = ["2026-01-02 03:04:05.000 UTC", "2026-01-02 03:04:05 UTC+02:00", "yesterday", None]
+    for row, own in zip(page.locator("#canvas .row").all(), shown, strict=True):
+        times = arrived if own is None else rf"{arrived} · happened {re.escape(own)}"
+        row.click()
+        expect(page.locator("#detail-meta")).to_have_text(re.compile(rf"^track · {times} · POST"))
+        title = times.replace(" · ", "\n")
+        expect(row.locator(".time")).to_have_attribute("title", re.compile(rf"^{title}$"))
+
+
+def test_counts_say_what_they_count(page: Page, live: LivePlane) -> None:
+    """To the eye, to the mouse, and to who hears the page."""
+    post(live, event(event="Good"), event(event="Bad", userId=""), event(event="Good, too"))
+    post(live, event(event="Paid", properties={"id": 1, "user_id": 2}), event(), event())
+    look(page, live, 4)
+    assert column(page, "type")[-1] == "refused 3"
+    refused = page.get_by_role("option", name="refused request with 3 events, Bad")
+    expect(refused.locator(".type")).to_have_attribute("title", "refused request with 3 events")
+    warned = page.get_by_role("option", name=re.compile("properties.id is dropped.*, and 1 more"))
+    expect(warned.locator(".verdict")).to_have_text(re.compile(r" \(\+1 more\)$"))
+    expect(warned.locator(".verdict")).to_have_attribute(
+        "title", re.compile(r"properties\.id is dropped.*\n.*properties\.user_id")
+    )
+    for name, words in {
+        "track 3": "3 track events came.",
+        "refused 1": "1 refused request came.",
+        "findings 2": "2 lines held with findings: a warning, off the plan, lost later, or",
+    }.items():
+        chip = page.get_by_role("button", name=name, exact=True)
+        expect(chip).to_have_attribute("title", re.compile(rf"^{re.escape(words)} .*Press to see"))
+    warned.click()
+    expect(page.locator("#detail-meta")).to_contain_text("3 events in the request")
+    page.click("#clear")
+    expect(page.get_by_role("button", name="findings 0", exact=True)).to_be_visible()
+
+
 def test_events_are_inert(page: Page, live: LivePlane) -> None:
     """What an event says stays text, wherever it is shown."""
     nasty = {NASTY: [NASTY]}
@@ -362,6 +411,22 @@ def test_copies_where_browsers_forbid_it(page: Page, live: LivePlane) -> None:
     assert json.loads(page.input_value("#search")) == sent
 
 
+def test_the_first_view_can_be_copied(page: Page, live: LivePlane) -> None:
+    """The settings; and the command, which sends an event as it stands."""
+    look(page, live)
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"], origin=live.url)
+    page.get_by_role("button", name="Copy the settings").click()
+    expect(page.locator("#toast")).to_have_text("Settings copied")
+    settings = f"RUDDER_DATA_PLANE_URL={live.url}\nRUDDER_WRITE_KEY=local-write-key"
+    assert page.evaluate("navigator.clipboard.readText()") == settings
+    page.get_by_role("button", name="Copy the command").press("Enter")
+    expect(page.locator("#toast")).to_have_text("Command copied")
+    command = page.evaluate("navigator.clipboard.readText()")
+    path = f"{Path(sys.executable).parent}:/usr/bin:/bin"
+    subprocess.run(["sh", "-c", command], env={"PATH": path}, capture_output=True, check=True)
+    expect(page.locator("#canvas .event")).to_have_text("Article Read")
+
+
 def test_export_is_json_lines(page: Page, live: LivePlane) -> None:
     """What is shown, oldest first, a line each, as `replay` takes it; refusals are no events."""
     post(live, event(1, event="Paid"), event(2, event="Read"), event(3, event="Paid"))
@@ -444,6 +509,35 @@ def test_by_keyboard_alone(page: Page, live: LivePlane) -> None:
     expect(page.locator("#help")).to_be_hidden()
     page.keyboard.press("Shift+X")
     expect(page.locator("#shown")).to_contain_text("0 shown")
+
+
+def test_from_an_open_event_to_the_next(page: Page, live: LivePlane) -> None:
+    """Where it fills the screen and hides the list, too: by buttons, by keys, up to the ends."""
+    page.set_viewport_size({"width": 360, "height": 640})
+    post(live, *(event(event=f"Event {number}") for number in range(3)))
+    look(page, live, 3)
+    newer = page.get_by_role("button", name="Newer", exact=True)
+    older = page.get_by_role("button", name="Older", exact=True)
+    title, place = page.locator("#detail-title"), page.locator("#detail-place")
+    page.click("#canvas .row >> nth=0")
+    expect(place).to_have_text("1 of 3")
+    expect(newer).to_be_disabled()
+    older.click()
+    older.press("Enter")
+    expect(title).to_have_text("Event 0")
+    expect(place).to_have_text("3 of 3")
+    expect(older).to_be_disabled()
+    page.keyboard.press("ArrowUp")
+    expect(title).to_have_text("Event 1")
+    newer.click()
+    expect(title).to_have_text("Event 2")
+    page.keyboard.press("j")
+    expect(title).to_have_text("Event 1")
+    post(live, event(event="Event 3"))
+    expect(place).to_have_text("3 of 4")
+    newer.click()
+    expect(title).to_have_text("Event 2")
+    assert page.evaluate("document.querySelector('#detail').scrollWidth") <= 360
 
 
 def test_a_reader_further_down_keeps_the_place(page: Page, live: LivePlane) -> None:

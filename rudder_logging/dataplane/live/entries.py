@@ -154,13 +154,15 @@ def _kind(event: Mapping[str, Any]) -> str:
 
 
 def _summary(event: Mapping[str, Any]) -> dict[str, str]:
-    """Type, event and user, as a line has room for them."""
+    """Type, event, user and the event's own time, as a line has room for them."""
     named = (event.get(key) for key in ("event", "name", "groupId", "previousId"))
     users = (event.get(key) for key in ("userId", "anonymousId"))
+    moments = (event.get(key) for key in ("timestamp", "originalTimestamp"))  # as destinations do
     return {
         "type": _label(event.get("type")),
         "event": _label(next((name for name in named if name), None)),
         "user": _label(next((user for user in users if user), None)),
+        "happened": _label(next((moment for moment in moments if moment), None)),
     }
 
 

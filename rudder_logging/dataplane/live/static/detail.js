@@ -1,8 +1,9 @@
 // One event, whole; or a refused request with the event it was refused for.
 
 import { layOut } from "./json.js";
-import { timeOf, verdictOf } from "./list.js";
+import { timesOf, verdictOf } from "./list.js";
 import { visible } from "./unseen.js";
+import { counted } from "./words.js";
 
 const MOST_OTHERS = 200; // events of a refused batch that are listed beside the offending one
 
@@ -44,9 +45,9 @@ export class Detail {
     title.textContent = row.kind === "refused" ? `Refused: ${verdictOf(row)}` : name;
     const facts = [
       row.kind === "refused" ? null : row.type || "no type",
-      timeOf(row),
+      ...timesOf(row),
       `${row.method ?? "POST"} ${row.path}`,
-      row.count > 1 ? `${row.count.toLocaleString()} events` : null,
+      row.count > 1 ? `${counted(row.count, "event")} in the request` : null,
     ];
     meta.textContent = visible(facts.filter(Boolean).join(" · "));
     words.replaceChildren(...row.words.map((sentence) => element("li", "", sentence)));

@@ -1,5 +1,7 @@
 // Counts by type, which are filters as well.
 
+import { counted } from "./words.js";
+
 const ALWAYS = "track"; // the others are shown once there are any
 
 export class Kinds {
@@ -10,7 +12,8 @@ export class Kinds {
   // `onChange` gets the kinds that are chosen (none: all), and whether only findings are wanted.
   constructor(group, onChange) {
     this.#onChange = onChange;
-    this.#findings = this.#chip("findings", "Only what has a warning, is off the plan, or was refused");
+    this.#findings = this.#chip("findings");
+    this.#findings.append(document.createElement("b"));
     group.append(this.#findings);
   }
 
@@ -20,20 +23,18 @@ export class Kinds {
   }
 
   #add(kind) {
-    const what = kind === "refused" ? "requests that were refused" : `${kind} events`;
-    const chip = this.#chip(kind, `Only ${what}; choose several to see all of those`);
+    const chip = this.#chip(kind);
     chip.append(document.createElement("b"));
     this.#chips.set(kind, chip);
     this.#findings.before(chip);
     return chip;
   }
 
-  #chip(kind, title) {
+  #chip(kind) {
     const chip = document.createElement("button");
     chip.className = "chip";
     chip.dataset.kind = kind;
     chip.ariaPressed = "false";
-    chip.title = title;
     chip.append(kind);
     chip.addEventListener("click", () => {
       chip.ariaPressed = String(chip.ariaPressed !== "true");
@@ -42,17 +43,25 @@ export class Kinds {
     return chip;
   }
 
-  // The counts by kind, all kinds there are.
-  show(counts) {
+  // The counts by kind, all kinds there are; and how many of those held have findings.
+  show(counts, findings) {
     for (const [kind, count] of Object.entries(counts)) {
       const chip = this.#chips.get(kind) ?? this.#add(kind);
       chip.hidden = !count && chip.ariaPressed !== "true" && kind !== ALWAYS;
-      const text = count.toLocaleString();
-      if (chip.lastChild.textContent !== text) chip.lastChild.textContent = text;
+      const what = kind === "refused" ? counted(count, "refused request") : counted(count, `${kind} event`);
+      tell(chip, count, `${what} came. Press to see only these; several chips show all of theirs`);
     }
+    const what = `${counted(findings, "line")} held with findings`;
+    tell(this.#findings, findings, `${what}: a warning, off the plan, lost later, or refused. Press to see only these`);
   }
 
   reset() {
     for (const chip of [...this.#chips.values(), this.#findings]) chip.ariaPressed = "false";
   }
+}
+
+function tell(chip, count, title) {
+  if (chip.title === title) return;
+  chip.title = title;
+  chip.lastChild.textContent = count.toLocaleString();
 }

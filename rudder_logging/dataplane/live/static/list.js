@@ -1,18 +1,22 @@
 // The list of events: only as many elements as the window has room for, whatever the list holds.
 
 import { visible } from "./unseen.js";
+import { arrivedAt, counted, happenedAt, zoneAt } from "./words.js";
 
 const SPARE = 6; // rows beyond the window's edges
 const NARROW = 620; // pixels, up to which a row has two lines; list.css has the same
 const CELLS = ["time", "type", "event", "user", "verdict"];
-const TIME = new Intl.DateTimeFormat(undefined, {
-  hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3, hour12: false,
-});
 const VERDICTS = { ok: "stored", warn: "warning", plan: "off plan", lost: "lost later" };
 const SELF_TOLD = new Set(["warn", "plan"]);
 
-export function timeOf(row) {
-  return TIME.format(row.time);
+// Of its arrival, and of its own.
+export function timesOf(row) {
+  const happened = happenedAt(row);
+  return [`arrived ${arrivedAt(row)} ${zoneAt(row.time)}`, ...(happened ? [`happened ${happened}`] : [])];
+}
+
+export function refusedOf(row) {
+  return row.count ? `refused request with ${counted(row.count, "event")}` : "refused request";
 }
 
 export function verdictOf(row) {
@@ -120,12 +124,20 @@ export class List {
     const [first = verdict] = row.words; // a warning's words say by whom
     const isPlain = SELF_TOLD.has(row.verdict) || first.startsWith(verdict);
     const words = isPlain ? first : `${verdict} · ${first}`;
-    const more = row.words.length > 1 ? ` (+${row.words.length - 1})` : "";
+    const rest = row.words.length - 1;
+    const more = rest > 0 ? ` (+${rest.toLocaleString()} more)` : "";
     const isRefused = row.kind === "refused";
     const type = isRefused ? `refused ${row.count || ""}` : row.type || "no type";
     const event = row.event || (isRefused && !row.count ? `${row.method} ${row.path}` : "");
-    [timeOf(row), type, event, row.user, words + more].forEach((text, index) => {
+    [arrivedAt(row), type, event, row.user, words + more].forEach((text, index) => {
       cells[index].textContent = visible(text);
+    });
+    const times = timesOf(row);
+    const what = isRefused ? refusedOf(row) : type;
+    const findings = rest > 0 ? [words, `and ${counted(rest, "more finding")}`] : [words];
+    root.ariaLabel = visible([...times, what, event, row.user, ...findings].filter(Boolean).join(", "));
+    [times.join("\n"), what, event, row.user, row.words.join("\n") || words].forEach((text, index) => {
+      cells[index].title = visible(text);
     });
   }
 

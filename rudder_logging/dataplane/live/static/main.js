@@ -8,11 +8,13 @@ import { Rate } from "./rate.js";
 import { copy, curlOf, jsonOf, save } from "./share.js";
 import { Store } from "./store.js";
 import { listen } from "./stream.js";
+import { zoneAt } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 const MOST_SUGGESTIONS = 100;
 
 const store = new Store();
+$("arrived").textContent = `Arrived ${zoneAt(Date.now())}`;
 const list = new List(store, $("scroller"), $("canvas"), open);
 const rate = new Rate($("spark"), $("rate"));
 const detail = new Detail({
@@ -41,7 +43,8 @@ function draw() {
   requestAnimationFrame(() => {
     isDrawing = false;
     list.draw();
-    kinds.show(store.counts);
+    kinds.show(store.counts, store.findings);
+    turn();
     const state = store.paused ? "paused" : connection;
     const words = store.paused ? `paused, ${store.fresh.toLocaleString()} new` : connection;
     write($("status"), words);
@@ -115,7 +118,18 @@ function open(number) {
   if (place < 0) return;
   list.selected = number;
   detail.open(store.at(place));
+  turn();
   list.reveal(place);
+}
+
+// The buttons that lead on from an open event.
+function turn() {
+  if (!detail.row) return;
+  const place = store.placeOf(detail.row.number);
+  const count = store.view.length;
+  $("detail-newer").disabled = !count || place === 0;
+  $("detail-older").disabled = !count || place === count - 1;
+  write($("detail-place"), place < 0 ? "" : `${(place + 1).toLocaleString()} of ${count.toLocaleString()}`);
 }
 
 function close() {
@@ -166,7 +180,11 @@ const actions = {
   "faults-open": toggleFaults,
   theme: () => toast(`Colours: ${globalThis.nextTheme()}`),
   "help-open": () => $("help").showModal(),
+  "detail-newer": () => move(-1),
+  "detail-older": () => move(1),
   "detail-close": close,
+  "copy-env": () => copied($("empty-env").textContent, "Settings"),
+  "copy-send": () => copied($("empty-send").textContent, "Command"),
   "copy-json": () => detail.row && copied(jsonOf(detail.row), "JSON"),
   "copy-curl": () => detail.row && copied(curlOf(detail.row), "Command"),
   "only-event": () => only("event", detail.row.event),

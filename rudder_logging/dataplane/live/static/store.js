@@ -17,6 +17,7 @@ export class Store {
   cleared = 0;
   counts = {};
   total = 0;
+  findings = 0; // rows that are not just well
   skipped = 0; // events that came too fast for this page
   fresh = 0; // events that came while it was paused
   #size = 0;
@@ -49,6 +50,7 @@ export class Store {
     batch.rows.forEach((row, index) => {
       row.number = batch.first + index;
       this.#size += sizeOf(row);
+      this.findings += row.verdict !== "ok";
       this.rows.push(row);
     });
     this.#trim(batch.most);
@@ -70,15 +72,16 @@ export class Store {
     this.cleared = batch.cleared;
     this.rows = [];
     this.view = [];
-    this.skipped = this.fresh = this.#size = 0;
+    this.findings = this.skipped = this.fresh = this.#size = 0;
     if (this.paused) this.#frozen = [];
   }
 
   #trim({ entries, bytes }) {
-    let gone = Math.max(0, this.rows.length - entries);
-    for (let index = 0; index < gone; index += 1) this.#size -= sizeOf(this.rows[index]);
-    while (this.#size > bytes && gone < this.rows.length - 1) {
+    const least = this.rows.length - entries;
+    let gone = 0;
+    while (gone < least || (this.#size > bytes && gone < this.rows.length - 1)) {
       this.#size -= sizeOf(this.rows[gone]);
+      this.findings -= this.rows[gone].verdict !== "ok";
       gone += 1;
     }
     if (gone) this.rows.splice(0, gone);
