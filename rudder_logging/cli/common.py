@@ -200,6 +200,26 @@ def read_plan(path: str, flag: str = "") -> TrackingPlan:
         raise BadInputError(f"{flag}{error}") from None
 
 
+def privacy_option() -> Callable[[_F], _F]:
+    """The flag `--privacy`, whose file's JSON is the option's value."""
+    text = "A file with the option privacy as JSON. [env: RUDDER_PRIVACY, the JSON itself]"
+    return click.option(
+        "--privacy", metavar="FILE", type=FILE, callback=_content_of_file, help=text
+    )
+
+
+def _content_of_file(_context: object, _option: object, path: str | None) -> str | None:
+    if path is None:
+        return None
+    try:
+        with open(path, encoding="utf-8") as file:  # noqa: PTH123
+            return file.read()
+    except OSError as error:
+        raise BadInputError(f"--privacy: {path} can't be read: {error.strerror}") from None
+    except ValueError:
+        raise BadInputError(f"--privacy: {path} is no text") from None
+
+
 @contextlib.contextmanager
 def on_signals(act: Callable[[int, object], None]) -> Iterator[None]:
     """Have Ctrl-C and SIGTERM call a function."""

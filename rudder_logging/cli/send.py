@@ -33,6 +33,7 @@ from .common import (
     NearestGroup,
     config_options,
     load_config,
+    privacy_option,
     show_json,
 )
 from .shipper import Shipper
@@ -67,7 +68,7 @@ def _command(row: EventType) -> click.Command:
 
     def callback(*, is_json: bool, **given: Any) -> None:
         fields = {field.arg: _value(row, field, given) for field in row.fields}
-        options = ("shutdown_timeout", *CONNECTION)
+        options = ("shutdown_timeout", "privacy", *CONNECTION)
         _send(row, fields, load_config(**{name: given[name] for name in options}), is_json=is_json)
 
     callback.__doc__ = f"{row.doc}\n\nPrints the message's id once the data plane has it."
@@ -75,6 +76,7 @@ def _command(row: EventType) -> click.Command:
         [
             *(option for field in row.fields for option in _options(field)),
             config_options("shutdown_timeout", *CONNECTION),
+            privacy_option(),
             click.option("--json", "is_json", is_flag=True, help="Print message and outcome."),
         ]
     ):
@@ -198,7 +200,7 @@ def _private(queued: bytes, config: Config) -> bytes:
     passed = stages.passed(queued, stages.redaction.hasher())
     if isinstance(passed, bytes):
         return passed
-    raise FailedError(f"the option privacy (RUDDER_PRIVACY) keeps it back: {passed}")
+    raise FailedError(f"the option privacy (--privacy, RUDDER_PRIVACY) keeps it back: {passed}")
 
 
 def _flag(field: Field) -> str:

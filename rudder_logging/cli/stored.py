@@ -30,6 +30,7 @@ class Stored(NamedTuple):
     queued: bytes
     """Short of the closing brace and without `sentAt`: delivery adds both."""
     event: Mapping[str, Any]
+    is_dead_letter: bool = False
 
     @property
     def moment(self) -> float | None:
@@ -70,7 +71,8 @@ def read_stored(text: bytes) -> Stored | None:
         found = orjson.loads(text)
     except orjson.JSONDecodeError:
         raise UnsendableError(_DAMAGED, as_text(text)) from None
-    if found.keys() == _DEAD_LETTER:
+    is_dead_letter = found.keys() == _DEAD_LETTER
+    if is_dead_letter:
         found = found["message"]
         if (written := _written(found)) is None:
             raise UnsendableError("the event is nested too deeply", text)
@@ -80,7 +82,7 @@ def read_stored(text: bytes) -> Stored | None:
     elif not _is_event(found):
         wrapped = found.get("log")
         return _unwrapped(wrapped) if isinstance(wrapped, str) and "stream" in found else None
-    return _checked(found, text)
+    return _checked(found, text)._replace(is_dead_letter=is_dead_letter)
 
 
 def _unwrapped(line: str) -> Stored | None:

@@ -14,5 +14,6 @@ in the caller's thread, before a queue sees the event.
 - `keys.py`: names of values, however they are spelt; `hashing.py`: hashes with a key
 - `addresses.py`: a person's address, and the place that is found by it
 - `compiled.py`: the compiled encoders with redaction in their one pass
+- `again.py`: events that were written before they are sent
 - `formatter.py`: `PrivateFormatter`, for other handlers
 """

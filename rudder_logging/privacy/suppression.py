@@ -16,6 +16,7 @@ __all__ = [
     "checked_ids",
     "file_of_ids",
     "function_of_ids",
+    "ids_in_file",
 ]
 
 Source = Callable[[set[str]], object]
@@ -36,6 +37,12 @@ def file_of_ids(path: str) -> Source:
     return _File(path).holds
 
 
+def ids_in_file(path: str) -> frozenset[str]:
+    """The ids in a file: one a line."""
+    with open(path, encoding="utf-8") as file:  # noqa: PTH123
+        return frozenset(filter(None, map(str.strip, file)))
+
+
 class _File:
     def __init__(self, path: str) -> None:
         self._path = path
@@ -46,8 +53,7 @@ class _File:
         mark = (status.st_mtime_ns, status.st_size, status.st_ino, status.st_dev)
         read = self._read
         if read[0] != mark:
-            with open(self._path, encoding="utf-8") as file:  # noqa: PTH123
-                read = self._read = mark, frozenset(filter(None, map(str.strip, file)))
+            read = self._read = mark, ids_in_file(self._path)
         return not ids.isdisjoint(read[1])
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from time import time
+from typing import TYPE_CHECKING
 
 import click
 
@@ -24,6 +25,7 @@ from ..common import (
     events,
     load_config,
     load_plan,
+    privacy_option,
     show_json,
     tell,
 )
@@ -33,6 +35,10 @@ from ..sources import REPLAYED, Source
 from .display import Display
 from .engine import Input, Replay, Rules
 from .progress import KINDS, Mark, Progress, Tally, destination, failed
+
+if TYPE_CHECKING:
+    from ...privacy.again import Again
+    from ...privacy.options import Privacy
 
 __all__ = ["replay"]
 
@@ -82,6 +88,12 @@ __all__ = ["replay"]
     metavar="SECONDS",
     help="How long to wait for a data plane that is not well.",
 )
+@privacy_option()
+@click.option(
+    "--filtered",
+    is_flag=True,
+    help="The logs were written behind the same option privacy: hashes in them stay.",
+)
 @config_options(*CONNECTION)
 @click.option("--json", "is_json", is_flag=True, help="Print the counts as JSON.")
 def replay(
@@ -95,6 +107,7 @@ def replay(
     rejects: str | None,
     rate: float | None,
     give_up_after: float,
+    filtered: bool,
     is_json: bool,
     **connection: str | None,
 ) -> int:
@@ -110,6 +123,10 @@ def replay(
     stdin, that is kept only with --resume. Ctrl-C waits for the answer to what is under way; a
     second one does not.
 
+    With --privacy or RUDDER_PRIVACY, all of that option but its rates holds for each event. Spools
+    and dead letters passed it when they were written: hashes in them stay. Of logs that a
+    PrivateFormatter wrote, --filtered says so.
+
     Events that can't be sent are told by file and line, never by content. The exit code is 0 only
     if all have arrived.
     """
@@ -121,6 +138,8 @@ def replay(
         rejects = config.dead_letter
     rules = _rules(config, rate=rate, since=since, plan=plan, looks_at_types=dry_run)
     inputs = _inputs(files, resume, None if dry_run else destination(config), again=again)
+    for one in inputs:
+        one.has_passed |= filtered
     for one in inputs:
         one.mark = one.mark.under(rules.since)
     if not dry_run:
@@ -166,7 +185,14 @@ def _rules(
         plan=loaded,
         hook=config.before_send,
         types=Types(loaded) if looks_at_types else None,
+        privacy=None if config.privacy is None else _again(config.privacy),
     )
+
+
+def _again(privacy: Privacy) -> Again:
+    from ...privacy.again import Again  # noqa: PLC0415 - few ask for it
+
+    return Again(privacy)
 
 
 def _inputs(
@@ -183,15 +209,15 @@ def _inputs(
         progress = shared
         if progress is None and source.is_file:
             progress = progress_in(source.path + REPLAYED)
-        mark = Mark() if progress is None else progress.mark_of(source)
+        has_passed, mark = False, Mark() if progress is None else progress.mark_of(source)
         if source.is_file:
-            mark = _behind_settled(source, mark)
-        inputs.append(Input(source, mark, progress if keeps else None))
+            has_passed, mark = _behind_settled(source, mark)
+        inputs.append(Input(source, mark, progress if keeps else None, has_passed=has_passed))
     return inputs
 
 
-def _behind_settled(source: Source, mark: Mark) -> Mark:
-    """The mark; of a segment in its spool, behind what its process has delivered.
+def _behind_settled(source: Source, mark: Mark) -> tuple[bool, Mark]:
+    """Tell if it is a segment in its spool; and the mark, then behind what its process delivered.
 
     Raises:
         BadInputError: It is being delivered.
@@ -199,10 +225,10 @@ def _behind_settled(source: Source, mark: Mark) -> Mark:
     try:
         from ..spool.holdings import settled_before  # noqa: PLC0415 - only where there are POSIX locks
     except ModuleNotFoundError:
-        return mark
+        return False, mark
     found = settled_before(source.path)
     if found is None:
-        return mark
+        return False, mark
     offset, is_held = found
     if is_held:
         raise BadInputError(
@@ -214,8 +240,8 @@ def _behind_settled(source: Source, mark: Mark) -> Mark:
         "unless it is purged (rudder-logging spool purge)"
     )
     if offset <= mark.offset:
-        return mark
-    return replace(mark, offset=offset, line=source.skip_settled(offset))
+        return True, mark
+    return True, replace(mark, offset=offset, line=source.skip_settled(offset))
 
 
 def _check_writable(inputs: Sequence[Input], rejects: str | None) -> None:

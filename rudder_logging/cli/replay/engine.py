@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
@@ -24,6 +24,9 @@ from ..sources import Line, Source
 from ..stored import Stored, UnsendableError, as_text, read_stored
 from .display import Display
 from .progress import Mark, Progress, Tally
+
+if TYPE_CHECKING:
+    from ...privacy.again import Again
 
 __all__ = ["EVENTS_PER_UPLOAD", "Input", "Replay", "Rules"]
 
@@ -47,6 +50,7 @@ class Rules:
     plan: TrackingPlan | None = None
     hook: Callable[[dict[str, Any]], object] | None = None
     """The option `before_send`."""
+    privacy: Again | None = None
     rate: float | None = None
     """Events per second."""
     types: Types | None = None
@@ -60,6 +64,8 @@ class Input:
     source: Source
     mark: Mark
     progress: Progress | None
+    has_passed: bool = False
+    """It was written behind the option `privacy`."""
 
 
 class _Item(NamedTuple):
@@ -96,6 +102,7 @@ class Replay:
         self._bytes = 0
         self._ready = 0  # of the items: to be sent
         self._is_shipping = False
+        self._has_passed = False
         self._due = 0.0
         self._per_upload = EVENTS_PER_UPLOAD
         if rules.rate is not None:
@@ -126,6 +133,7 @@ class Replay:
     def _replay(self, one: Input) -> None:
         began = monotonic()
         self._name = one.source.name
+        self._has_passed = one.has_passed
         lines = one.source.lines()
         while True:
             try:
@@ -160,6 +168,8 @@ class Replay:
             item = self._item(line)
         except (UnsendableError, InvalidEventError) as error:
             kept = getattr(error, "kept", line.text)
+            if self._rules.privacy is not None:
+                kept = self._rules.privacy.rest(kept)
             item = _Item(line, "unsendable", reason=str(error), kept=kept)
         if item is not None:
             self._items.append(item)
@@ -182,14 +192,16 @@ class Replay:
         return self._to_send(line, stored)
 
     def _to_send(self, line: Line, stored: Stored) -> _Item:
-        queued, event, rules = stored.queued, stored.event, self._rules
-        if rules.hook is not None:
-            edited = edited_by(queued, partial(_call, rules.hook))
-            if edited == "before_send":
-                return _Item(line, "withheld")
-            if not isinstance(edited, bytes):
-                raise UnsendableError("before_send raised an exception", queued + b"}")
-            queued, event = edited, orjson.loads(edited + b"}")
+        event, rules = stored.event, self._rules
+        queued = self._as_it_may_leave(stored)
+        if not isinstance(queued, bytes):
+            if queued == "before_send_failed":
+                raise UnsendableError("before_send raised an exception", stored.queued + b"}")
+            if queued == "privacy_failed":
+                raise UnsendableError("the option privacy raised an exception", b"null")
+            return _Item(line, "withheld" if queued == "before_send" else "private")
+        if queued is not stored.queued:
+            event = orjson.loads(queued + b"}")
         size = len(queued) + MESSAGE_OVERHEAD + FRAME
         if size > rules.max_bytes:
             raise UnsendableError(f"too large for an upload ({size:,} bytes)", queued + b"}")
@@ -211,6 +223,15 @@ class Replay:
                 self._display.remark(f"{place}: {drift}")
         if words := types.full():
             self._display.remark(words)
+
+    def _as_it_may_leave(self, stored: Stored) -> bytes | str:
+        """The message, or the reason why it may not leave."""
+        rules, queued = self._rules, stored.queued
+        edit = None if rules.hook is None else partial(_edited, rules.hook)
+        if rules.privacy is None:
+            return queued if edit is None else edit(queued)
+        has_passed = self._has_passed or stored.is_dead_letter
+        return rules.privacy.passed(queued, has_passed=has_passed, edit=edit)
 
     # What becomes of it.
 
@@ -299,6 +320,10 @@ class Replay:
 
 
 _END = object()
+
+
+def _edited(hook: Callable[[dict[str, Any]], object], message: bytes) -> bytes | str:
+    return edited_by(message, partial(_call, hook))
 
 
 def _call(hook: Callable[[dict[str, Any]], object], event: dict[str, Any]) -> object:

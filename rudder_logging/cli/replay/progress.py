@@ -39,6 +39,7 @@ KINDS = {
     "unsendable": "can't be sent",
     "unplanned": "not as in --plan",
     "withheld": "withheld by before_send",
+    "private": "kept back by privacy",
     "older": "from before --since",
     "ordinary": "ordinary lines of a log",
 }
@@ -132,10 +133,10 @@ class Progress:
             return Mark()
         try:
             since = None if found["since"] is None else float(found["since"])
-            tally = Tally({kind: int(found["tally"][kind]) for kind in KINDS})
+            tally = Tally({kind: int(found["tally"].get(kind, 0)) for kind in KINDS})
             mark = Mark(int(found["offset"]), int(found["line"]), tally, since)
             tail, to = (int(found["tail_bytes"]), str(found["tail"])), found["to"]
-        except (KeyError, TypeError, ValueError):
+        except (AttributeError, KeyError, TypeError, ValueError):
             raise BadInputError(f"{self.path} is damaged; give --again, or another") from None
         if self._to not in (None, to):
             if not mark.tally["arrived"]:  # a key or URL that was wrong, say
