@@ -121,6 +121,8 @@ def share(value: Any) -> float:
 def rate(value: Any) -> Rate:
     """A number of events in a time; alone, in a second."""
     if isinstance(value, Rate):
+        if not (value.events >= 0 and value.seconds > 0):
+            raise ValueError("must have no fewer events than none, in more seconds than none")
         return value
     given = f"{value}/s" if type(value) is int else value
     found = _RATE.fullmatch(given.strip().lower()) if isinstance(given, str) else None

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 from typing import Any
 
@@ -26,6 +29,39 @@ def test_a_person_is_in_or_out_always() -> None:
     assert chosen != [other.admits(event(user), "Page Viewed") for user in range(4_000)]
     assert chosen != [one.admits(event(user), "Other") for user in range(4_000)]
     assert 1_000 < sum(chosen) < 1_400
+
+
+@each("share", [0.01, 0.1, 0.5, 0.9])
+def test_of_ten_thousand_people_a_share_is_in(share: float) -> None:
+    """As near to it as chance lets it: within four standard deviations."""
+    samples = Samples({"*": share}, "salt")
+    admitted = sum(samples.admits(event(user), "Page Viewed") for user in range(10_000))
+    assert abs(admitted - 10_000 * share) <= 4 * (10_000 * share * (1 - share)) ** 0.5
+
+
+PROGRAM = """
+from rudder_logging.privacy.limits import Samples
+samples = Samples({"*": 0.3}, "salt")
+events = [{"type": "track", "event": "e", "userId": f"user-{n}"} for n in range(500)]
+print("".join("01"[samples.admits(event, "e")] for event in events))
+"""
+
+
+def test_other_processes_choose_the_same() -> None:
+    """Whatever seed Python's own hashes have there."""
+    chosen = {
+        subprocess.run(
+            [sys.executable, "-c", PROGRAM],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    }
+    (bits,) = chosen
+    assert 100 < bits.count("1") < 200
 
 
 def test_a_larger_share_has_all_of_a_smaller_one() -> None:
@@ -82,6 +118,14 @@ def test_rates(clock: list[float]) -> None:
     for _ in range(5):
         clock[0] += 60.0
         assert [rates.admit("b") for _ in range(6)] == [True] * 5 + [False]
+
+
+def test_a_rate_is_of_an_event_or_of_all_that_fit(clock: list[float]) -> None:
+    """Its own entry comes before one with a star, and each has a count of its own."""
+    rates = Rates({"Order Paid": Rate(1, 1.0), "Order *": Rate(2, 1.0)})
+    assert [rates.admit("Order Paid") for _ in range(2)] == [True, False]
+    assert [rates.admit(name) for name in ("Order A", "Order B", "Order A")] == [True, True, False]
+    assert all(rates.admit("Page") for _ in range(5))
 
 
 def test_threads_share_a_rate(clock: list[float]) -> None:

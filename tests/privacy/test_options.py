@@ -103,6 +103,7 @@ def test_unknown_names_are_errors(given: dict[str, Any], words: str) -> None:
         ({"sample": {"a": True}}, "must be a number from 0.0 to 1.0"),
         ({"rate": {"a": "1000"}}, "must be like 1000/s"),
         ({"rate": {"a": "1/week"}}, "must be like 1000/s"),
+        ({"rate": {"a": Rate(1, 0)}}, "in more seconds than none"),
         ({"ip": "hide"}, "must be one of keep, mask, drop"),
         ({"geo": "perhaps"}, "must be true or false"),
         ({"consent": {"categories": ["a"]}}, "'provider' is missing"),
