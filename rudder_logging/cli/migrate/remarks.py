@@ -96,8 +96,9 @@ class _Finder(cst.CSTVisitor):
     def visit_Attribute(self, node: cst.Attribute) -> None:  # noqa: N802 - as above
         use = self._uses.of(node)
         if use is not None:
-            is_missing = use.rest in _MISSING if use.sdk is None else _is_missing(use.rest)
-            if is_missing:
+            is_clients = use.rest.startswith("Client.")
+            is_missing = use.rest in _MISSING
+            if is_missing or ((use.sdk is not None or is_clients) and _is_missing(use.rest)):
                 self._note(node, f"{use.rest} has no counterpart: {cure(use.rest)}")
             return
         name = node.attr.value
@@ -152,6 +153,7 @@ class _Finder(cst.CSTVisitor):
         if owner in self._clients and method in CALLS:
             self._note_result(node, self._clients[owner].sdk, method, is_clients=True)
         self._note_target(node)
+        self._note_patched(node)
         self._note_logger(node)
 
     def _note_result(self, node: cst.Call, sdk: Sdk | None, name: str, *, is_clients: bool) -> None:
@@ -183,14 +185,27 @@ class _Finder(cst.CSTVisitor):
         if target is None:
             return
         text = str(target.raw_value)
-        rests = [text, *_within(text)]
-        for rest in rests:
-            found = sdk_of(rest, self._known)
-            if found is None:
-                continue
-            if rest != text or moved_target(rest, self._known) is None:
-                self._note(target, f"{text!r} names what is not here: {cure(found[1] or rest)}")
+        found = sdk_of(text, self._known)
+        if found is not None and moved_target(text, self._known) is None:
+            self._note(target, f"{text!r} names what is not here: {cure(found[1])}")
+        for inner in _within(text):
+            name = moved_target(inner, self._known) or HERE
+            self._note(target, f"if the SDK is meant in {text!r}, patch {name}")
+
+    def _note_patched(self, node: cst.Call) -> None:
+        """`patch.object(analytics, "default_client")`, and its like."""
+        if dotted(node.func).rpartition(".")[2] not in ("object", "setattr", "delattr", "spy"):
             return
+        use = self._uses.of(node.args[0].value) if len(node.args) > 1 else None
+        name = node.args[1].value if use is not None else None
+        if use is None or use.rest not in ("", "client") or not isinstance(name, cst.SimpleString):
+            return
+        was = str(name.raw_value)
+        now = was if use.sdk is None and was not in _MISSING else counterpart(was)
+        if now is None:
+            self._note(name, f"{was} has no counterpart: {cure(was)}")
+        elif now != was:
+            self._note(name, f"{was} is called {now} here")
 
     def _note_logger(self, node: cst.Call) -> None:
         if dotted(node.func).rpartition(".")[2] != "getLogger" or not node.args:
@@ -268,6 +283,8 @@ def _is_missing(rest: str) -> bool:
     if not rest or rest in ("client", "version"):
         return False
     before = rest.rpartition(".")[0]
+    if before in ("Client", "client.Client"):
+        return rest.rpartition(".")[2] not in _CLIENTS_NAMES
     if before and (_is_missing(before) or counterpart(before) is not None):
         return False  # told already, or a value's own attribute
     return counterpart(rest) is None

@@ -213,7 +213,28 @@ def test_arguments_of_a_client(before: str, after: str) -> None:
         ("import analytics\nx = analytics.track(1)\n", "returns the message id"),
         ("import analytics\nanalytics.on_error = lambda e: None\n", "an error and a list"),
         ("import analytics\ndef f(e, i, x): ...\nanalytics.on_error = f\n", "an error and a list"),
-        ("import analytics\npatch('shop.x.segment.analytics.track')\n", "names what is not here"),
+        (
+            "import analytics\npatch('shop.x.segment.analytics.track')\n",
+            "if the SDK is meant in 'shop.x.segment.analytics.track', patch rudder_logging.track",
+        ),
+        ("import analytics\npatch('analytics.client.post')\n", "names what is not here"),
+        (
+            "import rudderstack.analytics as ra\nmock.patch.object(ra, 'default_client', None)\n",
+            "default_client has no counterpart",
+        ),
+        (
+            "import rudder_logging as ra\nmp.setattr(ra, 'default_client', None)\n",
+            "default_client has no counterpart",
+        ),
+        ("from segment import analytics\nmp.setattr(analytics, 'join', f)\n", "called shutdown"),
+        (
+            "from segment.analytics import Client\nhost = Client.DefaultConfig.host\n",
+            "Client.DefaultConfig has no counterpart",
+        ),
+        (
+            "from rudder_logging import Client\nhost = Client.DefaultConfig.host\n",
+            "Client.DefaultConfig has no counterpart",
+        ),
         ("from segment.analytics import Client\nclass A(Client): ...\n", "another class"),
     ],
 )
@@ -230,6 +251,9 @@ def test_what_is_left_is_told(text: str, words: str) -> None:
         "import rudderstack.analytics as ra\nx = ra.track(1)\n",  # it returned None
         "import rudder_logging as ra\nmessage_id = ra.track(1)\n",
         "import analytics\nanalytics.on_error = print\n",
+        "import analytics\npatch.object(analytics, 'track')\npatch.object(analytics.Client, 'x')\n",
+        "from segment.analytics import Client\nspied = Client.track\n",
+        "import rudder_logging as ra\npatch.object(ra, 'flush')\n",
         "import analytics\ndef f(e, i, *, log=None): ...\nanalytics.on_error = f\n",
         "import analytics\nanalytics.on_error = lambda *a: None\n",
         "import analytics\nanalytics.host = 'https://rudder.example.com'\n",
