@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import shutil
 import sys
 from collections.abc import Iterable, Iterator
 from itertools import groupby
@@ -93,7 +94,7 @@ def _show(topic: str, *, is_paged: bool) -> None:
     if not sys.stdout.isatty():
         click.echo(markdown, nl=False)
         return
-    text = laid_out(markdown)
+    text = laid_out(markdown, min(shutil.get_terminal_size().columns, _WIDEST))
     if is_paged:
         # As git has it: colours, no waiting for keys where all fits, and the page stays in view.
         os.environ.setdefault("LESS", "FRX")
@@ -112,13 +113,12 @@ def _instead(name: str) -> str:
     return "rudder-logging guide lists them"
 
 
-def laid_out(markdown: str) -> str:
-    """A page as a terminal shows it, at most 100 columns wide."""
+def laid_out(markdown: str, width: int) -> str:
+    """A page as a terminal of so many columns shows it."""
     from rich.console import Console  # noqa: PLC0415 - costly
     from rich.markdown import Markdown  # noqa: PLC0415
 
-    console = Console(highlight=False)
-    console.width = min(console.width, _WIDEST)
+    console = Console(highlight=False, width=width)
     shown = Markdown(markdown, hyperlinks=False)
     for token in shown.parsed:
         token.children = list(_followed(token.children or ()))
