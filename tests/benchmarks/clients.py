@@ -21,6 +21,19 @@ from .event import EVENT, USER_ID, Properties
 __all__ = ["CLIENTS", "HANDLERS", "OURS", "Client", "Handled", "Opened", "Place"]
 
 _KEY = "benchmark"
+TEN_KEYS = (
+    "password",
+    "token",
+    "secret",
+    "api_key",
+    "authorization",
+    "card_number",
+    "cvv",
+    "iban",
+    "ssn",
+    "internal_note",
+)
+"""Keys that are redacted, where an event's privacy is measured; none of its fields is one."""
 _MAX_EVENTS = 2_000_000
 _MAX_BYTES = 4_000_000_000
 
@@ -95,6 +108,10 @@ def _rudder_handler(place: Place, **options: Any) -> Handled:
 
 def _with_spool(place: Place) -> Handled:
     return _rudder_handler(place, queue=f"file://{place.folder}/spool")
+
+
+def _with_privacy(place: Place) -> Handled:
+    return _rudder_handler(place, privacy={"redact": TEN_KEYS})
 
 
 def _queue_handler(_place: Place) -> Handled:
@@ -226,7 +243,12 @@ def _floor(place: Place) -> Opened:
     return Opened(floor.call, floor.post)
 
 
-HANDLERS = {"logging": _rudder_handler, "spool": _with_spool, "queuehandler": _queue_handler}
+HANDLERS = {
+    "logging": _rudder_handler,
+    "spool": _with_spool,
+    "private": _with_privacy,
+    "queuehandler": _queue_handler,
+}
 """The handlers of all that are called by logging."""
 
 CLIENTS = {

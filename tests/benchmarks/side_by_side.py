@@ -26,14 +26,16 @@ from .control import Control
 from .measures import ENOUGH_FOR_AN_UPLOAD, PATIENCE, Values
 from .shapes import SHAPES, Shape
 
-__all__ = ["FLOOR", "OTHERS", "costs_of_shapes"]
+__all__ = ["FLOOR", "OTHERS", "PRIVATE", "costs_of_shapes"]
 
 FLOOR = "floor"
 """The log call into a `NullHandler`, and the finished message through `orjson.dumps`."""
 OTHERS = ("queuehandler", FLOOR)
 """The names of all that ours are compared with."""
 
-_SENDERS = ("logging", "spool")
+PRIVATE = "private"
+"""The name of the one that redacts ten keys, which is compared with the same that does not."""
+_SENDERS = ("logging", "spool", PRIVATE)
 
 Turn = dict[str, float]
 """Microseconds a call, by client."""
@@ -147,6 +149,7 @@ def _medians(turns: list[Turn]) -> dict[str, Values]:
     found = {name: {"call_us": median(turn[name] for turn in turns)} for name in turns[0]}
     for name, other in product(_SENDERS, OTHERS):
         found[name][f"of_{other}"] = median(turn[name] / turn[other] for turn in turns)
+    found[PRIVATE]["of_logging"] = median(turn[PRIVATE] / turn["logging"] for turn in turns)
     return found
 
 

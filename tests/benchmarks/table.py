@@ -12,7 +12,7 @@ from .publishing import SIDES
 from .report import Report
 from .results import Results, Spread
 from .shapes import SHAPES
-from .side_by_side import FLOOR
+from .side_by_side import FLOOR, PRIVATE
 from .web_requests import ADDED, EVENTS, KINDS, MOST_ADDED, task_of
 
 __all__ = [
@@ -114,7 +114,9 @@ def _ratios(cost: Cost) -> str:
 def _shapes(results: Results) -> list[Cells]:
     """Without lines if none was measured."""
     titles = ("in a loop", "to reach", "10 a second")
-    lines: list[Cells] = [("", "bytes", *titles, *(f"durable, {title}" for title in titles))]
+    lines: list[Cells] = [
+        ("", "bytes", *titles, *(f"durable, {title}" for title in titles), "ten keys redacted")
+    ]
     for name, shape in SHAPES.items():
         size = results.spread(f"loop-{name}", FLOOR, "bytes")
         found = [costs(results, name, client) for client in ("logging", "spool")]
@@ -122,7 +124,9 @@ def _shapes(results: Results) -> list[Cells]:
         for loop, paced in filter(None, found):
             reach = f"{loop.reach:.2f}" if loop.reach else ""
             cells += (_ratios(loop), reach, _ratios(paced))
-        if size and cells:
+        redacted = results.spread(f"loop-{name}", PRIVATE, "of_logging")
+        cells.append(f"{redacted.middle:.2f}" if redacted else "")
+        if size and found[0]:
             lines.append((shape.title, f"{size.middle:,.0f}", *cells))
     return lines
 
@@ -204,7 +208,7 @@ def _setting(report: Report) -> str:
 
 _OF_SHAPES = (
     "A log call, by the shape of its event: of a QueueHandler's / of the floor's."
-    " A no: it is more than is to be reached."
+    " A no: it is more than is to be reached. With ten keys redacted: of the call without."
 )
 
 _OF_REQUESTS = (

@@ -19,7 +19,7 @@ from .report import Report
 from .results import Results
 from .runner import Run, complaints, run_plan, sink_process
 from .shapes import SHAPES
-from .side_by_side import FLOOR
+from .side_by_side import FLOOR, PRIVATE
 from .table import text
 from .test_results import report, runs
 from .test_sink import upload
@@ -140,6 +140,8 @@ def test_shapes_are_measured_side_by_side() -> None:
     for name in SHAPES:
         assert results.spread(f"loop-{name}", FLOOR, "bytes")
         assert all(costs(results, name, client) for client in ("logging", "spool"))
+        assert results.spread(f"loop-{name}", PRIVATE, "of_logging")
+    assert "ten redacted keys" in text(report(results))
 
 
 def test_requests_are_measured_with_middlewares_and_without() -> None:

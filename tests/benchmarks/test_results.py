@@ -14,7 +14,7 @@ from .report import CHART, RESULTS, Report
 from .results import Results, Spread, ratios
 from .runner import Run
 from .shapes import SHAPES
-from .side_by_side import FLOOR
+from .side_by_side import FLOOR, PRIVATE
 from .table import COLUMNS, markdown, text
 from .web_requests import ADDED, task_of
 
@@ -140,6 +140,7 @@ def test_the_plan_has_what_the_tables_show(tasks: list[plan.Task]) -> None:
         for client in WITHOUT_CLIENT.get(task.measure, [task.client])
     ]
     assert {plan.SHAPES, plan.REQUESTS, plan.PUBLISHING} <= {task.measure for task in tasks}
+    done += [Run(f"loop-{name}", PRIVATE, 0, {"of_logging": 1.1}) for name in SHAPES]
     results = Results(done, 463)
     assert [row.goal for row in rows(results)] == list(GOALS)
     for column in COLUMNS:
@@ -205,6 +206,7 @@ def test_each_shape_has_a_line() -> None:
         for run in runs_of_shape(name, client, loop, 2 * loop)
     ]
     found += [Run(f"loop-{name}", FLOOR, 0, {"bytes": 1_000.0}) for name in SHAPES]
+    found += [Run(f"loop-{name}", PRIVATE, 0, {"of_logging": 1.21}) for name in SHAPES]
     marked = markdown(report(Results(found, 463)))
     for name, shape in SHAPES.items():
         (line,) = [line for line in marked.splitlines() if line.startswith(f"| {shape.title} ")]
@@ -212,6 +214,7 @@ def test_each_shape_has_a_line() -> None:
         assert cells[:2] == ["1,000", "0.90 / 1.80"], name
         assert cells[3] == "1.80 / 3.60 **no**", name
         assert cells[4].endswith("**no**") is (name in ("flat", "order-context")), name
+        assert cells[-1] == "1.21", name
     assert "1.80 / 3.60 no" in text(report(Results(found, 463)))
     assert SHAPES["flat"].title not in markdown(report(Results([], 463)))
 

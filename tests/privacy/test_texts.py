@@ -175,3 +175,14 @@ def test_keys_that_are_texts_are_looked_at() -> None:
     event = {"properties": {"visits": {"/?token=x&b=1": 3, "jo@example.com": 1, "a": 2}}}
     found = orjson.loads(redaction.message(orjson.dumps(event)[:-1]) + b"}")
     assert found == {"properties": {"visits": {"/?token=***&b=1": 3, "***": 1, "a": 2}}}
+
+
+def test_ids_in_texts_are_hashed_as_elsewhere() -> None:
+    """A query names them as a key does; and what was hashed stays so."""
+    redaction = Redaction(["token"], hash_names=["ids"], hmac_key=b"k")
+    made = redaction.hasher()
+    event = {"userId": "jo", "properties": {"url": f"/?user_id=jo&token={SECRET}", "n": "jo"}}
+    once = redaction.message(orjson.dumps(event)[:-1], made)
+    found = orjson.loads(once + b"}")
+    assert found["properties"] == {"url": f"/?user_id={found['userId']}", "n": "jo"}
+    assert redaction.message(once, made) == once
