@@ -11,9 +11,12 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..exceptions import ConfigError
+
+if TYPE_CHECKING:
+    from referencing._core import Resolver
 
 __all__ = [
     "ANYTHING",
@@ -33,7 +36,13 @@ __all__ = [
 _MOST_ALTERNATIVES = 64
 _TYPES = ("string", "number", "integer", "boolean", "null", "array", "object")
 _HINTS = {
-    "object": {"properties", "required", "additionalProperties", "patternProperties"},
+    "object": {
+        "properties",
+        "required",
+        "additionalProperties",
+        "unevaluatedProperties",
+        "patternProperties",
+    },
     "array": {"items", "prefixItems", "minItems", "maxItems", "uniqueItems"},
     "string": {"format", "pattern", "minLength", "maxLength"},
     "number": {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"},
@@ -139,6 +148,8 @@ class Reader:
     def __init__(self, root: Any, where: str) -> None:
         self._where = where
         self._root = root
+        self._within: set[str] = set()
+        """Lists whose items are being read."""
 
     def shape(self, schema: Any) -> Shape:
         """The values that a schema allows."""
@@ -171,10 +182,11 @@ class Reader:
     def others(self, schema: Mapping[str, Any]) -> Shape | None:
         """See `Object.others`."""
         patterns = [*schema.get("patternProperties", {}).values()]
-        if "additionalProperties" not in schema and not patterns:
+        keys = ("additionalProperties", "unevaluatedProperties")
+        said = next((schema[key] for key in keys if key in schema), None)
+        if said is None and not patterns:
             return None
-        more = [schema["additionalProperties"]] if "additionalProperties" in schema else [True]
-        return joined(part for one in (*patterns, *more) for part in self.shape(one))
+        return joined(part for one in (*patterns, said) for part in self.shape(one))
 
     def alternatives(self, schema: Any, chain: tuple[str, ...] = ()) -> list[dict[str, Any]]:
         """The schema as several without combinations, one of which a value has to fit."""
@@ -204,16 +216,19 @@ class Reader:
         return [flat for branch in branches for flat in self.alternatives(branch, chain)]
 
     def _referred(self, ref: str, chain: tuple[str, ...]) -> list[dict[str, Any]]:
+        if ref in chain:
+            raise ConfigError(f"{self._where}: a '$ref' leads to itself")
+        flats = self.alternatives(self._resolver.lookup(ref).contents, (*chain, ref))
+        name = ref.rpartition("/")[2].lstrip("#") or "root"
+        return [{**flat, "title": flat.get("title", name)} for flat in flats]
+
+    @cached_property
+    def _resolver(self) -> Resolver[Any]:
         from referencing import Resource  # noqa: PLC0415 - of the extra `plan`
         from referencing.jsonschema import DRAFT202012, EMPTY_REGISTRY  # noqa: PLC0415
 
-        if ref in chain:
-            raise ConfigError(f"{self._where}: a '$ref' leads to itself")
         resource = Resource.from_contents(self._root, default_specification=DRAFT202012)
-        found = EMPTY_REGISTRY.resolver_with_root(resource).lookup(ref).contents
-        flats = self.alternatives(found, (*chain, ref))
-        name = ref.rpartition("/")[2].lstrip("#") or "root"
-        return [{**flat, "title": flat.get("title", name)} for flat in flats]
+        return EMPTY_REGISTRY.resolver_with_root(resource)
 
     def _parts(self, flat: dict[str, Any]) -> Iterator[Part]:
         types = _types(flat)
@@ -237,7 +252,12 @@ class Reader:
             "prefixItems", flat["items"] if isinstance(flat.get("items"), list) else []
         )
         rest = flat.get("additionalItems" if ahead is flat.get("items") else "items", True)
-        shapes = (self.shape(one) for one in (*ahead, rest))
+        key = canonical([ahead, rest])
+        if key in self._within:
+            return ANYTHING  # a list of such lists, for ever
+        self._within.add(key)
+        shapes = [self.shape(one) for one in (*ahead, rest)]
+        self._within.discard(key)
         return joined(part for shape in shapes for part in shape)
 
     def _object(self, flat: dict[str, Any]) -> Object:

@@ -16,6 +16,15 @@ ADDRESS = {
     },
 }
 
+JSON_VALUE: dict[str, Any] = {
+    "anyOf": [
+        {"type": ["string", "null"]},
+        {"type": "array", "items": {"$ref": "#/$defs/json"}},
+        {"type": "object", "additionalProperties": {"$ref": "#/$defs/json"}},
+    ]
+}
+"""A value that may hold itself, as `$defs/json`."""
+
 SAAS: dict[str, Any] = {
     "name": "Workspace analytics",
     "version": 12,
@@ -71,13 +80,14 @@ SAAS: dict[str, Any] = {
                     "tags": {"type": "array", "items": {"type": "string"}, "uniqueItems": True},
                     "labels": {"type": "object", "additionalProperties": {"type": "string"}},
                     "raw": {},
+                    "metadata": {"$ref": "#/$defs/json"},
                     "source": {"anyOf": [{"type": "string"}, {"type": "integer"}]},
                     "device_id": {"type": "string", "format": "uuid"},
                     "integration_status_of_the_billing_provider": {
                         "enum": [f"waiting_for_the_provider_{number}" for number in range(5)]
                     },
                 },
-                "$defs": {"address": ADDRESS},
+                "$defs": {"address": ADDRESS, "json": JSON_VALUE},
             },
         },
         {

@@ -59,6 +59,7 @@ def test_what_is_given_is_sent_under_the_plans_names() -> None:
             tags=("a", "b"),
             labels={"team": "blue"},
             raw=[1, {"a": None}],
+            metadata={"a": ["b", None, {}]},
             source=7,
             device_id=UUID(int=5),
             discount=0.25,
@@ -84,6 +85,7 @@ def test_what_is_given_is_sent_under_the_plans_names() -> None:
         "tags": ["a", "b"],
         "labels": {"team": "blue"},
         "raw": [1, {"a": None}],
+        "metadata": {"a": ["b", None, {}]},
         "source": 7,
         "device_id": str(UUID(int=5)),
         "discount": 0.25,
@@ -138,6 +140,22 @@ def test_traits_are_found_where_rudderstack_has_them() -> None:
         with capture_events() as events:
             module.identify(user_id="1", email="a@example.com")
         assert events.one()["traits"] == {"email": "a@example.com"}
+
+
+def test_of_alternatives_what_all_of_them_need_is_required() -> None:
+    """An event may be one of several mappings: what one of them needs can be left out."""
+    kinds = [
+        {"required": ["kind", "last4"], "properties": {"kind": {"const": "card"}, "last4": {}}},
+        {"required": ["kind"], "properties": {"kind": {"const": "cash"}}},
+    ]
+    plan = {"events": [{"name": "Paid", "schema": {"type": "object", "oneOf": kinds}}]}
+    module = loaded(plan)
+    with capture_events() as events:
+        module.paid(user_id="1", kind="cash")
+        module.paid(user_id="1", kind="card", last4="1234")
+        with pytest.raises(TypeError, match="kind"):
+            module.paid(user_id="1")
+    events.conforms_to(plan)
 
 
 def test_the_call_is_an_ordinary_one(

@@ -286,7 +286,7 @@ def _about(call: PlannedCall, one: _Argument) -> str:
     field = next((f for f in EVENT_TYPES[call.type].own_fields if f.arg == one.key), None)
     said = [sentence(one.field.description) or (field.doc if field and one.place == "own" else "")]
     for key, value in one.field.rules:
-        if value is not False:
+        if not isinstance(value, bool) or (value and key == "uniqueItems"):
             text = value if isinstance(value, str) else canonical(value)
             said.append(sentence(_RULES[key].format(text)))
     floats = [p.value for p in one.field.shape if isinstance(p, Value) and literal(p) is None]

@@ -65,6 +65,7 @@ class Types:
         self._names: dict[tuple[str, str], str] = {}
         self.used: set[str] = set()
         """Names that are in annotations."""
+        self._within: set[str] = set()
         self.classes: list[list[str]] = []
         """Lines of each TypedDict."""
         self.aliases: list[list[str]] = []
@@ -101,9 +102,12 @@ class Types:
             return (Node("Sequence", (items,)),)
         if part.fields:
             return (Node(self._class(part, hint, where)),)
-        if part.others:
-            return (Node("Mapping", (_STR, self.node(part.others, f"{hint}Value", where))),)
-        return (_MAPPING,)
+        if not part.others or part.key in self._within:  # or it holds mappings like itself
+            return (_MAPPING,)
+        self._within.add(part.key)
+        values = self.node(part.others, f"{hint}Value", where)
+        self._within.discard(part.key)
+        return (Node("Mapping", (_STR, values)),)
 
     def _class(self, part: Object, hint: str, where: str) -> str:
         """The name of a TypedDict, which is made if there is none yet."""
