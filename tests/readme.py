@@ -78,9 +78,10 @@ def commands() -> str:
     for name in group.list_commands(context):
         command = group.get_command(context, name)
         guide = COMMAND_GUIDES.get(name, name)
-        linked = f"[`{name}`]({guide}.md)" if (GUIDES / f"{guide}.md").exists() else f"`{name}`"
+        # In the last column: in a terminal, what is broken there into lines still stands together.
+        more = f" [More]({guide}.md)." if (GUIDES / f"{guide}.md").exists() else ""
         first = command.get_short_help_str(limit=200) if command else ""
-        lines.append(f"| {linked} | {first} |")
+        lines.append(f"| `{name}` | {first}{more} |")
     return "\n".join(lines)
 
 
