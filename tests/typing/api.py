@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from datetime import date, datetime, timezone
 from typing import Any
 
+from prometheus_client import REGISTRY
+
 import rudder_logging as rudder_analytics
 from rudder_logging import (
     BoundFields,
@@ -26,6 +28,8 @@ from rudder_logging import (
     dump_bound,
     load_bound,
 )
+from rudder_logging.integrations.opentelemetry import observe
+from rudder_logging.metrics import collector
 from rudder_logging.testing import CapturedEvents, Events, RecordedEvent, capture_events
 
 rudder_analytics.write_key = "key"
@@ -138,3 +142,9 @@ RudderHandler(overflow="block")
 RudderHandler(overflow="dropold")  # type: ignore[arg-type]
 rudder_analytics.overflow = "drop_old"
 rudder_analytics.overflow = "dropold"  # type: ignore[assignment]
+
+REGISTRY.register(collector())
+REGISTRY.register(collector(RudderHandler(), RudderHandler()))
+collector(logging.StreamHandler())  # type: ignore[arg-type]
+observe()
+observe(RudderHandler())
