@@ -6,7 +6,7 @@ In comes a message; out go sentences about it. They name fields and columns, nev
 - `schemas.py`: the JSON Schemas in it
 - `shapes.py`: what such a schema lets a value be; `planned.py`: a plan's events as calls
 - `plan_changes.py`: what changes of a plan break
-- `planned_types.py`: types that those say of a place
+- `planned_types.py`: types that it says of columns
 - `warehouse.py`: columns and tables that a warehouse would drop or rename
 - `keywords.py`: words of its SQL
 - `columns.py`: columns that a warehouse makes of a message, and their types

@@ -11,7 +11,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .columns import Column, columns_of
+from .columns import columns_of
+from .planned_types import PlannedTypes
 from .warehouse import shape_of
 
 if TYPE_CHECKING:
@@ -24,17 +25,6 @@ MOST_COLUMNS = 10_000
 _NUMBERS = frozenset({"int", "float"})
 _LONGEST_PLACE = 200
 _LONGEST_ID = 64
-_BY_JSON_TYPE = {
-    "array": frozenset({"string"}),
-    "boolean": frozenset({"boolean"}),
-    "integer": frozenset({"int"}),
-    "null": frozenset[str](),
-    "number": _NUMBERS,
-    "object": frozenset({"mapping"}),
-    "string": frozenset({"string", "datetime"}),
-    "date": frozenset({"datetime"}),
-    "date-time": frozenset({"datetime"}),
-}
 _WIDEST = ("string", "float", "datetime", "int", "boolean", "mapping")
 
 
@@ -181,7 +171,7 @@ class Types:
         known: Mapping[_Key, tuple[frozenset[str], str]] | None = None,
         limit: int = MOST_COLUMNS,
     ) -> None:
-        self._plan = plan
+        self._plan = PlannedTypes(plan)
         self._known = known or {}
         self._limit = limit
         self._seen: dict[_Key, dict[str, tuple[str, str]]] = {}
@@ -199,7 +189,7 @@ class Types:
         found = []
         place = place[:_LONGEST_PLACE]
         for column in columns_of(message):
-            planned = self._types_planned(message, column)
+            planned = self._plan.at(message, column.keys)
             later = Seen(column.type, place)
             each = (
                 self._compare((table, column.name), column.path, later, planned)
@@ -232,15 +222,11 @@ class Types:
         )
         return [drift for drift in found if drift is not None]
 
-    def _types_planned(self, message: Mapping[str, Any], column: Column) -> list[str]:
-        names = self._plan.types_at(message, column.keys) if self._plan else ()
-        return [kind for name in names for kind in _BY_JSON_TYPE.get(name, ())]
-
     def _compare(self, key: _Key, path: str, later: Seen, planned: Collection[str]) -> Drift | None:
         """Remember a type; return the drift that it is."""
         known, source = self._known.get(key, (frozenset[str](), ""))
         if planned:
-            known, source = frozenset(planned), self._plan.name if self._plan else "the plan"
+            known, source = frozenset(planned), self._plan.source
         types = self._seen.get(key)
         if types is None:
             if len(self._seen) >= self._limit:

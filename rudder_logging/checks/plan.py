@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,7 +79,7 @@ class TrackingPlan:
             raise ConfigError(f'{name}: \'unplanned\' must be "allow" or "refuse"')
         self._allows_unplanned: bool = unplanned == "allow"
         self._rules: dict[tuple[str, str | None], Schema | None] = {}
-        self._planned: list[PlannedEvent] = []
+        self._planned: dict[tuple[str, str | None], PlannedEvent] = {}
         titles = (document.get(key) for key in ("display_name", "name"))
         self._title = next((title for title in titles if isinstance(title, str) and title), None)
         self._version = document.get("version")
@@ -123,7 +123,7 @@ class TrackingPlan:
     def events(self) -> list[PlannedEvent]:
         """Its entries, by type and name, whatever their order in the file."""
         types = list(EVENT_TYPES)
-        return sorted(self._planned, key=lambda e: (types.index(e.type), e.name or ""))
+        return sorted(self._planned.values(), key=lambda e: (types.index(e.type), e.name or ""))
 
     @property
     def title(self) -> str:
@@ -157,21 +157,17 @@ class TrackingPlan:
         schema = self._rules[key]
         return None if schema is None else schema.fault(message)
 
-    def types_at(self, message: Mapping[str, Any], keys: Sequence[str]) -> Collection[str]:
-        """JSON Schema's types of a place in a message like this; empty: the plan says none.
-
-        Of a string that has one, it is its `format`.
+    def entry_of(self, message: Mapping[str, Any]) -> PlannedEvent | None:
+        """The entry that a message is held to; None: it has none.
 
         Args:
-            message: Of which type and name count only.
-            keys: The way to the place, as in `["properties", "total"]`.
+            message: As it is on the wire, decoded. Its type and name count only.
         """
         row = _row_of(message)
         if row is None:
-            return ()
+            return None
         name = message.get(row.template_field.key) if row.template_field else None
-        schema = self._rules.get(self._key(row.name, name))
-        return () if schema is None else schema.types_at(keys)
+        return self._planned.get(self._key(row.name, name))
 
     def _key(self, event_type: str, name: object) -> tuple[str, str | None]:
         """The entry of an event: that of its name, or that of all of its type."""
@@ -230,15 +226,13 @@ class TrackingPlan:
             Schema(entry[given[0]], f"{where}.{given[0]}", details) if given else None
         )
         description = entry.get("description")
-        self._planned.append(
-            PlannedEvent(
-                row.name,
-                name,
-                description if isinstance(description, str) else "",
-                entry[given[0]] if given else True,
-                given == ["schema"],
-                f"{where}.{given[0]}" if given else where,
-            )
+        self._planned[row.name, name] = PlannedEvent(
+            row.name,
+            name,
+            description if isinstance(description, str) else "",
+            entry[given[0]] if given else True,
+            given == ["schema"],
+            f"{where}.{given[0]}" if given else where,
         )
 
 

@@ -1,86 +1,95 @@
-"""Types that a JSON Schema of a tracking plan says of a place in a message."""
+"""Types that a tracking plan says of columns."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
-from urllib.parse import unquote
 
-__all__ = ["json_type_of", "types_at"]
+from ..exceptions import ConfigError
+from .columns import type_of
+from .plan import PlannedEvent, TrackingPlan
+from .shapes import ANYTHING, Array, Object, Part, Reader, Value
 
-_JSON_TYPES: Mapping[type, str] = {
-    bool: "boolean",
-    dict: "object",
-    float: "number",
-    int: "integer",
-    list: "array",
-    str: "string",
-    type(None): "null",
+__all__ = ["PlannedTypes"]
+
+_MOST_PLACES = 10_000
+_TYPES: Mapping[str, tuple[str, ...]] = {
+    "boolean": ("boolean",),
+    "date": ("datetime",),
+    "date-time": ("datetime",),
+    "integer": ("int",),
+    "number": ("float", "int"),
+    "string": ("string", "datetime"),
 }
-_MOMENTS = ("date", "date-time")
-"""Formats of strings that a warehouse takes for moments."""
-_MOST_STEPS = 64  # a `$ref` may lead to itself
+"""By JSON Schema's types, and by formats of strings that a warehouse takes for moments."""
 
 
-def json_type_of(value: object) -> str:
-    """The JSON type of a value that was read from JSON."""
-    return _JSON_TYPES.get(type(value), "object")
-
-
-def types_at(root: Any, keys: Sequence[str]) -> Collection[str]:
-    """Types of a place, or the format of a string that is a moment; empty: it says none.
+class PlannedTypes:
+    """The types that a plan allows, by place.
 
     Args:
-        root: A schema that is valid.
-        keys: The way to the place.
+        plan: The plan; None: there is none.
     """
-    return _types(root, keys, root, _MOST_STEPS) or ()
 
+    def __init__(self, plan: TrackingPlan | None) -> None:
+        self._plan = plan
+        self._known: dict[tuple[str, ...], frozenset[str]] = {}
 
-def _types(schema: Any, keys: Sequence[str], root: Any, steps: int) -> set[str] | None:
-    """Types that a schema, or one that it names, says of a place; None: it says none."""
-    if not isinstance(schema, dict) or not steps:
-        return None
-    found = None
-    if keys:
-        inner = schema.get("properties")
-        if isinstance(inner, dict) and keys[0] in inner:
-            found = _types(inner[keys[0]], keys[1:], root, steps - 1)
-    else:
-        found = _own_types(schema)
-    if found is not None:
+    @property
+    def source(self) -> str:
+        """The plan's name."""
+        return self._plan.name if self._plan else "the plan"
+
+    def at(self, message: Mapping[str, Any], keys: tuple[str, ...]) -> frozenset[str]:
+        """Types of a place in a message like this; empty: the plan says none.
+
+        Args:
+            message: Of which type and name count only.
+            keys: The way to the place, as in `("properties", "total")`.
+        """
+        entry = self._plan.entry_of(message) if self._plan else None
+        if entry is None:
+            return frozenset()
+        place = (entry.where, *keys)
+        found = self._known.get(place)
+        if found is None:
+            found = _types(entry, keys)
+            if len(self._known) < _MOST_PLACES:
+                self._known[place] = found
         return found
-    for part in (_target(schema.get("$ref"), root), *_list(schema.get("allOf"))):
-        found = _types(part, keys, root, steps - 1)
-        if found is not None:
-            return found
-    for alternatives in ("anyOf", "oneOf"):
-        each = [_types(part, keys, root, steps - 1) for part in _list(schema.get(alternatives))]
-        if each and None not in each:
-            return set().union(*(one for one in each if one is not None))
-    return None
 
 
-def _own_types(schema: Mapping[str, Any]) -> set[str] | None:
-    given = schema.get("type")
-    if given is None:
-        values = [schema["const"]] if "const" in schema else _list(schema.get("enum"))
-        return {json_type_of(value) for value in values} or None
-    types = {given} if isinstance(given, str) else {*given}
-    form = schema.get("format")
-    return types - {"string"} | {form} if "string" in types and form in _MOMENTS else types
-
-
-def _target(reference: object, root: Any) -> Any:
-    """The schema that a `$ref` within the same document names; None: it is no such one."""
-    if not isinstance(reference, str) or not reference.startswith("#"):
-        return None
-    found = root
-    for step in reference[1:].split("/")[1:]:
-        key = unquote(step).replace("~1", "/").replace("~0", "~")
-        found = found.get(key) if isinstance(found, dict) else None
+def _types(entry: PlannedEvent, keys: tuple[str, ...]) -> frozenset[str]:
+    if entry.is_of_details:
+        if keys[0] == "context":
+            return frozenset()
+        keys = keys[1:]
+    try:
+        found = _below(entry, keys)
+        if not found and keys[0] == "traits":
+            found = _below(entry, ("context", *keys))  # as RudderStack's own plans have it
+    except ConfigError:  # a `$ref` leads to itself
+        return frozenset()
     return found
 
 
-def _list(value: object) -> list[Any]:
-    return value if isinstance(value, list) else []
+def _below(entry: PlannedEvent, keys: tuple[str, ...]) -> frozenset[str]:
+    parts = Reader(entry.document, entry.where).shape(entry.document)
+    for key in keys:
+        each = [part.fields.get(key) for part in parts if isinstance(part, Object)]
+        if None in each:
+            return frozenset()  # an alternative says nothing of it
+        parts = tuple(part for field in each if field for part in field.shape)
+    if any(part in ANYTHING for part in parts):
+        return frozenset()
+    return frozenset(kind for part in parts for kind in _of_part(part))
+
+
+def _of_part(part: Part) -> Iterator[str]:
+    if isinstance(part, Value):
+        kind = type_of(part.value)
+        yield from [kind] if kind else []
+    elif isinstance(part, (Array, Object)):
+        yield "string" if isinstance(part, Array) else "mapping"
+    else:
+        yield from _TYPES.get(part.format) or _TYPES.get(part.type, ())

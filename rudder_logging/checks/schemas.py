@@ -10,12 +10,11 @@ import copy
 import functools
 import json
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..exceptions import ConfigError
-from .planned_types import json_type_of, types_at
 
 if TYPE_CHECKING:
     from jsonschema.exceptions import ValidationError
@@ -32,6 +31,14 @@ _KINDS = {
     "number": "a number",
     "object": "an object",
     "string": "a string",
+}
+_JSON_TYPES: Mapping[type, str] = {
+    bool: "boolean",
+    float: "number",
+    int: "integer",
+    list: "array",
+    str: "string",
+    type(None): "null",
 }
 _SCHEMAS_BY_NAME = frozenset(
     "$defs definitions dependencies dependentSchemas patternProperties properties".split()  # noqa: SIM905
@@ -110,18 +117,6 @@ class Schema:
         more = len(places) - 1
         path, rule, text = _in_words(first, self._field or "", _bad_name(first, judged))
         return Fault(path, rule, text + (f" (and {more} more)" if more else ""))
-
-    def types_at(self, keys: Sequence[str]) -> Collection[str]:
-        """Types of a place in a message, as far as the schema says; of a string, its `format`.
-
-        Args:
-            keys: The way to it from the message's root.
-        """
-        if self._field is not None:
-            if not keys or keys[0] != self._field:
-                return ()
-            keys = keys[1:]
-        return types_at(self._validator.schema, keys)
 
 
 def check_keys(given: Mapping[str, Any], known: Iterable[str], where: str) -> None:
@@ -319,7 +314,7 @@ def _names(names: list[str]) -> str:
 
 
 def _kind(value: object) -> str:
-    return _KINDS[json_type_of(value)]
+    return _KINDS[_JSON_TYPES.get(type(value), "object")]
 
 
 def _short(rule: object) -> str:

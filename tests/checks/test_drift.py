@@ -159,7 +159,7 @@ def test_a_message_as_a_place() -> None:
     assert place_of({"timestamp": 7})
 
 
-def plan(schema: dict[str, Any], **more: Any) -> TrackingPlan:
+def plan(schema: Any, **more: Any) -> TrackingPlan:
     """A plan whose events have one property."""
     document = {"properties": {"total": schema}, **more}
     return TrackingPlan({"events": [{"name": "Order Completed", "schema": document}]}, "plan.json")
@@ -185,13 +185,14 @@ def plan(schema: dict[str, Any], **more: Any) -> TrackingPlan:
         ({"allOf": [{"minimum": 1}, {"type": "integer"}]}, ("x",), ["string by plan.json"]),
         ({"$ref": "#/$defs/money"}, ("x",), ["string by plan.json"]),
         ({"$ref": "#/$defs/loop"}, (5, "x"), ["string since line 1"]),
+        ({"minimum": 1}, ("x",), ["string by plan.json"]),
+        ({"enum": [5, 5.5, "2026-01-01"]}, ("x",), ["string by plan.json"]),
         ({}, (5, "x"), ["string since line 1"]),
+        (False, (5, "x"), ["string since line 1"]),
         ({"anyOf": [{"type": "integer"}, {}]}, (5, "x"), ["string since line 1"]),
     ],
 )
-def test_a_plans_types_come_first(
-    schema: dict[str, Any], values: tuple[Any, ...], told: list[str]
-) -> None:
+def test_a_plans_types_come_first(schema: Any, values: tuple[Any, ...], told: list[str]) -> None:
     """As if they had been seen before; what the plan does not say is as without one."""
     defs = {"money": {"type": "integer"}, "loop": {"allOf": [{"$ref": "#/$defs/loop"}]}}
     found = drifts(*values, plan=plan(schema, **{"$defs": defs}))
@@ -229,6 +230,22 @@ def test_rudderstacks_own_plan_has_types() -> None:
     (drift,) = drifts({"net": 1.5}, plan=TrackingPlan(document, "theirs"))
     assert drift.name == "order_completed.total_net"
     assert drift.first == ("int", "theirs")
+
+
+def test_traits_may_be_planned_in_the_context() -> None:
+    """As RudderStack's plans have those of an identify; a warehouse reads those at the root."""
+    traits = {"type": "object", "properties": {"age": {"type": "integer"}}}
+    context = {"type": "object", "properties": {"traits": traits}}
+    rules = {"type": "object", "properties": {"context": context}}
+    types = Types(TrackingPlan([{"type": "identify", "rules": rules}], "theirs"))
+    (drift,) = types.look_at({"type": "identify", "userId": "1", "traits": {"age": "x"}}, "here")
+    assert (drift.name, drift.first) == ("identifies.age", ("int", "theirs"))
+
+
+def test_context_is_not_planned_by_a_schema_of_properties() -> None:
+    """It may have a name that they have, too."""
+    types = Types(plan({"type": "string"}))
+    assert types.look_at(track("x", context={"total": 5}), "a") == []
 
 
 def test_events_without_an_entry_have_no_planned_types() -> None:
