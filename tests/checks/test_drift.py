@@ -135,6 +135,8 @@ def test_context_in_an_events_own_table() -> None:
     types.look_at(track(1, "B", context={"build": 7}), "b")
     found = types.look_at(track(1, "B", context={"build": "7a"}), "c")
     assert [(drift.name, drift.loses) for drift in found] == [("b.context_build", True)]
+    (both,) = types.look_at(track(1, "B", context={"build": True}), "d")
+    assert (both.name, both.loses) == ("b.context_build", True)
 
 
 def test_no_value_is_told() -> None:
@@ -186,6 +188,11 @@ def plan(schema: Any, **more: Any) -> TrackingPlan:
         ({"$ref": "#/$defs/money"}, ("x",), ["string by plan.json"]),
         ({"$ref": "#/$defs/loop"}, (5, "x"), ["string since line 1"]),
         ({"minimum": 1}, ("x",), ["string by plan.json"]),
+        (
+            {"anyOf": [{"properties": {"net": {"type": "integer"}}}, {"type": "object"}]},
+            ({"net": 5}, {"net": "x"}),
+            ["string since line 1"],
+        ),
         ({"enum": [5, 5.5, "2026-01-01"]}, ("x",), ["string by plan.json"]),
         ({}, (5, "x"), ["string since line 1"]),
         (False, (5, "x"), ["string since line 1"]),
