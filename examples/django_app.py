@@ -1,6 +1,6 @@
 """A shop in Django, with users and sessions in SQLite: its events know user, visitor and page.
 
-Run it: python -m examples.django_app migrate, then gunicorn examples.django_app:wsgi
+Run it: python -m examples.django_app migrate, then gunicorn examples.django_app:wsgi_app
 """
 
 import logging
