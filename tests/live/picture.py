@@ -79,7 +79,7 @@ def draw(path: Path) -> None:
         browser = playwright.chromium.launch(
             executable_path=CHROMIUM, args=[*FLAGS, "--disable-lcd-text"]
         )
-        page = browser.new_page(viewport={"width": 1240, "height": 640})
+        page = browser.new_page(viewport={"width": 1400, "height": 680})
         page.goto(plane.url)
         expect(page.locator("#status")).to_have_text("live")
         _fill(plane)
