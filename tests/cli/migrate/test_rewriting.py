@@ -201,6 +201,17 @@ def test_arguments_of_a_client(before: str, after: str) -> None:
     assert moved == text.format("rudder_logging", after)
 
 
+def test_names_of_one_import_move_together() -> None:
+    """`segment` is one name: while a part of the SDK that is not here is imported by it, all of
+    the SDK stays; without that import, it moves.
+    """
+    part = "import segment.analytics.request\n"
+    rest = "import segment.analytics\nsegment.analytics.track('u', 'e')\n"
+    assert move(part + rest) == part + rest
+    assert len(remarks(part + rest)) == 1
+    assert move(rest) == rest.replace("segment.analytics", "rudder_logging")
+
+
 @each(
     ("text", "words"),
     [
