@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import string
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -81,15 +82,15 @@ CONFIG = {"typeCheckingMode": "strict", "pythonVersion": "3.10", "include": ["."
 
 
 @pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def mypy_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What mypy has read once, of this package and others."""
     return tmp_path_factory.mktemp("cache")
 
 
 @pytest.fixture
-def folder(tmp_path: Path, cache: Path) -> Path:
+def folder(tmp_path: Path, mypy_cache: Path) -> Path:
     """A project that is as strict as checkers can be, and knows this package."""
-    (tmp_path / ".cache").symlink_to(cache)
+    (tmp_path / ".cache").symlink_to(mypy_cache)
     (tmp_path / "pyrightconfig.json").write_text(json.dumps({**CONFIG, "extraPaths": [str(ROOT)]}))
     return tmp_path
 
@@ -107,6 +108,13 @@ def pyright(folder: Path) -> str:
     import sys
 
     return tool("basedpyright", "--pythonpath", sys.executable, cwd=folder)
+
+
+def formatter(folder: Path) -> str:
+    """A diff of what it would lay out anew; empty: nothing."""
+    pytest.importorskip("ruff", reason="the extra dev has it")
+    files = sorted(path.name for path in folder.glob("events*.py"))
+    return tool("ruff", "format", "--isolated", "--diff", *files, cwd=folder)
 
 
 @pytest.mark.parametrize("check", [mypy, pyright])
@@ -195,12 +203,9 @@ ANY_EVENT = objects(st.recursive(SCALARS, deeper, max_leaves=8))
 NAMES = st.text(min_size=1, max_size=30).filter(str.strip)
 
 
-def test_any_plan(folder: Path) -> None:
-    """The module compiles, is the same again, sends what is given, and conforms to its plan.
-
-    Then strict checkers and the formatter look at all of them, and at the calls.
-    """
-    pytest.importorskip("mypy", reason="the extra dev has it")
+@cache
+def modules_of_any_plan() -> list[tuple[str, str]]:
+    """Modules of many plans, and calls; each has sent what was given, as its plan wants it."""
     modules: list[tuple[str, str]] = []
 
     @settings(
@@ -232,13 +237,21 @@ def test_any_plan(folder: Path) -> None:
         modules.append((one.text, f"import {function_name}\n{function_name}({call})\n"))
 
     run()
-    for number, (text, call) in enumerate(modules):
+    return modules
+
+
+def test_any_plan() -> None:
+    """The module compiles, is the same again, sends what is given, and conforms to its plan."""
+    assert modules_of_any_plan()
+
+
+@pytest.mark.parametrize("check", [mypy, pyright, formatter])
+def test_tools_are_content_with_any_plan(folder: Path, check: Any) -> None:
+    """Strict checkers and the formatter, with the modules and the calls."""
+    for number, (text, call) in enumerate(modules_of_any_plan()):
         (folder / f"events{number}.py").write_text(text)
         (folder / f"use{number}.py").write_text(f"from events{number} {call}")
-    assert mypy(folder) == ""
-    files = [f"events{number}.py" for number in range(len(modules))]
-    assert tool("ruff", "format", "--isolated", "--diff", *files, cwd=folder) == ""
-    assert pyright(folder) == ""
+    assert check(folder) == ""
 
 
 def by_argument(text: str, value: dict[str, Any]) -> Iterator[tuple[str, Any]]:
