@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 import orjson
+from click.shell_completion import CompletionItem
 
 from ..common.hosts import is_loopback
 from ..common.printable import printable
@@ -32,6 +33,7 @@ _OK = range(200, 300)
     "--spool",
     "directory",
     metavar="DIR",
+    shell_complete=lambda _context, _parameter, begun: [CompletionItem(begun, type="dir")],
     help="A durable queue's directory. [env: RUDDER_QUEUE]",
 )
 @click.option("--api", metavar="URL", help="RudderStack's API, as https://api.rudderstack.com.")
