@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import queue as stdlib_queue
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from logging.handlers import QueueListener
 from typing import Any
 
@@ -184,6 +185,12 @@ class BatchListener(QueueListener):
             thread.join(self.shutdown_timeout if timeout is None else timeout)
         return self.unattended
 
+    def forget(self, people: Collection[str]) -> None:
+        """Have the sink forget people, by the thread that delivers."""
+        self._sender.errand.add(people)
+        if self.ensure_running():
+            self.hurry()
+
     def is_deliverer(self) -> bool:
         """Tell if the calling thread is the one that delivers: it can't wait for itself."""
         return self._deliverer == threading.get_ident()
@@ -211,6 +218,7 @@ class BatchListener(QueueListener):
         self._give_up_at = deadline
         self._drains += 1
         try:
+            self._sender.errand.run(self._sender.sink, self.time_left())
             while True:
                 waited = self.queue.depth().waiting
                 batch = self._take()
@@ -267,8 +275,10 @@ class BatchListener(QueueListener):
             self.stop(max(0.0, deadline - monotonic()))
         # Once the interpreter takes modules apart, nothing can be imported, and requests fails at
         # its first import inside a function: after the server has stored the events.
-        if self.queue.depth().events and ending.can_import():
+        errand = self._sender.errand
+        if (self.queue.depth().events or errand.due < math.inf) and ending.can_import():
             self._drain(deadline)
+        errand.give_up()
         self._abandoned = True
         self.wake()
         left = self._ledger.abandon(self.queue, "shutdown")
@@ -306,6 +316,9 @@ class BatchListener(QueueListener):
                     self.unattended = True
                     self._sender.close()
                     return None
+                errand = self._sender.errand.due
+                if errand < math.inf and (errand <= monotonic() or hurry != self._hurried):
+                    return self._take()
                 if pending:
                     sleep, wake_at = self._until_due(pending, monotonic())
                     if self._stopping or hurry != self._hurried or sleep <= 0:
@@ -316,6 +329,8 @@ class BatchListener(QueueListener):
                     self._hurried = hurry
                     if self._stopping and self._end_unless_pending():
                         return None
+                if errand < math.inf:
+                    sleep = min(math.inf if sleep is None else sleep, errand - monotonic())
                 self.wake_at = wake_at
                 if self.queue.depth().events < wake_at:  # else they came before that was known
                     self._await_signal(sleep)
@@ -359,6 +374,7 @@ class BatchListener(QueueListener):
                 try:
                     if self._drains != self._drains_when_taken:
                         record = self._take()  # a caller has delivered meanwhile
+                    self._sender.errand.run(self._sender.sink, None)
                     self._sender.deliver(record, self)
                 finally:
                     self._deliverer = None

@@ -25,6 +25,7 @@ from ..sinks.base import (
     Trip,
     Unknown,
 )
+from .forgetting import Errand
 from .ledger import SUPPRESSED, Ledger
 from .reports import Reports
 from .retry import Patience, RetryPolicy
@@ -104,6 +105,8 @@ class Sender:
         self._limit = SizeLimit(sink.max_bytes)
         self._time_limit = TimeLimit(timeout)
         self._last_at = 0.0  # an upload came to its end
+        self.errand = Errand(policy)
+        """People whom the sink is to forget."""
         self._batch = Batch()  # what is being delivered
         self._ahead: set[bytes] = set()  # stored before their turn: not to be sent again
 
@@ -128,6 +131,8 @@ class Sender:
         failures = attempt = 0
         due = 0.0
         while parts:
+            if self.errand.due <= monotonic():
+                self.errand.run(self.sink, patience.time_left())
             part = self._next(parts, patience.time_left())
             outcome = self._send(part, patience.time_left())
             if len(part) == 1:

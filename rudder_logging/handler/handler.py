@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..common.clock import monotonic
 from ..common.stderr import to_stderr
+from ..common.telling import tell_once
 from ..config import Config
 from ..config.parsers import LONGEST_WAIT
 from ..delivery.ledger import SUPPRESSED, Ledger, Stats
@@ -26,6 +27,7 @@ from ..events.formatter import RudderFormatter
 from ..events.records import FormattedNameError, with_event_of_loguru
 from ..events.table import DOCUMENTED_EVENT_BYTES
 from ..process import ending, exits, forks, members
+from ..sinks.base import Forgetting
 from .admission import Admission
 from .setup import check_files, is_main_thread, tell_of_setup
 from .spans import FormatterWithSpan
@@ -242,6 +244,14 @@ class RudderHandler(Admission):
         pipeline.queue.keep_back(concerns_unclosed(self._pending_of))
         erased = pipeline.ledger.erase(pipeline.queue, people, SUPPRESSED)
         pipeline.reports.dropped(erased, SUPPRESSED)
+        if isinstance(pipeline.listener.sender.sink, Forgetting):
+            pipeline.listener.forget(people)
+        elif self.config.relay is not None:
+            tell_once(
+                self.config.relay,
+                "the relay's engine can't forget people: what it has of those who are suppressed "
+                "is delivered, unless its own tools delete it",
+            )
         return len(erased)
 
     def handle(self, record: logging.LogRecord) -> bool | logging.LogRecord:  # type: ignore[override]

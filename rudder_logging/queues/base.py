@@ -109,8 +109,11 @@ class Outgoing(Protocol):
 
     settled: int
     """Number of messages that `settle` has forgotten. It is read without a call."""
-    suppresses: Callable[[bytes], bool] | None
-    """Tells if a message must not leave any more; None: all may. Asked before each attempt."""
+
+    @property
+    def suppresses(self) -> Callable[[bytes], bool] | None:
+        """Tells if a message must not leave any more; None: all may. Asked before each attempt."""
+        ...
 
     def take(self, max_bytes: int, overhead: int = 0) -> Batch | None:
         """See `Buffer.take`. So many bytes count for each message besides its own."""

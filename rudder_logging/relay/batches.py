@@ -6,14 +6,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from ..events.persons import Matches, concerns_unclosed
+from ..events.persons import concerns_unclosed
 from ..queues.waiting import fitting
 from ..sinks.base import MESSAGE_OVERHEAD
-from ..sinks.frames import FrameError, pack, unpack
+from ..sinks.frames import FrameError, unpack
 from .engine import Entry, Settlement, Tombstone
 from .source import Batch
 
-__all__ = ["Forgetting", "LeasedBatch", "Load", "Part", "assemble", "without"]
+__all__ = ["Forgetting", "LeasedBatch", "Load", "Part", "assemble", "doomed_in"]
 
 
 @dataclass
@@ -73,6 +73,10 @@ class LeasedBatch(Batch):
     """Messages of shards that are this relay's, and of which no other batch is out."""
 
     parts: list[Part]
+    forgetting: Forgetting | None = None
+    """The persons who were left out of it."""
+    doomed: frozenset[bytes] = frozenset()
+    """Messages of persons who are to be left out since."""
 
 
 class Load(NamedTuple):
@@ -107,16 +111,18 @@ class Forgetting:
         return self._tests[people]
 
 
-def without(entry: Entry, matches: Matches) -> Entry | None:
-    """An entry without some of its messages; None: none is left. What can't be read stays."""
-    try:
-        messages = unpack(entry.frame)
-    except FrameError:
-        return entry
-    kept = [message for message in messages if not matches(message)]
-    if len(kept) == len(messages):
-        return entry
-    return Entry(entry.id, pack(kept), len(kept)) if kept else None
+def doomed_in(batch: LeasedBatch, forgetting: Forgetting) -> set[bytes]:
+    """The messages of a batch that are to be left out, though they were handed out."""
+    found: set[bytes] = set()
+    at = 0
+    for part in batch.parts:
+        for entry, kept in zip(part.entries, part.kept, strict=True):
+            messages = batch[at : at + len(kept)]
+            at += len(kept)
+            keeps = forgetting.of(part.shard, entry.id)
+            if keeps is not None:
+                found.update(message for message in messages if not keeps(message))
+    return found
 
 
 def assemble(
@@ -131,7 +137,7 @@ def assemble(
         behind waits until it is the first.
     """
     batch, unreadable = LeasedBatch(), list[tuple[Load, FrameError]]()
-    batch.parts = []
+    batch.parts, batch.forgetting = [], forgetting
     room = max_bytes
     for load in loads:
         try:

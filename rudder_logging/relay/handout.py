@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from ..sinks.base import Failure, Hold
 from ..sinks.frames import LaterFrameError
-from .batches import Forgetting, LeasedBatch, Load, Part, assemble
+from .batches import Forgetting, LeasedBatch, Load, Part, assemble, doomed_in
 from .coordinator import Call, Coordinator, Lease
 from .engine import Claim, EngineError, Entry, Settlement, Wanted
 
@@ -185,6 +185,14 @@ class Handout:
             self._forgetting = Forgetting(tombstones) if tombstones else None
             self._forgotten = number
             self._ask_again_at = self._clock() + _FORGETTING if tombstones else math.inf
+
+    def doomed_in(self, batch: LeasedBatch) -> frozenset[bytes]:
+        """Messages of a batch whose persons are to be forgotten since it was made."""
+        if self._forgetting is not batch.forgetting:
+            batch.forgetting = self._forgetting
+            if self._forgetting is not None:
+                batch.doomed |= doomed_in(batch, self._forgetting)
+        return batch.doomed
 
     def _polling(self) -> Steps[None]:
         shards = [s for s in self._lendable(self._clock()) if not self._of(s).length]

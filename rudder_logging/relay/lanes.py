@@ -15,7 +15,7 @@ from ..sinks.base import Hold, Later, Outcome, Sink
 from . import naming
 from .accounts import NOT_OURS, Latencies, SharedLedger, SharedReports
 from .keys import WriteKey
-from .source import Batch, Source
+from .source import Batch, Forgetful, Source
 from .turns import Turns
 
 __all__ = ["Lane", "Shared"]
@@ -64,12 +64,12 @@ class Shared(Protocol):
 class _Queue:
     """The batch at hand as delivery's queue: nothing waits behind it."""
 
-    def __init__(self, on_settled: Callable[[], object]) -> None:
+    def __init__(self, on_settled: Callable[[], object], source: Source) -> None:
         self._on_settled = on_settled
-        self._batch: queues.Batch = Batch()
+        self._forgetful = source if isinstance(source, Forgetful) else None
+        self._batch = Batch()
         self._before = 0
         self.settled = 0
-        self.suppresses: Callable[[bytes], bool] | None = None
 
     def begin(self, batch: Batch) -> None:
         """Hand out another batch."""
@@ -79,6 +79,11 @@ class _Queue:
     def through(self) -> int:
         """Number of messages of the batch that are settled, its first."""
         return self.settled - self._before
+
+    @property
+    def suppresses(self) -> Callable[[bytes], bool] | None:
+        """See `Outgoing.suppresses`."""
+        return None if self._forgetful is None else self._forgetful.suppresses(self._batch)
 
     def take(self, max_bytes: int, overhead: int = 0) -> queues.Batch | None:  # noqa: ARG002
         """See `Outgoing.take`. It is all handed out."""
@@ -110,7 +115,7 @@ class Lane:
 
     def __init__(self, shared: Shared, number: int) -> None:
         self._shared = shared
-        self._queue = _Queue(self._settled)
+        self._queue = _Queue(self._settled, shared.source)
         self._batch: Batch | None = None
         self._sink = _Sink(shared, self._goes_on)
         self._sender = Sender(

@@ -10,6 +10,7 @@ import secrets
 import socket
 import threading
 import time
+from collections.abc import Callable
 from typing import TypeVar
 
 from ..common.clock import monotonic, wait_until
@@ -103,6 +104,12 @@ class LeasedSource:
         assert isinstance(batch, LeasedBatch)  # noqa: S101 - as above
         with self._lock:
             return self._handout.holds(batch)
+
+    def suppresses(self, batch: Batch) -> Callable[[bytes], bool] | None:
+        """See `Forgetful`."""
+        assert isinstance(batch, LeasedBatch)  # noqa: S101 - as above
+        doomed = self._handout.doomed_in(batch)
+        return doomed.__contains__ if doomed else None
 
     def lag(self) -> Lag:
         """All that is not settled. It makes this process no relay."""

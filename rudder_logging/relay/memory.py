@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from ..common.clock import wall_time
-from ..events.persons import concerns_unclosed
-from .batches import without
+from ..events.persons import Matches, concerns_unclosed
+from ..sinks.frames import without
 from .engine import Appended, Claim, Entry, Look, Settlement, Tombstone, Wanted, relay_of
 from .source import Lag
 
@@ -117,7 +117,7 @@ class MemoryEngine:
             self._version += 1
             matches = concerns_unclosed(people)
             for shard in self._shards:
-                kept = [(without(entry, matches), reason) for entry, reason in shard.dead]
+                kept = [(_without(entry, matches), reason) for entry, reason in shard.dead]
                 shard.dead.clear()
                 shard.dead.extend((entry, reason) for entry, reason in kept if entry is not None)
 
@@ -244,3 +244,10 @@ class MemoryEngine:
         if head is not None and place.head == head:
             place.skip = head, max(skip, _of(place.skip, head))
         return True
+
+
+def _without(entry: Entry, matches: Matches) -> Entry | None:
+    left = without(entry.frame, matches)
+    if left is None:
+        return entry
+    return Entry(entry.id, *left) if left[1] else None

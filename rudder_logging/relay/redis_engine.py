@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from ..sinks.base import Failure
+from ..sinks.redis import forgetting
 from ..sinks.redis.appending import append_command
 from ..sinks.redis.connecting import parse_address
 from ..sinks.redis.errors import Fault
@@ -84,7 +85,9 @@ class RedisEngine:
 
     def forget(self, people: Collection[str]) -> None:
         """Have the messages of persons be left out that wait now."""
-        redis_tombstones.forget(self._link, self._keys, self._count(), people)
+        fault = forgetting.forget(self._link, self._keys, self._count(), people)
+        if fault is not None:
+            raise EngineError(fault)
 
     def forgotten(self) -> Sequence[Tombstone]:
         """The tombstones of persons of whom something may wait."""

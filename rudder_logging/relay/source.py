@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 from collections.abc import Callable, Iterator
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from .. import queues
 from ..common.schemes import Schemes
@@ -16,6 +16,7 @@ from ..sinks.guard import refusal
 
 __all__ = [
     "Batch",
+    "Forgetful",
     "Lag",
     "Observer",
     "Source",
@@ -138,6 +139,18 @@ class Source(Protocol):
 
     def close(self) -> None:
         """Stop, and let go of threads and connections. Batches that are left are released."""
+        ...
+
+
+@runtime_checkable
+class Forgetful(Protocol):
+    """A source whose engine can be asked to forget persons while their messages are out."""
+
+    def suppresses(self, batch: Batch) -> Callable[[bytes], bool] | None:
+        """What tells if a message of a batch must not be sent any more; None: all may be.
+
+        Asked before each attempt, by the thread that delivers the batch. It costs no I/O.
+        """
         ...
 
 

@@ -6,7 +6,7 @@ connections, compression) stays below, in the sink's own room.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Protocol, runtime_checkable
 
@@ -18,6 +18,7 @@ __all__ = [
     "MESSAGE_OVERHEAD",
     "Dropped",
     "Failure",
+    "Forgetting",
     "Forkable",
     "Hold",
     "Later",
@@ -193,6 +194,23 @@ class Sink(Protocol):
 
     def close(self) -> None:
         """Let go of connections. The next `send` opens new ones."""
+        ...
+
+
+@runtime_checkable
+class Forgetting(Protocol):
+    """A sink to where messages wait for others to deliver them, and people can be forgotten."""
+
+    def forget(self, people: Collection[str], deadline: float | None) -> Failure | None:
+        """Have nothing be delivered of people that was sent so far, as far as it still waits.
+
+        Args:
+            people: Their ids, as messages have them.
+            deadline: See `Sink.send`.
+
+        Returns:
+            Why it was not done; it is asked again then. None: it is done.
+        """
         ...
 
 

@@ -13,7 +13,16 @@ from typing import Any
 
 import orjson
 
-__all__ = ["FrameError", "LaterFrameError", "framed", "pack", "shard_key", "shard_of", "unpack"]
+__all__ = [
+    "FrameError",
+    "LaterFrameError",
+    "framed",
+    "pack",
+    "shard_key",
+    "shard_of",
+    "unpack",
+    "without",
+]
 
 _HEADER = struct.Struct(">2sBII")
 """Mark, version, count of messages, their bytes."""
@@ -85,6 +94,21 @@ def unpack(frame: bytes) -> list[bytes]:
     if len(messages) != count:
         raise FrameError("it has not as many messages as it says")
     return messages
+
+
+def without(frame: bytes, matches: Callable[[bytes], bool]) -> tuple[bytes, int] | None:
+    """A frame without the messages that match, and how many are left; none is needed for 0.
+
+    None: none of them does, or it is no frame.
+    """
+    try:
+        messages = unpack(frame)
+    except FrameError:
+        return None
+    kept = [message for message in messages if not matches(message)]
+    if len(kept) == len(messages):
+        return None
+    return (pack(kept) if kept else b""), len(kept)
 
 
 def framed(messages: Sequence[bytes]) -> Iterator[Sequence[bytes]]:

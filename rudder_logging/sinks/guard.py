@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Protocol, cast, runtime_checkable
 from urllib.parse import urlsplit
 
@@ -19,7 +19,7 @@ from ..config import Config
 from ..exceptions import KeptBackError
 from ..queues.memory import MemoryQueue
 from ..queues.urls import MEMORY
-from .base import Dropped, Hold, Outcome, Sink
+from .base import Dropped, Failure, Forgetting, Hold, Outcome, Sink
 
 __all__ = ["KeepingSink", "guarded", "kept_back", "refusal"]
 
@@ -93,7 +93,8 @@ def guarded(sink: Sink, config: Config, *, keeps: bool = False) -> Sink:
     if isinstance(sink, KeepingSink) or (_network() is None and not os.environ.get(_VARIABLE)):
         return sink
     if isinstance(sink, _Reaching):
-        return KeepingSink(sink, sink.urls, config, keeps=keeps)
+        kind = _ForgettingSink if isinstance(sink, Forgetting) else KeepingSink
+        return kind(sink, sink.urls, config, keeps=keeps)
     if config.sink is not None:
         return sink
     relay = config.relay_url
@@ -138,3 +139,15 @@ class KeepingSink:
     def close(self) -> None:
         """See `Sink.close`."""
         self.sink.close()
+
+
+class _ForgettingSink(KeepingSink):
+    """The same before a sink where people can be forgotten."""
+
+    def forget(self, people: Collection[str], deadline: float | None) -> Failure | None:
+        """See `Forgetting.forget`."""
+        error = self.refusal()
+        if error is not None:
+            return Hold(str(error), cause=error, after=_UNTIL_ALLOWED)
+        sink = cast("Forgetting", self.sink)
+        return sink.forget(people, deadline)

@@ -6,6 +6,7 @@
 - `keys.py`: the names of all keys; `scripts.py`: the steps that are atomic
 - `source.py`: a source is made, with shards whose number stays
 - `appending.py`: frames are stored once each, in their order; `sink.py`: the sink
+- `forgetting.py`: people who are to be forgotten
 """
 
 from __future__ import annotations

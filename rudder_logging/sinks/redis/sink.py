@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from ...common.clock import monotonic
 from ...config import Config
 from ...exceptions import ConfigError
 from ..ahead import Ahead
-from ..base import Hold, Outcome, Stored, Trip, Unknown
+from ..base import Failure, Hold, Outcome, Stored, Trip, Unknown
 from ..frames import shard_key, shard_of
 from ..gateway.untraced import untraced
 from .appending import Frame, Outbox
 from .connecting import Shards, parse_address
 from .errors import Fault
+from .forgetting import forget
 from .keys import Keys
 from .link import Link
 from .source import make_source
@@ -66,6 +67,19 @@ class RedisSink:
                 if isinstance(fault, Hold):
                     return fault  # shards that nobody reads may have got it
             return outcome
+
+    def forget(self, people: Collection[str], deadline: float | None) -> Failure | None:
+        """See `Forgetting.forget`. What may be stored, and nobody knows, is stored before."""
+        with untraced():
+            fault = self._find_source(deadline)
+            if fault is not None:
+                return fault
+            results = self._outbox.send([], deadline, self._replicas)
+            self._remember(results)
+            for _, failure in results:
+                if failure is not None:
+                    return failure
+            return forget(self._link, self._keys, self._shards.value, people, deadline)
 
     def close(self) -> None:
         """See `Sink.close`."""
