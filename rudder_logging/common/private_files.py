@@ -13,9 +13,11 @@ import errno
 import os
 import re
 import stat
+from collections.abc import Sequence
 
 __all__ = [
     "MODE_OF_DIRECTORIES",
+    "blank_lines",
     "is_anybodys",
     "lock_file",
     "make_directories",
@@ -206,6 +208,32 @@ def write_all(file: int, content: bytes) -> None:
     view = memoryview(content)
     while view:
         view = view[os.write(file, view) :]
+
+
+def blank_lines(file: int, lines: Sequence[tuple[int, int]], *, sync: bool) -> None:
+    """Overwrite lines with blanks: they keep their lengths, so that offsets stay right.
+
+    The first bytes go first. A line that begins with a blank is none whoever reads it, so that a
+    kill in between leaves no half of one.
+
+    Args:
+        file: A descriptor, that does not append.
+        lines: Their offsets and lengths.
+        sync: Have the disk keep it.
+
+    Raises:
+        OSError: It can't be; some may have been.
+    """
+    for offset, _ in lines:
+        os.lseek(file, offset, os.SEEK_SET)
+        write_all(file, b" ")
+    if sync:
+        os.fsync(file)
+    for offset, length in lines:
+        os.lseek(file, offset, os.SEEK_SET)
+        write_all(file, b" " * length)
+    if sync:
+        os.fsync(file)
 
 
 # Directories.

@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
+from collections.abc import Callable
 from time import time
 
 import orjson
 
-from ..common.private_files import lock_file, open_file, refusal
+from ..common.private_files import blank_lines, lock_file, open_file, refusal
 from ..events.encoding import utc_milliseconds
 from ..exceptions import ConfigError
 
@@ -46,6 +47,57 @@ class DeadLetters:
             _append_all(descriptor, line, os.fstat(descriptor).st_size)
         finally:
             os.close(descriptor)
+
+    def count(self, matches: Callable[[bytes], bool]) -> int:
+        """Count the letters whose messages match, as JSON.
+
+        Raises:
+            OSError: The file can't be read.
+        """
+        return self._blank(matches, os.O_RDONLY)
+
+    def erase(self, matches: Callable[[bytes], bool]) -> int:
+        """Blank the letters whose messages match. Returns how many they are.
+
+        In place: whoever waits for the file's lock, to add a letter, has it open already.
+
+        Raises:
+            OSError: The file can't be read, or written to.
+        """
+        return self._blank(matches, os.O_RDWR)
+
+    def _blank(self, matches: Callable[[bytes], bool], mode: int) -> int:
+        try:
+            descriptor = open_file(self._path, mode, mends=False)
+        except FileNotFoundError:
+            return 0
+        found: list[tuple[int, int]] = []
+        number = offset = 0
+        try:
+            if mode != os.O_RDONLY:
+                lock_file(descriptor, waits=True)
+            with open(descriptor, "rb", closefd=False) as file:
+                for line in file:
+                    text = line.rstrip(b"\n")
+                    was_begun = text[:1] == b" "  # and whoever did was killed
+                    if text.strip() if was_begun else _is_of(text, matches):
+                        found.append((offset, len(text)))
+                        number += not was_begun
+                    offset += len(line)
+            if mode != os.O_RDONLY:
+                blank_lines(descriptor, found, sync=True)
+        finally:
+            os.close(descriptor)
+        return number
+
+
+def _is_of(letter: bytes, matches: Callable[[bytes], bool]) -> bool:
+    try:
+        message = orjson.loads(letter)["message"]
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        return matches(letter)
+    # Of what was damaged, a letter has the text.
+    return matches(message.encode() if isinstance(message, str) else orjson.dumps(message))
 
 
 def check_dead_letters(path: str) -> None:

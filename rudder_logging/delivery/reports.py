@@ -139,14 +139,37 @@ class Reports:
                 told = without_content(message) if reason == SUPPRESSED else message
                 self.call(self._on_drop, decode(told), reason)
 
-    def refused(self, message: bytes, error: RefusedError) -> None:
-        """Tell that the data plane refused an event for good."""
+    def refused(self, message: bytes, error: RefusedError, *, keeps: bool = True) -> None:
+        """Tell that the data plane refused an event for good.
+
+        Args:
+            message: The event.
+            error: Why.
+            keeps: It goes to the dead letters. Else it is somebody's who was suppressed meanwhile,
+                and nobody is told its content.
+        """
         _log.error("event %s: %s", message_id(message), error)
-        self._bury(message + b"}", error.status, error.reason)
+        if keeps:
+            self._bury(message + b"}", error.status, error.reason)
+        else:
+            message = without_content(message)
         if self._on_drop is not None:
             reason = f"refused: {error.status} {error.reason}"
             self.call(self._on_drop, decode(message), reason)
         self.failed(error, [message])
+
+    def erase_letters(self, matches: Callable[[bytes], bool]) -> None:
+        """Erase dead letters whose messages match, as JSON."""
+        if self._dead_letters is None:
+            return
+        try:
+            self._dead_letters.erase(matches)
+        except OSError as failure:
+            _log.error(
+                "dead letters of people who are suppressed can't be erased (%s); once that is "
+                "mended, rudder-logging forget --dead-letter FILE does it",
+                failure.strerror,
+            )
 
     def _bury(self, message: bytes, status: int, reason: str) -> None:
         if self._dead_letters is not None:

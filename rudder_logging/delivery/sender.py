@@ -288,7 +288,7 @@ class Sender:
         # Told before it is forgotten: a flush returns when the dead letters are written.
         error = outcome.error
         for message in part:
-            self._reports.refused(message, error)
+            self._reports.refused(message, error, keeps=not self._is_suppressed(message))
         return self._ledger.settle_refused(self._queue, self._batch, len(part)) == len(part)
 
     def _second_opinion(

@@ -236,7 +236,7 @@ class RudderHandler(Admission):
         self.setFormatter(self.formatter)
         if not erase_pending:
             return 0
-        from ..events.persons import concerns_unclosed  # noqa: PLC0415 - few ask for it
+        from ..events.persons import concerns, concerns_unclosed  # noqa: PLC0415 - few ask for it
 
         people = stages.as_sent(ids)
         self._pending_of |= people
@@ -244,6 +244,7 @@ class RudderHandler(Admission):
         pipeline.queue.keep_back(concerns_unclosed(self._pending_of))
         erased = pipeline.ledger.erase(pipeline.queue, people, SUPPRESSED)
         pipeline.reports.dropped(erased, SUPPRESSED)
+        pipeline.reports.erase_letters(concerns(people))
         if isinstance(pipeline.listener.sender.sink, Forgetting):
             pipeline.listener.forget(people)
         elif self.config.relay is not None:

@@ -103,10 +103,10 @@ class SharedReports(Reports):
         if was_stuck:
             self._resumed()
 
-    def refused(self, message: bytes, error: RefusedError) -> None:
+    def refused(self, message: bytes, error: RefusedError, *, keeps: bool = True) -> None:
         """See `Reports.refused`. The lock of a file is its process's: threads need one besides."""
         with self._alone:
-            super().refused(message, error)
+            super().refused(message, error, keeps=keeps)
 
 
 @dataclass(frozen=True)

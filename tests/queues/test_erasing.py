@@ -283,8 +283,9 @@ def pwrite(*args):
         die()
     return write(*args)
 os.pwrite = pwrite
+from rudder_logging.common import private_files
 from rudder_logging.queues.file import erasing
-write_all = erasing.write_all
+write_all = private_files.write_all
 def half(file, content):
     global left
     left -= 1
@@ -292,7 +293,7 @@ def half(file, content):
         write_all(file, content[:len(content) // 2])
         die()
     write_all(file, content)
-erasing.write_all = half
+private_files.write_all = erasing.write_all = half
 """
 
 

@@ -6,16 +6,10 @@ import os
 
 import click
 
-from ...config import parse_option
-from ...exceptions import ConfigError
-from ...relay.engine import EngineError
-from ...relay.forgetting import count_waiting, open_engine
-from ...relay.look import open_looker
-from ..common import BadInputError, ExitCode, FailedError, events, show_json, tell
+from ..common import BadInputError, ExitCode, events, show_json, tell
+from ..forget.places import in_source
 
 __all__ = ["forget"]
-
-_TIMEOUT = 10.0  # seconds for each step
 
 
 @click.command()
@@ -28,34 +22,18 @@ _TIMEOUT = 10.0  # seconds for each step
 def forget(*, words: tuple[str, ...], source: str, yes: bool, is_json: bool) -> int:
     """Have relays leave out what waits of a person.
 
-    ID is a userId, anonymousId, previousId or merged id; name as many as you like. URL is the
-    engine's; left out, it is RUDDER_RELAY.
+    ID is one that events know the person by, in any field that holds an id; name as many as you
+    like. URL is the engine's; left out, it is RUDDER_RELAY.
 
     What waits of them in the engine is not delivered, from a few seconds on, and leaves the engine
     when its turn comes; what nobody could deliver, and is kept apart, is rewritten at once. What
     comes later is delivered. The engine forgets the ids when nothing is left that they are for.
 
     An upload that is on its way is not stopped. What apps have not handed to the engine yet is in
-    their memory, or in their spools, from which `rudder-logging spool purge` erases.
+    their memory, or in their spools, from which `rudder-logging forget` erases.
     """
     url, people = _url_and_ids(words)
-    try:
-        parse_option("source", source)
-        looker, engine = open_looker(url, _TIMEOUT), open_engine(url, source)
-    except ConfigError as error:
-        raise BadInputError(str(error)) from None
-    try:
-        shards = looker.look(source).shards
-        if yes and shards:
-            engine.forget(people)  # before it is counted, which may take long
-        number = count_waiting(engine, shards, people)
-    except EngineError as error:
-        raise FailedError(f"{error.failure.fault}; {error.failure.cure}") from None
-    finally:
-        looker.close()
-        engine.close()
-    if not shards:
-        raise BadInputError(f"the engine has no source {source}; nothing was done")
+    number = in_source(url, source, people, erases=yes)
     if is_json:
         show_json({"source": source, "ids": len(people), "waiting": number, "forgotten": yes})
     elif yes:

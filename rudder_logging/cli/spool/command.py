@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from time import time
 from typing import Any
 
@@ -45,7 +45,7 @@ _users = click.option(
     metavar="ID",
     multiple=True,
     callback=_ids,
-    help="Only events with this userId, anonymousId, previousId or merged id. Repeat it for more.",
+    help="Only events that have this id, in any field that holds one. Repeat it for more.",
 )
 
 
@@ -149,7 +149,8 @@ def purge(
     """Erase events of a user, or all, before they are sent.
 
     Events that a living process holds can't be erased: it may have them in memory. The command
-    names the process, and ends with 1; stop it (its events stay in the spool) and purge again.
+    names the process, and ends with 1; stop it (its events stay in the spool) and purge again, or
+    use `rudder-logging forget`, which has it erase them.
     What was delivered already, or is among dead letters, is elsewhere.
     """
     if takes_all == bool(user_ids):
@@ -181,9 +182,15 @@ def purge(
 
 
 def purge_found(
-    found: Sequence[Holding], matches: Matches
+    found: Sequence[Holding], matches: Matches, requests: Mapping[str, int] | None = None
 ) -> tuple[int, list[tuple[Holding, int]]]:
-    """Erase. Returns how many are gone, and how many each living process holds."""
+    """Erase. Returns how many are gone, and how many each living process holds.
+
+    Args:
+        found: Where.
+        matches: Tells what.
+        requests: By source the number of the request that is carried out by it.
+    """
     erased, held = 0, []
     swept = set()
     for holding in found:
@@ -191,7 +198,8 @@ def purge_found(
             if holding.directory not in swept:
                 swept.add(holding.directory)
                 sweep(holding.directory)
-            number = None if holding.is_alive else erase(holding, matches)
+            request = (requests or {}).get(holding.directory, 0)
+            number = None if holding.is_alive else erase(holding, matches, request)
         except OSError as error:
             where = error.filename or holding.directory
             raise FailedError(

@@ -27,8 +27,13 @@ def count(holding: Holding, matches: Matches) -> int:
     return sum(matches(line.text) for _, line in holding.pending())
 
 
-def erase(holding: Holding, matches: Matches) -> int | None:
+def erase(holding: Holding, matches: Matches, request: int = 0) -> int | None:
     """Erase events that a process has left.
+
+    Args:
+        holding: What it has left.
+        matches: Tells which.
+        request: The number of the request that is carried out by this; 0: it is none.
 
     Returns:
         How many were pending; None: somebody holds them, and none was touched.
@@ -42,6 +47,8 @@ def erase(holding: Holding, matches: Matches) -> int | None:
     try:
         holding = holding_of(holding.directory, holding.owner)  # the lock was free until now
         erased = sum(_rewrite(holding, number, matches) for number in sorted(holding.sizes))
+        if request:
+            claim.note_erased(request)
     finally:
         claim.let_go()
     left = Claim.adopt(holding.directory, holding.owner)  # which removes what is settled

@@ -1,8 +1,7 @@
 """Erasing some people's events: in place, and by request to all processes that use a source.
 
 A line is overwritten with blanks and keeps its length. So offsets stay right, whoever reads there
-meanwhile, and it needs no room on the disk. The first byte goes first: a line that begins with a
-blank is no event, so that a kill in between leaves no half of one.
+meanwhile, and it needs no room on the disk.
 
 A living process alone knows what it has read and counted. So whoever has people erased notes a
 request in the source's file `erasures`, and each process carries it out on what it holds: when it
@@ -18,12 +17,12 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
 
-from ...common.private_files import lock_file, open_file, write_all
+from ...common.private_files import blank_lines, lock_file, open_file, write_all
 from .files import erased_in, parse_name
 
 if TYPE_CHECKING:
@@ -42,25 +41,16 @@ def is_erased(line: bytes) -> bool:
     return line[:1] == b" "
 
 
-def blank(path: str, lines: Iterable[tuple[int, int]], *, sync: bool) -> None:
-    """Overwrite lines of a file, of which the offsets and the lengths are given.
+def blank(path: str, lines: Sequence[tuple[int, int]], *, sync: bool) -> None:
+    """Erase lines of a segment: see `blank_lines`.
 
     Raises:
         OSError: It can't be; some may have been.
     """
-    lines = list(lines)
     # Not by the descriptor that is appended to: Linux would append this, too.
     file = open_file(path, os.O_RDWR, mends=False, in_spool=True)
     try:
-        for offset, _ in lines:
-            os.pwrite(file, b" ", offset)
-        if sync:
-            os.fsync(file)
-        for offset, length in lines:
-            os.lseek(file, offset, os.SEEK_SET)
-            write_all(file, b" " * length)
-        if sync:
-            os.fsync(file)
+        blank_lines(file, lines, sync=sync)
     finally:
         os.close(file)
 
