@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, get_args
 
@@ -269,17 +269,31 @@ class Config:
         object.__setattr__(self, "relay_max_bytes", in_url)
 
     def _check_residency(self) -> None:
-        if self.allowed_hosts is None:
+        for name, host in self._hosts() if self.allowed_hosts is not None else ():
+            if any(is_within(host, allowed) for allowed in self.allowed_hosts or ()):
+                continue
+            where = f"is at {host}" if host else "names no host"
+            raise ConfigError(
+                f"{name} {where}, and allowed_hosts lets events be sent to "
+                f"{', '.join(self.allowed_hosts or ())} alone; give one there"
+            )
+
+    def _hosts(self) -> Iterator[tuple[str, str]]:
+        """Options that say where events go, and the hosts there; none is on this very machine."""
+        if self.sink is not None:
+            # Of one that does not say where it leads, nobody knows but the app.
+            urls: Iterable[str] = getattr(self.sink, "urls", tuple)()
+            yield from (("sink", host) for url in urls for host in hosts_of(url))
             return
-        name, hosts = "data_plane_url", tuple(hosts_of(self.data_plane_url))
         if self.relay is not None:
-            name, hosts = "relay", parse_relay_url(self.relay).hosts
-        for host in hosts:
-            if not any(is_within(host, allowed) for allowed in self.allowed_hosts):
-                raise ConfigError(
-                    f"{name} is at {host}, and allowed_hosts lets events be sent to "
-                    f"{', '.join(self.allowed_hosts)} alone; give one there"
-                )
+            if parse_relay_url(self.relay).scheme != "unix":
+                yield from (("relay", host) for host in hosts_of(self.relay))
+            return
+        yield from (("data_plane_url", host) for host in hosts_of(self.data_plane_url))
+        if self.data_plane_url.lower().startswith("http:"):  # else a proxy can't read it
+            for scheme, url in (self.proxies or {}).items():
+                if not scheme.startswith("https"):
+                    yield from (("proxies", host) for host in hosts_of(url))
 
     def __hash__(self) -> int:
         """Hash key and URLs only: mappings among the options have no hash."""

@@ -78,6 +78,8 @@ def without_content(message: bytes) -> bytes:
 class Reports:
     """Tells of drops, refusals and holds, by callback and by log line."""
 
+    _expected = _EXPECTED
+
     def __init__(
         self,
         ledger: Ledger,
@@ -385,7 +387,7 @@ class Reports:
             news = {
                 reason: count - self._reported.get(reason, 0)
                 for reason, count in sorted(totals.items())
-                if reason not in _EXPECTED and count > self._reported.get(reason, 0)
+                if reason not in self._expected and count > self._reported.get(reason, 0)
             }
             self._last_drop_line, self._reported = now, totals
         finally:

@@ -22,7 +22,9 @@ def suppress(*ids: Id, erase_pending: bool = True) -> int:
             In memory, and in this process's spool and those of processes that have ended, their
             bytes are gone at once. Living processes that share the spool erase their own, each by
             itself: in a second if it has events waiting, or else at its next one. What is being
-            uploaded is dropped before the next attempt; the upload under way may be stored.
+            uploaded is dropped before the next attempt; the upload under way may be stored. A
+            relay's engine is asked by the thread that delivers, so that this waits for no network.
+            Dead letters of theirs are blanked.
 
     Returns:
         How many events were dropped at once, here.

@@ -7,7 +7,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ..delivery.ledger import Ledger
+from ..delivery.ledger import SUPPRESSED, Ledger
 from ..delivery.reports import Reports
 from ..exceptions import ConnectionFailedError, DeliveryError, RefusedError
 from ..queues import Batch, Outgoing
@@ -57,6 +57,9 @@ class SharedReports(Reports):
         waiting: Tells how many events wait, in the engine and here.
         resumed: Called when trouble that was told is over.
     """
+
+    # Nobody in this process has asked for it: an operator is to see that it was done.
+    _expected = Reports._expected - {SUPPRESSED}  # noqa: SLF001 - it is its own
 
     def __init__(
         self,

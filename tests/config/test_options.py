@@ -28,6 +28,7 @@ from rudder_logging.sinks import register
 
 from ..accounts import Arrivals
 from ..conftest import WRITE_KEY, MakeHandler, Wire
+from ..each import each
 from ..sinks.one_file import FileSink
 
 pytestmark = pytest.mark.usefixtures("no_jitter")
@@ -918,6 +919,107 @@ def test_allowed_hosts(allowed: Any, url: str, host: str | None) -> None:
         return
     with pytest.raises(ConfigError, match=f"data_plane_url is at {host}, and allowed_hosts"):
         RudderHandler("k", url, allowed_hosts=allowed)
+
+
+@each(
+    ("relay", "elsewhere"),
+    [
+        ("redis://a.eu.example:6379/0", None),
+        ("rediss://user:p%40us.example@A.eu.example.:6379/0", None),
+        ("redis://us.example/0", "us.example"),
+        ("redis://a.eu.example:pass@us.example/0", "us.example"),
+        ("redis+sentinel://a.eu.example,b.eu.example:26379/main/0", None),
+        ("redis+sentinel://a.eu.example,us.example/main/0", "us.example"),
+        ("redis+cluster://a.eu.example:7000,us.example:7001", "us.example"),
+        ("rediss+cluster://us.example", "us.example"),
+        ("redis://[2001:db8::1]:6379/0", None),
+        ("redis://[2001:db8::2]:6379/0", "2001:db8::2"),
+        ("unix:///run/redis.sock", None),
+        ("kafka://a.eu.example:9092,b.eu.example/topic", None),
+        ("kafka://a.eu.example:9092,us.example/topic", "us.example"),
+        ("mq://a.eu.example/q", None),
+        ("mq://us.example/q", "us.example"),
+        ("mq:///q", "names no host"),
+    ],
+)
+def test_allowed_hosts_of_relays(relay: str, elsewhere: str | None) -> None:
+    """All hosts of the URL count, whatever its scheme; a socket of this machine leads nowhere.
+
+    The nodes that a sentinel, a cluster or a broker names are its own affair.
+    """
+    SINKS.register("mq", lambda _config: Nowhere())
+    try:
+        given: Any = {"relay": relay, "source": "s"}
+        allowed = ["*.eu.example", "2001:db8::1"]
+        if elsewhere is None:
+            Config.load({}, **given, allowed_hosts=allowed)
+            return
+        where = elsewhere if "names" in elsewhere else f"is at {elsewhere}"
+        with pytest.raises(ConfigError, match=f"^relay {where}, and allowed_hosts") as error:
+            Config.load({}, **given, allowed_hosts=allowed)
+        assert "pass" not in str(error.value)
+    finally:
+        SINKS._makers.pop("mq")
+
+
+class Nowhere:
+    """A sink of an app's."""
+
+    max_bytes = 100_000
+
+    def send(self, messages: Any, deadline: float | None) -> Any:
+        """Nothing is sent."""
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class Somewhere(Nowhere):
+    """One that says where it leads."""
+
+    def __init__(self, *urls: str) -> None:
+        self.urls = lambda: urls
+
+
+def test_allowed_hosts_of_a_sink_of_the_app_s() -> None:
+    """One that says where it leads is held to it; of others, nobody knows but the app."""
+    allowed: Any = ["*.eu.example"]
+    for sink in (Nowhere(), Somewhere("https://a.eu.example/x")):
+        Config.load({}, sink=sink, allowed_hosts=allowed)
+    with pytest.raises(ConfigError, match=r"^sink is at us\.example"):
+        Config.load(
+            {}, sink=Somewhere("https://a.eu.example", "x://us.example:1"), allowed_hosts=allowed
+        )
+
+
+@each(
+    ("url", "proxies", "is_allowed"),
+    [
+        ("https://eu.example", {"https": "http://us.example:3128"}, True),
+        ("http://eu.example", {"https": "http://us.example:3128"}, True),
+        ("http://eu.example", {"http": "http://us.example:3128"}, False),
+        ("http://eu.example", {"all": "http://user:pass@us.example"}, False),
+        ("http://eu.example", {"http": "http://eu.example:3128"}, True),
+    ],
+)
+def test_allowed_hosts_of_proxies(url: str, proxies: dict[str, str], is_allowed: bool) -> None:
+    """One elsewhere may pass on what it can't read, and nothing else."""
+    given: Any = {"data_plane_url": url, "proxies": proxies, "allowed_hosts": ["eu.example"]}
+    if is_allowed:
+        Config(write_key="k", **given)
+        return
+    with pytest.raises(ConfigError, match=r"^proxies is at us\.example"):
+        Config(write_key="k", **given)
+
+
+def test_allowed_hosts_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The code may name the data plane: who runs it says where it may be."""
+    monkeypatch.setenv("RUDDER_ALLOWED_HOSTS", "*.eu.example, eu.example")
+    RudderHandler("k", "https://eu.example").close()
+    with pytest.raises(ConfigError, match=r"data_plane_url is at us\.example"):
+        RudderHandler("k", "https://us.example")
+    with pytest.raises(ConfigError, match=r"relay is at us\.example"):
+        RudderHandler(relay="redis://us.example", source="s")
 
 
 @pytest.mark.parametrize("malformed", ["", ["https://x"], ["a:443"], [7], 7, {"a": 1}, ["*"]])

@@ -199,3 +199,34 @@ def test_a_user_who_is_named_later(
     assert one == other
     assert handler.stats().dropped == {"suppressed": 1}
     assert "gone" not in json.dumps(plane.events)
+
+
+def test_dead_letters(
+    make_handler: MakeHandler, wire: Wire, plane: LocalDataPlane, tmp_path: Path
+) -> None:
+    """What was refused of theirs is kept no longer; what is refused meanwhile, not at all."""
+    file = tmp_path / "letters.jsonl"
+    told: list[tuple[dict[str, Any], str]] = []
+    handler = make_handler(dead_letter=str(file), on_drop=lambda *drop: told.append(drop))
+    plane.fail_for(lambda event: event["userId"] in "ab", 400, "invalid json\n")
+    log(wire(handler), "a", "b", "a", "c")
+    assert handler.flush()
+    assert file.read_text().count('"a"') == 2
+    handler.suppress("a")
+    (letter,) = (line for line in file.read_text().splitlines() if line.strip())
+    assert json.loads(letter)["message"]["userId"] == "b"
+
+    def refuses(event: dict[str, Any]) -> bool:
+        handler.suppress("d")  # while the upload is on its way
+        return bool(event["userId"] == "d")
+
+    plane.heal()
+    plane.fail_for(refuses, 413, "request size too large")
+    told.clear()
+    log(wire(handler), "d")
+    assert handler.flush()
+    assert '"d"' not in file.read_text()
+    ((event, reason),) = told
+    assert event.keys() == {"messageId", "type", "event"}
+    assert reason.startswith("refused: 413")
+    assert handler.stats().refused == 4
