@@ -147,7 +147,7 @@ class Forgetful(Protocol):
     """A source whose engine can be asked to forget persons while their messages are out."""
 
     def suppresses(self, batch: Batch) -> Callable[[bytes], bool] | None:
-        """What tells if a message of a batch must not be sent any more; None: all may be.
+        """Make a test: True if a message of a batch must not be sent any more; None: all may be.
 
         Asked before each attempt, by the thread that delivers the batch. It costs no I/O.
         """
