@@ -10,7 +10,7 @@ In come the command's words; out go a result on stdout, all else on stderr, and 
 - `doctor/`: what keeps events from arriving
 - `spool/`: what a durable queue holds, and how it goes
 - `guide.py`: the guides, in the terminal
-- `forget.py`: what there is of some people is erased, there and at RudderStack
+- `forget/`: what there is of some people is erased, there and at RudderStack
 - `codegen/`: typed functions for a tracking plan's events; `plan.py`: what its changes break
 - `migrate/`: code that uses an SDK is moved to this package
 - from a file to the data plane, for several of them: `sources.py`, from files to lines;
