@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from ...common.printable import printable
 from ...exceptions import InvalidEventError
@@ -33,6 +34,7 @@ Examples:
     "--spool",
     "directory",
     metavar="DIR",
+    shell_complete=lambda _context, _parameter, begun: [CompletionItem(begun, type="dir")],
     help="A durable queue's directory. [env: RUDDER_QUEUE]",
 )
 @click.option(
@@ -40,6 +42,7 @@ Examples:
     "letters",
     metavar="FILE",
     multiple=True,
+    shell_complete=lambda _context, _parameter, begun: [CompletionItem(begun, type="file")],
     help="A file of dead letters. Repeat it for more. [env: RUDDER_DEAD_LETTER]",
 )
 @click.option("--relay", metavar="URL", help="The engine of a relay. [env: RUDDER_RELAY]")
