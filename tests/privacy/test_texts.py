@@ -186,3 +186,25 @@ def test_ids_in_texts_are_hashed_as_elsewhere() -> None:
     found = orjson.loads(once + b"}")
     assert found["properties"] == {"url": f"/?user_id={found['userId']}", "n": "jo"}
     assert redaction.message(once, made) == once
+
+
+def test_patterns_leave_hashes_alone() -> None:
+    """Else the digits in one would be cut out, and it would tie the event to nobody."""
+    import re
+
+    def replaced(replace: Any, text: str) -> str:
+        return re.sub(r"\d", lambda found: replace(found[0]), text)
+
+    for action in ("remove", "hmac"):
+        redaction = Redaction(
+            ["q"], action, hash_names=["email"], hmac_key=b"k", patterns=[replaced, replaced]
+        )
+        made = redaction.hasher()
+        message = orjson.dumps({"properties": {"email": "jo", "note": "a 7"}})[:-1]
+        once = redaction.message(message, made)
+        digest = redaction.hasher()
+        assert orjson.loads(once + b"}")["properties"] == {
+            "email": digest("jo"),
+            "note": "a " if action == "remove" else f"a {digest('7')}",
+        }
+        assert redaction.message(once, made) == once
