@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from ipaddress import ip_address, ip_network
 from typing import Any, NamedTuple
 
-__all__ = ["KINDS", "Kind", "Mark", "is_allowed", "marks"]
+__all__ = ["KINDS", "Kind", "Mark", "is_allowed", "marks", "place_of_mark"]
 
 
 class Kind(NamedTuple):
@@ -143,12 +143,17 @@ def marks(message: Mapping[str, Any]) -> list[Mark]:
     ]
 
 
+def place_of_mark(mark: Mark) -> str:
+    """The path of a mark, with `[]` for any index."""
+    return _INDEX.sub("[]", mark.path)
+
+
 def is_allowed(mark: Mark, allowed: Iterable[str]) -> bool:
     """Tell if a mark is expected: its kind is, or its path, or a part of that from the left.
 
     `[]` stands for any index.
     """
-    path = _INDEX.sub("[]", mark.path)
+    path = place_of_mark(mark)
     return any(
         mark.kind == one
         or any(

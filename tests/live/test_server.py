@@ -286,6 +286,21 @@ def test_types_that_drift_are_remarks(live: LivePlane) -> None:
     assert "takes that in this order, but one that gets a whole number first" in whole[0]
 
 
+def test_personal_data_is_a_remark_once_a_place(live: LivePlane) -> None:
+    """An address that all events have must not hide what else is remarked; Clear begins anew."""
+    mail = {"people": [{"mail": "jo@example.com"}]}
+    here = {"ip": "203.0.113.7"}
+    address = "personal data: context.ip has an IP address (told once)"
+    post(live, event(0, context=here), event(1, context=here), event(2, event="O", context=here))
+    assert words_of(live) == [[address], [], []]
+    for name, remarked in (("Article Read", 1), ("Other", 1), ("Other", 0)):
+        post(live, event(3, event=name, properties=mail))
+        assert len(words_of(live)[-1]) == remarked, name
+    live.clear()
+    post(live, event(context=here))
+    assert words_of(live) == [[address]]
+
+
 def test_a_plans_types_are_the_first() -> None:
     """On the page, too."""
     schema = {"properties": {"total": {"type": "string"}}}

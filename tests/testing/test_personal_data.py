@@ -38,10 +38,10 @@ def test_has_no_pii(rudder_events: CapturedEvents) -> None:
 
 
 def test_serve_marks_it() -> None:
-    """On the live page, as a warning."""
+    """On the live page, as a warning, which says that it is told once a place."""
     message = {"type": "track", "event": "e", "userId": "u", "properties": EVENT["properties"]}
     found = [words for judge in judges() for verdict, words in judge(message) if verdict == "warn"]
-    assert "personal data: properties.note has an e-mail address" in found
+    assert "personal data: properties.note has an e-mail address (told once)" in found
     assert not any("jane" in words for words in found)
 
 

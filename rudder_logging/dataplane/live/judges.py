@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ...checks.drift import Types, place_of
-from ...checks.personal_data import marks
+from ...checks.personal_data import marks, place_of_mark
 from ...checks.plan import TrackingPlan
 from ...checks.warehouse import EventNames, findings
 from ...exceptions import ConfigError
@@ -40,11 +40,25 @@ def judges(plan: TrackingPlan | None = None) -> list[Judge]:
         if words is not None:
             yield "plan", f"tracking plan: {words}"
 
+    return [warehouse, _drifting(plan), _of_persons(), *([tracking_plan] if plan else [])]
+
+
+_MOST_PLACES = 10_000
+
+
+def _of_persons() -> Judge:
+    """Tell each place once an event name: a web app's `context.ip` would be a remark each time."""
+    told: set[tuple[str, str, str]] = set()
+
     def personal_data(event: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         for mark in marks(event):
-            yield "warn", f"personal data: {mark}"
+            name = "" if mark.path.startswith("context.") else str(event.get("event"))
+            place = (name, place_of_mark(mark), mark.kind)
+            if place not in told and len(told) < _MOST_PLACES:
+                told.add(place)
+                yield "warn", f"personal data: {mark} (told once)"
 
-    return [warehouse, _drifting(plan), personal_data, *([tracking_plan] if plan else [])]
+    return personal_data
 
 
 def _drifting(plan: TrackingPlan | None) -> Judge:
