@@ -1,4 +1,4 @@
-"""Search in the guides: which pages have all the words, and where."""
+"""Search in the guides: which pages have the words, and where."""
 
 from __future__ import annotations
 
@@ -48,14 +48,22 @@ class Found:
 
 
 def search(words: str) -> list[Found]:
-    """The pages that have all the words, in whatever case; those named after them come first."""
+    """The pages that have all the words, in whatever case; those named after them come first.
+
+    If none has all, those that have most of them: more than half, at least.
+    """
     wanted = words.casefold().split()
+    pages = [(guide, list(_lines(page(guide.name)))) for guide in guides().values()]
+    texts = {
+        guide.name: "\n".join([guide.name, guide.title, guide.line, *(text for _, text in lines)])
+        for guide, lines in pages
+    }
+    counts = {name: sum(word in text.casefold() for word in wanted) for name, text in texts.items()}
+    most = max(counts.values())
     ranked = []
-    for guide in guides().values() if wanted else ():
-        lines = list(_lines(page(guide.name)))
+    for guide, lines in pages if most > len(wanted) / 2 else ():
         named = f"{guide.name} {guide.title}".casefold()
-        whole = "\n".join([named, guide.line, *(text for _, text in lines)]).casefold()
-        if all(word in whole for word in wanted):
+        if counts[guide.name] == most:
             full = [line for line in lines if all(word in line[1].casefold() for word in wanted)]
             some = [line for line in lines if any(word in line[1].casefold() for word in wanted)]
             hits = [Hit(section, _excerpt(text, wanted)) for section, text in full or some]

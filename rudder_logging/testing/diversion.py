@@ -65,7 +65,15 @@ def stop(recorder: Recorder) -> None:
 class _StandIn:
     """The handler of events that find none: with the package's settings, as far as they matter."""
 
-    _SHAPING = ("context", "integrations", "before_send", "privacy", "max_event_bytes", "send")
+    _SHAPING = (
+        "before_send",
+        "context",
+        "integrations",
+        "max_event_bytes",
+        "privacy",
+        "send",
+        "trace_context",
+    )
 
     def __init__(self) -> None:
         self._handler: RudderHandler | None = None

@@ -24,9 +24,11 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentelemetry.trace import format_span_id, format_trace_id
 
+import rudder_logging
 from rudder_logging import EventLogger, RudderFormatter, RudderHandler, bind
 from rudder_logging.dataplane import LocalDataPlane
 from rudder_logging.integrations.opentelemetry import observe
+from rudder_logging.testing import capture_events
 
 from ..conftest import MakeHandler, Wire
 from .scripts import run_example
@@ -65,6 +67,14 @@ def ids_of(span: trace.Span) -> Ids:
 def sent_ids(event: Mapping[str, Any]) -> Ids:
     """Those that an event has."""
     return event["context"].get("traceId"), event["context"].get("spanId")
+
+
+def test_the_setting_of_the_package_holds_in_tests(provider: TracerProvider) -> None:
+    """Where no handler is made, as with the one that a call would make."""
+    with capture_events() as events, provider.get_tracer("shop").start_as_current_span("s") as span:
+        rudder_logging.trace_context = True
+        rudder_logging.track("1", "A")
+    assert sent_ids(events.one()) == ids_of(span)
 
 
 def counts(reader: InMemoryMetricReader) -> dict[str, list[tuple[dict[str, Any], int, str]]]:

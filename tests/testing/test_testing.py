@@ -32,6 +32,7 @@ from rudder_logging import (
     WarehouseWarning,
     bind,
 )
+from rudder_logging.config import OPTIONS
 from rudder_logging.dataplane import LocalDataPlane
 from rudder_logging.handler.settings import settings as package_settings
 from rudder_logging.process import ending
@@ -244,6 +245,22 @@ def test_settings_of_the_package_shape_its_calls() -> None:
         rudder_logging.context = {"app": {"name": "two"}}
         rudder_logging.track("1", "B")
     assert [one["context"]["app"]["name"] for one in events] == ["one", "two"]
+
+
+SHAPING = set(diversion._StandIn._SHAPING)
+DELIVERING = {
+    *("write_key", "data_plane_url", "upload_size", "upload_interval", "max_batch_bytes", "queue"),
+    *("sink", "relay", "source", "relay_max_bytes", "max_queue_size", "max_queue_bytes"),
+    *("overflow", "block_timeout", "timeout", "max_retries", "shutdown_timeout", "gzip"),
+    *("drain_on_sigterm", "proxies", "ca_bundle", "client_cert", "on_error", "on_drop"),
+    *("allowed_hosts", "dead_letter", "sync_mode", "debug"),
+}
+
+
+def test_each_option_shapes_events_or_delivers_them() -> None:
+    """Those that shape them hold in tests, too; a new option has to be one or the other."""
+    assert not SHAPING & DELIVERING
+    assert set(OPTIONS) == SHAPING | DELIVERING
 
 
 def test_what_the_app_drops_is_not_recorded(make_handler: MakeHandler, wire: Wire) -> None:

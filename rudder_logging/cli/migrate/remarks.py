@@ -21,6 +21,10 @@ _PAIR = (
     "{} returns the message id here, no pair of success and message; what is wrong with the "
     "arguments is raised as ValueError or TypeError"
 )
+_GIVES_UP = (
+    "with max_retries, events are dropped in an outage, as the SDK did; without it they wait here "
+    "until it is over: take it out, unless you want that"
+)
 _SEGMENTS_SERVERS = re.compile(r"https?://[\w.-]*segment(apis)?\.(io|com)")
 _CLIENTS_NAMES = frozenset(
     {*CALLS, "flush", "aflush", "join", "shutdown", "stats", "handler", "logger"}
@@ -116,10 +120,12 @@ class _Finder(cst.CSTVisitor):
         name = use.rest
         if use.sdk is None and name not in _MISSING and _is_unknown_option(name):
             self._note(target, f"there is no setting {name}{nearest(name, OPTIONS)}")
-        self._note_option(name, value)
+        self._note_option(name, value, use.sdk)
 
-    def _note_option(self, name: str, value: cst.BaseExpression) -> None:
-        if ALIASES.get(name, name) == "data_plane_url":
+    def _note_option(self, name: str, value: cst.BaseExpression, sdk: Sdk | None) -> None:
+        if sdk is not None and name == "max_retries":
+            self._note(value, _GIVES_UP)
+        elif ALIASES.get(name, name) == "data_plane_url":
             self._note_host(value)
         elif name == "on_error":
             self._note_callback(value)
@@ -175,7 +181,7 @@ class _Finder(cst.CSTVisitor):
                 return
             by_position = order[position] if position < len(order) else ""
             name = by_position if arg.keyword is None else arg.keyword.value
-            self._note_option(name, arg.value)
+            self._note_option(name, arg.value, use.sdk)
             moves = use.sdk is not None and name in ("thread", "flush_at", "flush_interval")
             if name != "thread" and not moves and _is_unknown_option(name):
                 self._note(arg, f"Client has no option {name}: {cure(name)}")
