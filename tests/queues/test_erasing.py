@@ -18,8 +18,11 @@ from typing import Any
 import pytest
 
 from rudder_logging import RudderHandler
+from rudder_logging.cli import main
+from rudder_logging.cli.common import ExitCode
 from rudder_logging.dataplane import LocalDataPlane
-from rudder_logging.queues.file import erasing
+from rudder_logging.delivery.ledger import Ledger
+from rudder_logging.queues.file import FileQueue, erasing
 
 from ..conftest import WRITE_KEY, MakeHandler
 from ..faults.stage import PATIENCE
@@ -434,3 +437,217 @@ def test_what_can_not_be_overwritten_does_not_leave(
     assert queue.settle(batch, 2) == 2
     assert queue.depth() == (0, 0, 0)
     assert ledger.dropped() == {"suppressed": 2}
+
+
+Queues = Callable[[], tuple[FileQueue, Ledger]]
+
+
+@pytest.fixture
+def another(spool: Path) -> Iterator[Queues]:
+    """Make queues of one source, which are in each other's eyes as those of other processes."""
+    made: list[FileQueue] = []
+
+    def make() -> tuple[FileQueue, Ledger]:
+        queue, ledger = queue_of(spool)
+        made.append(queue)
+        return queue, ledger
+
+    yield make
+    for queue in made:
+        queue.after_fork()
+
+
+def put(queue: FileQueue, ledger: Ledger, *ids: str, text: str = "") -> list[bytes]:
+    """Accept a message of each."""
+    messages = [message(number, userId=one, text=text) for number, one in enumerate(ids)]
+    for one in messages:
+        ledger._accepted.one()
+        queue.put(one)
+    return messages
+
+
+def looks_now(queue: FileQueue) -> None:
+    """Its next look is due: it looks once a second."""
+    queue._look_at = queue._heed_at = 0.0
+
+
+def test_what_is_taken_over_at_a_take_leaves_erased(another: Queues) -> None:
+    """The look of that take was before."""
+    (living, ledger), (ended, its), (other, _) = another(), another(), another()
+    put(ended, its, "a", "b")
+    other.erase(["a"])  # which the one that ends never learns of
+    for queue in (ended, other):
+        queue.after_fork()
+    looks_now(living)
+    batch = living.take(10_000)
+    assert batch is not None
+    assert [json.loads(one + b"}")["userId"] for one in batch] == ["b"]
+    assert living.settle(batch, 1) == 1
+    assert ledger.dropped() == {"suppressed": 1}
+    assert ledger.snapshot(living).adopted == 2
+    assert living.depth() == (0, 0, 0)
+
+
+@pytest.mark.parametrize("by", ["suppress", "forget"])
+def test_an_earlier_request_is_not_forgotten_by_a_later_one(
+    another: Queues, spool: Path, by: str
+) -> None:
+    """A process ended before it had carried out the first: it is carried out with the second."""
+    (living, _), (ended, its) = another(), another()
+    put(ended, its, "a", "b", "c")
+    living.erase(["a"])
+    assert pending(spool) == {"a": 1, "b": 1, "c": 1}
+    ended.after_fork()
+    if by == "suppress":
+        assert len(living.erase(["b"])) == 2
+    else:
+        assert main(["forget", "b", "--spool", str(spool), "--yes"]) == ExitCode.OK
+    assert pending(spool) == {"c": 1}
+
+
+def fails_to_blank(patch: pytest.MonkeyPatch) -> None:
+    """The disk takes no change of what is there."""
+
+    def fails(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    patch.setattr("rudder_logging.queues.file.segments.blank", fails)
+
+
+def test_what_is_still_on_the_disk_is_not_handed_out(
+    another: Queues, spool: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither of what was read by then, nor of what was not; and it is counted once."""
+    queue, ledger = another()
+    messages = put(queue, ledger, *"abab")
+    first = queue.take(len(messages[0]))
+    assert first == messages[:1]
+    messages += put(queue, ledger, *"ab")
+    with monkeypatch.context() as patch:
+        fails_to_blank(patch)
+        queue.erase(["a"])
+        assert texts(spool).count('"a"') == 3
+        assert ledger.snapshot(queue).balanced
+        assert queue.settle(first, 1) == 1  # by the sender, as suppressed
+        batch = queue.take(10_000)
+        assert batch == [messages[1], messages[3], messages[5]]
+        assert queue.settle(batch, 3) == 3
+    assert ledger.dropped() == {"suppressed": 2}
+    assert queue.depth() == (0, 0, 0)
+    assert queue.wait_until_settled(6, 0)
+
+
+@pytest.mark.parametrize("lets_us", [True, False])
+def test_an_eviction_does_not_count_it_again(
+    spool: Path, monkeypatch: pytest.MonkeyPatch, lets_us: bool
+) -> None:
+    """Be its segment read or not, and be its bytes gone or not."""
+    queue, ledger = queue_of(spool, "max_bytes=16000")
+    messages = put(queue, ledger, *["a", "b"] * 60, text="x" * 80)
+    if not lets_us:
+        fails_to_blank(monkeypatch)
+    queue.erase(["a"])
+    evicted = ledger.evict(queue, 6_000, "queue_full")
+    assert evicted == messages[1 : 2 * len(evicted) : 2]  # type: ignore[arg-type]
+    stats = ledger.snapshot(queue)
+    assert stats.balanced
+    assert stats.dropped == {"suppressed": 60, "queue_full": len(evicted or ())}
+    left: list[bytes] = []
+    while batch := queue.take(100_000):
+        left += batch
+        ledger.settle_delivered(queue, batch, len(batch))
+    assert left == messages[1 + 2 * len(evicted or ()) :: 2]
+    assert ledger.snapshot(queue).balanced
+    assert queue.wait_until_settled(120, 0)
+    queue.after_fork()
+
+
+@pytest.mark.parametrize("evicts", [True, False])
+def test_what_was_erased_is_not_lost_with_its_file(spool: Path, evicts: bool) -> None:
+    """Somebody removes it: all others in it are lost, and counted as such."""
+    queue, ledger = queue_of(spool, "max_bytes=16000")
+    put(queue, ledger, *["a", "b"] * 60, text="x" * 80)
+    queue.erase(["a"])
+    first = min(spool.glob("*/*.jsonl"))
+    others = first.read_text().count('"b"')
+    first.unlink()
+    if evicts:
+        while not queue.evict(6_000):
+            pass
+    else:
+        batch = queue.take(100_000)
+        assert batch is not None
+        assert len(batch) == 60 - others
+    assert ledger.dropped() == {"suppressed": 60, "spool_lost": others}
+    assert queue.depth().events == 60 - others - queue.evicted
+    queue.after_fork()
+
+
+def test_what_was_handed_out_and_comes_back_is_kept_back_until_it_is_settled(
+    another: Queues,
+) -> None:
+    """An upload that was too large comes back in smaller ones."""
+    (queue, ledger), (other, _) = another(), another()
+    messages = put(queue, ledger, *"aba")
+    assert queue.take(10_000) == messages
+    other.erase(["a"])
+    looks_now(queue)
+    queue.look()
+    batch = queue.take(1)
+    assert batch == messages[:1]
+    suppresses = queue.suppresses
+    assert suppresses is not None
+    assert suppresses(messages[0])
+    assert queue.settle(batch, 1) == 1
+    suppresses = queue.suppresses
+    assert suppresses is not None
+    assert [suppresses(one) for one in messages[1:]] == [False, True]
+    rest = queue.take(10_000)
+    assert rest == messages[1:]
+    assert queue.settle(rest, 2) == 2
+    assert queue.suppresses is None
+
+
+def test_what_is_handed_out_and_on_no_disk_is_kept_back(
+    another: Queues, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It waits in memory, as the disk fails; another process asks."""
+    (queue, ledger), (other, _) = another(), another()
+    put(queue, ledger, "c")
+
+    def fails(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(queue._store._spool, "append", fails)
+    queue._lane.room = -1
+    messages = put(queue, ledger, *"aba")
+    batch = queue.take(10_000)
+    assert batch is not None
+    assert batch[1:] == messages
+    other.erase(["a"])
+    looks_now(queue)
+    queue.look()
+    suppresses = queue.suppresses
+    assert suppresses is not None
+    assert [suppresses(one) for one in messages] == [True, False, True]
+
+
+def test_a_request_is_noted_once(
+    another: Queues, spool: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However often it is tried: else others would erase what is logged later, again and again."""
+    queue, ledger = another()
+    put(queue, ledger, "a", "b")
+    with monkeypatch.context() as patch:
+        fails_to_blank(patch)
+        queue.erase(["a"])
+        (requests,) = requests_in(spool)
+        noted = requests.read_text()
+        for _ in range(3):
+            looks_now(queue)
+            queue.look()
+        assert requests.read_text() == noted
+    looks_now(queue)
+    queue.look()
+    assert not requests_in(spool)
+    assert pending(spool) == {"b": 1}

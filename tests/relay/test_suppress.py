@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,9 @@ from rudder_logging.relay.feed import Feed
 from rudder_logging.relay.keys import WriteKey
 from rudder_logging.relay.leased import LeasedSource
 from rudder_logging.relay.memory import MemoryEngine
+from rudder_logging.relay.redis_engine import RedisEngine
+from rudder_logging.sinks.base import Stored, Unknown
+from rudder_logging.sinks.redis.sink import RedisSink
 
 from ..cli.command import run
 from ..conftest import WRITE_KEY, MakeHandler
@@ -157,8 +161,6 @@ class Forgetful:
 
     def send(self, messages: Any, deadline: float | None) -> Any:
         """Store them."""
-        from rudder_logging.sinks.base import Stored
-
         assert messages
         return Stored()
 
@@ -206,3 +208,44 @@ def test_a_relay_drops_what_it_has_taken(
         feed.finish(time() + PATIENCE)
     assert sorted(event["properties"]["n"] for event in plane.events) == [1, 3, 5, 7, 9]
     assert feed.ledger.dropped() == {"suppressed": 5}
+
+
+class Silent:
+    """An observer that notes nothing."""
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        return lambda *_: None
+
+
+@NEEDS_REDIS
+def test_a_frame_that_nobody_knows_of_is_stored_before_the_tombstone(tmp_path: Path) -> None:
+    """Whatever its upload does meanwhile: stored behind it, its events would be delivered."""
+    with RedisServer(
+        tmp_path / "redis", "--appendonly", "yes", "--appendfsync", "always"
+    ) as server:
+        sink = RedisSink(Config.load({}, relay=server.url, source="shop", timeout=0.3))
+        try:
+            wait_until(lambda: isinstance(sink.send([message(0, "b")], None), Stored), "Redis")
+            server.pause()
+            lost = [message(1, "a"), message(2, "b")]
+            assert isinstance(sink.send(lost, None), Unknown)
+            server.kill()
+            server.start()
+            wait_until(lambda: sink.forget(["a"], None) is None, "the tombstone")
+            late = [*lost[1:], message(3, "a")]  # what is suppressed by now is not sent again
+            wait_until(lambda: isinstance(sink.send(late, None), Stored), "the rest")
+        finally:
+            sink.close()
+        engine = RedisEngine(server.url, "shop")
+        source = LeasedSource(engine, Silent())
+        try:
+            found = []
+            while engine.lag().events:
+                batch = source.take(3_000, 0.5)
+                if batch is not None:
+                    found += [json.loads(one + b"}")["properties"]["n"] for one in batch]
+                    source.done(batch)
+        finally:
+            source.close()
+            engine.close()
+    assert sorted(found) == [0, 2, 3]

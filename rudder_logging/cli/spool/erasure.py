@@ -14,6 +14,7 @@ import stat
 
 from ...common.private_files import make_temporary, open_file, original_of, write_all
 from ...events.persons import Matches
+from ...queues.file.erasing import Erasures
 from ...queues.file.files import is_locked, name_of_progress, parse_name
 from ...queues.file.segments import Claim
 from ..sources import REPLAYED, Source
@@ -46,9 +47,12 @@ def erase(holding: Holding, matches: Matches, request: int = 0) -> int | None:
         return None if is_locked(holding.progress) else 0
     try:
         holding = holding_of(holding.directory, holding.owner)  # the lock was free until now
-        erased = sum(_rewrite(holding, number, matches) for number in sorted(holding.sizes))
-        if request:
-            claim.note_erased(request)
+        asked = Erasures(holding.directory).since(claim.erased) if request else None
+        # Of earlier requests, too: nobody would look at them again.
+        also = None if asked is None else asked[1]
+        erased = sum(_rewrite(holding, number, matches, also) for number in sorted(holding.sizes))
+        if asked is not None:
+            claim.note_erased(asked[0])
     finally:
         claim.let_go()
     left = Claim.adopt(holding.directory, holding.owner)  # which removes what is settled
@@ -85,8 +89,8 @@ def sweep(directory: str) -> None:
                 os.unlink(os.path.join(directory, name))  # noqa: PTH108, PTH118
 
 
-def _rewrite(holding: Holding, number: int, matches: Matches) -> int:
-    """Replace one segment by what is to stay. Returns how many pending events are gone.
+def _rewrite(holding: Holding, number: int, matches: Matches, also: Matches | None) -> int:
+    """Replace one segment by what is to stay. Returns how many pending events match, and are gone.
 
     Offsets stay right at any moment: what is settled already becomes as many blanks.
     """
@@ -94,22 +98,24 @@ def _rewrite(holding: Holding, number: int, matches: Matches) -> int:
     settled = holding.settled[1] if number == holding.settled[0] else 0
     kept: list[bytes] = []
     erased = 0
-    is_there_before = False
+    changes = False
     source = Source(path, is_segment=True)
     try:
         for line in source.lines():
             if line is None:
                 continue
-            hit = matches(line.text)
+            is_meant = matches(line.text)
+            hit = is_meant or (also is not None and also(line.text))
+            changes = changes or hit
             if line.end <= settled:
-                is_there_before = is_there_before or hit
-            elif hit:
-                erased += 1
+                continue
+            if hit:
+                erased += is_meant
             else:
                 kept.append(line.text if line.is_torn else line.text + b"\n")
     finally:
         source.close()
-    if erased or is_there_before:
+    if changes:
         blanks = b" " * (settled - 1) + b"\n" if settled else b""
         _replace(path, blanks + b"".join(kept))
     return erased

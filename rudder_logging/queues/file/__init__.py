@@ -85,7 +85,8 @@ class FileQueue(SerialQueue):
         self._timer: threading.Timer | None = None
         self._heed_at = 0.0
         self._doomed: set[bytes] = set()  # handed out, and erased on the disk
-        self._owed: list[frozenset[str]] = []  # people whose events could not be erased yet
+        # People whose events could not be erased yet, and the request, if that was noted.
+        self._owed: list[tuple[frozenset[str], tuple[int, int] | None]] = []
         self._unheeded: Callable[[bytes], bool] | None = None  # a request that could not be either
         self._renew_suppresses()
         self._aside = self._backlog.aside
@@ -254,7 +255,8 @@ class FileQueue(SerialQueue):
                 self.settled += before - self._backlog.pending
             self._backlog.read_ahead()
             if self._doomed and not self._backlog.handed_out:
-                self._doomed = set()
+                # A batch that was given back may be larger than the one that came after it.
+                self._doomed = self._backlog.held_of(self._doomed)
                 self._renew_suppresses()
             self._changed.notify_all()
         self._tell()
@@ -336,24 +338,28 @@ class FileQueue(SerialQueue):
         On the disk the bytes are gone at once. Should that fail, it is tried again at each look;
         nothing of theirs leaves meanwhile.
         """
+        return self._erase_of(frozenset(people), None)
+
+    def _erase_of(self, people: frozenset[str], asked: tuple[int, int] | None) -> list[bytes]:
+        """Do so. `asked`: the request, if it was noted before; it is not noted twice."""
         from ...events.persons import concerns  # noqa: PLC0415 - few ask for it
 
-        number = before = None
         with self._alone() as alone:
             if alone:
                 self._store.look()
-                number, before = self._store.ask_all(people) or (None, None)
+                asked = asked or self._store.ask_all(people)
+        number, before = asked or (None, None)
         matches = concerns(people)
         left: list[bytes] = []
         for owner in self._left():  # before any of them is taken over
             with self._alone() as alone:
                 if alone:
-                    self._store.erase_left(owner, matches, number or 0)
+                    self._store.erase_left(owner, matches)
                     left += self._backlog.take_erased()
         erased, is_done = self._erase(matches)
         erased += left
         if number is None or not is_done:
-            self._owed.append(frozenset(people))
+            self._owed.append((people, asked))
         # Of others' requests that came before, some may still have to be carried out.
         if number is not None and is_done and self._store.has_carried_out(before or 0):
             self._note_erased(number)
@@ -373,25 +379,30 @@ class FileQueue(SerialQueue):
         with self._alone() as alone:
             if not alone:  # a signal handler's call, amid one of this thread's
                 return dropped, False
-            dropped += self._backlog.erase_from_memory(matches)
+            erased = self._backlog.erase_from_memory(matches)
+            dropped += erased.dropped
+            self._doom(erased.handed_out)
             parts = self._store.parts()
         is_done = True
         for claim, segment in parts:
             with self._alone() as alone:
-                erased = self._backlog.erase(claim, segment, matches) if alone else None
-                if erased is None:
+                found = self._backlog.erase(claim, segment, matches) if alone else None
+                if found is None:
                     is_done = False
                     continue
-                is_done = is_done and erased.is_done
-                dropped += erased.dropped
-                if erased.handed_out:
-                    self._doomed.update(erased.handed_out)
-                    self._renew_suppresses()
+                is_done = is_done and found.is_done
+                dropped += found.dropped
+                self._doom(found.handed_out)
         with self._alone() as alone:
             if alone:
                 self._backlog.read_ahead()
                 self._changed.notify_all()
         return dropped, is_done
+
+    def _doom(self, handed_out: Collection[bytes]) -> None:
+        if handed_out:
+            self._doomed.update(handed_out)
+            self._renew_suppresses()
 
     def look(self) -> None:
         """Carry out what other processes ask for, and what could not be done before.
@@ -402,8 +413,9 @@ class FileQueue(SerialQueue):
             return
         self._heed_at = monotonic() + _SECONDS_BETWEEN_LOOKS
         owed, self._owed = self._owed, []
-        for people in owed:
-            self._notes.append(partial(self._observer.tell_dropped, self.erase(people), SUPPRESSED))
+        for people, earlier in owed:
+            dropped = self._erase_of(people, earlier)
+            self._notes.append(partial(self._observer.tell_dropped, dropped, SUPPRESSED))
         with self._alone() as alone:
             asked = self._store.asked() if alone else None
         if asked is not None:

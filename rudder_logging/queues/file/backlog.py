@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from functools import partial
 from time import time
 from typing import TYPE_CHECKING, NamedTuple
@@ -339,10 +339,10 @@ class Backlog:
         known = (one for one in unread if not is_erased(one))
         return Erased([*dropped, *known], handed_out, is_done)
 
-    def erase_from_memory(self, matches: Matches) -> list[bytes]:
+    def erase_from_memory(self, matches: Matches) -> Erased:
         """Drop what waits in memory alone."""
-        found = [one for one in self._window.in_memory_only() if _is_of(one.message, matches)]
-        dropped = [self._store.drop(entry) for entry in found]
+        waiting, handed_out = self._window.in_memory_only()
+        dropped = [self._store.drop(one) for one in waiting if _is_of(one.message, matches)]
         for message, behind in self._store.erase_from_memory(matches):
             self._drop_own(1, behind)
             dropped.append(message)
@@ -350,7 +350,11 @@ class Backlog:
             self._forget(len(message))
         self.observer.count_dropped(len(dropped), SUPPRESSED)
         self.settle(0)
-        return dropped
+        return Erased(dropped, [one for one in handed_out if _is_of(one, matches)])
+
+    def held_of(self, messages: Collection[bytes]) -> set[bytes]:
+        """Pick those of some messages that were read, and are not settled."""
+        return {one for entry in self._window if (one := entry.message) in messages and one}
 
     def take_erased(self) -> list[bytes]:
         """Messages of other processes that were erased unread, since this was asked last."""

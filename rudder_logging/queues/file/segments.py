@@ -313,7 +313,7 @@ class Claim:
                     self.outstanding += len(lines)
                     return lines
             if self.is_own:
-                self.lost += self._unread_lines[number]
+                self._lose(number, self._unread_lines[number], self._read_to)
                 self._unread_lines[number] = 0
             if number != self._writing:
                 self._close(number)
@@ -365,7 +365,7 @@ class Claim:
             lines += more
             end = more[-1].end
         self._unlink(name_of_segment(self.owner, number))
-        self.lost += max(0, self._unread_lines.get(number, 0) - len(lines))
+        self._lose(number, self._unread_lines.get(number, 0) - len(lines), end)
         return [line for line in lines if line.text], self._forget([number])
 
     def erase(
@@ -427,6 +427,17 @@ class Claim:
     def has_erased(self, end: Position) -> bool:
         """Tell if `erase` has returned the line that ends there."""
         return end in self._erased
+
+    def erased_in(self, number: int) -> set[Position]:
+        """Ends of the lines of a segment that `erase` has returned."""
+        return {end for end in self._erased if end[0] == number}
+
+    def _lose(self, number: int, lines: int, behind: Position) -> None:
+        """Count lines that can't be found: those that were erased are counted already."""
+        erased = {end for end in self.erased_in(number) if end > behind}
+        self.lost += max(0, lines - len(erased))
+        for end in erased:
+            del self._erased[end]
 
     def has_given(self, end: Position) -> bool:
         """Tell if `read` has given the line that ends there."""

@@ -409,15 +409,17 @@ class Spool:
         known = {claim.owner for claim in (*self._adopted, *self._own)}
         return sorted(self._directories.keys() - known)
 
-    def erase_left(self, owner: str, matches: Matches, number: int) -> None:
+    def erase_left(self, owner: str, matches: Matches) -> None:
         """Erase lines that a process has left, if it has ended; or else it has the request, too."""
+        directory = self._directories[owner]
         try:
-            claim = Claim.adopt(self._directories[owner], owner)
+            claim = Claim.adopt(directory, owner)
         except FileNotFoundError:
             return
         if claim is not None:
             try:
-                self._erase_all(claim, matches, number)
+                self._erase_all(claim, matches)
+                self._carry_out(claim, directory)
             finally:
                 claim.let_go()
 
@@ -436,22 +438,28 @@ class Spool:
                 claim.note_erased(number)
         self.forget_requests()
 
-    def _erase_all(self, claim: Claim, matches: Matches, number: int) -> None:
+    def _carry_out(self, claim: Claim, directory: str) -> bool:
+        """Carry out on a claim all that it was asked for. False: that is nothing."""
+        asked = self._requests(directory).since(claim.erased)
+        if asked is None:
+            return False
+        number, matches = asked
+        self._erase_all(claim, matches)
+        claim.note_erased(number)
+        return True
+
+    def _erase_all(self, claim: Claim, matches: Matches) -> None:
         """Erase in all of a claim of which nothing was read."""
         for segment, _ in claim.segments():
             lines, fault = claim.erase(segment, matches, sync=self._syncs_always)
             if fault is not None:
                 raise fault
             self._erased_of_others += [line.text for line in lines if not is_erased(line.text)]
-        if number > claim.erased:
-            claim.note_erased(number)
 
     def _is_clean(self, claim: Claim, directory: str) -> bool:
         """Carry out on what was taken over what was asked for meanwhile. False: it can't be."""
         try:
-            asked = self._requests(directory).since(claim.erased)
-            if asked is not None:
-                self._erase_all(claim, asked[1], asked[0])
+            if self._carry_out(claim, directory):
                 self._requests(directory).forget_if_done()
         except OSError as error:
             claim.let_go()

@@ -181,7 +181,7 @@ class Store:
         found = self._spool.read(size)
         if found is not None:
             claim, lines = found
-            return [self._entry(line, claim) for line in lines]
+            return [self._entry(line, claim, claim.has_erased(line.end)) for line in lines]
         entries: list[Entry] = []
         if self._spool.is_stuck:  # what is in memory is newer
             return entries
@@ -205,8 +205,7 @@ class Store:
             self._memory_read += entry.claim is None and entry.message is not None
         self._spool.rewind(in_hand)
 
-    def _entry(self, line: Line, claim: Claim) -> Entry:
-        is_told = claim.has_erased(line.end)
+    def _entry(self, line: Line, claim: Claim, is_told: bool) -> Entry:
         if is_told or is_erased(line.text):
             entry = Entry(None, claim, line.end)
             if claim.is_own and not is_told:
@@ -272,7 +271,9 @@ class Store:
         None: the disk does not let us, and nothing is changed.
         """
         with self._faults_reported():
-            return [self._entry(line, claim) for line in self._spool.take_out(claim, number)]
+            is_told = claim.erased_in(number)
+            lines = self._spool.take_out(claim, number)
+            return [self._entry(line, claim, line.end in is_told) for line in lines]
         return None
 
     def give_up(self, claim: Claim, count: int) -> None:
@@ -374,10 +375,10 @@ class Store:
         """See `Spool.left`."""
         return self._spool.left()
 
-    def erase_left(self, owner: str, matches: Matches, number: int) -> None:
+    def erase_left(self, owner: str, matches: Matches) -> None:
         """See `Spool.erase_left`."""
         with self._erasing():
-            self._spool.erase_left(owner, matches, number)
+            self._spool.erase_left(owner, matches)
 
     def take_erased(self) -> list[bytes]:
         """See `Spool.take_erased`."""

@@ -147,9 +147,13 @@ class Window:
         )
         return waiting, [entry.message or b"" for entry in flying]
 
-    def in_memory_only(self) -> list[Entry]:
-        """Messages that wait, and are on no disk."""
-        return [entry for entry in self._waiting if entry.claim is None and entry.message]
+    def in_memory_only(self) -> tuple[list[Entry], list[bytes]]:
+        """Entries that wait, and are on no disk; and such messages that are handed out."""
+        waiting, flying = (
+            [entry for entry in some if entry.claim is None and entry.message]
+            for some in (self._waiting, self._flying)
+        )
+        return waiting, [entry.message or b"" for entry in flying]
 
     def give_back_memory(self) -> int:
         """Forget those at the end that wait and are in memory only. Returns how many."""
