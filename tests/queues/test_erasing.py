@@ -407,7 +407,8 @@ def test_others_are_told_once_the_disk_lets_us(
     (line,) = (one for record in caplog.records if "erased" in (one := record.getMessage()))
     assert line == (
         "events of people who are suppressed can't be erased from the queue's directory: "
-        "Read-only file system. None of theirs is sent from here; it is tried again"
+        "Read-only file system; mount it for writing. None of theirs is sent from here; it is "
+        "tried again"
     )
     other.does("until(lambda: dropped() == 1)")
     assert pending(spool) == {"b": 1, "c": 1}

@@ -10,7 +10,7 @@ from ...config import parse_option
 from ...delivery.dead_letters import DeadLetters
 from ...events.persons import Matches, concerns
 from ...exceptions import ConfigError
-from ...queues.file.erasing import Erasures
+from ...queues.file.erasing import Erasures, cure_of
 from ...relay.engine import EngineError
 from ...relay.forgetting import count_waiting, open_engine
 from ...relay.look import open_looker
@@ -75,7 +75,7 @@ def _ask(found: Sequence[Holding], ids: Sequence[str]) -> dict[str, int]:
             except OSError as error:
                 raise FailedError(
                     f"living processes can't be asked in {source}: {error.strerror}; nothing was "
-                    "erased there"
+                    f"erased there; {cure_of(error)}, and do this again"
                 ) from None
     return numbers
 

@@ -14,6 +14,7 @@ from click.shell_completion import CompletionItem
 
 from ...common.printable import printable_json
 from ...events.persons import Matches, concerns
+from ...queues.file.erasing import cure_of
 from ..common import BadInputError, ExitCode, FailedError, NearestGroup, events, show_json, tell
 from ..moments import moment_of
 from .erasure import count, erase, sweep
@@ -203,7 +204,8 @@ def purge_found(
         except OSError as error:
             where = error.filename or holding.directory
             raise FailedError(
-                f"{where} can't be rewritten: {error.strerror}; {events(erased)} erased before"
+                f"{where} can't be rewritten: {error.strerror}; {events(erased)} erased before; "
+                f"{cure_of(error)}, and do this again"
             ) from None
         if number is not None:
             erased += number

@@ -14,6 +14,7 @@ import orjson
 
 from ...config import Config
 from ...exceptions import ConfigError
+from ...queues.file.erasing import cure_of
 from ...queues.file.files import (
     Origin,
     Position,
@@ -174,7 +175,9 @@ def holdings(spool: str) -> list[Holding]:
             )
         return [holding for directory in directories for holding in _holdings_of(directory)]
     except OSError as error:
-        raise BadInputError(f"{error.filename or spool} can't be read: {error.strerror}") from None
+        raise BadInputError(
+            f"{error.filename or spool} can't be read: {error.strerror}; {cure_of(error)}"
+        ) from None
 
 
 def left_here(spool: str) -> list[Left]:

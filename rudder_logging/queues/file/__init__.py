@@ -83,6 +83,7 @@ class FileQueue(SerialQueue):
         super()._begin()
         self._look_at = 0.0
         self._timer: threading.Timer | None = None
+        self._again: threading.Timer | None = None
         self._heed_at = 0.0
         self._doomed: set[bytes] = set()  # handed out, and erased on the disk
         # People whose events could not be erased yet, and the request, if that was noted.
@@ -360,6 +361,7 @@ class FileQueue(SerialQueue):
         erased += left
         if number is None or not is_done:
             self._owed.append((people, asked))
+            self._look_again_soon()
         # Of others' requests that came before, some may still have to be carried out.
         if number is not None and is_done and self._store.has_carried_out(before or 0):
             self._note_erased(number)
@@ -426,6 +428,19 @@ class FileQueue(SerialQueue):
             self._unheeded = None if is_done else lambda message: matches(message + b"}")
             self._renew_suppresses()
         self._tell()
+
+    def _look_again_soon(self) -> None:
+        """Whoever delivers may have nothing to do, and others are to be asked all the same."""
+        if self._again is None:
+            self._again = threading.Timer(_SECONDS_BETWEEN_LOOKS, self._look_again)
+            self._again.daemon = True
+            with contextlib.suppress(RuntimeError):  # the interpreter is ending
+                self._again.start()
+
+    def _look_again(self) -> None:
+        self._again = None
+        self._heed_at = 0.0
+        self.look()
 
     def _note_erased(self, number: int) -> bool:
         with self._alone() as alone:

@@ -12,6 +12,7 @@ was the last. Once all have done it, the file goes. It has no ids but their hash
 from __future__ import annotations
 
 import contextlib
+import errno
 import hmac
 import os
 import re
@@ -28,12 +29,27 @@ from .files import erased_in, parse_name
 if TYPE_CHECKING:
     from ...events.persons import Matches
 
-__all__ = ["Erasures", "blank", "is_erased"]
+__all__ = ["Erasures", "blank", "cure_of", "is_erased"]
 
 _NAME = "erasures"
+_FOR_THIS_USER = "have it, and all in it, be this user's, to read and write (chown, chmod)"
 _SALT = re.compile(rb"[0-9a-f]{32}\n")
 _REQUEST = re.compile(rb"^(\d{20}) ([0-9a-f]{64})\n", re.MULTILINE)
 _TEXT = re.compile(rb'"(?:[^"\\]|\\.)*"|-?\d+')
+
+
+_CURES = {
+    errno.ENOSPC: "make room on its disk",
+    errno.EDQUOT: "make room on its disk",
+    errno.EROFS: "mount it for writing",
+    errno.EACCES: _FOR_THIS_USER,
+    errno.EPERM: _FOR_THIS_USER,
+}
+
+
+def cure_of(error: OSError) -> str:
+    """Name the way to mend a fault of a spool's directory."""
+    return _CURES.get(error.errno or 0, "see to its disk")
 
 
 def is_erased(line: bytes) -> bool:
@@ -115,6 +131,8 @@ class Erasures:
             write_all(file, lines)
         except OSError:  # the disk is full
             os.ftruncate(file, whole)
+            if not whole:
+                os.unlink(self._path)  # noqa: PTH108
             raise
         return number, read.last
 

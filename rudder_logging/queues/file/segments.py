@@ -109,6 +109,7 @@ class Claim:
         """Bytes in the segment that is being written, or a few more."""
         self.erased = erased
         """The number of the last request to erase that was carried out on it."""
+        self._settled_and_there: list[int] = []  # segments that the disk did not let us remove
         self._erased: dict[Position, int] = {}  # ends of lines that were, and their sizes
 
     @classmethod
@@ -467,12 +468,18 @@ class Claim:
         """Remove all of it, and let go. Returns how many bytes that freed on the disk."""
         try:
             freed = self._forget(list(self._sizes))
-            self._unlink(
-                name_of_progress(self.owner)
-            )  # last: segments without one would be sent again
+            self.remove_settled()
+            # Last: segments without one would be sent again.
+            self._unlink(name_of_progress(self.owner))
         finally:
             self.let_go()
         return freed
+
+    def remove_settled(self) -> None:
+        """Remove what is settled, and the disk did not let us remove when it was."""
+        while self._settled_and_there:
+            self._unlink(name_of_segment(self.owner, self._settled_and_there[-1]))
+            self._settled_and_there.pop()
 
     def let_go(self) -> None:
         """Close all files. Where nobody else has the lock, another process may take over now."""
@@ -559,7 +566,11 @@ class Claim:
             if self._erased:
                 self._erased = {end: size for end, size in self._erased.items() if end[0] != number}
             self._close(number)
-            self._unlink(name_of_segment(self.owner, number))
+            try:
+                self._unlink(name_of_segment(self.owner, number))
+            except OSError:
+                self._settled_and_there.append(number)
+                raise
         return freed
 
     def _unlink(self, name: str) -> None:

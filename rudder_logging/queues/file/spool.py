@@ -194,7 +194,7 @@ class Spool:
         """See what other processes have there by now, and whether our own is still in place.
 
         Raises:
-            OSError: The directory can't be read, or our files were removed.
+            OSError: The directory can't be read or written, or our files were removed.
         """
         is_gone = self._writer is not None and not self._writer.is_in_place()
         if is_gone:
@@ -213,6 +213,8 @@ class Spool:
             *reversed(self._unread),
             *sorted(owners - set(self._unread), reverse=True),
         ]
+        for claim in (*self._adopted, *self._own):
+            claim.remove_settled()
         if is_gone:
             raise FileNotFoundError(errno.ENOENT, "the spool's files were removed", self._path)
 

@@ -14,7 +14,7 @@ import orjson
 
 from ..urls import SpoolUrl
 from ..waiting import oldest_to_go
-from .erasing import is_erased
+from .erasing import cure_of, is_erased
 from .left import Left, left_by_others
 from .segments import Claim, Lane, Line, Position
 from .spool import SPOOL_ERRORS, Spool, is_foreign
@@ -484,9 +484,11 @@ class Store:
         """Tell once: it is tried again until it is done."""
         if not self._told_of_erasing:
             self._told_of_erasing = True
+            cure = f"; {cure_of(error)}" if isinstance(error, OSError) else ""
             self._remark(
                 "events of people who are suppressed can't be erased from the queue's directory: "
-                f"{_words_of(error)}. None of theirs is sent from here; it is tried again"
+                f"{_words_of(error)}{cure}. None of theirs is sent from here; it is "
+                "tried again"
             )
 
     @contextlib.contextmanager
