@@ -122,8 +122,9 @@ def texts(spool: Path) -> str:
 
 
 def pending(spool: Path) -> Counter[str]:
-    """Whose events are there."""
-    return Counter(json.loads(line)["userId"] for line in texts(spool).splitlines() if "{" in line)
+    """Whose events are there: a line that begins with a blank is erased, be it in part."""
+    lines = texts(spool).splitlines()
+    return Counter(json.loads(line)["userId"] for line in lines if line[:1] == "{")
 
 
 def until(condition: Callable[[], object]) -> None:
