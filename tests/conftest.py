@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, settings
 from rudder_logging import RudderHandler
 from rudder_logging.dataplane import LocalDataPlane
 from rudder_logging.dataplane.dialects import DIALECTS, NEWEST
+from rudder_logging.events import scopes
 from rudder_logging.handler.settings import settings as package_settings
 from rudder_logging.privacy.suppression import EVERYWHERE
 
@@ -64,6 +65,14 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if browsers:
         seen = f"{len(browsers)} tests looked at the live page in {browsers[0]}"
         terminalreporter.write_line("; ".join([seen, *measured]))
+
+
+@pytest.fixture(autouse=True)
+def nothing_bound() -> Iterator[None]:
+    """Each test begins with nothing bound, though one before it may have left something so."""
+    token = scopes._variable.set(None)
+    yield
+    scopes._variable.reset(token)
 
 
 @pytest.fixture

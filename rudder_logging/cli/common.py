@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import signal
 from collections.abc import Callable, Iterator
 from enum import IntEnum
@@ -156,6 +157,13 @@ def config_options(*names: str) -> Callable[[_F], _F]:
 def app_around() -> App | None:
     """The app that the command runs within, if it does."""
     return click.get_current_context().find_object(App)
+
+
+def said(name: str) -> str | None:
+    """The text of an option of the app that the command runs within, or else of the environment."""
+    app = app_around()
+    within = None if app is None else app.options.get(name)
+    return within if isinstance(within, str) else os.environ.get(f"RUDDER_{name.upper()}") or None
 
 
 def load_config(**given: Any) -> Config:

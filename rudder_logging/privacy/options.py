@@ -206,6 +206,12 @@ class _PrivacyOptions(TypedDict, total=False):
     suppressed: Suppression | Collection[str] | str | os.PathLike[str] | Callable[..., Any]
 
 
+def _keys(value: Any) -> frozenset[str]:
+    keys = frozenset(reading.names(value))
+    # JSON can't add to a set.
+    return keys - {"DEFAULT_KEYS"} | DEFAULT_KEYS if "DEFAULT_KEYS" in keys else keys
+
+
 def _as(kind: type[_Checked]) -> reading.Parse:
     def parse(value: Any) -> _Checked:
         return value if isinstance(value, kind) else kind(**_entries(value))
@@ -233,7 +239,7 @@ class Privacy(_Options):
     Args:
         **options: All may be left out.
             `redact`: Keys whose values must not leave, at any level; case and separators make no
-            difference. They replace `DEFAULT_KEYS`.
+            difference. They replace `DEFAULT_KEYS`, unless that name is one of them.
             `action`: Their values' fate: "remove" (the default), "mask" or "hmac".
             `hmac_key`: The key of all hashes.
             `hash`: Keys whose values leave as hashes; "ids" are all ids of a person.
@@ -256,7 +262,7 @@ class Privacy(_Options):
     .. versionadded:: 0.1.0
     """
 
-    redact: frozenset[str] = _option(DEFAULT_KEYS, lambda value: frozenset(reading.names(value)))
+    redact: frozenset[str] = _option(DEFAULT_KEYS, _keys)
     action: Action = _option("remove", reading.choice("remove", "mask", "hmac"))
     hmac_key: bytes | None = _option(None, reading.secret, secret=True)
     hash: tuple[str, ...] = _option((), reading.names)

@@ -355,7 +355,7 @@ def test_the_handler_of_the_configuration(tmp_path: Path) -> None:
 
 
 def test_manage_py(tmp_path: Path) -> None:
-    """`manage.py rudder send` has the key and URL of RUDDER; `doctor` knows the app."""
+    """`send` has the key and URL of RUDDER, `forget` its queue; `doctor` knows the app."""
     with Stage(tmp_path) as stage, pytest.MonkeyPatch.context() as patch:
         plane = {"WRITE_KEY": stage.plane.write_key, "DATA_PLANE_URL": stage.plane.url}
         patch.setenv("SETTINGS", json.dumps({"RUDDER": plane}))
@@ -371,7 +371,13 @@ def test_manage_py(tmp_path: Path) -> None:
         }
         codes = {one["code"] for one in told["findings"] if one["severity"] != "well"}
         assert codes == set()
-        settings = {"RUDDER": plane, "MIDDLEWARE": []}
+        spool = tmp_path / "spool"
+        spool.mkdir(mode=0o700)
+        queued = {"RUDDER": {**plane, "QUEUE": f"file://{spool}"}}
+        patch.setenv("SETTINGS", json.dumps(queued))
+        told = json.loads(python(tmp_path, *manage, "forget", "42", "--json").partition("\n")[0])
+        assert told["spool"]["erased"] == 0
+        settings: dict[str, Any] = {"RUDDER": plane, "MIDDLEWARE": []}
         patch.setenv("SETTINGS", json.dumps(settings))
         told = json.loads(python(tmp_path, *manage, "doctor", "--json", "--offline"))
         codes = {one["code"] for one in told["findings"] if one["severity"] != "well"}

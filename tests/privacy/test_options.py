@@ -119,6 +119,13 @@ def test_what_is_malformed_is_an_error(given: dict[str, Any], words: str) -> Non
         privacy_of(given)
 
 
+def test_default_keys_may_be_added_to_by_name() -> None:
+    """JSON has no sets to add to."""
+    privacy = privacy_of('{"redact": ["DEFAULT_KEYS", "note"]}')
+    assert privacy.redact == DEFAULT_KEYS | {"note"}
+    assert privacy_of('{"redact": ["note"]}').redact == {"note"}
+
+
 @each("given", [7, "no json", "[1]", None, ["redact"]])
 def test_what_is_no_privacy_is_refused(given: Any) -> None:
     """With what it may be."""

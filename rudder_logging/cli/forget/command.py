@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,7 +12,7 @@ from ...common.printable import printable
 from ...exceptions import InvalidEventError
 from ...privacy.suppression import checked_ids
 from ...queues.urls import MEMORY
-from ..common import FILE, BadInputError, ExitCode, FailedError, events, show_json, tell
+from ..common import FILE, BadInputError, ExitCode, FailedError, events, said, show_json, tell
 from ..spool.holdings import spool_directory
 from .places import in_letters, in_relay, in_spool
 from .regulations import Regulation
@@ -109,10 +108,10 @@ def forget(
     ids = _ids(users)
     parts = _parts(
         ids,
-        directory=directory or _queue_in_environment(),
-        letters=letters or _in_environment("RUDDER_DEAD_LETTER"),
-        relay=relay or os.environ.get("RUDDER_RELAY"),
-        sources=sources or _in_environment("RUDDER_SOURCE"),
+        directory=directory or _queue(),
+        letters=letters or _texts("dead_letter"),
+        relay=relay or said("relay"),
+        sources=sources or _texts("source"),
         # What can't be right is told before anything is done.
         regulation=_regulation(api, token_file, ids, destinations),
         erases=yes,
@@ -181,13 +180,13 @@ def _outcome(part: _Part) -> tuple[dict[str, Any] | None, list[str]]:
     return found, found.pop("faults", [])
 
 
-def _queue_in_environment() -> str | None:
-    queue = os.environ.get("RUDDER_QUEUE") or None
+def _queue() -> str | None:
+    queue = said("queue")
     return None if queue == MEMORY else queue
 
 
-def _in_environment(name: str) -> Sequence[str]:
-    return tuple(filter(None, [os.environ.get(name)]))
+def _texts(name: str) -> Sequence[str]:
+    return tuple(filter(None, [said(name)]))
 
 
 def _regulation(

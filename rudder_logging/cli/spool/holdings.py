@@ -28,7 +28,7 @@ from ...queues.file.files import (
 )
 from ...queues.file.left import Left, left_by_others
 from ...queues.urls import is_spool_url, parse_spool_url
-from ..common import BadInputError
+from ..common import BadInputError, said
 from ..sources import Line, Source
 
 __all__ = ["Holding", "holding_of", "holdings", "settled_before", "spool_directory"]
@@ -37,14 +37,14 @@ _LOCK = re.compile(r"FLOCK\s+ADVISORY\s+WRITE\s+(\d+)\s+\w+:\w+:(\d+) ")
 
 
 def spool_directory(given: str | None) -> str:
-    """The spool that is meant: a directory or its `file:` URL; by default that of RUDDER_QUEUE.
+    """The spool that is meant: a directory or its `file:` URL; else the app's own, or RUDDER_QUEUE.
 
     Raises:
         BadInputError: There is none.
     """
     called = "DIR"
     if given is None:
-        called, given = "RUDDER_QUEUE", os.environ.get("RUDDER_QUEUE")
+        called, given = "RUDDER_QUEUE", said("queue")
         if not given:
             raise BadInputError("name the spool's directory, or set RUDDER_QUEUE")
     path = given
