@@ -65,11 +65,11 @@ class Errand:
             _log.warning("the relay's engine has been told now whom to forget")
 
     def give_up(self) -> None:
-        """The process ends: say if it was not done."""
-        if self.due < math.inf:
-            self.due = math.inf
+        """The process ends: say once if it was not done, also where it is being tried just now."""
+        left, self._people, self.due = len(self._people), set(), math.inf
+        if left:
             _log.error(
                 "the process ends, and the relay's engine was not told to forget %d ids; "
                 "rudder-logging relay forget does it",
-                len(self._people),
+                left,
             )
