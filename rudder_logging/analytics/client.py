@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
     from ..config import Options
 
-__all__ = ["Client"]
+__all__ = ["POSITIONAL", "Client"]
 
 _log = logging.getLogger("rudder_logging")
 
-_POSITIONAL = (
+POSITIONAL = (
     "debug",
     "max_queue_size",
     "send",
@@ -79,9 +79,9 @@ class Client(Calls):
         named: dict[str, Any] = dict(options)
         if thread is not None:
             named["thread"] = thread
-        ordered = dict(zip(_POSITIONAL, others, strict=False))
-        if len(others) > len(_POSITIONAL):
-            most = len(_POSITIONAL) + 2
+        ordered = dict(zip(POSITIONAL, others, strict=False))
+        if len(others) > len(POSITIONAL):
+            most = len(POSITIONAL) + 2
             raise TypeError(f"Client takes up to {most} options by position; name the others")
         for name in ordered.keys() & named.keys():
             raise TypeError(f"Client got {name!r} twice: by position, and by name")

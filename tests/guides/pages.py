@@ -7,11 +7,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
+import click
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 import rudder_logging
+from rudder_logging.cli.group import group
 
 FOLDER = Path(rudder_logging.__file__).parent / "guides"
 ROOT = FOLDER.parents[1]
@@ -65,3 +68,15 @@ def blocks(path: Path, *languages: str) -> Iterator[Block]:
             line = (token.map or [0])[0] + 1
             yield Block(path, line, token.info, token.content, reason and reason[1])
         before = token.content.strip()
+
+
+def check_ours(words: list[str]) -> None:
+    """A command of the package has flags and sub-commands that exist."""
+    command: Any = group
+    context = None
+    while isinstance(command, click.Group):
+        context = command.make_context(words[0], words, parent=context)
+        _name, command, words = command.resolve_command(
+            context, [*context._protected_args, *context.args]
+        )
+    command.make_context(words[:1], words, parent=context)

@@ -9,19 +9,16 @@ import re
 import shlex
 from functools import cache
 from pathlib import Path
-from typing import Any
 
-import click
 import pytest
 
-from rudder_logging.cli.group import group
 from rudder_logging.dataplane import LocalDataPlane
 from rudder_logging.testing import capture_events
 
 from ..conftest import WRITE_KEY
 from ..each import each
 from ..test_examples import run
-from .pages import FOLDER, PAGES, README, ROOT, Block, blocks
+from .pages import FOLDER, PAGES, README, ROOT, Block, blocks, check_ours
 
 ELSEWHERE = {
     "relay.md": "tests/relay/test_guides.py",
@@ -115,18 +112,6 @@ def commands(block: Block) -> list[list[str]]:
     text = re.sub(r"\\\n\s*", " ", block.code)
     words = [shlex.split(line, comments=True) for line in re.split(r"\n| && | \| ", text)]
     return [line for line in words if line]
-
-
-def check_ours(words: list[str]) -> None:
-    """A command of the package has flags and sub-commands that exist."""
-    command: Any = group
-    context = None
-    while isinstance(command, click.Group):
-        context = command.make_context(words[0], words, parent=context)
-        _name, command, words = command.resolve_command(
-            context, [*context._protected_args, *context.args]
-        )
-    command.make_context(words[:1], words, parent=context)
 
 
 (_TABLE,) = re.findall(

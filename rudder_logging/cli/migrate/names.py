@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from ...analytics.client import POSITIONAL
 from ...config import ALIASES, OPTIONS
 from ...events.table import EVENT_TYPES
 
@@ -14,22 +15,7 @@ HERE = "rudder_logging"
 
 CALLS = frozenset(EVENT_TYPES)
 
-_ORDER = (
-    "write_key",
-    "host",
-    "debug",
-    "max_queue_size",
-    "send",
-    "on_error",
-    "gzip",
-    "max_retries",
-    "sync_mode",
-    "timeout",
-    "proxies",
-    "thread",
-    "upload_size",
-    "upload_interval",
-)
+_ORDER = ("write_key", "host", *POSITIONAL)
 _ORDER_OF_RUDDER_1 = (
     "write_key",
     "host",
