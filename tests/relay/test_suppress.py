@@ -201,6 +201,8 @@ def test_a_relay_drops_what_it_has_taken(
         engine.forget(["a"])
         source: Any = feed.source
         wait_until(lambda: source._handout._forgetting is not None, "the relay to learn of it")
+        before = len(plane.requests)  # the next attempt may have begun already
+        wait_until(lambda: len(plane.requests) >= before + 2, "an attempt that knows")
         plane.heal()
         wait_until(lambda: not engine.lag().events, "the rest")
     finally:
