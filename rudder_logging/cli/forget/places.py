@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from time import monotonic, sleep
+from time import sleep
 from typing import Any
 
+from ...common.clock import monotonic
 from ...config import parse_option
 from ...delivery.dead_letters import DeadLetters
 from ...events.persons import Matches, concerns
