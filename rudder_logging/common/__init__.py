@@ -7,7 +7,7 @@
 - `logging_tree.py`: the loggers and handlers that a record meets
 - `private_files.py`: files that are ours alone; `given_files.py`: files that options name
 - `hosts.py`: is a host this machine?
-- `importing.py`: objects that an option names
+- `importing.py`: objects that an option names; `parsing.py`: parsers that rooms share
 - `spellings.py`: names that are known however they are spelt
 - `schemes.py`: URL schemes that third parties have registered
 - `wired.py`: which integrations an app has wired

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, get_args
 
 from ..common.dictconfig import resolved
 from ..common.hosts import hosts_of, is_within
+from ..common.parsing import Parser, choice
 from ..events.table import nearest
 from ..exceptions import ConfigError, UnknownOptionError
 from . import parsers
@@ -45,9 +46,7 @@ _UNUSED: Mapping[str, Mapping[str, str]] = {
 Overflow = Literal["drop_new", "drop_old", "block"]
 
 
-def _option(
-    default: Any, parse: parsers.Parser, doc: str, *, unit: str = "", secret: bool = False
-) -> Any:
+def _option(default: Any, parse: Parser, doc: str, *, unit: str = "", secret: bool = False) -> Any:
     metadata = {"parse": parse, "doc": doc, "unit": unit, "default": default}
     if isinstance(default, Mapping):  # dataclasses take it for mutable, which a proxy is not
         return dataclasses.field(
@@ -128,7 +127,7 @@ class Config:
     )
     overflow: Overflow = _option(
         "drop_new",
-        parsers.choice(*get_args(Overflow)),
+        choice(*get_args(Overflow)),
         "What a full queue does: `drop_new`, `drop_old` (the oldest not being sent or retried), "
         "or `block` the caller.",
     )

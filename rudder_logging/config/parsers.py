@@ -16,6 +16,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from ..common.importing import imported
+from ..common.parsing import Parser
 from ..common.schemes import SINKS
 from ..events.table import INTEGRATIONS
 from ..exceptions import InvalidEventError
@@ -30,7 +31,6 @@ __all__ = [
     "SMALLEST_BATCH",
     "Parser",
     "callback",
-    "choice",
     "client_cert",
     "data_plane_url",
     "flag",
@@ -63,8 +63,6 @@ _LARGEST_INTEGER = 2**63 - 1  # of more, Python may refuse to print the digits
 _HOST = re.compile(r"(?:\*\.)?[^\s*/:@,]+|[0-9A-Fa-f]*:[0-9A-Fa-f]*:[0-9A-Fa-f:.]*")
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
-
-Parser = Callable[[Any], Any]
 
 
 def optional(parse: Parser) -> Parser:
@@ -134,17 +132,6 @@ def flag(value: Any) -> bool:
     if word in _FALSE:
         return False
     raise ValueError("must be true or false")
-
-
-def choice(*choices: str) -> Parser:
-    """One of some words."""
-
-    def parse(value: Any) -> str:
-        if value not in choices:
-            raise ValueError(f"must be one of {', '.join(choices)}")
-        return str(value)
-
-    return parse
 
 
 def mapping(value: Any) -> Mapping[str, Any]:

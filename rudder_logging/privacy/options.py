@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypedDict, TypeVar
 
 from ..common.dictconfig import resolved
 from ..common.given_files import fault_of_file
+from ..common.parsing import Parser, choice
 from ..events.table import nearest
 from ..exceptions import ConfigError, UnknownOptionError
 from . import reading
@@ -36,7 +37,7 @@ _Checked = TypeVar("_Checked", bound="_Options")
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
-def _option(default: Any, parse: reading.Parse, *, secret: bool = False) -> Any:
+def _option(default: Any, parse: Parser, *, secret: bool = False) -> Any:
     metadata = {"default": default, "parse": parse, "secret": secret}
     return dataclasses.field(default=dataclasses.MISSING, metadata=metadata)
 
@@ -93,7 +94,7 @@ def _remade(kind: type[_Checked], values: dict[str, Any]) -> _Checked:
     return kind(**values)
 
 
-def _parsed(called: str, parse: reading.Parse, value: Any) -> Any:
+def _parsed(called: str, parse: Parser, value: Any) -> Any:
     try:
         read = parse(value)
     except ConfigError:
@@ -130,10 +131,10 @@ class ConsentPolicy(_Options):
     .. versionadded:: 0.1.0
     """
 
-    provider: str = _option("custom", reading.choice(*PROVIDERS))
+    provider: str = _option("custom", choice(*PROVIDERS))
     categories: tuple[str, ...] = _option((), reading.names)
     allowed: Allowed = _option(None, reading.function_or_ids)
-    on_unknown: OnUnknown = _option("deny", reading.choice("deny", "drop"))
+    on_unknown: OnUnknown = _option("deny", choice("deny", "drop"))
     _required = ("provider", "categories")
     __hash__ = _Options.__hash__
 
@@ -212,7 +213,7 @@ def _keys(value: Any) -> frozenset[str]:
     return keys - {"DEFAULT_KEYS"} | DEFAULT_KEYS if "DEFAULT_KEYS" in keys else keys
 
 
-def _as(kind: type[_Checked]) -> reading.Parse:
+def _as(kind: type[_Checked]) -> Parser:
     def parse(value: Any) -> _Checked:
         return value if isinstance(value, kind) else kind(**_entries(value))
 
@@ -263,7 +264,7 @@ class Privacy(_Options):
     """
 
     redact: frozenset[str] = _option(DEFAULT_KEYS, _keys)
-    action: Action = _option("remove", reading.choice("remove", "mask", "hmac"))
+    action: Action = _option("remove", choice("remove", "mask", "hmac"))
     hmac_key: bytes | None = _option(None, reading.secret, secret=True)
     hash: tuple[str, ...] = _option((), reading.names)
     patterns: tuple[str, ...] = _option((), reading.patterns)
@@ -273,7 +274,7 @@ class Privacy(_Options):
     sample: Mapping[str, float] = _option(_NOTHING, reading.mapping_of(reading.share))
     salt: str = _option("", reading.text, secret=True)
     rate: Mapping[str, Rate] = _option(_NOTHING, reading.mapping_of(reading.rate))
-    ip: Address = _option("keep", reading.choice("keep", "mask", "drop"))
+    ip: Address = _option("keep", choice("keep", "mask", "drop"))
     geo: bool = _option(True, reading.switch)
     consent: ConsentPolicy | None = _option(None, _as(ConsentPolicy))
     suppressed: Suppression | None = _option(

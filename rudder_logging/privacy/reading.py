@@ -7,17 +7,16 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from ..common.importing import imported
+from ..common.parsing import Parser
 from ..events.fields import type_of
 from .limits import Rate
 
 __all__ = [
     "OBJECT",
-    "Parse",
-    "choice",
     "function_or_ids",
     "mapping_of",
     "names",
@@ -31,25 +30,12 @@ __all__ = [
     "text",
 ]
 
-Parse = Callable[[Any], Any]
-
 _SECONDS = {"s": 1, "sec": 1, "second": 1, "m": 60, "min": 60, "minute": 60}
 _SECONDS |= {"h": 3_600, "hour": 3_600, "d": 86_400, "day": 86_400}
 _RATE = re.compile(r"(\d+)\s*/\s*([a-z]+)")
 _PATH = re.compile(r"[^.\[\]]+(?:\[\])*(?:\.[^.\[\]]+(?:\[\])*)*")
 OBJECT = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 """Text that says where to import something from."""
-
-
-def choice(*choices: str) -> Parse:
-    """One of some words."""
-
-    def parse(value: Any) -> str:
-        if value not in choices:
-            raise ValueError(f"must be one of {', '.join(choices)}")
-        return str(value)
-
-    return parse
 
 
 def switch(value: Any) -> bool:
@@ -88,7 +74,7 @@ def names(value: Any) -> tuple[str, ...]:
     return found
 
 
-def mapping_of(parse: Parse) -> Parse:
+def mapping_of(parse: Parser) -> Parser:
     """A mapping by names of events."""
 
     def parse_each(value: Any) -> dict[str, Any]:
