@@ -79,16 +79,16 @@ class Process:
         """Send it a signal; not to its children."""
         self._popen.send_signal(number)
 
-    def wait(self, code: int | None = 0) -> float:
+    def wait(self, *codes: int | None) -> float:
         """Wait for its end; return the monotonic time of that.
 
         Args:
-            code: What it has to return; None: anything.
+            *codes: What it may return, 0 by default; None: anything.
         """
         returned = self._popen.wait(PATIENCE)
         ended = monotonic()
-        if code is not None:
-            assert returned == code, f"the process returned {returned}, not {code}"
+        if None not in codes:
+            assert returned in (codes or (0,)), f"the process returned {returned}, not {codes}"
         return ended
 
     @property

@@ -31,13 +31,11 @@ from pathlib import Path
 from subprocess import run
 from rudder_logging import RudderHandler
 from rudder_logging.cli import main
-from rudder_logging.cli.forget import command  # all is imported before it is another user
-import rudder_logging.privacy.stages, rudder_logging.privacy.suppression
 logging.getLogger("rudder_logging").addHandler(logging.StreamHandler())
 spool = Path(os.environ["RUDDER_QUEUE"].removeprefix("file://"))
 
-def handler():
-    return RudderHandler(shutdown_timeout=0.1, upload_interval=3600)
+def handler(**options):
+    return RudderHandler(shutdown_timeout=0.1, upload_interval=3600, **options)
 
 def log(by, *ids):
     for one in ids:
@@ -52,8 +50,8 @@ def until(condition):
         assert time.monotonic() < give_up
         time.sleep(0.01)
 
-def forgets(one):
-    return main(["forget", one, "--spool", str(spool), "--yes"])
+def forgets(one, where=spool):
+    return main(["forget", one, "--spool", str(where), "--yes"])
 """
 
 STEPS = """
@@ -133,9 +131,12 @@ LEFT, FAILS = 1, 1
 """
 
 ANOTHERS = """
-warm = RudderHandler(queue="memory://")  # imports all that needs root to be read
+# All is imported by root: others may not read a checkout that is its owner's only.
+elsewhere = spool.with_name("elsewhere")
+warm = handler(queue=f"file://{elsewhere}")
 log(warm, "q")
-warm.suppress("q")
+assert warm.suppress("q") == 1
+assert forgets("q", elsewhere) == 0
 warm.close()
 os.chown(spool, 65534, 65534)
 os.setegid(65534)

@@ -58,6 +58,8 @@ class Relay:
         self.runs = True
         self.is_stopped = False
         """By SIGSTOP."""
+        self._has_begun = False
+        """Whether it had when it was told to end; one that has not may end by the signal."""
 
     def is_named(self, name: str) -> bool:
         """Whether that is the id of this one."""
@@ -73,13 +75,18 @@ class Relay:
     def end(self) -> None:
         """SIGTERM, and wait for its end."""
         self.stop()
-        self.process.wait()
+        self.wait()
+
+    def wait(self) -> None:
+        """Wait for its end, which is well: nothing is taken before it handles signals."""
+        self.process.wait(*(0,) if self._has_begun else (0, -signal.SIGTERM))
 
     def stop(self) -> None:
         """SIGTERM."""
         if self.is_stopped:
             self.thaw()
         self.runs = False
+        self._has_begun = "Relaying" in self.process.stderr
         self.process.signal(signal.SIGTERM)
 
     def freeze(self) -> None:
@@ -351,7 +358,7 @@ class RelayStage(Stage):
         for relay in running:
             relay.stop()
         for relay in running:
-            relay.process.wait()
+            relay.wait()
 
     def complaints(self) -> list[str]:
         """What processes have written that none may write."""
