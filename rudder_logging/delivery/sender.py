@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Collection, Sequence
-from itertools import groupby, islice
+from itertools import groupby, islice, takewhile
 
 from ..common.clock import monotonic
 from ..exceptions import ConnectionFailedError, DeliveryError, RetriesExhaustedError
@@ -210,8 +210,9 @@ class Sender:
                 size = max(min(size, next(ahead, size)), 1)
         if self._queue.suppresses is not None:  # what must not leave is a part of its own
             is_first = self._is_suppressed(part[0])
-            others = (at for at, one in enumerate(part) if self._is_suppressed(one) is not is_first)
-            size = min(len(part) if is_first else size, next(others, len(part)))
+            firsts = islice(part, None if is_first else size)
+            alike = takewhile(lambda one: self._is_suppressed(one) is is_first, firsts)
+            size = sum(1 for _ in alike)
         if size < len(part):
             parts.append(part[size:])
         return part[:size]

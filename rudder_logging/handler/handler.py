@@ -129,6 +129,7 @@ class RudderHandler(Admission):
         large = min(self.config.max_event_bytes, DOCUMENTED_EVENT_BYTES)
         self._odd_from = 0 if sees_all else large
         self._opened = Pipeline.open(self.config, outlets.in_force())
+        self._keep_back_pending()
         self._wind_up_when_forgotten()
         # Only now does logging know the handler: one that could not be made must not stay in
         # logging's list, where the next dictConfig would try to close it.
@@ -236,12 +237,12 @@ class RudderHandler(Admission):
         self.setFormatter(self.formatter)
         if not erase_pending:
             return 0
-        from ..events.persons import concerns, concerns_unclosed  # noqa: PLC0415 - few ask for it
+        from ..events.persons import concerns  # noqa: PLC0415 - few ask for it
 
         people = stages.as_sent(ids)
         self._pending_of |= people
         pipeline = self._pipeline
-        pipeline.queue.keep_back(concerns_unclosed(self._pending_of))
+        self._keep_back_pending()
         erased = pipeline.ledger.erase(pipeline.queue, people, SUPPRESSED)
         pipeline.reports.dropped(erased, SUPPRESSED)
         pipeline.reports.erase_letters(concerns(people))
@@ -254,6 +255,17 @@ class RudderHandler(Admission):
                 "is delivered, unless its own tools delete it",
             )
         return len(erased)
+
+    def _keep_back_pending(self) -> None:
+        """Have nothing leave that waits, of people who are suppressed by now."""
+        if self._stages is None:
+            return
+        from ..events.persons import concerns_unclosed  # noqa: PLC0415 - few ask for it
+
+        named = concerns_unclosed(self._pending_of) if self._pending_of else None
+        tests = [test for test in (self._stages.of_listed(), named) if test is not None]
+        if tests:
+            self._pipeline.queue.keep_back(lambda message: any(test(message) for test in tests))
 
     def handle(self, record: logging.LogRecord) -> bool | logging.LogRecord:  # type: ignore[override]
         """Filter and emit a record, unless it has been here before.

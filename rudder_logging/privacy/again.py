@@ -9,7 +9,6 @@ import orjson
 
 from .options import Privacy, Suppression
 from .stages import Stages
-from .suppression import ids_in_file
 
 __all__ = ["Again"]
 
@@ -32,9 +31,9 @@ class Again:
         }
         options["rate"] = {}
         self._stages = Stages(Privacy(**options))
-        known = _ids_of(privacy)
-        if known is not None:  # of a function, nobody knows whose hashes it would name
-            options["suppressed"] = Suppression(self._stages.as_sent(known))
+        listed = None if privacy.suppressed is None else privacy.suppressed.listed()
+        if listed is not None:  # of a function, nobody knows whose hashes it would name
+            options["suppressed"] = Suppression(self._stages.as_sent(listed()))
         self._of_sampled = Stages(Privacy(**{**options, "sample": {}}))
         self._of_passed = Stages(Privacy(**options))
         for stages in (self._stages, self._of_sampled, self._of_passed):
@@ -69,13 +68,6 @@ class Again:
             return passed + b"}" if isinstance(passed, bytes) else b"null"
         redaction = self._stages.redaction
         return orjson.dumps(redaction.tree(value, redaction.hasher()))
-
-
-def _ids_of(privacy: Privacy) -> frozenset[str] | None:
-    whom = None if privacy.suppressed is None else privacy.suppressed.whom
-    if isinstance(whom, str):
-        return ids_in_file(whom)
-    return whom if isinstance(whom, frozenset) else None
 
 
 def _is_sampled(message: bytes) -> bool:

@@ -23,7 +23,7 @@ from .consent import Allowed, OnUnknown
 from .keys import DEFAULT_KEYS
 from .limits import Rate
 from .redaction import Action
-from .suppression import Source, Suppressed, file_of_ids, function_of_ids
+from .suppression import IdFile, Source, function_of_ids
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -164,9 +164,16 @@ class Suppression:
 
     def source(self) -> Source:
         """Make what tells if an id is among them."""
-        if callable(self.whom):
+        listed = self.listed()
+        if listed is None:
             return function_of_ids(self.whom)
-        return file_of_ids(self.whom) if isinstance(self.whom, str) else Suppressed(self.whom).holds
+        return lambda ids: not ids.isdisjoint(listed())
+
+    def listed(self) -> Callable[[], frozenset[str]] | None:
+        """Make what names all ids, as of now; None: only a function knows them."""
+        if callable(self.whom):
+            return None
+        return IdFile(self.whom).ids if isinstance(self.whom, str) else lambda: self.whom
 
     def __repr__(self) -> str:
         if isinstance(self.whom, frozenset):

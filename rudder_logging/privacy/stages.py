@@ -11,7 +11,7 @@ import orjson
 from ..checks.personal_data import KINDS
 from ..common.telling import place_of_error, tell_once
 from ..events.encoding import JSON_OPTIONS
-from ..events.persons import ids_of
+from ..events.persons import Matches, concerns_unclosed, ids_of
 from .addresses import address_stage
 from .choosing import EventChoice, Paths, first_named, name_of_event
 from .consent import Consent
@@ -69,6 +69,7 @@ class Stages:
         self.redaction = redaction_of(privacy)
         self._address = address_stage(privacy.ip, geo=privacy.geo)
         self._suppressing = [] if privacy.suppressed is None else [privacy.suppressed.source()]
+        self._listed = None if privacy.suppressed is None else privacy.suppressed.listed()
         self._others = others
         self._own = [stage for stage in _own_stages(privacy) if stage is not None]
         self.in_encoders = (
@@ -129,6 +130,35 @@ class Stages:
     def as_sent(self, ids: Collection[str]) -> set[str]:
         """Some ids, and the hashes that may stand in their places in messages."""
         return {*ids, *self.redaction.hashes_of(ids)}
+
+    def of_listed(self) -> Matches | None:
+        """Make what tells of a message, which passed, if the list has its person by now.
+
+        None: there is no list. A function's is none: of hashed ids, nobody knows whom it would
+        name. While a file can't be read, what it had before counts.
+        """
+        listed = self._listed
+        if listed is None:
+            return None
+        known: frozenset[str] = frozenset()
+        matches = concerns_unclosed(known)
+
+        def is_listed(message: bytes) -> bool:
+            nonlocal known, matches
+            try:
+                ids = listed()
+            except (OSError, ValueError) as error:
+                tell_once(
+                    "suppressed",
+                    f"privacy: the file of suppressed can't be read ({type(error).__name__}); "
+                    "what waits is held against what it had before",
+                )
+                ids = known
+            if ids is not known:
+                known, matches = ids, concerns_unclosed(self.as_sent(ids))
+            return matches(message)
+
+        return is_listed
 
     def look_at_all(self) -> None:
         """Leave nothing to the encoders: somebody is suppressed, whose id redaction might hide."""

@@ -9,15 +9,7 @@ from typing import Any
 
 from ..events.fields import normalise_id
 
-__all__ = [
-    "EVERYWHERE",
-    "Source",
-    "Suppressed",
-    "checked_ids",
-    "file_of_ids",
-    "function_of_ids",
-    "ids_in_file",
-]
+__all__ = ["EVERYWHERE", "IdFile", "Source", "Suppressed", "checked_ids", "function_of_ids"]
 
 Source = Callable[[set[str]], object]
 """Tells if one of some ids is suppressed."""
@@ -32,29 +24,26 @@ def function_of_ids(function: Callable[..., Any]) -> Source:
     return lambda ids: not ids.isdisjoint(function())
 
 
-def file_of_ids(path: str) -> Source:
-    """A source by a file with an id on each line. It is read again when it has changed."""
-    return _File(path).holds
+class IdFile:
+    """A file with an id on each line. It is read again when it has changed.
 
+    Args:
+        path: Its own.
+    """
 
-def ids_in_file(path: str) -> frozenset[str]:
-    """The ids in a file: one a line."""
-    with open(path, encoding="utf-8") as file:  # noqa: PTH123
-        return frozenset(filter(None, map(str.strip, file)))
-
-
-class _File:
     def __init__(self, path: str) -> None:
         self._path = path
         self._read: tuple[object, frozenset[str]] = (None, frozenset())
 
-    def holds(self, ids: set[str]) -> bool:
+    def ids(self) -> frozenset[str]:
+        """What it has now; the same object until it changes."""
         status = os.stat(self._path)  # noqa: PTH116
         mark = (status.st_mtime_ns, status.st_size, status.st_ino, status.st_dev)
         read = self._read
         if read[0] != mark:
-            read = self._read = mark, ids_in_file(self._path)
-        return not ids.isdisjoint(read[1])
+            with open(self._path, encoding="utf-8") as file:  # noqa: PTH123
+                read = self._read = mark, frozenset(filter(None, map(str.strip, file)))
+        return read[1]
 
 
 class Suppressed:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
-from time import monotonic, sleep
+from time import monotonic, sleep, time
 from typing import Any
 
 import pytest
@@ -14,7 +16,7 @@ from rudder_logging import InvalidEventError, Privacy
 from rudder_logging.dataplane import LocalDataPlane
 from rudder_logging.queues import MemoryQueue
 
-from ..conftest import MakeHandler, Wire
+from ..conftest import WRITE_KEY, MakeHandler, Wire
 from ..each import each
 from ..faults.stage import PATIENCE
 
@@ -115,6 +117,70 @@ def test_all_handlers_and_those_to_come(
     assert other.flush()
     assert sorted(users(plane)) == ["b", "c"]
     assert other.stats().dropped == {"suppressed": 1}
+
+
+EARLIER = """
+import os, sys, time
+from rudder_logging import RudderHandler
+key, url, queue, privacy = sys.argv[1:]
+handler = RudderHandler(key, url, queue=queue, privacy=privacy, upload_interval=3_600)
+for one in ("a", "b", "c", "a"):
+    handler.accept({"user_id": one}, "e", time.time())
+os._exit(9)
+"""
+
+
+@each("options", [{}, {"hash": ["ids"], "hmac_key": "k"}])
+def test_a_list_is_for_what_waits_too(
+    make_handler: MakeHandler, plane: LocalDataPlane, tmp_path: Path, options: dict[str, Any]
+) -> None:
+    """Whoever is on it when an event's turn comes does not leave, from a later process neither."""
+    plane.clear()
+    file = tmp_path / "suppressed.txt"
+    file.write_text("b\n")
+    queue = f"file://{tmp_path / 'spool'}{len(options)}"
+    privacy = {"suppressed": str(file), **options}
+    words = [sys.executable, "-c", EARLIER, WRITE_KEY, plane.url, queue, json.dumps(privacy)]
+    assert subprocess.run(words, check=False).returncode == 9
+    handler = make_handler(queue=queue, privacy=privacy, upload_interval=3_600)
+    file.write_text("a\nx\n")
+    for one in ("d", "y"):
+        handler.accept({"user_id": one}, "e", time())
+    file.write_text("a\ny\n")
+    assert handler.flush()
+    assert handler.stats().balanced
+    assert handler.stats().dropped == {"suppressed": 3}
+    assert len(plane.events) == 2
+    if not options:
+        assert sorted(users(plane)) == ["c", "d"]
+
+
+def test_a_list_that_can_t_be_read_is_the_one_of_before(
+    make_handler: MakeHandler,
+    wire: Wire,
+    plane: LocalDataPlane,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """For what waits; one line says so. What is logged then does not leave."""
+    file = tmp_path / "suppressed.txt"
+    file.write_text("x\n")
+    handler = make_handler(privacy={"suppressed": str(file)}, upload_interval=3_600)
+    logger = wire(handler)
+    log(logger, "a", "b", "a")
+    file.write_text("a\n")
+    plane.fail(503, retry_after=3_600)  # until the flush
+    handler.flush(0)
+    until = monotonic() + PATIENCE
+    while handler.stats().dropped != {"suppressed": 1} and monotonic() < until:
+        sleep(0.01)
+    log(logger, "a")
+    file.unlink()
+    log(logger, "c")
+    assert handler.flush()
+    assert users(plane) == ["b"]
+    assert handler.stats().dropped == {"suppressed": 3, "privacy_failed": 1}
+    assert "the file of suppressed can't be read (FileNotFoundError)" in caplog.text
 
 
 def test_pending_events_may_stay(
