@@ -6,7 +6,6 @@ Either becomes JSON once, and not with each event.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from copy import copy
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -66,7 +65,8 @@ class Defaults:
         Raises:
             InvalidValueError: They can't be sent; see `dumps`.
         """
-        merged = copy(self)
+        merged = object.__new__(Defaults)
+        merged.__dict__.update(self.__dict__)
         if context:  # else its text stays as it is
             merged.context = merge_mappings(self.context, context)
             merged.only_context = _entry(CONTEXT, merged.context)

@@ -125,7 +125,9 @@ class RequestContext:
             given["anonymous_id"] = _asked("stand_in", request.stand_in)
         user = {"user_id": _asked("user", self._user, request)} if self._user is not None else {}
         more = _asked("extra", self._more, request) or {}
-        fields = merge_mappings(bind_fields(given, _tell), more)
+        fields = bind_fields(given, _tell)
+        if more:
+            fields = merge_mappings(fields, more)
         return fields | bind_fields(user, _tell)
 
     def _more(self, request: Request) -> Mapping[str, Any]:
@@ -153,12 +155,13 @@ class RequestContext:
         most = self._most
         query = request.query()
         pairs = filtered(query, self._is_allowed, most)
+        search = search_of(pairs)
         path = path_of(request.path(), most)
         page = {
             "path": path,
             "referrer": referrer_of(request.header("referer"), self._is_allowed, most),
-            "search": search_of(pairs)[:most],
-            "url": url_of(request.scheme(), _asked("host", request.host), path, pairs, most),
+            "search": search[:most],
+            "url": url_of(request.scheme(), _asked("host", request.host), path, search, most),
         }
         context["page"] = {key: value for key, value in page.items() if value}
         campaign = campaign_of(pairs)

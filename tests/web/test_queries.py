@@ -5,7 +5,14 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rudder_logging.web.queries import campaign_of, filtered, referrer_of, url_of, utm_names
+from rudder_logging.web.queries import (
+    campaign_of,
+    filtered,
+    referrer_of,
+    search_of,
+    url_of,
+    utm_names,
+)
 from rudder_logging.web.text import best_locale, path_of
 
 from ..each import each
@@ -89,8 +96,8 @@ def test_the_best_language_is_the_locale(header: str | None, locale: str | None)
 def test_hosts_that_are_none_make_no_url() -> None:
     """A client writes that header, too."""
     for host in (None, "", "a b", "a/b", "u@a", "a:b", "<script>"):
-        assert url_of("https", host, "/", [], 100) is None
-    assert url_of("https", "a.example:1", "/b", [("c", "é &")], 100) == (
+        assert url_of("https", host, "/", "", 100) is None
+    assert url_of("https", "a.example:1", "/b", search_of([("c", "é &")]), 100) == (
         "https://a.example:1/b?c=%C3%A9+%26"
     )
 
