@@ -36,7 +36,7 @@ class IdFile:
         self._read: tuple[object, frozenset[str]] = (None, frozenset())
 
     def ids(self) -> frozenset[str]:
-        """What it has now; the same object until it changes."""
+        """The ids in it now; the same object until it changes."""
         status = os.stat(self._path)  # noqa: PTH116
         mark = (status.st_mtime_ns, status.st_size, status.st_ino, status.st_dev)
         read = self._read
