@@ -50,12 +50,12 @@ def end(server: subprocess.Popen[str], number: int = signal.SIGINT) -> tuple[str
     server.send_signal(number)
     assert server.stdout is not None
     assert server.stderr is not None
-    return server.stdout.read(), server.stderr.read(), server.wait(30)
+    return server.stdout.read(), server.stderr.read(), server.wait(60)
 
 
 def post(url: str, *events: object, key: str = "any") -> requests.Response:
     """Send a batch."""
-    return requests.post(f"{url}/v1/batch", json={"batch": events}, auth=(key, ""), timeout=30)
+    return requests.post(f"{url}/v1/batch", json={"batch": events}, auth=(key, ""), timeout=60)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -63,10 +63,10 @@ def test_it_says_how_to_reach_it_and_what_came(number: int) -> None:
     """The page's address and an app's settings first; the counts after Ctrl-C, and code 0."""
     with serving() as (server, url):
         assert url.startswith("http://127.0.0.1:")
-        assert "No event yet" in requests.get(url, timeout=30).text
+        assert "No event yet" in requests.get(url, timeout=60).text
         assert post(url, EVENT, EVENT).text == "ok"
         assert post(url).status_code == 400
-        with requests.get(f"{url}/live/stream", stream=True, timeout=30):  # an open page
+        with requests.get(f"{url}/live/stream", stream=True, timeout=60):  # an open page
             stdout, stderr, code = end(server, number)
     assert f"RUDDER_DATA_PLANE_URL={url} RUDDER_WRITE_KEY=local-write-key" in stdout
     assert "any write key" in stdout
@@ -109,7 +109,7 @@ def test_write_key() -> None:
     with serving("--write-key", "the-one") as (server, url):
         assert post(url, EVENT).text == "invalid write key\n"
         assert post(url, EVENT, key="the-one").text == "ok"
-        assert "the-one" not in requests.get(url, timeout=30).text
+        assert "the-one" not in requests.get(url, timeout=60).text
         stdout, stderr, _ = end(server)
     assert "the-one" not in stdout + stderr
 
@@ -151,7 +151,7 @@ def test_memory_is_bounded() -> None:
         for _ in range(150):
             events = [EVENT | {"properties": {"long": "x" * 20_000}}] * 50
             body = {"batch": events}
-            session.post(f"{url}/v1/batch", json=body, auth=("any", ""), timeout=30)
+            session.post(f"{url}/v1/batch", json=body, auth=("any", ""), timeout=60)
         status = Path(f"/proc/{server.pid}/status").read_text()
         assert "7,500 events stored" in end(server)[0]
     kilobytes = next(int(line.split()[1]) for line in status.splitlines() if "VmRSS" in line)
@@ -219,7 +219,7 @@ def test_plan(tmp_path: Path) -> None:
     plan.write_text('{"events": [{"name": "Read"}]}')
     with serving("--plan", str(plan)) as (_, url):
         post(url, EVENT)
-        with requests.get(f"{url}/live/stream", stream=True, timeout=30) as page:
+        with requests.get(f"{url}/live/stream", stream=True, timeout=60) as page:
             lines = page.iter_lines(chunk_size=1)
             batch = next(line for line in lines if line.startswith(b'data: {"session"'))
     (row,) = json.loads(batch[6:])["rows"]
@@ -288,7 +288,7 @@ def test_beyond_loopback_it_warns() -> None:
     """With such a `--host`, anybody may read what arrives; the address shown works here."""
     with serving("--host", "0.0.0.0") as (server, url):
         assert url.startswith("http://localhost:")
-        assert requests.get(url, timeout=30).status_code == 200
+        assert requests.get(url, timeout=60).status_code == 200
         _, stderr, code = end(server)
     assert stderr == "Warning: anybody who reaches this machine can read what arrives\n"
     assert code == ExitCode.OK
@@ -301,7 +301,7 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
         assert server.stderr is not None
         server.stdout.close()
         post(url, EVENT)
-        assert server.wait(30) == ExitCode.CLOSED_PIPE
+        assert server.wait(60) == ExitCode.CLOSED_PIPE
         assert "Error" not in server.stderr.read()
 
 
@@ -313,7 +313,7 @@ def test_a_reader_that_stalls_does_not_keep_it() -> None:
         with pytest.raises(subprocess.TimeoutExpired):
             server.wait(2)
         server.send_signal(signal.SIGINT)
-        assert server.wait(30) == ExitCode.INTERRUPTED
+        assert server.wait(60) == ExitCode.INTERRUPTED
 
 
 def test_a_missing_extra_is_named() -> None:

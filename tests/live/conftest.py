@@ -53,7 +53,7 @@ def served(*flags: str) -> Iterator[str]:
             yield server.stdout.readline().split()[-1].rstrip("/")
         finally:
             server.terminate()
-            server.communicate(timeout=10)
+            server.communicate(timeout=60)
     assert server.returncode == 0
 
 

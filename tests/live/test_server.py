@@ -38,7 +38,7 @@ def get(plane: LivePlane, path: str, method: str = "GET", **headers: str) -> req
 def stream(plane: LivePlane, **headers: str) -> Iterator[Iterator[tuple[str, Any]]]:
     """The messages that a page reads: their names and contents."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    with requests.get(f"{plane.url}/live/stream", headers=named, stream=True, timeout=5) as answer:
+    with requests.get(f"{plane.url}/live/stream", headers=named, stream=True, timeout=60) as answer:
 
         def messages() -> Iterator[tuple[str, Any]]:
             fields: dict[str, str] = {}
@@ -126,7 +126,7 @@ def test_only_the_page_changes_things(live: LivePlane, path: str, headers: dict[
     post(live, event())
     named = {name: value.replace("SELF", live.url) for name, value in headers.items()}
     body = '{"latency": 5}'
-    answer = requests.post(live.url + path, data=body, headers=named, timeout=5)
+    answer = requests.post(live.url + path, data=body, headers=named, timeout=60)
     assert (answer.status_code, len(live.events), live.latency) == (403, 1, 0)
 
 
@@ -163,7 +163,7 @@ def test_other_sites_read_nothing(live: LivePlane) -> None:
 def test_wrong_switches_change_nothing(live: LivePlane, body: str) -> None:
     """They are answered 400, in words."""
     headers = {"Origin": live.url}
-    answer = requests.post(f"{live.url}/live/faults", data=body, headers=headers, timeout=5)
+    answer = requests.post(f"{live.url}/live/faults", data=body, headers=headers, timeout=60)
     assert answer.status_code == 400
     assert len(answer.text.split()) > 5
     assert post(live, event()).text == "ok"
@@ -200,8 +200,8 @@ def test_the_gateway_keeps_its_answers(live: LivePlane) -> None:
     assert get(live, "/live/nowhere").status_code == 404
     assert get(live, "/", "POST").status_code == 405
     with LocalDataPlane() as plain:
-        assert requests.get(plain.url + "/", timeout=5).json()["server"] == "UP"
-        assert requests.get(plain.url + "/live/main.js", timeout=5).status_code == 404
+        assert requests.get(plain.url + "/", timeout=60).json()["server"] == "UP"
+        assert requests.get(plain.url + "/live/main.js", timeout=60).status_code == 404
 
 
 # What is held, and told.
@@ -210,7 +210,7 @@ def test_the_gateway_keeps_its_answers(live: LivePlane) -> None:
 def test_any_key_will_do_unless_one_is_given(live: LivePlane) -> None:
     """But there has to be one; and with `write_key`, no other."""
     assert post(live, event(), key="whatever").status_code == 200
-    assert requests.post(f"{live.url}/v1/batch", data="{}", timeout=5).status_code == 401
+    assert requests.post(f"{live.url}/v1/batch", data="{}", timeout=60).status_code == 401
     with LivePlane("the-one") as strict:
         assert post(strict, event(), key="another").text == "invalid write key\n"
         assert post(strict, event(), key="the-one").status_code == 200
@@ -244,7 +244,7 @@ def test_an_open_page_does_not_keep_the_server(live: LivePlane) -> None:
 
 def test_what_went_astray_is_shown(live: LivePlane) -> None:
     """A request to a path that the gateway does not have: a client's wrong URL, mostly."""
-    requests.post(f"{live.url}/v1/bacth", json={}, timeout=5)
+    requests.post(f"{live.url}/v1/bacth", json={}, timeout=60)
     with stream(live) as messages:
         (row,) = batch(messages)["rows"]
     assert (row["path"], row["status"], row["words"]) == ("/v1/bacth", 404, ["404 page not found"])
@@ -346,7 +346,7 @@ def test_probes_are_not_shown() -> None:
     with LivePlane() as live:
         for headers, body in ((ours, nothing), ({}, nothing), (ours, '{"batch":[{}]}')):
             url = f"{live.url}/v1/batch"
-            requests.post(url, data=body, auth=("k", ""), headers=headers, timeout=5)
+            requests.post(url, data=body, auth=("k", ""), headers=headers, timeout=60)
         assert (live.feed.requests_seen, live.feed.refusals_seen) == (2, 2)
         assert len(live.feed.after(0).entries) == 2
 

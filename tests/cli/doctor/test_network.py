@@ -23,6 +23,7 @@ from rudder_logging.dataplane.gateway import Answer
 from rudder_logging.sinks.gateway import compression
 
 from ...conftest import EACH_DIALECT, WRITE_KEY
+from ...faults.stage import PATIENCE
 from ...sinks.test_transport import read_request, server
 
 WORDS = "empty batch payload"
@@ -43,10 +44,10 @@ def plane(plane: LocalDataPlane, request: pytest.FixtureRequest) -> LocalDataPla
     return plane
 
 
-def look(url: str, **options: Any) -> list[Finding]:
+def look(url: str, *, patience: float = PATIENCE, **options: Any) -> list[Finding]:
     """All findings for a configuration. None shows the key."""
     config = Config.load({}, **{"write_key": WRITE_KEY, "data_plane_url": url, **options})
-    found = list(examine(config, timeout=2.0))
+    found = list(examine(config, timeout=patience))
     assert all(one.area == "network" for one in found)
     assert WRITE_KEY not in str(found)
     return found
@@ -144,7 +145,7 @@ def test_unknown_host() -> None:
 def test_no_answer(plane: LocalDataPlane) -> None:
     """Connected, and then nothing for as long as the doctor waits."""
     plane.hang()
-    assert "2 s" in fault(look(plane.url), "no-answer").text
+    assert "0.5 s" in fault(look(plane.url, patience=0.5), "no-answer").text
 
 
 def test_network_in_clear(monkeypatch: pytest.MonkeyPatch) -> None:
