@@ -359,7 +359,7 @@ def test_certificates_that_are_not_accepted(
     tmp_path: Path, how: dict[str, Any], words: str, cure: str, *, trusted: bool
 ) -> None:
     """Each with a cure of its own."""
-    options = {"ca_bundle": str(tmp_path / "ca.pem")} if trusted else {}
+    options: dict[str, Any] = {"ca_bundle": str(tmp_path / "ca.pem")} if trusted else {}
     with secure_plane(tmp_path, **how) as plane:
         finding = fault(look(plane.url, **options), "certificate-refused")
     assert words in finding.text
