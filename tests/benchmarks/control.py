@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Control"]
 
-_PATIENCE = 120.0
+_PATIENCE = 600.0
 
 
 class Control:

@@ -9,7 +9,7 @@ from ..plan import Task
 
 __all__ = ["LAGS", "UPLOADS", "full", "quick"]
 
-LAGS = (1_000, 10_000, 100_000, 1_000_000, 3_000_000)
+LAGS = (1_000, 10_000, 100_000, 1_000_000, 10_000_000)
 """Events that wait."""
 UPLOADS = (1, 10, 100, 1_000, 10_000)
 """Events that an app appends at a time."""
@@ -83,7 +83,7 @@ def _shard(rounds: int, waiting: int) -> Task:
 
 
 def full() -> list[Task]:
-    """All of it, in less than a quarter of an hour."""
+    """All of it, in some 20 minutes."""
     return [
         *_all("redis", 3, 200_000, LAGS[-1]),
         _shard(3, 100_000),
