@@ -65,7 +65,7 @@ class Defaults:
         Raises:
             InvalidValueError: They can't be sent; see `dumps`.
         """
-        merged = object.__new__(Defaults)
+        merged = object.__new__(Defaults)  # `copy` costs a request's first event 2 % more
         merged.__dict__.update(self.__dict__)
         if context:  # else its text stays as it is
             merged.context = merge_mappings(self.context, context)

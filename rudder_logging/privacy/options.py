@@ -162,9 +162,9 @@ class Suppression:
     def __init__(self, whom: Collection[str] | str | os.PathLike[str] | Callable[..., Any]) -> None:
         object.__setattr__(self, "whom", _parsed("Suppression", _people, resolved(whom)))
 
-    def source(self) -> Source:
-        """Make what tells if an id is among them."""
-        listed = self.listed()
+    def source(self, listed: Callable[[], frozenset[str]] | None = None) -> Source:
+        """Make what tells if an id is among them. `listed`: what names them, if there is one."""
+        listed = listed or self.listed()
         if listed is None:
             return function_of_ids(self.whom)
         return lambda ids: not ids.isdisjoint(listed())

@@ -68,8 +68,10 @@ class Stages:
     def __init__(self, privacy: Privacy, others: Sequence[Suppressed] = ()) -> None:
         self.redaction = redaction_of(privacy)
         self._address = address_stage(privacy.ip, geo=privacy.geo)
-        self._suppressing = [] if privacy.suppressed is None else [privacy.suppressed.source()]
-        self._listed = None if privacy.suppressed is None else privacy.suppressed.listed()
+        suppressed = privacy.suppressed
+        self._listed = None if suppressed is None else suppressed.listed()
+        # One list serves both looks at it: a file is read once when it changes.
+        self._suppressing = [] if suppressed is None else [suppressed.source(self._listed)]
         self._others = others
         self._own = [stage for stage in _own_stages(privacy) if stage is not None]
         self.in_encoders = (

@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from time import monotonic, sleep, time
+from time import time
 from typing import Any
 
 import pytest
@@ -18,7 +18,7 @@ from rudder_logging.queues import MemoryQueue
 
 from ..conftest import WRITE_KEY, MakeHandler, Wire
 from ..each import each
-from ..faults.stage import PATIENCE
+from ..faults.stage import wait_until
 
 
 def users(plane: LocalDataPlane) -> list[str]:
@@ -65,9 +65,7 @@ def test_what_is_tried_again_is_dropped_before_the_next_attempt(
     logger = wire(handler)
     log(logger, "a", "b", "a", "a", "c", "a")
     handler.flush(0)
-    until = monotonic() + PATIENCE
-    while not handler.stats().retries and monotonic() < until:
-        sleep(0.01)
+    wait_until(lambda: handler.stats().retries, "the first attempt to fail")
     assert handler.suppress("a") == 0
     assert handler.flush()
     assert users(plane) == ["b", "c"]
@@ -171,9 +169,7 @@ def test_a_list_that_can_t_be_read_is_the_one_of_before(
     file.write_text("a\n")
     plane.fail(503, retry_after=3_600)  # until the flush
     handler.flush(0)
-    until = monotonic() + PATIENCE
-    while handler.stats().dropped != {"suppressed": 1} and monotonic() < until:
-        sleep(0.01)
+    wait_until(lambda: handler.stats().dropped == {"suppressed": 1}, "the first one's turn")
     log(logger, "a")
     file.unlink()
     log(logger, "c")
